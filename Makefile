@@ -1,0 +1,93 @@
+# `make demo` and `make test` need Python >= 3.11, Node >= 20 with npm, and make; they set everything else up here:
+# Python packages in .venv, the chain's binaries and the Solidity compiler in contracts/node_modules.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FORGE := contracts/node_modules/.bin/forge
+
+# A stamp is named after what was installed, so a fresh clone, a switched branch and a deleted folder all do the right
+# thing whatever the files' dates.
+hash = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
+PYTHON_READY := $(VENV)/.ready-$(call hash,pyproject.toml requirements-uv.lock requirements.lock)
+CHAIN_READY := contracts/node_modules/.ready-$(call hash,contracts/package-lock.json)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-contracts test-integration lint format bench ui setup lock clean
+
+help:  ## show this
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
+
+demo: setup  ## set up, then train four nodes on handwritten digits (about a minute); ARGS="..." adds settings
+	@$(BIN)/python -m rayfed $(ARGS)
+
+test: setup  ## set up, then all tests
+	@echo "== fast tests"
+	@$(BIN)/python -m pytest -q $(wildcard tests/unit tests/properties tests/protocol)
+	@echo "== contracts"
+	@cd contracts && node_modules/.bin/forge test --offline
+	@echo "== integration tests"
+	@$(BIN)/python -m pytest -q tests/integration
+
+test-fast: setup  ## the tests that need neither a chain nor Ray
+	@$(BIN)/python -m pytest -q $(wildcard tests/unit tests/properties tests/protocol)
+
+test-contracts: setup  ## the contracts' own tests
+	@cd contracts && node_modules/.bin/forge test --offline
+
+test-integration: setup  ## real chain, real Ray, real stores
+	@$(BIN)/python -m pytest -q tests/integration
+
+lint: setup  ## ruff, mypy --strict, forge fmt
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict rayfed
+	@cd contracts && node_modules/.bin/forge fmt --check
+
+format: setup  ## let ruff and forge lay out the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@cd contracts && node_modules/.bin/forge fmt
+
+bench: setup  ## the benchmarks; tables and JSON go to benchmarks/results
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+ui: setup  ## MLflow's pages on the runs so far
+	@$(BIN)/python -m rayfed ui $(ARGS)
+
+setup: $(PYTHON_READY) $(CHAIN_READY)  ## only set up
+
+$(PYTHON_READY): | $(VENV)/.uv-$(call hash,requirements-uv.lock)
+	@echo "== Python packages, as locked in requirements.lock, into $(VENV) (the first time takes minutes: torch is large)"
+	@# Compiled once here rather than by each of a run's processes that may not write beside the sources.
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+$(VENV)/.uv-$(call hash,requirements-uv.lock):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "rayfed needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "== a virtual environment in $(VENV), and uv to fill it"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.lock
+	@touch $@
+
+$(CHAIN_READY):
+	@command -v npm >/dev/null || { echo "rayfed needs Node 20 or newer with npm" >&2; exit 1; }
+	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || \
+		{ echo "rayfed needs Node 20 or newer; this is $$(node --version)" >&2; exit 1; }
+	@echo "== the chain's binaries and the Solidity compiler, as locked in contracts/package-lock.json"
+	@# Not `npm ci`: it refuses a lock that lacks the binaries of a platform other than this one.
+	@cd contracts && npm install --no-save --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+lock:  ## write the lock files anew from pyproject.toml
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+		--extra dev pyproject.toml -o requirements.lock
+	@echo "uv" | $(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+		- -o requirements-uv.lock
+	@! grep -nE '://|^-|find-links' requirements.lock requirements-uv.lock
+
+clean:  ## remove what set-up and runs have made (the results of runs too)
+	rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache build dist outputs mlruns mlflow.db*
