@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @title The merge rules, for one coordinate: exactly what every node computes for all of them.
+/// @notice Values are int32, weights below 2^32, at most 256 of each, so that no sum comes near the limits of a word.
+/// Divisions floor (towards minus infinity), and the order of the updates makes no difference.
+library Rules {
+    /// @notice `trim` counts in parts of this.
+    uint256 internal constant TRIM_UNIT = 10_000;
+
+    /// @notice `floor(sum(w * q) / sum(w))` with each weight capped to 1..maxWeight.
+    function mean(int256[] memory values, uint256[] memory weights, uint256 maxWeight) internal pure returns (int256) {
+        int256 sum;
+        int256 total;
+        for (uint256 i = 0; i < values.length; ++i) {
+            uint256 weight = weights[i];
+            if (weight == 0) weight = 1;
+            if (weight > maxWeight) weight = maxWeight;
+            int256 w = int256(weight);
+            sum += w * values[i];
+            total += w;
+        }
+        return floorDiv(sum, total);
+    }
+
+    /// @notice The floored mean of what is left without the k smallest and the k largest, `k = n * trim / TRIM_UNIT`.
+    /// @dev Sorts `values` in place.
+    /// @param trim below TRIM_UNIT / 2
+    function trimmedMean(int256[] memory values, uint256 trim) internal pure returns (int256) {
+        return _middle(values, values.length * trim / TRIM_UNIT);
+    }
+
+    /// @notice The middle value; for an even number of values the floored mean of the middle two.
+    /// @dev Sorts `values` in place.
+    function median(int256[] memory values) internal pure returns (int256) {
+        return _middle(values, (values.length - 1) / 2);
+    }
+
+    /// @notice `a / b` towards minus infinity, for b > 0; Solidity's own division goes towards zero.
+    function floorDiv(int256 a, int256 b) internal pure returns (int256 quotient) {
+        quotient = a / b;
+        if (a % b < 0) --quotient;
+    }
+
+    /// @dev The floored mean without the k smallest and the k largest.
+    function _middle(int256[] memory values, uint256 k) private pure returns (int256) {
+        _sort(values);
+        int256 sum;
+        for (uint256 i = k; i < values.length - k; ++i) {
+            sum += values[i];
+        }
+        return floorDiv(sum, int256(values.length - 2 * k));
+    }
+
+    /// @dev By insertion, upwards: there are few values, and often they come nearly sorted.
+    function _sort(int256[] memory values) private pure {
+        for (uint256 i = 1; i < values.length; ++i) {
+            int256 value = values[i];
+            uint256 j = i;
+            for (; j > 0 && values[j - 1] > value; --j) {
+                values[j] = values[j - 1];
+            }
+            values[j] = value;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IFederation} from "../src/IFederation.sol";
+import {FederationTest} from "./utils/FederationTest.sol";
+import {Pair} from "./utils/Pair.sol";
+import {Twin} from "./utils/Twin.sol";
+
+/// @title A federation and its simple twin stay alike through long random histories under random terms.
+/// forge-config: default.fuzz.runs = 128
+contract TwinsTest is FederationTest {
+    function test_twins_stay_alike(uint256 seed) external {
+        uint256 x = uint256(keccak256(abi.encode(seed)));
+        IFederation.Terms memory t = _terms(1 + x % 7);
+        t.minMembers = uint16(1 + (x >> 8) % t.startMembers);
+        t.maxMissed = uint8((x >> 16) % 4);
+        t.rounds = uint32(1 + (x >> 24) % 7);
+        (t.quorumNumerator, t.quorumDenominator) = (x >> 32) % 2 == 0 ? (2, 3) : (1, 2);
+        Pair pair = new Pair(_deploy(t), new Twin(t), 0, 7);
+        for (uint256 i = 0; i < 60; ++i) {
+            x = uint256(keccak256(abi.encode(seed, i)));
+            (uint256 who, uint256 what) = (x >> 16, x >> 128);
+            uint256 dice = x % 32;
+            if (dice < 6 || i < t.startMembers) pair.join(who);
+            else if (dice < 8) pair.leave(who);
+            else if (dice < 16) pair.speak(who, what);
+            else if (dice < 22) pair.speakTogether(who, what);
+            else if (dice < 25) pair.attestLate(who, what);
+            else if (dice < 27) pair.babble(who, what, uint32(x >> 64), x >> 160);
+            else if (dice < 30) pair.sleep(what);
+            else pair.oversleep(who);
+        }
+    }
+}

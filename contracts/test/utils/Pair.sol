@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IFederation} from "../../src/IFederation.sol";
+import {Twin} from "./Twin.sol";
+import {Vm, vm} from "./Vm.sol";
+
+/// @title A federation and its twin, to whom everything happens alike.
+/// @notice After every call both must have answered the same, emitted the same and look the same, now and later. What
+/// is true of every federation at any time is checked here too, by figures that nothing else keeps.
+contract Pair {
+    IFederation public immutable REAL;
+    Twin public immutable TWIN;
+    /// @dev The members who act have the indices `FIRST`.. ; those below joined and left before them.
+    uint256 public immutable FIRST;
+    uint256 public immutable ACTORS;
+
+    /// @dev Most that moving on costs anybody.
+    uint256 public mostGasToMoveOn;
+    mapping(uint256 round => uint256) public rosterOf;
+    mapping(bytes32 message => bool) private _heard;
+    uint256 private _place; // round * 8 + phase, which never falls
+
+    constructor(IFederation real, Twin twin, uint256 first, uint256 actors) {
+        (REAL, TWIN, FIRST, ACTORS) = (real, twin, first, actors);
+        bytes32 charter = real.terms().charter;
+        for (uint256 i = 0; i < first; ++i) {
+            for (uint256 j = 0; j < 2; ++j) {
+                IFederation each = j == 0 ? real : twin;
+                vm.prank(actor(i));
+                each.join(charter);
+                vm.prank(actor(i));
+                each.leave();
+            }
+        }
+    }
+
+    function actor(uint256 index) public pure returns (address) {
+        return address(uint160(uint256(keccak256(abi.encode("actor", index)))));
+    }
+
+    // ---------------------------------------------------------------------------------- what can happen to a pair
+
+    function join(uint256 who) external {
+        bytes32 charter = who % 16 == 7 ? bytes32(who) : REAL.terms().charter;
+        _both(_someone(who), abi.encodeCall(IFederation.join, (charter)));
+    }
+
+    function leave(uint256 who) external {
+        if (who % 3 == 0) _both(_someone(who / 3), abi.encodeCall(IFederation.leave, ()));
+    }
+
+    /// @dev What the member could well say now.
+    function speak(uint256 who, uint256 what) public {
+        IFederation.View memory v = REAL.snapshot(0);
+        address member = _someone(who);
+        if (v.phase == IFederation.Phase.Vote) {
+            _both(member, abi.encodeCall(IFederation.vote, (v.round, what & v.committed)));
+        } else if (v.phase == IFederation.Phase.Attest) {
+            _both(member, abi.encodeCall(IFederation.attest, (v.round, _root(v.round, what))));
+        } else {
+            _both(member, abi.encodeCall(IFederation.commit, (v.round, _root(v.round, what))));
+        }
+    }
+
+    /// @dev What some of the roster would say if nothing went wrong.
+    function speakTogether(uint256 who, uint256 what) external {
+        IFederation.View memory v = REAL.snapshot(0);
+        for (uint256 i = 0; i < ACTORS; ++i) {
+            if ((who >> i) & 1 != 0) speak(i, v.phase == IFederation.Phase.Vote ? type(uint256).max : what);
+        }
+    }
+
+    function attestLate(uint256 who, uint256 what) external {
+        IFederation.Outcome memory o = REAL.snapshot(0).previous;
+        _both(
+            _someone(who), abi.encodeCall(IFederation.attest, (o.round, what % 4 == 0 ? _root(o.round, what) : o.root))
+        );
+    }
+
+    /// @dev Anything at all.
+    function babble(uint256 who, uint256 verb, uint32 round, uint256 value) external {
+        address member = who % 8 == 0 ? address(uint160(who)) : _someone(who);
+        if (member == address(0)) member = actor(0);
+        round = uint32(REAL.snapshot(0).round + round % 3);
+        if (round > 0) round -= 1;
+        if (verb % 3 == 0) _both(member, abi.encodeCall(IFederation.commit, (round, bytes32(value))));
+        if (verb % 3 == 1) _both(member, abi.encodeCall(IFederation.vote, (round, value)));
+        if (verb % 3 == 2) _both(member, abi.encodeCall(IFederation.attest, (round, bytes32(value % 2 * value))));
+    }
+
+    function sleep(uint256 time) external {
+        vm.warp(block.timestamp + time % 200);
+        _compare(time);
+    }
+
+    /// @dev After any deadline any address can move a federation on, unless it still waits for members.
+    function oversleep(uint256 who) external {
+        _both(address(this), abi.encodeCall(IFederation.poke, ()));
+        IFederation.View memory v = REAL.snapshot(0);
+        if (v.phase == IFederation.Phase.Done || who % 2 == 0) return;
+        if (v.deadline > block.timestamp) vm.warp(v.deadline);
+        uint256 gas = gasleft();
+        REAL.poke();
+        gas -= gasleft();
+        TWIN.poke();
+        if (gas > mostGasToMoveOn) mostGasToMoveOn = gas;
+        IFederation.View memory w = REAL.snapshot(0);
+        bool moved = w.round != v.round || w.phase != v.phase;
+        vm.assertTrue(moved || v.phase == IFederation.Phase.Forming, "stands still after its deadline");
+        _compare(who);
+    }
+
+    // ------------------------------------------------------------------------------------------------- comparing
+
+    function _someone(uint256 who) private view returns (address) {
+        return actor(FIRST + who % ACTORS);
+    }
+
+    /// @dev Mostly the same one; at times another, or zero.
+    function _root(uint256 round, uint256 what) private pure returns (bytes32) {
+        return what % 16 == 3 ? bytes32(0) : keccak256(abi.encode("root", round, what % 16 < 4 ? what % 4 : 0));
+    }
+
+    function _both(address who, bytes memory data) private {
+        IFederation.View memory v = REAL.snapshot(0);
+        vm.recordLogs();
+        vm.prank(who);
+        (bool ok, bytes memory answer) = address(REAL).call(data);
+        Vm.Log[] memory said = vm.getRecordedLogs();
+        vm.prank(who);
+        (bool twinOk, bytes memory twinAnswer) = address(TWIN).call(data);
+        Vm.Log[] memory twinSaid = vm.getRecordedLogs();
+        vm.assertTrue(ok == twinOk, "one reverted, one did not");
+        vm.assertEq(answer, twinAnswer);
+        vm.assertEq(said.length, twinSaid.length, "events");
+        for (uint256 i = 0; i < said.length; ++i) {
+            vm.assertEq(abi.encode(said[i].topics), abi.encode(twinSaid[i].topics));
+            vm.assertEq(said[i].data, twinSaid[i].data);
+        }
+        if (ok) _noteMessage(v, who, data);
+        _compare(uint256(keccak256(data)));
+    }
+
+    /// @dev One commit, vote and attestation a member and round.
+    function _noteMessage(IFederation.View memory v, address who, bytes memory data) private {
+        bytes4 verb = bytes4(data);
+        if (
+            verb != IFederation.commit.selector && verb != IFederation.vote.selector
+                && verb != IFederation.attest.selector
+        ) {
+            return;
+        }
+        uint256 round;
+        assembly ("memory-safe") {
+            round := mload(add(data, 36))
+        }
+        bytes32 what = keccak256(abi.encode(verb, round, who));
+        vm.assertFalse(_heard[what], "heard twice");
+        _heard[what] = true;
+        if (round != v.round) vm.assertTrue(verb == IFederation.attest.selector && round == v.previous.round, "late");
+    }
+
+    /// @dev Do they look the same, now and as of a later moment?
+    function _compare(uint256 seed) private {
+        IFederation.View memory v = REAL.snapshot(0);
+        vm.assertEq(abi.encode(v), _twinView(0));
+        uint64 later = uint64(block.timestamp + seed % 500);
+        vm.assertEq(abi.encode(REAL.snapshot(later)), _twinView(later));
+        uint256 round = seed % 8;
+        vm.assertEq(abi.encode(REAL.outcome(round)), abi.encode(TWIN.outcome(round)));
+        uint256 place = uint256(v.round) * 8 + uint256(v.phase);
+        vm.assertGe(place, _place, "round or phase went back");
+        _place = place;
+        rosterOf[v.round] = v.roster;
+    }
+
+    /// @dev The twin answers by a revert, and so takes back that it has moved on.
+    function _twinView(uint64 time) private returns (bytes memory answer) {
+        bool ok;
+        (ok, answer) = address(TWIN).call(abi.encodeCall(Twin.revertWithSnapshot, (time)));
+        vm.assertFalse(ok, "the twin moved on");
+    }
+}
