@@ -1,0 +1,167 @@
+"""Checks of settings before anything starts. Every complaint is one line and begins with the key to change."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from rayfed.config.schema import Settings
+from rayfed.errors import ConfigError
+
+SCREENS = ("valid", "norm")
+"""Screens that there are; ``valid`` is always applied."""
+
+_TARGET = re.compile(r"\w+(\.\w+)*[.:]\w+")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+def check(settings: Settings) -> None:
+    """Raise ``ConfigError`` for the first setting that cannot work."""
+    _each_field(settings, "")
+    if not re.fullmatch(r"[\w.+-]+", settings.name) or settings.name.strip(".") == "":
+        raise ConfigError("name", f"{settings.name!r} cannot name a folder: letters, digits and ._+- only")
+    _federation(settings)
+    _merge(settings)
+    _learning(settings)
+    _outside(settings)
+
+
+def check_join(settings: Settings) -> None:
+    """As ``check``, for one party's node that goes into a federation which is already there."""
+    check(settings)
+    address = settings.federation_address
+    if address is None:
+        raise ConfigError("federation_address", "say which federation to join: +federation_address=0x...")
+    if settings.charter is None:
+        raise ConfigError("charter", "say where the federation's charter lies: +charter=charter.json")
+    if settings.ledger.kind != "rpc":
+        raise ConfigError("ledger", "a federation that is already there needs ledger=rpc ledger.rpc_url=http://...")
+    if settings.store.kind == "ray_peers" and settings.cluster.address is None:
+        raise ConfigError(
+            "store", "ray_peers reaches only nodes of one Ray cluster: set cluster.address, or store=s3 or store=files"
+        )
+
+
+def suggest(word: str, known: list[str]) -> str:
+    """Return '; did you mean X?' for the nearest of the known words, or nothing."""
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _each_field(node: Any, prefix: str) -> None:
+    """Check what the schema says of each field by itself."""
+    for item in fields(node):
+        key, value = f"{prefix}{item.name}", getattr(node, item.name)
+        if is_dataclass(value):
+            _each_field(value, f"{key}.")
+            continue
+        choices = item.metadata.get("choices")
+        if choices and value not in choices:
+            raise ConfigError(key, f"there is no {value!r}{suggest(str(value), list(choices))} ({', '.join(choices)})")
+        if "low" in item.metadata and value is not None:
+            low, high, above = (item.metadata[name] for name in ("low", "high", "above"))
+            # Written so that NaN fails.
+            if not (low <= value <= high) or (above and value == low):
+                least = f"greater than {_short(low)}" if above else f"{_short(low)}"
+                raise ConfigError(key, f"{value} is out of range: {least} to {_short(high)}")
+
+
+def _short(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else str(bound)
+
+
+def _federation(settings: Settings) -> None:
+    terms = settings.federation
+    if terms.start > terms.nodes and settings.federation_address is None:
+        raise ConfigError(
+            "federation.start_members",
+            f"{terms.start} members are waited for, but federation.nodes starts only {terms.nodes}",
+        )
+    if terms.fewest > terms.start:
+        raise ConfigError(
+            "federation.min_members", f"{terms.fewest} is more than federation.start_members ({terms.start})"
+        )
+    match = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", terms.quorum)
+    if not match or not 1 <= int(match[2]) <= 255:
+        raise ConfigError(
+            "federation.quorum", f"{terms.quorum!r} is no fraction such as 2/3 (two numbers, at most 255)"
+        )
+    numerator, denominator = int(match[1]), int(match[2])
+    if numerator >= denominator:
+        raise ConfigError(
+            "federation.quorum",
+            f"can never be met: more than {terms.quorum} of the roster would have to attest; less than 1, e.g. 2/3",
+        )
+    if 2 * numerator < denominator:
+        raise ConfigError(
+            "federation.quorum", f"{terms.quorum} would let two different merges be final: at least 1/2, e.g. 2/3"
+        )
+
+
+def _merge(settings: Settings) -> None:
+    merge, nodes = settings.merge, settings.federation.nodes
+    if merge.rule != "trimmed_mean":
+        return
+    if not 0 <= merge.trim < 0.5:
+        raise ConfigError(
+            "merge.trim", f"{merge.trim} is out of range: below 0.5, or nothing is left to take a mean of"
+        )
+    if settings.federation_address is None and nodes * round(merge.trim * 10_000) < 10_000:
+        raise ConfigError(
+            "merge.trim",
+            f"{merge.trim} of {nodes} nodes is less than one, so nothing would be trimmed: "
+            "a larger part, more nodes, or merge=mean",
+        )
+
+
+def _learning(settings: Settings) -> None:
+    data, train = settings.data, settings.train
+    if data.kind in ("image_folder", "tiny_imagenet") and not data.root:
+        raise ConfigError("data.root", f"{data.kind} needs the folder of the pictures")
+    if settings.partition.kind == "folders" and data.kind != "image_folder":
+        raise ConfigError("partition.kind", f"folders needs data=image_folder, not {data.kind}")
+    _targeted(settings.model, "model")
+    _targeted(train.optimizer, "train.optimizer")
+    if train.schedule is not None:
+        _targeted(train.schedule, "train.schedule")
+    if train.device == "cuda" and settings.cluster.num_gpus == 0:
+        raise ConfigError("train.device", "cuda needs a GPU share for the nodes' actors: cluster.num_gpus=0.25")
+    if train.device == "cpu" and settings.cluster.num_gpus > 0:
+        raise ConfigError("train.device", "cpu would leave the GPUs that cluster.num_gpus reserves idle")
+    _targeted(settings.learner, "learner")
+    for screen in settings.screens:
+        for name in screen if isinstance(screen, dict) else (screen,):
+            if name not in SCREENS:
+                known = ", ".join(SCREENS)
+                raise ConfigError("screens", f"there is no {name!r}{suggest(str(name), list(SCREENS))} ({known})")
+
+
+def _targeted(spec: dict[str, Any], key: str) -> None:
+    """Check that a free-form group names a class; whether it takes the parameters is for the class to say."""
+    target = spec.get("_target_")
+    if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        raise ConfigError(f"{key}._target_", f"{target!r} is no dotted path of a class, such as torch.optim.SGD")
+
+
+def _outside(settings: Settings) -> None:
+    ledger, store = settings.ledger, settings.store
+    if ledger.kind == "rpc":
+        if not ledger.rpc_url:
+            raise ConfigError("ledger.rpc_url", "ledger=rpc needs the address of a chain's node, http://HOST:PORT")
+        if not ledger.rpc_url.startswith(("http://", "https://")):
+            raise ConfigError("ledger.rpc_url", f"{ledger.rpc_url!r} does not begin with http:// or https://")
+        if not ledger.key_file:
+            raise ConfigError("ledger.key_file", "ledger=rpc needs a file with the key that pays the nodes' gas")
+    if ledger.ws_url and not ledger.ws_url.startswith(("ws://", "wss://")):
+        raise ConfigError("ledger.ws_url", f"{ledger.ws_url!r} does not begin with ws:// or wss://")
+    if store.kind == "s3" and not store.bucket:
+        raise ConfigError("store.bucket", "store=s3 needs the name of a bucket")
+    if store.kind == "files" and not store.path:
+        raise ConfigError("store.path", "store=files needs a folder that all nodes see")
+    if store.endpoint_url and not store.endpoint_url.startswith(("http://", "https://")):
+        raise ConfigError("store.endpoint_url", f"{store.endpoint_url!r} does not begin with http:// or https://")
+    address = settings.federation_address
+    if address is not None and not _ADDRESS.fullmatch(address):
+        raise ConfigError("federation_address", f"{address!r} is no address: 0x and 40 hexadecimal digits")

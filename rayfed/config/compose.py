@@ -1,0 +1,122 @@
+"""Hydra's door: registers the schema, finds ``conf/``, and turns what Hydra composed into ``Settings``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import rayfed
+from rayfed.config.explain import explain, unknown_key
+from rayfed.config.schema import Settings
+from rayfed.errors import ConfigError
+from rayfed.track import default_uri
+
+PATHS = {
+    "data": ("root", "cache_dir"),
+    "ledger": ("key_file",),
+    "store": ("path",),
+    "cluster": ("state_dir",),
+}
+"""Settings that hold a path on this machine. ``ledger.anvil`` may be a bare name that is looked up in PATH."""
+
+
+def conf_dir() -> Path:
+    """Return the folder of the YAML files: beside the package in a clone, inside it in an installed wheel."""
+    package = Path(rayfed.__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise ConfigError("conf", f"config.yaml is neither in {package / 'conf'} nor in {package.parent / 'conf'}")
+
+
+def register() -> None:
+    """Tell Hydra the schema; doing so twice does no harm."""
+    schema = OmegaConf.structured(Settings)
+    _writable(schema)  # OmegaConf takes "frozen" to mean that no YAML file may override anything
+    ConfigStore.instance().store(name="schema", node=schema)
+
+
+def settings_from(cfg: DictConfig) -> Settings:
+    """Turn a composed config into frozen settings: interpolations resolved, paths absolute. Does not ``check`` them.
+
+    Raises:
+        ConfigError: a key that does not exist was added with ``+``, or a value is missing.
+    """
+    _only_known(cfg, Settings, "")
+    try:
+        settings = OmegaConf.to_object(cfg)
+    except OmegaConfBaseException as error:
+        raise explain(error) from error
+    assert isinstance(settings, Settings)
+    if settings.ledger.rpc_url and settings.ledger.kind == "devchain":
+        ledger = dataclasses.replace(settings.ledger, kind="rpc")
+        settings = dataclasses.replace(settings, ledger=ledger)
+    track = dataclasses.replace(settings.track, tracking_uri=default_uri(settings.track.tracking_uri, Path.cwd()))
+    settings = dataclasses.replace(settings, track=track)
+    if settings.charter:
+        settings = dataclasses.replace(settings, charter=str(Path(settings.charter).expanduser().absolute()))
+    # Actors have another working folder, so a relative path would mean something else to them.
+    for group, names in PATHS.items():
+        values = getattr(settings, group)
+        given = {name: getattr(values, name) for name in names if getattr(values, name)}
+        made = {name: str(Path(path).expanduser().absolute()) for name, path in given.items()}
+        settings = dataclasses.replace(settings, **{group: dataclasses.replace(values, **made)})
+    return settings
+
+
+def plain(settings: Settings) -> dict[str, Any]:
+    """Return the settings as dicts, lists, strings and numbers, for records."""
+    return dataclasses.asdict(settings)
+
+
+def load(overrides: Sequence[str] = ()) -> Settings:
+    """Compose, convert and check settings without a command line, as for a notebook or a test.
+
+    Args:
+        overrides: as on the command line, for instance ``["+experiment=cifar10", "federation.nodes=8"]``.
+
+    Raises:
+        ConfigError: anything is wrong with them.
+    """
+    from rayfed.config.checks import check
+
+    register()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="rayfed"):
+            settings = settings_from(compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+    check(settings)
+    return settings
+
+
+def _writable(node: Any) -> None:
+    OmegaConf.set_readonly(node, None)
+    for key in node:
+        child = node._get_node(key)
+        if OmegaConf.is_config(child) and not child._is_none():
+            _writable(child)
+
+
+def _only_known(cfg: DictConfig, schema: type, prefix: str) -> None:
+    """Refuse keys that the command line added with ``+`` and that the schema does not have."""
+    known = {item.name: item for item in dataclasses.fields(schema)}
+    for key in cfg:
+        name = str(key)
+        if name not in known:
+            raise unknown_key(f"{prefix}{name}")
+        child = cfg._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_none():
+            kind = OmegaConf.get_type(child)
+            if kind is not None and dataclasses.is_dataclass(kind):
+                _only_known(child, kind, f"{prefix}{name}.")

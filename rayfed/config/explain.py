@@ -1,0 +1,135 @@
+"""Hydra's and OmegaConf's complaints, in one line that begins with the setting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import get_type_hints
+
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from rayfed.config.checks import suggest
+from rayfed.config.schema import Settings
+from rayfed.errors import ConfigError
+
+GROUPS = (
+    "data",
+    "partition",
+    "model",
+    "train",
+    "train/optimizer",
+    "train/schedule",
+    "merge",
+    "screen",
+    "ledger",
+    "store",
+    "cluster",
+    "track",
+    "federation",
+    "experiment",
+)
+"""Hydra's groups, in the order in which the data flows."""
+
+FREE = ("model", "train.optimizer", "train.schedule", "learner")
+"""Groups that take any parameter of their ``_target_``."""
+
+# Hydra says which override it could not apply in the first line of its message, and nowhere else.
+_OVERRIDE = re.compile(
+    r"(?:Error merging override |Could not (?:override|append to|delete)(?: from config\.)? '?)\+*~?([\w./@]+)"
+)
+
+
+def explain(error: Exception) -> ConfigError:
+    """Turn a composition error into a ``ConfigError``; whatever has no better words keeps its own, on one line."""
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    text = str(error)
+    if isinstance(error, MissingConfigException):
+        return _missing(error)
+    if isinstance(error, OverrideParseException):
+        if re.fullmatch(r"[\w./-]+", error.override):
+            return ConfigError(error.override, "is neither a command (run, join, chain, ui) nor name=value")
+        return ConfigError(error.override, f"cannot be read as name=value ({_line(str(error.__cause__ or error))})")
+    named = _OVERRIDE.search(text)
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return unknown_key(cause.full_key or (named[1] if named else str(cause.key)))
+    if isinstance(cause, ValidationError):
+        return ConfigError(cause.full_key or (named[1] if named else "settings"), _line(str(cause)))
+    if isinstance(cause, MissingMandatoryValue):
+        return ConfigError(cause.full_key or "settings", "has no value")
+    if named:
+        if named[1] in GROUPS or "/" in named[1]:
+            return _group(named[1], _line(text))
+        return ConfigError(named[1], _line(text))
+    ambiguous = re.match(r"Ambiguous value for argument '([^=']+)=(.*)'", text)
+    if ambiguous:
+        key, value = ambiguous.groups()
+        return ConfigError(key, f"{value} is several values: add --multirun to run each, or write [{value}] for a list")
+    if isinstance(error, ConfigCompositionException | HydraException | OmegaConfBaseException):
+        return ConfigError(getattr(cause, "full_key", None) or "settings", _line(text))
+    return ConfigError("command line", _line(text))
+
+
+def unknown_key(key: str) -> ConfigError:
+    """Say that a setting does not exist, what there is instead, and the nearest of it."""
+    if key in GROUPS:  # a group that is not in the defaults list, chosen without a plus
+        return ConfigError(key, f"write +{key}=NAME; there are: {', '.join(_options(key))}")
+    free = next((name for name in FREE if key.startswith(f"{name}.")), None)
+    if free:
+        return ConfigError(key, f"there is no such parameter yet; to add one write +{key}=VALUE")
+    every = [*_keys(Settings, ""), "train.optimizer.lr"]
+    parent, _, last = key.rpartition(".")
+    here = [name for name in every if name.rpartition(".")[0] == parent] if parent else []
+    elsewhere = [name for name in every if name.rpartition(".")[2] == last]
+    hint = f"; did you mean {elsewhere[0]}?" if elsewhere else suggest(key, here or [*GROUPS, *every])
+    if here:
+        words = ", ".join(name.rpartition(".")[2] for name in here)
+        return ConfigError(key, f"there is no such setting{hint} ({parent} has: {words})")
+    return ConfigError(key, f"there is no such group or setting{hint} (groups: {', '.join(GROUPS)})")
+
+
+def _missing(error: MissingConfigException) -> ConfigError:
+    """A group was asked for an option that it has not."""
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    return _group(group, str(error), name, [str(option) for option in error.options or ()])
+
+
+def _group(group: str, text: str, name: str = "", options: list[str] | None = None) -> ConfigError:
+    there = options or _options(group)
+    if not there:
+        return unknown_key(group) if group else ConfigError("settings", _line(text))
+    if not name:
+        return ConfigError(group, f"{text} (there are: {', '.join(there)})")
+    return ConfigError(group, f"there is no {name!r}{suggest(name, there)} ({', '.join(there)})")
+
+
+def _options(group: str) -> list[str]:
+    from rayfed.config.compose import conf_dir
+
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+def _keys(schema: type, prefix: str) -> Iterator[str]:
+    """Yield the dotted names of all settings."""
+    hints = get_type_hints(schema)
+    for item in fields(schema):
+        kind = hints[item.name]
+        yield f"{prefix}{item.name}"
+        if is_dataclass(kind):
+            assert isinstance(kind, type)
+            yield from _keys(kind, f"{prefix}{item.name}.")
+
+
+def _line(text: str) -> str:
+    """Return the part of a message that a user needs, on one line."""
+    lines = [line.strip() for line in text.splitlines()]
+    noise = re.compile(r"full_key:|object_type=|reference_type=|See https?:")
+    kept = [line for line in lines if line and not noise.match(line)]
+    return " ".join(kept)

@@ -1,0 +1,39 @@
+"""Learning on pictures that stay with their owner: data, partition, model, training, evaluation.
+
+Nothing in this package knows of rounds on a ledger, of peers or of Ray; everything is a function of what it is given
+and a seed. This file holds what a node asks of it, and imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+State = Mapping[str, Any]
+"""Tensors by name (torch or NumPy), as ``rayfed.codec`` encodes and decodes them."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What local training gives: the weights after it, the last epoch's mean loss, pictures used in an epoch."""
+
+    state: State
+    loss: float
+    examples: int
+
+
+class Learner(Protocol):
+    """The node's private side: its data, its model, its way of training. Nothing of it leaves the node but updates."""
+
+    def genesis(self) -> State:
+        """Build the model that the charter starts from; the same on every machine with the same libraries."""
+
+    def train(self, base: State, round: int) -> Update:
+        """Train from ``base`` on the own data. Deterministic in (seed, round)."""
+
+    def evaluate(self, state: State) -> tuple[float, int]:
+        """Return (accuracy 0..1, pictures) of a model on the node's test pictures."""
+
+    def alone(self) -> Iterator[float]:
+        """Train without the others from genesis, round by round; yield the accuracy after each."""

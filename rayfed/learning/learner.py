@@ -1,0 +1,166 @@
+"""One node's private side: its share of the data, its model, its way of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rayfed.errors import ConfigError
+from rayfed.learning import Update, data, models, partition
+from rayfed.learning.data import Dataset
+from rayfed.learning.targets import locate
+from rayfed.learning.train import Trainer
+
+if TYPE_CHECKING:
+    from rayfed.charter import Charter
+    from rayfed.config import Settings
+
+State = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The pictures that one node owns: (n, c, h, w) uint8 with (n,) classes, for training and for testing."""
+
+    train_x: NDArray[np.uint8]
+    train_y: NDArray[np.int64]
+    test_x: NDArray[np.uint8]
+    test_y: NDArray[np.int64]
+
+
+def load(settings: Settings, classes: tuple[str, ...] | None = None) -> Dataset:
+    """Load the pictures that the settings point at; once in a process however many nodes ask.
+
+    Args:
+        settings: the run's.
+        classes: the charter's, for a party whose own pictures may lack some of them; None before there is a charter.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    chosen = settings.data
+    return _load(chosen.kind, chosen.root, chosen.download, chosen.image_size, chosen.cache_dir, classes)
+
+
+_load = cache(data.load)
+
+
+def share(settings: Settings, pictures: Dataset, slot: int) -> Share:
+    """Return what node ``slot`` owns. With slot -1, a party of its own, that is everything at ``data.root``."""
+    if slot < 0:
+        return Share(pictures.train_x, pictures.train_y, pictures.test_x, pictures.test_y)
+    nodes = settings.federation.nodes
+    mine = _split(settings, pictures)[slot]
+    test: slice | NDArray[np.int64] = slice(None)
+    if settings.data.test == "split":
+        order = np.random.default_rng([settings.seed, nodes]).permutation(len(pictures.test_y))
+        test = np.sort(order[partition.part_of(nodes, slot)])
+    return Share(
+        np.ascontiguousarray(pictures.train_x[mine]),
+        pictures.train_y[mine],
+        np.ascontiguousarray(pictures.test_x[test]),
+        pictures.test_y[test],
+    )
+
+
+def _split(settings: Settings, pictures: Dataset) -> list[NDArray[np.int64]]:
+    chosen = settings.partition
+    return partition.split(
+        chosen.kind,
+        pictures.train_y,
+        settings.federation.nodes,
+        settings.seed,
+        alpha=chosen.alpha,
+        classes_per_node=chosen.classes_per_node,
+        min_examples=chosen.min_examples,
+        folders=pictures.folders,
+    )
+
+
+def genesis(settings: Settings, pictures: Dataset) -> tuple[torch.nn.Module, State]:
+    """Build the model that the federation starts from; return it and its state."""
+    shape = pictures.train_x.shape[1:]
+    model = models.build(settings.model, shape, len(pictures.classes), settings.seed, settings.model.get("pretrained"))
+    return model, {name: value.clone() for name, value in model.state_dict().items()}
+
+
+class Workshop:
+    """What the nodes of one process train with: the pictures, the genesis state and one trainer, used in turn.
+
+    Nothing that a result depends on stays in the trainer between two calls, so sharing it changes no bit.
+    """
+
+    def __init__(self, settings: Settings, charter: Charter) -> None:
+        self.settings = settings
+        self.pictures = load(settings, charter.data.classes)
+        model, self.genesis = genesis(settings, self.pictures)
+        self.trainer = Trainer(model, {**asdict(settings.train), "augment": asdict(settings.data.augment)})
+
+
+class TorchLearner:
+    """Trains with torch; follows ``rayfed.node.Learner``. The setting ``learner._target_`` may name a subclass.
+
+    Args:
+        workshop: shared with the process's other nodes.
+        charter: whose preprocessing the pictures get.
+        slot: which share of the pictures is this node's.
+    """
+
+    def __init__(self, workshop: Workshop, charter: Charter, slot: int) -> None:
+        self._workshop = workshop
+        self._mean, self._std = charter.data.mean, charter.data.std
+        self._share = share(workshop.settings, workshop.pictures, slot)
+        # Every node draws its own order and augmentation, and the same one in every run with the same seed.
+        self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
+
+    def genesis(self) -> State:
+        """See ``Learner``."""
+        return self._workshop.genesis
+
+    def train(self, base: Mapping[str, Any], round: int) -> Update:
+        """See ``Learner``."""
+        x, y = self._share.train_x, self._share.train_y
+        fit = self._workshop.trainer.fit(_tensors(base), x, y, self._mean, self._std, self._seed, round)
+        return Update(fit.state, fit.loss, fit.examples)
+
+    def evaluate(self, state: Mapping[str, Any]) -> tuple[float, int]:
+        """See ``Learner``."""
+        return self._score(state, self._share.test_x, self._share.test_y)
+
+    def alone(self) -> Iterator[float]:
+        """See ``Learner``. Scored on all test pictures, not on the node's part: a lone model has no others to add."""
+        state: Mapping[str, Any] = self.genesis()
+        for round in range(1, self._workshop.settings.federation.rounds + 1):
+            state = self.train(state, round).state
+            accuracy, _ = self._score(state, self._workshop.pictures.test_x, self._workshop.pictures.test_y)
+            yield accuracy
+
+    def _score(self, state: Mapping[str, Any], x: NDArray[np.uint8], y: NDArray[np.int64]) -> tuple[float, int]:
+        scored = self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std)
+        return scored.accuracy, scored.total
+
+
+def _tensors(state: Mapping[str, Any]) -> State:
+    """Return NumPy arrays (what the codec decodes) as tensors on the same memory; tensors as they are."""
+    return {
+        name: value if isinstance(value, torch.Tensor) else torch.from_numpy(value) for name, value in state.items()
+    }
+
+
+def kind(settings: Settings) -> type[TorchLearner]:
+    """Return the class that the setting ``learner._target_`` names.
+
+    Raises:
+        ConfigError: there is no such class, or it is no ``TorchLearner``.
+    """
+    target = settings.learner["_target_"]
+    found = locate(target, "learner._target_")
+    if not (isinstance(found, type) and issubclass(found, TorchLearner)):
+        raise ConfigError("learner._target_", f"{target} is no subclass of rayfed.learning.learner.TorchLearner")
+    return found

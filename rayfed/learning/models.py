@@ -1,0 +1,145 @@
+"""Builds a model from its config: ours, torchvision's by name, or any class of the user's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rayfed.errors import ConfigError
+from rayfed.learning.cnn import PaperCNN, SmallCNN
+from rayfed.learning.seeding import seeded
+from rayfed.learning.targets import locate
+
+__all__ = ["PaperCNN", "SmallCNN", "build"]
+
+
+def build(
+    model: Mapping[str, Any],
+    in_shape: Sequence[int],
+    num_classes: int,
+    seed: int,
+    pretrained: str | None = None,
+) -> nn.Module:
+    """Return the model on the CPU in float32, the same for the same arguments whatever was drawn before.
+
+    Args:
+        model: ``_target_`` and its parameters. ``in_shape`` and ``num_classes`` are filled in where the target takes
+            them; ``pretrained`` in it is ignored.
+        in_shape: channels, height, width of the pictures.
+        num_classes: scores that must come out.
+        seed: of the random weights.
+        pretrained: None, ``torchvision`` (the model's best published weights, downloaded), or a file with a state
+            dict: ``.safetensors``, or anything ``torch.load`` reads with ``weights_only``. Where its last layer has
+            another number of classes, that layer keeps its random weights.
+
+    Raises:
+        ConfigError: names ``model._target_``, ``model`` or ``model.pretrained``.
+    """
+    target = model.get("_target_")
+    if not isinstance(target, str):
+        raise ConfigError("model._target_", "is missing; name a class, for instance rayfed.learning.models.SmallCNN")
+    constructor = locate(target, "model._target_")
+    parameters = {key: value for key, value in model.items() if key not in ("_target_", "pretrained")}
+    ours = constructor.__module__.startswith("torchvision.models")
+    accepted = inspect.signature(constructor).parameters
+    for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes)):
+        if key in accepted or (ours and key == "num_classes"):
+            parameters.setdefault(key, value)
+    with seeded(seed):
+        try:
+            net = constructor(**parameters)
+        except (TypeError, ValueError) as error:
+            raise ConfigError("model", f"{target} does not take these parameters: {error}") from error
+    if not isinstance(net, nn.Module):
+        raise ConfigError("model._target_", f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+    if pretrained is not None:
+        _load(net, _weights(pretrained, target), pretrained, num_classes)
+    _check(net, target, in_shape, num_classes)
+    return net
+
+
+def _check(net: nn.Module, target: str, in_shape: Sequence[int], num_classes: int) -> None:
+    """Send two blank pictures through: a model that does not fit the data is found here, not in a node."""
+    net.eval()
+    shape = "x".join(map(str, in_shape))
+    try:
+        with torch.inference_mode():
+            scores = net(torch.zeros(2, *in_shape))
+    except Exception as error:  # whatever a user's module raises, the setting to change is this one
+        raise ConfigError("model._target_", f"{target} cannot take pictures of {shape}: {_line(error)}") from error
+    finally:
+        net.train()
+    if not isinstance(scores, torch.Tensor) or scores.shape != (2, num_classes):
+        got = "x".join(map(str, scores.shape)) if isinstance(scores, torch.Tensor) else type(scores).__name__
+        raise ConfigError("model._target_", f"{target} gives {got} for 2 pictures of {shape}, not 2x{num_classes}")
+
+
+def _weights(pretrained: str, target: str) -> Mapping[str, torch.Tensor]:
+    """Read a state dict from torchvision or from a file."""
+    if pretrained == "torchvision":
+        return _torchvision_weights(target.rpartition(":")[2].rpartition(".")[2])
+    path = Path(pretrained).expanduser()
+    if not path.is_file():
+        raise ConfigError("model.pretrained", f"there is no file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            tensors: Mapping[str, torch.Tensor] = import_module("safetensors.torch").load_file(path)
+            return tensors
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except ImportError as error:
+        raise ConfigError(
+            "model.pretrained", f"{path} needs the package safetensors: pip install safetensors"
+        ) from error
+    except Exception as error:  # torch.load and safetensors raise a dozen types for files that are not theirs
+        raise ConfigError("model.pretrained", f"{path} is no readable state dict: {_line(error)}") from error
+    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise ConfigError("model.pretrained", f"{path} holds no state dict (name -> tensor)")
+    return found
+
+
+def _torchvision_weights(name: str) -> Mapping[str, torch.Tensor]:
+    from torchvision import models
+
+    try:
+        weights = models.get_model_weights(name).DEFAULT
+    except (ValueError, AttributeError) as error:
+        raise ConfigError("model.pretrained", f"torchvision has no weights for {name!r}") from error
+    try:
+        state: Mapping[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            "model.pretrained", f"torchvision's weights of {name!r} cannot be downloaded: {_line(error)}"
+        ) from error
+    return state
+
+
+def _load(net: nn.Module, weights: Mapping[str, torch.Tensor], source: str, num_classes: int) -> None:
+    """Copy ``weights`` into ``net``; only the last layer may differ, and only in its number of classes."""
+    own = net.state_dict()
+    missing, foreign = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    if missing or foreign:
+        raise ConfigError(
+            "model.pretrained", f"{source} is of another model: lacks {_few(missing)}, has {_few(foreign)}"
+        )
+    heads = [name for name, layer in net.named_modules() if getattr(layer, "out_features", None) == num_classes]
+    heads += [name for name, layer in net.named_modules() if getattr(layer, "out_channels", None) == num_classes]
+    other = {name for name, value in weights.items() if value.shape != own[name].shape}
+    strange = sorted(name for name in other if name.rpartition(".")[0] not in heads)
+    if strange:
+        raise ConfigError("model.pretrained", f"{source} has other shapes than the model in {_few(strange)}")
+    net.load_state_dict({name: own[name] if name in other else value for name, value in weights.items()})
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "nothing"
+
+
+def _line(error: BaseException) -> str:
+    """Return the first line of an error's text: messages are one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,54 @@
+"""Pictures on their way from uint8 arrays into a model, whole batches at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+MILLION = 1_000_000
+
+
+class Normalise:
+    """Turns (b, c, h, w) uint8 into float32 with mean 0 and deviation 1 by channel: one pass, ``x * scale + shift``.
+
+    ``mean`` and ``std`` are integers, as in the charter: millionths of the 0..1 range, one a channel.
+    """
+
+    def __init__(self, mean: Sequence[int], std: Sequence[int], device: torch.device, channels_last: bool) -> None:
+        means = np.array(mean, dtype=np.float64)
+        deviations = np.array(std, dtype=np.float64)
+        self._scale = self._by_channel(MILLION / 255 / deviations, device)
+        self._shift = self._by_channel(-means / deviations, device)
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+
+    @staticmethod
+    def _by_channel(values: NDArray[np.float64], device: torch.device) -> torch.Tensor:
+        return torch.from_numpy(values).to(device, torch.float32).view(1, -1, 1, 1)
+
+    def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return a new float32 tensor in the wanted memory format."""
+        x = pictures.to(torch.float32, memory_format=self._format, copy=True)
+        return x.mul_(self._scale).add_(self._shift)
+
+
+def resident(x: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Return the array as a tensor on ``device``: shared where it can be, copied if it is read-only."""
+    return torch.from_numpy(x if x.flags.writeable and x.flags.c_contiguous else np.array(x, order="C")).to(device)
+
+
+def batches_of(
+    x: NDArray[np.uint8] | torch.Tensor, batch: int, device: torch.device
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield (first index, pictures on ``device``) in order, without ever copying the whole array."""
+    for start in range(0, len(x), batch):
+        part = x[start : start + batch]
+        yield start, part.to(device) if isinstance(part, torch.Tensor) else resident(part, device)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which a forward pass has this precision."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

@@ -1,0 +1,56 @@
+"""Resolves a ``_target_`` from the config to the Python object it names.
+
+A target runs code, so it may only come from the node's own config, never from a peer or a charter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from rayfed.errors import ConfigError
+
+
+def locate(target: str, setting: str) -> Callable[..., Any]:
+    """Return the class or function that ``target`` names.
+
+    Args:
+        target: ``package.module.name`` or ``package.module:name``; ``torchvision:resnet18`` is short for
+            ``torchvision.models.resnet18``.
+        setting: dotted key that an error is to name.
+
+    Raises:
+        ConfigError: there is no such module or name, or it cannot be called.
+    """
+    if target.startswith("torchvision:"):
+        target = "torchvision.models." + target.removeprefix("torchvision:")
+    module_name, _, name = target.rpartition(":") if ":" in target else target.rpartition(".")
+    if not module_name or not name:
+        raise ConfigError(setting, f"{target!r} names no class; write it as package.module.Class")
+    try:
+        found = getattr(import_module(module_name), name)
+    except ImportError as error:
+        raise ConfigError(setting, f"cannot import {module_name!r} for {target!r}: {error}") from error
+    except AttributeError as error:
+        raise ConfigError(setting, f"there is no {name!r} in {module_name!r}") from error
+    if not callable(found):
+        raise ConfigError(setting, f"{target!r} is no class and no function")
+    return found  # type: ignore[no-any-return]  # callable() narrows Any to a callable object only
+
+
+def call(spec: Mapping[str, Any], setting: str, *args: Any, **extra: Any) -> Any:
+    """Call ``spec['_target_']`` with ``args``, the spec's own parameters and ``extra``.
+
+    Raises:
+        ConfigError: ``_target_`` is missing or names nothing, or the target does not take these parameters.
+    """
+    target = spec.get("_target_")
+    if not isinstance(target, str):
+        raise ConfigError(f"{setting}._target_", "is missing; name a class")
+    parameters = {key: value for key, value in spec.items() if key != "_target_"}
+    function = locate(target, f"{setting}._target_")
+    try:
+        return function(*args, **parameters, **extra)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(setting, f"{target} does not take these parameters: {error}") from error
