@@ -1,0 +1,174 @@
+"""The contract's words as bytes: calls, answers, errors and logs, by the ABI that was compiled with it.
+
+Everything is looked up and prepared once, when this module is imported; coding a call costs microseconds after that.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from rayfed.errors import NotAFederation
+from rayfed.messages import Address, Outcome, Phase, Status, Terms, View
+
+ARTIFACT: dict[str, Any] = json.loads(files(__package__).joinpath("Federation.json").read_text())
+
+
+def _type(entry: dict[str, Any]) -> str:
+    """Return the canonical type of an ABI entry; structs as tuples of their fields' types."""
+    kind: str = entry["type"]
+    if kind.startswith("tuple"):
+        return f"({','.join(_type(part) for part in entry['components'])}){kind[5:]}"
+    return kind
+
+
+def _signature(entry: dict[str, Any]) -> str:
+    return f"{entry['name']}({','.join(_type(part) for part in entry['inputs'])})"
+
+
+_OF_THE_LANGUAGE: list[dict[str, Any]] = [
+    {"name": "Error", "inputs": [{"name": "reason", "type": "string"}]},
+    {"name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
+]
+"""What Solidity itself reverts with, which no contract's ABI lists."""
+
+_NAMED = {(entry["type"], entry["name"]): entry for entry in ARTIFACT["abi"] if "name" in entry}
+_SELECTORS = {name: keccak(text=_signature(e))[:4] for (kind, name), e in _NAMED.items() if kind == "function"}
+_INPUTS = {name: [_type(i) for i in e["inputs"]] for (kind, name), e in _NAMED.items() if kind == "function"}
+_OUTPUTS = {name: [_type(o) for o in e["outputs"]] for (kind, name), e in _NAMED.items() if kind == "function"}
+_ERRORS = {keccak(text=_signature(e))[:4]: e for (kind, _), e in _NAMED.items() if kind == "error"}
+_ERRORS |= {keccak(text=_signature(e))[:4]: e for e in _OF_THE_LANGUAGE}
+_TERMS = next(_type(entry["inputs"][0]) for entry in ARTIFACT["abi"] if entry["type"] == "constructor")
+
+TOPICS = {name: "0x" + keccak(text=_signature(e)).hex() for (kind, name), e in _NAMED.items() if kind == "event"}
+"""The first topic of each event's logs, by the event's name."""
+
+_EVENTS = {TOPICS[name]: e for (kind, name), e in _NAMED.items() if kind == "event"}
+
+checksum = lru_cache(maxsize=4096)(to_checksum_address)
+
+
+def call(name: str, *arguments: Any) -> bytes:
+    """Return the data of a call."""
+    return _SELECTORS[name] + encode(_INPUTS[name], arguments)
+
+
+def deployment(terms: Terms) -> bytes:
+    """Return the data of the transaction that founds a federation on these terms."""
+    top, bottom = terms.quorum
+    fields = (
+        terms.charter,
+        terms.genesis,
+        terms.rounds,
+        terms.join_seconds,
+        terms.commit_seconds,
+        terms.vote_seconds,
+        terms.attest_seconds,
+        terms.start_members,
+        terms.min_members,
+        terms.max_missed,
+        top,
+        bottom,
+    )
+    return bytes.fromhex(ARTIFACT["bytecode"].removeprefix("0x")) + encode([_TERMS], [fields])
+
+
+def is_ours(code: bytes) -> bool:
+    """Say whether deployed code is this contract's, whatever terms it was founded on."""
+    ours = bytearray.fromhex(ARTIFACT["deployedBytecode"].removeprefix("0x"))
+    theirs = bytearray(code)
+    if len(ours) != len(theirs):
+        return False
+    for place in ARTIFACT["immutables"]:
+        start, stop = place["start"], place["start"] + place["length"]
+        ours[start:stop] = theirs[start:stop] = bytes(place["length"])
+    return ours == theirs
+
+
+def error_name(data: bytes) -> tuple[str, str]:
+    """Return (name, arguments as text) of the error that a reverted call gave back."""
+    entry = _ERRORS.get(data[:4])
+    if entry is None:
+        return ("Reverted", f"0x{data.hex()}" if data else "")
+    try:
+        values = decode([_type(i) for i in entry["inputs"]], data[4:])
+    except (DecodingError, ValueError):
+        return (str(entry["name"]), f"0x{data.hex()}")
+    named = (
+        f"{i['name']}={v.hex() if isinstance(v, bytes) else v}" for i, v in zip(entry["inputs"], values, strict=True)
+    )
+    return entry["name"], ", ".join(named)
+
+
+def event(log: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return (name, values by name) of a log of the contract."""
+    entry = _EVENTS[log["topics"][0]]
+    indexed = iter(log["topics"][1:])
+    plain = [i for i in entry["inputs"] if not i["indexed"]]
+    values = dict(
+        zip((i["name"] for i in plain), decode([_type(i) for i in plain], bytes.fromhex(log["data"][2:])), strict=True)
+    )
+    for part in entry["inputs"]:
+        if part["indexed"]:
+            values[part["name"]] = decode([_type(part)], bytes.fromhex(next(indexed)[2:]))[0]
+    return entry["name"], values
+
+
+def _answer(name: str, data: bytes) -> Any:
+    try:
+        return decode(_OUTPUTS[name], data)[0]
+    except (DecodingError, ValueError) as error:
+        raise NotAFederation(f"{name} was answered with something else than a federation says") from error
+
+
+def view(data: bytes) -> View:
+    """Return what ``snapshot`` answered."""
+    fields = _answer("snapshot", data)
+    time, round, phase, deadline, base, base_round, roster, active = fields[:8]
+    committed, voted, attested, included, members, roots, ballots, attestations, previous = fields[8:]
+    return View(
+        time=time,
+        round=round,
+        phase=Phase(phase),
+        deadline=deadline,
+        base=base,
+        base_round=base_round,
+        roster=roster,
+        active=active,
+        committed=committed,
+        voted=voted,
+        attested=attested,
+        included=included,
+        members=tuple(_address(m) for m in members),
+        roots=tuple(roots),
+        ballots=tuple(ballots),
+        attestations=tuple(attestations),
+        previous=_outcome(previous),
+    )
+
+
+def outcome(data: bytes) -> Outcome | None:
+    """Return what ``outcome`` answered; None if the round has not closed."""
+    return _outcome(_answer("outcome", data))
+
+
+def terms(data: bytes) -> Terms:
+    """Return what ``terms`` answered."""
+    fields = _answer("terms", data)
+    return Terms(*[*fields[:-2], tuple(fields[-2:])])
+
+
+def _outcome(fields: tuple[Any, ...]) -> Outcome | None:
+    round, status, root, included, attesters, open_until = fields
+    return None if status == Status.NONE else Outcome(round, Status(status), root, included, attesters, open_until)
+
+
+def _address(value: str) -> Address:
+    return str(checksum(value))
