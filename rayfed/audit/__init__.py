@@ -1,0 +1,142 @@
+"""The auditor: lives a whole federation again from ledger and store, without key or stake, and says what is not right.
+
+A record of what the contract said (out of a chain, or out of a file) is replayed by the protocol's rules, every blob
+that can be had is hashed, every merge computed again. Nothing is believed but the chain and SHA-256.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from rayfed.audit.blobs import MEMORY, Examiner
+from rayfed.audit.findings import Finding, Report, RoundReport, Weight
+from rayfed.audit.places import Folder, Place, Shop, folders
+from rayfed.audit.record import MESSAGES, Entry, Record
+from rayfed.audit.replay import History, RoundFacts, replay
+from rayfed.charter import Charter
+from rayfed.errors import CodecError
+
+__all__ = [
+    "MEMORY",
+    "Entry",
+    "Finding",
+    "Folder",
+    "Place",
+    "Record",
+    "Report",
+    "RoundReport",
+    "Shop",
+    "Weight",
+    "audit",
+    "folders",
+    "replay",
+]
+
+
+def audit(
+    record: Record,
+    places: Sequence[Place],
+    *,
+    source: str = "record",
+    signatures: bool = False,
+    strict: bool = False,
+    memory: int = MEMORY,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Check a federation from its founding to the record's last block.
+
+    Args:
+        record: what the contract said; with the charter, or no blob can be looked at.
+        places: where blobs may lie.
+        source: where the record is from, for the report.
+        signatures: whether every message must come with its signature: a record from a file proves little without.
+        strict: whether what cannot be checked counts as a discrepancy.
+        memory: bytes of blobs held at a time; at least two blobs.
+        threads: how many blobs are looked at at a time; None means one a core.
+        progress: told (blobs done, blobs in all).
+
+    Raises:
+        ConfigError: two blobs of the charter's layout do not fit the memory.
+    """
+    started = time.perf_counter()
+    report = Report(
+        record.federation, record.chain_id, source, record.block, record.block_hash, record.digest, strict=strict
+    )
+    if not record.intact:
+        words = "its digest is not the one that it states: it was changed after it was written"
+        report.findings.append(Finding(Weight.DISCREPANCY, "record", words))
+    charter = _charter(record, report.findings)
+    history = replay(record)
+    report.members = history.members
+    report.findings += history.findings
+    report.messages = sum(entry.name in MESSAGES for entry in record.entries)
+    if record.transactions or signatures:
+        from rayfed.audit.signatures import check
+
+        report.signed, forged = check(record, history.members)
+        report.findings += forged
+        if signatures and report.signed + len(forged) < report.messages:
+            words = f"{report.messages - report.signed - len(forged)} messages come without their signed transactions"
+            report.findings.append(Finding(Weight.UNCHECKED, "signature", words))
+    if charter is None:
+        report.rounds = [_unseen(facts) for facts in history.rounds]
+    else:
+        report.charter = "0x" + charter.hash.hex()
+        _examine(record, history, charter, places, report, memory, threads, progress)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _examine(
+    record: Record,
+    history: History,
+    charter: Charter,
+    places: Sequence[Place],
+    report: Report,
+    memory: int,
+    threads: int | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    total = sum(len(facts.roots) + bool(facts.included) for facts in history.rounds)
+    done = 0
+
+    def seen() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    examiner = Examiner(
+        charter, record.chain_id, record.federation, history.members, places, memory=memory, threads=threads, seen=seen
+    )
+    started = any(facts.roots for facts in history.rounds)
+    for one, findings in (examiner.genesis(record.terms.genesis, started), *map(examiner.round, history.rounds)):
+        report.rounds.append(one)
+        report.findings += findings
+
+
+def _charter(record: Record, findings: list[Finding]) -> Charter | None:
+    """Return the charter if it is the one that the federation was founded on."""
+    if not record.charter:
+        words = "no charter is at hand, so that nobody knows how long a blob is: no blob was looked at"
+        findings.append(Finding(Weight.UNCHECKED, "charter", words))
+        return None
+    try:
+        charter = Charter.from_json(record.charter)
+    except CodecError as error:
+        findings.append(Finding(Weight.DISCREPANCY, "charter", str(error)))
+        return None
+    if charter.terms() != record.terms:
+        same = charter.hash == record.terms.charter
+        words = "the contract's terms are not its" if same else "it is not the one that the contract was founded on"
+        findings.append(Finding(Weight.DISCREPANCY, "charter", f"{words} (its hash is {charter.hash.hex()[:16]}...)"))
+        return None
+    return charter
+
+
+def _unseen(facts: RoundFacts) -> RoundReport:
+    merge = "not checkable" if facts.included else ""
+    return RoundReport(
+        facts.round, facts.status, facts.roster, facts.included, facts.attesters, facts.root, merge=merge
+    )

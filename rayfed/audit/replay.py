@@ -1,0 +1,260 @@
+"""A federation lived again: the contract's events, fed with their times to the rules, and compared with what they give.
+
+The rules are ``ledger.memory.MemoryChain``'s, which a test holds against the contract's on random histories. What
+members did (joined, left, committed, voted, attested) is taken from the events; everything else (phases, deadlines,
+rosters, included sets, outcomes, who was dropped) is worked out anew and must be what the contract said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from rayfed.audit.findings import Finding, Weight
+from rayfed.audit.record import MESSAGES, Entry, Record
+from rayfed.errors import Rejected
+from rayfed.ledger.memory import ManualClock, MemoryChain, Said
+from rayfed.messages import NO_ROOT, Address, Outcome, Phase, Root, Status
+
+LONGEST = 100
+"""Discrepancies of the replay after which it stops: once histories differ, every later event may differ as well."""
+
+
+@dataclass(slots=True)
+class RoundFacts:
+    """What happened in one round, by the replay.
+
+    ``status`` is NONE while the round is open; ``phase`` is the one that it is in or was closed in.
+    """
+
+    round: int
+    roster: int
+    phase: Phase = Phase.COMMIT
+    status: Status = Status.NONE
+    included: int = 0
+    attesters: int = 0
+    root: Root = NO_ROOT
+    roots: dict[int, Root] = field(default_factory=dict)
+    ballots: dict[int, int] = field(default_factory=dict)
+    attestations: dict[int, Root] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class History:
+    """What came of a replay: the members by index, the rounds in order, and what was not as the rules say."""
+
+    members: tuple[Address, ...]
+    rounds: list[RoundFacts]
+    findings: list[Finding]
+
+
+def replay(record: Record) -> History:
+    """Live a federation again, and compare every step and the end with the record."""
+    return _Replay(record).run()
+
+
+class _Replay:
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        first = record.entries[0].time if record.entries else record.view.time
+        self._chain = MemoryChain(record.terms, ManualClock(record.founded or first))
+        self._given: deque[Said] = deque()  # what the rules made of the last event, not yet seen in the record
+        self._told = 0
+        self._findings: list[Finding] = []
+        self._rounds: dict[int, RoundFacts] = {}
+
+    def run(self) -> History:
+        place = (-1, -1)
+        for entry in self._record.entries:
+            if (entry.block, entry.position) <= place or entry.time < self._chain.clock.now:
+                self._differs(f"{entry.name} in block {entry.block} is out of order", entry)
+            place = (entry.block, entry.position)
+            self._chain.clock.now = max(entry.time, self._chain.clock.now)
+            self._act(entry) if entry.name in MESSAGES else self._follow(entry)
+            if len(self._findings) >= LONGEST:
+                self._differs("too many discrepancies: the replay stops here", entry)
+                break
+        else:
+            self._unsaid()
+            self._findings += _outcomes(self._record, self._chain)
+            self._findings += _view(self._record, self._chain)
+            # Nobody has told the contract yet what time alone has done since, but everybody knows.
+            self._chain.poke()
+            deque(self._news(), maxlen=0)
+        for number, facts in self._rounds.items():
+            self._close(facts, self._chain.outcomes.get(number))
+        if not self._record.founded:
+            self._findings.append(
+                Finding(Weight.UNCHECKED, "replay", "when the federation was founded, which round 1's opening rests on")
+            )
+        return History(tuple(self._chain.members), [self._rounds[n] for n in sorted(self._rounds)], self._findings)
+
+    # -- what members did -------------------------------------------------------------------------------------------
+
+    def _act(self, entry: Entry) -> None:
+        self._unsaid()
+        said = entry.values
+        try:
+            self._do(entry)
+        except Rejected as error:
+            self._given.extend(self._news())  # time may have moved a phase all the same
+            self._differs(f"{entry.name}, but the rules refuse it: {error.name}", entry)
+            return
+        news = list(self._news())
+        # The verb's own event; what stands before it, time had moved, and the contract should have said so first.
+        own = next(n for n, given in enumerate(news) if given.name == entry.name)
+        for given in news[:own]:
+            self._missing(given)
+        self._compare(news[own], entry)
+        self._given.extend(news[own + 1 :])
+        if entry.name in ("Committed", "Voted", "Attested"):
+            facts = self._rounds[said["round"]]
+            if entry.name == "Voted":
+                facts.ballots[said["index"]] = said["ballot"]
+            else:
+                roots = facts.roots if entry.name == "Committed" else facts.attestations
+                roots[said["index"]] = said["root"]
+
+    def _do(self, entry: Entry) -> None:
+        chain, said = self._chain, entry.values
+        if entry.name == "Joined":
+            chain.join(said["member"], chain.terms.charter)
+            return
+        if said["index"] >= len(chain.members):
+            raise Rejected("NotMember")
+        sender = chain.members[said["index"]]
+        verbs: dict[str, Callable[[], None]] = {
+            "Left": lambda: chain.leave(sender),
+            "Committed": lambda: chain.commit(sender, said["round"], said["root"]),
+            "Voted": lambda: chain.vote(sender, said["round"], said["ballot"]),
+            "Attested": lambda: chain.attest(sender, said["round"], said["root"]),
+        }
+        verbs[entry.name]()
+
+    # -- what the rules made of it ----------------------------------------------------------------------------------
+
+    def _follow(self, entry: Entry) -> None:
+        if not self._given:
+            self._perhaps_forming(entry)
+            self._chain.poke()
+            self._given.extend(self._news())
+        skipped = [given.name for given in self._given]
+        if entry.name not in skipped:
+            self._differs(f"{entry.name}, which the rules do not give here", entry)
+            return
+        for _ in range(skipped.index(entry.name)):
+            self._missing(self._given.popleft())
+        self._compare(self._given.popleft(), entry)
+
+    def _perhaps_forming(self, entry: Entry) -> None:
+        """Where nobody knows when the federation was founded, believe that the time to join was over by now."""
+        if not self._record.founded and self._chain.phase is Phase.FORMING:
+            self._chain.deadline = min(self._chain.deadline, entry.time)
+
+    def _news(self) -> Iterator[Said]:
+        """Yield what the rules have said since the last time, and keep the books of the rounds."""
+        events = self._chain.events
+        while self._told < len(events):
+            given = events[self._told]
+            self._told += 1
+            if given.name == "PhaseOpened":
+                number, phase = given.values["round"], Phase(given.values["phase"])
+                if phase is Phase.COMMIT:
+                    self._rounds[number] = RoundFacts(number, self._chain.rosters[number])
+                elif phase is not Phase.DONE:
+                    self._rounds[number].phase = phase
+                    self._rounds[number].included = self._chain.included
+            yield given
+
+    def _close(self, facts: RoundFacts, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            facts.status, facts.root = outcome.status, outcome.root
+            facts.included, facts.attesters = outcome.included, outcome.attesters
+
+    # -- what differs -----------------------------------------------------------------------------------------------
+
+    def _compare(self, given: Said, entry: Entry) -> None:
+        for name, expected in given.values.items():
+            if not _same(expected, entry.values[name]):
+                self._differs(
+                    f"{entry.name} says {name} = {_show(entry.values[name])}, the rules give {_show(expected)}", entry
+                )
+
+    def _unsaid(self) -> None:
+        """Whatever the rules gave must have been said before the next act."""
+        while self._given:
+            self._missing(self._given.popleft())
+
+    def _missing(self, given: Said) -> None:
+        words = ", ".join(f"{name} = {_show(value)}" for name, value in given.values.items())
+        self._findings.append(
+            Finding(
+                Weight.DISCREPANCY,
+                "replay",
+                f"the rules give {given.name} ({words}), which is not in the record",
+                given.values.get("round", self._chain.round),
+            )
+        )
+
+    def _differs(self, message: str, entry: Entry) -> None:
+        node = entry.values.get("index")
+        members = self._chain.members
+        self._findings.append(
+            Finding(
+                Weight.DISCREPANCY,
+                "replay",
+                message,
+                entry.values.get("round", self._chain.round),
+                node,
+                members[node] if node is not None and node < len(members) else "",
+            )
+        )
+
+
+def _outcomes(record: Record, chain: MemoryChain) -> Iterator[Finding]:
+    """Compare what the contract keeps of each closed round."""
+    kept = {outcome.round: outcome for outcome in record.outcomes}
+    if len(kept) != len(record.outcomes):
+        yield Finding(Weight.DISCREPANCY, "outcome", "a round has two outcomes")
+    for number in sorted(kept.keys() | chain.outcomes.keys()):
+        ours, theirs = chain.outcomes.get(number), kept.get(number)
+        if ours is None or theirs is None:
+            holds = "an outcome that the rules do not give" if ours is None else "no outcome, though the round closed"
+            yield Finding(Weight.DISCREPANCY, "outcome", f"the contract holds {holds}", number)
+            continue
+        yield from _fields("outcome", "the contract holds", theirs, ours, number)
+
+
+def _view(record: Record, chain: MemoryChain) -> Iterator[Finding]:
+    """Compare the contract's state in the end."""
+    if record.view.time < chain.clock.now:
+        yield Finding(Weight.DISCREPANCY, "view", "the view is older than the last event")
+        return
+    chain.clock.now = record.view.time
+    yield from _fields("view", "the contract's view has", record.view, chain.view(), None)
+
+
+def _fields(what: str, words: str, theirs: Any, ours: Any, number: int | None) -> Iterator[Finding]:
+    for item in fields(theirs):
+        held, expected = getattr(theirs, item.name), getattr(ours, item.name)
+        if not _same(held, expected):
+            message = f"{words} {item.name} = {_show(held)}, the rules give {_show(expected)}"
+            yield Finding(Weight.DISCREPANCY, what, message, number)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one.lower() == other.lower()  # addresses
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()[:16] + "..." if any(value) else "none"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_show, value))})"
+    return str(value)

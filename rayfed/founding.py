@@ -1,0 +1,63 @@
+"""Founding: from settings and data to the charter that all nodes will have to agree to.
+
+Runs where the pictures are (a Ray task on the cluster), not in the process that starts the federation; what comes
+back is the charter, which holds names, shapes and a hash, and no weight.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rayfed.charter import Charter, DataTerms, MergeTerms
+from rayfed.rules import TRIM_UNIT
+
+if TYPE_CHECKING:
+    from rayfed.config import Settings
+
+
+def draft(settings: Settings) -> Charter:
+    """Load the data, build the genesis model, and write down what all nodes have to agree on.
+
+    Raises:
+        DataError: the pictures cannot be used.
+        ConfigError: the model or the partition does not fit them.
+    """
+    from rayfed import codec, merkle
+    from rayfed.learning import learner
+
+    pictures = learner.load(settings)
+    for slot in range(settings.federation.nodes):
+        learner.share(settings, pictures, slot)  # a partition that cannot be is found here, before anything starts
+    model, state = learner.genesis(settings, pictures)
+    layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
+    blob = codec.encode(layout, state, codec.Header.merged(0, layout.hash)).blob
+    terms = settings.federation
+    return Charter(
+        name=settings.name,
+        layout=layout,
+        data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std),
+        model=_plain(settings.model),
+        merge=MergeTerms(settings.merge.rule, round(settings.merge.trim * TRIM_UNIT), settings.merge.max_weight),
+        rounds=terms.rounds,
+        join_seconds=terms.join_seconds,
+        commit_seconds=terms.commit_seconds,
+        vote_seconds=terms.vote_seconds,
+        attest_seconds=terms.attest_seconds,
+        start_members=terms.start,
+        min_members=terms.fewest,
+        max_missed=terms.max_missed,
+        quorum=terms.fraction,
+        genesis=merkle.root(blob),
+        genesis_source={"seed": settings.seed},
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a config value as a charter may hold it: floats as their shortest text, and nothing that is not set."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return repr(value)
+    return value

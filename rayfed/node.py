@@ -1,0 +1,425 @@
+"""The edge node: plain Python that asks the protocol what to do next, and does it.
+
+One call of ``step`` does one thing and returns; whoever drives the node (a Ray actor, a test, an example) decides
+when to call again. A node is a function of ledger, store, its own disk and its own data: everything in ``self`` can be
+rebuilt from them, so it may be killed between any two lines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from typing import Any
+
+from rayfed import protocol
+from rayfed.blobs import MISSING, Blobs
+from rayfed.charter import Charter
+from rayfed.errors import LedgerError, LedgerUnreachable
+from rayfed.journal import Journal
+from rayfed.learning import Learner, State
+from rayfed.ledger import Ledger
+from rayfed.memo import Memo
+from rayfed.messages import NO_ROOT, Address, NodeRecord, NodeStatus, Phase, Root, Verb, Verdict, View, bits
+from rayfed.screens import Screen, ballot
+from rayfed.store import Store
+from rayfed.store.files import FileStore
+
+
+class Progress(Enum):
+    """What came of a step."""
+
+    ACTED = "acted"
+    WAITING = "waiting"  # for the ledger to move on
+    RETRY = "retry"  # for something that no event announces: a peer's blob, the store
+    FINISHED = "finished"
+
+
+class EdgeNode:
+    """One participant.
+
+    Args:
+        slot: its place in the starter's config, or -1.
+        ledger: its account's door to the federation.
+        store: where blobs travel.
+        disk: the node's own blobs; what it commits to is here before it is sent.
+        journal: what it has signed.
+        learner: its data and model.
+        charter: what it agrees to.
+        screens: its own judgement.
+        chain_id, federation: bound into the header of every update.
+        memo: shared with the other nodes of the process.
+        patience: seconds for which the node tries to get an update in VOTE before it votes without it.
+        alone: whether to train alone at the end, for comparison.
+        keep_rounds: how many rounds' blobs stay on the own disk; 0 keeps all, which is what an auditor wants.
+        on_record: called with every round's record once it is complete.
+    """
+
+    def __init__(
+        self,
+        *,
+        slot: int,
+        ledger: Ledger,
+        store: Store,
+        disk: FileStore,
+        journal: Journal,
+        learner: Learner,
+        charter: Charter,
+        screens: Sequence[Screen],
+        chain_id: int,
+        federation: Address,
+        memo: Memo | None = None,
+        patience: float = 60.0,
+        alone: bool = False,
+        keep_rounds: int = 0,
+        on_record: Callable[[NodeRecord], None] = lambda record: None,
+    ) -> None:
+        self.slot = slot
+        self.ledger = ledger
+        self.charter = charter
+        shared = memo or Memo()
+        rule = shared.get(("rule", charter.merge), charter.rule)  # one object a process: merges are remembered by it
+        self._blobs = Blobs(charter.layout, chain_id, federation, rule, disk, store, shared)
+        self._journal = journal
+        self._learner = learner
+        self._screens = screens
+        self._patience = patience
+        self._alone = alone
+        self._keep_rounds = keep_rounds
+        self._on_record = on_record
+
+        self._model: Root = NO_ROOT
+        self._base_state: State = {}
+        self._merged: tuple[int, Root] | None = None
+        self._in_flight: set[tuple[Verb, int]] = set()
+        self._heard: set[tuple[Verb, int]] = set()
+        self._refused: dict[tuple[Verb, int], tuple[int, int]] = {}
+        self._verdicts: tuple[Verdict, ...] = ()
+        self._records: dict[int, NodeRecord] = {}
+        self._unscored: tuple[int, Root] | None = None
+        self._place: tuple[tuple[int, Phase], int] = ((0, Phase.FORMING), 0)
+        self._alone_run: Iterator[float] | None = None
+        self.status = NodeStatus(slot, ledger.address, None, 0, "starting")
+
+    @property
+    def address(self) -> Address:
+        """The node's account."""
+        return self.ledger.address
+
+    # -- the loop's body --------------------------------------------------------------------------------------------
+
+    def step(self, view: View) -> Progress:
+        """Do the one next thing. Never blocks on peers: what is not there yet is asked for again in the next step."""
+        self._collect_receipts(view)
+        index = view.index_of(self.address)
+        if index is not None and view.active >> index & 1:
+            self._heard.discard((Verb.JOIN, 0))
+        # A receipt may be newer than the view: what the ledger has heard is not said again.
+        said = frozenset(self._in_flight | self._heard)
+        me = protocol.Me(self.address, self._model, self._merged, said)
+        action = protocol.next_action(view, me)
+        self._tell(action, view, index)
+        acted = not self._resting(action, view) and self._do(action, view, index)
+        self._close_records(view)
+        if acted or self._revive(view, index):
+            return Progress.ACTED
+        if self._idle(isinstance(action, protocol.Finish)):
+            return Progress.ACTED
+        if isinstance(action, protocol.Finish) and not self._in_flight:
+            self.status = replace(self.status, doing="finished")
+            return Progress.FINISHED
+        return Progress.WAITING if isinstance(action, protocol.Wait | protocol.Finish) else Progress.RETRY
+
+    def _revive(self, view: View, index: int | None) -> bool:
+        """Poke the ledger if its deadline moves along: the phase is what would be if somebody spoke, and nobody does.
+
+        It takes an included update, or a base, that nobody has. Members wait their turn, so that one is enough.
+        """
+        place = view.round, view.phase
+        if self._place[0] != place:
+            self._place = place, view.deadline
+        drift = view.deadline - self._place[1]
+        if index is None or drift < REVIVE_SECONDS * (1 + index) or (Verb.POKE, 0) in self._in_flight:
+            return False
+        self._place = place, view.deadline
+        self._send(Verb.POKE, 0, view, self.ledger.poke)
+        return True
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a transaction was sent whose fate is not known yet."""
+        return bool(self._in_flight)
+
+    def _rest(self, said: tuple[Verb, int], view: View) -> None:
+        """Let some time pass before this is said again; more each time."""
+        times = self._refused.get(said, (0, 0))[0] + 1
+        self._refused[said] = times, view.time + min(2**times, LONGEST_PAUSE)
+
+    def _resting(self, action: protocol.Action, view: View) -> bool:
+        """Whether the ledger refused just this a moment ago."""
+        verb = VERBS.get(type(action))
+        said = (verb, getattr(action, "round", 0)) if verb else None
+        return said in self._refused and view.time < self._refused[said][1]
+
+    def _do(self, action: protocol.Action, view: View, index: int | None) -> bool:
+        """Carry an action out; return False if there was nothing to do or it has to be tried again later."""
+        match action:
+            case protocol.Join():
+                self._send(Verb.JOIN, 0, view, lambda: self.ledger.join(self.charter.hash))
+                return True
+            case protocol.Adopt(root):
+                return self._adopt(root, view)
+            case protocol.Commit(round, _):
+                return self._commit(round, view)
+            case protocol.Vote(round, _, committed):
+                assert index is not None
+                return self._vote(round, committed, view, index)
+            case protocol.Attest(round, included, root):
+                assert index is not None
+                return self._attest(round, included, root, view, index)
+            case protocol.Wait() | protocol.Finish():
+                return False
+
+    def _idle(self, finished: bool) -> bool:
+        """Use the time in which others work: score the merged model, and at the end train alone."""
+        if self._unscored is not None:
+            self._score()
+            return True
+        return finished and self._alone and self._train_alone()
+
+    # -- the actions ------------------------------------------------------------------------------------------------
+
+    def _adopt(self, root: Root, view: View) -> bool:
+        if self._unscored is not None:
+            self._score()  # there was no idle moment for it, and the model is about to be replaced
+        with self._timed(view.base_round, "adopt"):
+            if root == self.charter.genesis:
+                self._blobs.genesis(root, self._learner.genesis())
+            state = self._blobs.model(root, [a for a in view.members if a != self.address])
+            if state is None:
+                self._note(self._blobs.trouble)
+                return False
+            self._base_state, self._model = state, root
+        # Whoever holds a final model serves it, so that a latecomer finds it however few are left.
+        self._publish(root)
+        if view.base_round:
+            self._unscored = (view.base_round, root)
+        if self._keep_rounds:
+            self._prune(view.round - self._keep_rounds)
+        return True
+
+    def _commit(self, round: int, view: View) -> bool:
+        said = self._journal.said(round, Verb.COMMIT)
+        if said is None:
+            with self._timed(round, "train"):
+                update = self._learner.train(self._base_state, round)
+            with self._timed(round, "encode"):
+                root, saturated = self._blobs.update(round, self.address, update.state, update.examples)
+            self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated)
+            self.status = replace(self.status, loss=update.loss)
+            self._journal.say(round, Verb.COMMIT, root.hex())
+        else:
+            root = bytes.fromhex(said)
+        self._send(Verb.COMMIT, round, view, lambda: self.ledger.commit(round, root))
+        return True
+
+    def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
+        if not self._serve_own_update(view, index):
+            return False
+        said = self._journal.said(round, Verb.VOTE)
+        if said is None:
+            updates = self._gather(round, committed, view)
+            if updates is None:
+                return False
+            with self._timed(round, "screen"):
+                accepted, verdicts = ballot(self._screens, self._blobs.evidence(updates, view, index))
+            self._amend(round, verdicts=(*self._verdicts, *verdicts))
+            self._journal.say(round, Verb.VOTE, f"{accepted:x}")
+        else:
+            accepted = int(said, 16)
+        self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, accepted))
+        return True
+
+    def _gather(self, round: int, committed: int, view: View) -> dict[int, memoryview] | None:
+        """Return the valid updates by index, or None while one is missing and there is still time to wait for it."""
+        with self._timed(round, "fetch"):
+            judged = {index: self._blobs.peer_update(view, index) for index in bits(committed)}
+        self._verdicts = tuple(verdict for _, verdict in judged.values())
+        waited = view.time - (view.deadline - self.charter.vote_seconds)
+        if waited < self._patience and any(verdict.reason == MISSING for verdict in self._verdicts):
+            return None
+        return {index: blob for index, (blob, _) in judged.items() if blob is not None}
+
+    def _attest(self, round: int, included: int, root: Root, view: View, index: int) -> bool:
+        if root == NO_ROOT:
+            self._serve_own_update(view, index)  # after a restart, those who still lack it ask again
+            merged = self._merge(round, included, view)
+            if merged is None:
+                return False
+            root = merged
+        self._journal.say(round, Verb.ATTEST, root.hex())
+        self._send(Verb.ATTEST, round, view, lambda: self.ledger.attest(round, root))
+        return True
+
+    def _merge(self, round: int, included: int, view: View) -> Root | None:
+        """Merge the included updates; None while one of them cannot be had (then the node abstains)."""
+        with self._timed(round, "fetch"):
+            updates = {view.roots[index]: self._blobs.peer_update(view, index)[0] for index in bits(included)}
+        present = {root: blob for root, blob in updates.items() if blob is not None}
+        if len(present) < included.bit_count():
+            return None
+        with self._timed(round, "merge"):
+            root = self._blobs.merge(present, round)
+        self._merged = (round, root)
+        return root
+
+    def serve(self, view: View) -> None:
+        """Offer what peers wait for. Whoever drives several nodes calls this for all of them before any step, so that
+        no peer asks in vain."""
+        index = view.index_of(self.address)
+        if view.phase is Phase.VOTE and index is not None:
+            self._serve_own_update(view, index)
+
+    def _serve_own_update(self, view: View, index: int) -> bool:
+        """Publish what this node committed to, if anything; only ever called once COMMIT has closed."""
+        return view.roots[index] == NO_ROOT or self._publish(view.roots[index])
+
+    def _publish(self, root: Root) -> bool:
+        published = self._blobs.publish(root)
+        if not published:
+            self._note(self._blobs.trouble)
+        return published
+
+    def _prune(self, last: int) -> None:
+        """Let go of the own blobs of round ``last`` and before; the journal knows them all."""
+        said = (
+            self._journal.said(round, verb)
+            for round in range(max(1, last + 1), last + self._keep_rounds + 1)
+            for verb in (Verb.COMMIT, Verb.ATTEST)
+        )
+        self._blobs.prune({self._model, self.charter.genesis, *(bytes.fromhex(root) for root in said if root)})
+
+    # -- transactions -----------------------------------------------------------------------------------------------
+
+    def _send(self, verb: Verb, round: int, view: View, call: Callable[[], None]) -> None:
+        """Send a transaction; whether it went through is told by a receipt, in some later step."""
+        try:
+            call()
+        except LedgerUnreachable:
+            raise
+        except LedgerError as error:
+            # No funds for gas, say. It stays to be said, and somebody may pay in the meantime.
+            self._rest((verb, round), view)
+            self._note(str(error))
+        else:
+            self._in_flight.add((verb, round))
+
+    def _collect_receipts(self, view: View) -> None:
+        for receipt in self.ledger.receipts():
+            said = receipt.verb, receipt.round
+            self._in_flight.discard(said)
+            self.status = replace(
+                self.status, gas=self.status.gas + receipt.gas, transactions=self.status.transactions + 1
+            )
+            if receipt.error:
+                # Someone was quicker, or the phase moved on in the meantime: the next view says what to do now.
+                # If it says to try the same again, each time a little later.
+                self._rest(said, view)
+                self._note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
+                continue
+            if receipt.verb is not Verb.POKE:
+                self._heard.add(said)
+            if receipt.round:
+                record = self._record(receipt.round)
+                self._amend(
+                    receipt.round,
+                    gas={**record.gas, receipt.verb.value: receipt.gas},
+                    transactions={**record.transactions, receipt.verb.value: receipt.tx_hash},
+                )
+
+    # -- scores and records -----------------------------------------------------------------------------------------
+
+    def _score(self) -> None:
+        assert self._unscored is not None
+        round, root = self._unscored
+        if root == self._model:
+            with self._timed(round, "evaluate"):
+                accuracy, pictures = self._learner.evaluate(self._base_state)
+            self._amend(round, accuracy=accuracy, test_examples=pictures)
+            self.status = replace(self.status, accuracy=accuracy)
+        self._unscored = None
+
+    def _train_alone(self) -> bool:
+        if self._alone_run is None:
+            self._alone_run = self._learner.alone()
+        self.status = replace(self.status, doing="training alone")
+        for accuracy in self._alone_run:
+            curve = (*self.status.alone_curve, accuracy)
+            self.status = replace(self.status, alone_accuracy=accuracy, alone_curve=curve)
+            return True
+        return False
+
+    def _record(self, round: int) -> NodeRecord:
+        if round not in self._records:
+            index = self.status.index if self.status.index is not None else -1
+            self._records[round] = NodeRecord(self.slot, self.address, index, round)
+        return self._records[round]
+
+    def _amend(self, round: int, **changes: Any) -> None:
+        self._records[round] = replace(self._record(round), **changes)
+
+    def _close_records(self, view: View) -> None:
+        """Hand out the records of closed rounds that nothing can be added to any more."""
+        for round in sorted(self._records):
+            closed = round < view.round or view.phase is Phase.DONE
+            waits_for_score = self._unscored is not None and self._unscored[0] == round
+            waits_for_base = view.base_round == round and self._model != view.base
+            if closed and not waits_for_score and not waits_for_base and not self._flying(round):
+                self._on_record(self._records.pop(round))
+
+    def _flying(self, round: int) -> bool:
+        return any(flying == round for _, flying in self._in_flight)
+
+    @contextmanager
+    def _timed(self, round: int, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            if round:
+                seconds = self._record(round).seconds
+                took = seconds.get(step, 0.0) + time.perf_counter() - start
+                self._amend(round, seconds={**seconds, step: took})
+
+    def _tell(self, action: protocol.Action, view: View, index: int | None) -> None:
+        doing = DOING[type(action)]
+        self.status = replace(self.status, index=index, round=view.round, doing=doing)
+
+    def _note(self, line: str) -> None:
+        self.status = replace(self.status, error=line)
+
+
+REVIVE_SECONDS = 2
+"""How far a deadline has to move along before the first member takes the phase for one that nobody opened."""
+
+LONGEST_PAUSE = 30
+"""Seconds, at most, before a transaction that the ledger refused is tried again."""
+
+VERBS: dict[type[Any], Verb] = {
+    protocol.Join: Verb.JOIN,
+    protocol.Commit: Verb.COMMIT,
+    protocol.Vote: Verb.VOTE,
+    protocol.Attest: Verb.ATTEST,
+}
+
+DOING: dict[type[Any], str] = {
+    protocol.Join: "joining",
+    protocol.Adopt: "fetching base",
+    protocol.Commit: "training",
+    protocol.Vote: "checking",
+    protocol.Attest: "merging",
+    protocol.Wait: "waiting",
+    protocol.Finish: "finishing",
+}

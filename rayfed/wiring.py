@@ -1,0 +1,148 @@
+"""Puts an edge node together from settings: the one place that knows which parts there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rayfed import codec, screens, store
+from rayfed.charter import Charter
+from rayfed.errors import ConfigError
+from rayfed.journal import Journal
+from rayfed.learning import learner
+from rayfed.learning.learner import Workshop
+from rayfed.ledger import Ledger, keys
+from rayfed.memo import Memo
+from rayfed.messages import NodeRecord, Root
+from rayfed.node import EdgeNode
+from rayfed.store.files import FileStore
+from rayfed.store.ray_peers import RayPeers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from eth_account.signers.local import LocalAccount
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from rayfed.config import Settings
+    from rayfed.messages import View
+    from rayfed.place import Place
+    from rayfed.store import Store
+    from rayfed.store.blob_server import BlobServer
+
+
+MEMO_BYTES = 4 << 30
+"""What the nodes of one process keep in memory at most, however many and however large their blobs are."""
+
+
+class Wiring:
+    """Builds the nodes of one process, which share a memo and a way to the store."""
+
+    def __init__(self, settings: Settings, place: Place, state_dir: Path) -> None:
+        self.charter = Charter.from_json(place.charter)
+        self._settings = settings
+        self._place = place
+        self._root = state_dir / place.federation.lower()
+        # Two rounds' updates and models, within reason: what a round is over with is not asked for again.
+        round_bytes = (self.charter.start_members + 4) * self.charter.layout.blob_size
+        self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
+        self._workshop = Workshop(settings, self.charter)
+        self._kind = learner.kind(settings)
+        self._servers: list[BlobServer] = []
+
+    def folder(self, slot: int) -> Path:
+        """Return the node's own folder, made if it is not there."""
+        folder = self._root / (f"node-{slot}" if slot >= 0 else "node")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError("cluster.state_dir", f"cannot make the folder {folder}: {error.strerror}") from error
+        return folder
+
+    def key(self, slot: int) -> LocalAccount:
+        """Return the node's account: its key is made in this process, kept in its folder, and never leaves them."""
+        return keys.load_or_make_key(self.folder(slot) / "key", setting="cluster.state_dir")
+
+    def node(self, slot: int, ledger: Ledger, on_record: Callable[[NodeRecord], None]) -> EdgeNode:
+        """Build one node."""
+        settings, charter = self._settings, self.charter
+        folder = self.folder(slot)
+        disk = FileStore(folder / "blobs", setting="cluster.state_dir")
+        return EdgeNode(
+            slot=slot,
+            ledger=ledger,
+            store=self._store(disk),
+            disk=disk,
+            journal=Journal(folder / "journal.jsonl"),
+            learner=self._kind(self._workshop, charter, slot),
+            charter=charter,
+            screens=[screens.make(name, options) for name, options in _screens(settings.screens)],
+            chain_id=self._place.chain_id,
+            federation=self._place.federation,
+            memo=self._memo,
+            patience=charter.vote_seconds / 2,
+            alone=settings.federation.alone and slot >= 0,
+            keep_rounds=settings.store.keep_rounds,
+            on_record=on_record,
+        )
+
+    def serve(self, root: Root) -> Any:
+        """Answer a peer that asks for a blob."""
+        for server in self._servers:
+            answer = server.blob(root)
+            if answer is not None:
+                return answer
+        return None
+
+    def _store(self, disk: FileStore) -> Store:
+        made = _store(self._settings, self._place, disk)
+        if isinstance(made, RayPeers):
+            self._servers.append(made.server)
+        return made
+
+
+def _store(settings: Settings, place: Place, disk: FileStore) -> Store:
+    chosen = settings.store
+    return store.make(
+        chosen.kind,
+        local=disk,
+        federation=place.federation,
+        path=chosen.path,
+        bucket=chosen.bucket,
+        prefix=chosen.prefix,
+        endpoint_url=chosen.endpoint_url,
+        region=chosen.region,
+    )
+
+
+def _screens(chosen: list[Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return (name, options) of each screen in the config: a name, or a mapping from the name to its options."""
+    pairs: list[tuple[str, dict[str, Any]]] = []
+    for screen in chosen:
+        if isinstance(screen, str):
+            pairs.append((screen, {}))
+        else:
+            pairs += [(name, dict(options or {})) for name, options in screen.items()]
+    return [(name, options) for name, options in pairs if name != "valid"]
+
+
+def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:
+    """Fetch the model that the federation ended with from the store by its root; return it as a torch module,
+    with a few pictures' worth of input of the right shape (noise: no picture leaves its owner).
+
+    Raises:
+        StoreError: nobody has it.
+    """
+    import numpy as np
+
+    charter = Charter.from_json(place.charter)
+    blob = None
+    if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
+        blob = _store(settings, place, FileStore(folder)).get(view.base, charter.layout.blob_size, view.members)
+    model, state = learner.genesis(settings, learner.load(settings, charter.data.classes))
+    if blob is not None:
+        state = codec.decode(charter.layout, blob, out=state)
+    model.load_state_dict(state)
+    example = np.random.default_rng(0).standard_normal((2, *charter.data.shape)).astype(np.float32)
+    return model.eval(), example
