@@ -1,0 +1,152 @@
+"""A made-up run with everything in it that can happen: a void round, a refusal, a late node, a node that failed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from rayfed.history import History
+from rayfed.messages import NO_ROOT, NodeRecord, NodeStatus, Outcome, Phase, Status, Verdict, View, bitmap, bits
+from rayfed.summary import Summary, build
+
+FEDERATION = "0xA51c1fc2f0D1a1b8494Ed1FE312d7C3a78Ed91C0"
+STEPS = {"train": 2.0, "encode": 0.06, "commit": 0.1, "fetch": 0.3, "screen": 0.2, "merge": 0.15, "evaluate": 0.25}
+DOING = ("train", "encode", "waiting", "fetch", "screen", "waiting", "merge", "waiting", "evaluate")
+
+
+@dataclass(frozen=True)
+class FakeRun:
+    outcomes: list[Outcome]
+    records: list[NodeRecord]
+    statuses: list[NodeStatus]
+    views: list[View]
+    history: History
+
+    def summary(self) -> Summary:
+        settings = {"name": "digits", "seed": 0, "federation.nodes": 4, "merge.rule": "mean"}
+        return build(
+            settings,
+            federation=FEDERATION,
+            chain_id=31337,
+            charter_hash=bytes([7]) * 32,
+            outcomes=self.outcomes,
+            records=self.records,
+            statuses=self.statuses,
+            views=self.history.views.values(),
+            wall_seconds=61.23456,
+            mlflow_run_id="0123456789abcdef0123456789abcdef",
+        )
+
+
+def address(index: int) -> str:
+    return "0x" + f"{(index + 1) * 0x9E3779B97F4A7C15 % 2**64:016x}".rjust(40, "c")
+
+
+def fake_run(nodes: int = 4, rounds: int = 5, void: tuple[int, ...] = (3,), bad: int | None = 3) -> FakeRun:
+    """Make up a run in which node ``bad`` sends an update that is refused in every even round."""
+    dice = random.Random(0)
+    members = tuple(address(i) for i in range(nodes))
+    everybody = bitmap(range(nodes))
+    outcomes, records, views, history = [], [], [], History()
+    now, base, base_round, previous = 100.0, b"\x11" * 32, 0, None
+    accuracy = [0.1] * nodes
+
+    def see(view: View, statuses: list[NodeStatus], seconds: float) -> None:
+        nonlocal now
+        views.append(view)
+        for _ in range(2):
+            history.observe(view, statuses, now)
+            now += seconds / 2
+
+    for r in range(1, rounds + 1):
+        refused = bitmap([bad]) if bad is not None and r % 2 == 0 else 0
+        roots = tuple(bytes([r, i]) + b"\x22" * 30 for i in range(nodes))
+        ballots = tuple(everybody & ~refused | (refused & 1 << i) for i in range(nodes))
+        final = r not in void
+        voted = everybody if final else bitmap(range(nodes // 2))
+        included = (everybody & ~refused) if final else 0
+        root = bytes([r]) * 32 if final else NO_ROOT
+
+        def view(phase: Phase, committed: int = 0, voted: int = 0, included: int = 0) -> View:
+            return View(
+                time=int(now),
+                round=r,  # noqa: B023 - called at once
+                phase=phase,
+                deadline=int(now) + 60,
+                base=base,  # noqa: B023
+                base_round=base_round,  # noqa: B023
+                roster=everybody,
+                active=everybody,
+                committed=committed,
+                voted=voted,
+                attested=0,
+                included=included,
+                members=members,
+                roots=tuple(x if committed >> i & 1 else NO_ROOT for i, x in enumerate(roots)),  # noqa: B023
+                ballots=tuple(x if voted >> i & 1 else 0 for i, x in enumerate(ballots)),  # noqa: B023
+                attestations=(NO_ROOT,) * nodes,
+                previous=previous,  # noqa: B023
+            )
+
+        def statuses(doing: str) -> list[NodeStatus]:
+            return [
+                NodeStatus(i, members[i], i, r, doing, 2.3 / r, accuracy[i], 70_000 * r, 3 * r)  # noqa: B023
+                for i in range(nodes)
+            ]
+
+        see(view(Phase.COMMIT), statuses("train"), 2.0)
+        see(view(Phase.COMMIT, bitmap([0])), statuses("encode"), 0.2)
+        see(view(Phase.VOTE, everybody), statuses("fetch"), 0.4)
+        see(view(Phase.VOTE, everybody, voted), statuses("screen"), 0.4)
+        if final:
+            see(view(Phase.ATTEST, everybody, everybody, included), statuses("merge"), 0.3)
+            base, base_round = root, r
+        previous = Outcome(r, Status.FINAL if final else Status.VOID, root, included, everybody * final, 0)
+        outcomes.append(previous)
+        for i in range(nodes):
+            if final:
+                accuracy[i] = 1 - 0.75 ** (2 * r) * 0.9 - dice.random() * 0.03
+            records.append(
+                NodeRecord(
+                    slot=i,
+                    address=members[i],
+                    index=i,
+                    round=r,
+                    loss=2.3 / r + 0.1 * dice.random(),
+                    examples=300 + 40 * i,
+                    accuracy=accuracy[i] if final else None,
+                    test_examples=90 if final else 0,
+                    seconds={s: round(t * (0.8 + 0.4 * dice.random()), 4) for s, t in STEPS.items()},
+                    gas={"commit": 61_200, "vote": 58_400 + 100 * i} | ({"attest": 66_000} if final else {}),
+                    transactions={v: f"0x{r:02x}{i:02x}{v.encode().hex():0<60}" for v in ("commit", "vote", "attest")}
+                    if final
+                    else {"commit": f"0x{r:02x}{i:02x}{'c0':0<60}"},
+                    verdicts=tuple(
+                        Verdict("norm", j, not refused >> j & 1, 41.5 if refused >> j & 1 else 3.1,
+                                "norm 13 times the median" if refused >> j & 1 else "")
+                        for j in bits(everybody)
+                        if j != i
+                    ),
+                )
+            )  # fmt: skip
+    last = [
+        NodeStatus(
+            slot=i,
+            address=members[i],
+            index=i,
+            round=rounds,
+            doing="failed" if i == bad and nodes > 3 else "finished",
+            loss=2.3 / rounds,
+            accuracy=accuracy[i],
+            gas=185_000 * rounds + 90_000,
+            transactions=3 * rounds + 1,
+            alone_accuracy=0.70 + 0.02 * (i % 8),
+            alone_curve=tuple(
+                0.70 + 0.02 * (i % 8) - (0.4 * 0.6**k if k < rounds else 0) for k in range(1, rounds + 1)
+            ),
+            error="the disk is full" if i == bad and nodes > 3 else "",
+        )
+        for i in range(nodes)
+    ]
+    history.observe(None, last, now)
+    return FakeRun(outcomes, records, last, views, history)

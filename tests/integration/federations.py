@@ -1,0 +1,255 @@
+"""Whole federations through the real command line, and ways to see what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rayfed
+from rayfed.ledger.abi import checksum
+from rayfed.ledger.devchain import find_anvil
+
+T = TypeVar("T")
+
+TREE = Path(rayfed.__path__[0]).resolve().parent
+MARK = "RAYFED_TEST_MARK"
+"""An environment variable that everything started by a command inherits, so that nothing of it can hide."""
+
+PATIENCE = 480.0
+"""Seconds for what must happen; only a test that fails ever waits so long."""
+
+SMALL = (
+    "model.width=4",
+    "model.hidden=16",
+    "federation.nodes=3",
+    "federation.alone=false",
+    "federation.commit_seconds=120",
+    "federation.vote_seconds=120",
+    "federation.attest_seconds=120",
+    "cluster.nodes_per_actor=3",
+    "cluster.linger_seconds=30",
+    "cluster.num_cpus=0",
+    "track=none",
+)
+"""A federation that is over in seconds once its processes stand."""
+
+
+def eventually(what: str, ask: Callable[[], T | None], pause: float = 0.1) -> T:
+    """Return what ``ask`` finds, once it finds something; fail only when all patience is used up."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = ask()
+        if found:
+            return found
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(pause)
+
+
+@dataclass
+class Ended:
+    """What a command said and did. ``left`` are the processes that outlived it."""
+
+    code: int
+    out: str
+    err: str
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def complaint(self) -> str:
+        """The one line that bad input gets; fails if there is more than that, or less."""
+        lines = self.err.splitlines()
+        assert self.code == 2, self
+        assert len(lines) == 1, self.err
+        assert self.left == []
+        return lines[0].removeprefix("rayfed: ")
+
+
+class Command:
+    """A ``python -m rayfed`` of its own process group, as a terminal would start it."""
+
+    def __init__(self, words: Sequence[str], folder: Path, env: Mapping[str, str | None] | None = None) -> None:
+        self.mark = uuid.uuid4().hex
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = {**environment(), MARK: self.mark, **(env or {})}
+        self._out, self._err = (folder / name for name in ("stdout.txt", "stderr.txt"))
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                words,
+                cwd=folder,
+                env={name: value for name, value in wanted.items() if value is not None},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def out(self) -> str:
+        """What it has printed so far."""
+        return self._out.read_text()
+
+    def says(self, words: str) -> None:
+        """Wait until it has printed these words; fail if it ends before."""
+
+        def said() -> bool:
+            assert words in self.out or self.process.poll() is None, self.out + self._err.read_text()
+            return words in self.out
+
+        eventually(f"it says {words!r}", said)
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Send a signal to the whole group, as Ctrl-C in a terminal does."""
+        os.killpg(self.process.pid, number)
+
+    def wait(self, timeout: float = PATIENCE) -> Ended:
+        """Wait for the end, give what it started a moment to follow, and tell."""
+        code = self.process.wait(timeout)
+        end = time.monotonic() + 20.0
+        while (left := self.processes()) and time.monotonic() < end:
+            time.sleep(0.1)
+        return Ended(code, self.out, self._err.read_text(), list(left.values()))
+
+    def processes(self) -> dict[int, str]:
+        """Return the command lines of all that lives of it, by process id; also once it has ended itself."""
+        return marked(self.mark, self.process.pid)
+
+    def end(self) -> None:
+        """Kill it and all that it started, whatever state they are in."""
+        for pid in [*self.processes(), self.process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+
+
+def rayfed_words(*words: str, folder: Path) -> list[str]:
+    """Return the command line whose results go to ``folder/run``."""
+    verb = [words[0]] if words and words[0] in ("join", "run") else []
+    rest = words[len(verb) :]
+    return [sys.executable, "-m", "rayfed", *verb, f"hydra.run.dir={folder / 'run'}", *rest]
+
+
+def start(*words: str, folder: Path, env: Mapping[str, str | None] | None = None) -> Command:
+    """Start ``python -m rayfed``."""
+    return Command(rayfed_words(*words, folder=folder), folder, env)
+
+
+def run(*words: str, folder: Path, env: Mapping[str, str | None] | None = None) -> Ended:
+    """Run ``python -m rayfed`` to its end."""
+    command = start(*words, folder=folder, env=env)
+    try:
+        return command.wait()
+    finally:
+        command.end()
+
+
+def federation_of(folder: Path) -> str:
+    """Return the address of the federation that a run has founded, once its nodes have folders."""
+
+    def found() -> str | None:
+        places = list((folder / "run" / "nodes").glob("0x*"))
+        return str(checksum(places[0].name)) if places else None
+
+    return eventually("its nodes make their folders", found)
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """Return what a run told of itself."""
+    told: dict[str, Any] = json.loads((folder / "run" / "summary.json").read_text())
+    return told
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment without what would change how a command behaves, and with this tree."""
+    drop = ("RAYFED_TRACE", "HYDRA_FULL_ERROR", "RAY_ADDRESS", MARK)
+    kept = {name: value for name, value in os.environ.items() if name not in drop}
+    anvil = str(find_anvil().parent)  # the commands run elsewhere, where contracts/node_modules is not
+    # Ray finds a token in the home folder for a cluster on this machine, but not for one given by its address.
+    path = f"{anvil}{os.pathsep}{kept.get('PATH', '')}"
+    return {**kept, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(TREE), "PATH": path}
+
+
+def marked(mark: str, founder: int) -> dict[int, str]:
+    """Return the command lines of all living processes of a command, by process id.
+
+    A Ray worker writes its title over the environment that the mark is in; such a one is known by its ancestors, and
+    by the log of the session that it writes to, whose name ends with the process id of the session's founder.
+    """
+    wanted = f"{MARK}={mark}".encode()
+    parents: dict[int, int] = {}
+    lines: dict[int, str] = {}
+    logs: dict[int, str] = {}
+    found: set[int] = set()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        pid = int(folder.name)
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            if not line:  # a zombie has none: it is dead, and whoever waits for it will hear so
+                continue
+            lines[pid] = line
+            parents[pid] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                found.add(pid)
+            logs[pid] = os.readlink(folder / "fd" / "1")
+        except OSError:
+            continue  # gone in the meantime
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        more |= {pid for pid, log in logs.items() if f"_{founder}/logs/" in log} - found
+        if not more:
+            return {pid: lines[pid] for pid in sorted(found)}
+        found |= more
+
+
+class RayCluster:
+    """A Ray cluster of its own, started with ``ray start`` as a user would, for federations that did not start it.
+
+    It calls itself a machine with one core, because Ray starts a process for each core before anybody asks.
+    """
+
+    def __init__(self, folder: Path, cpus: int = 1) -> None:
+        ray = Path(sys.executable).with_name("ray")
+        words = [str(ray), "start", "--head", "--block", "--port=0", f"--num-cpus={cpus}", "--disable-usage-stats"]
+        words += ["--include-dashboard=false", f"--object-store-memory={256 << 20}"]
+        words += [f"--ray-client-server-port={_free_port()}"]
+        for _ in range(5):
+            self.command = Command(words, folder)
+            try:
+                self.command.says("This command will now block")
+                break
+            except AssertionError:  # Ray gives its own processes half a minute, which a busy machine may not have
+                self.command.end()
+        self.address = self.command.out.split("--address='")[1].split("'")[0]
+
+    def workers(self, *words: str) -> dict[int, str]:
+        """Return the cluster's processes whose command line holds all of these words, by process id."""
+        return {pid: line for pid, line in self.command.processes().items() if all(word in line for word in words)}
+
+    def stop(self) -> None:
+        """Let the cluster end its processes in order; kill those that stay."""
+        self.command.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.command.process.wait(30)
+        self.command.end()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

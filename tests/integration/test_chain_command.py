@@ -1,0 +1,71 @@
+"""`python -m rayfed chain`: a chain that answers, an account that can pay, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+from eth_account import Account
+
+ROOT = Path(__file__).parents[2]
+
+
+def ask(url: str, method: str, *params: str) -> int:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    with urlopen(Request(url, body, {"Content-Type": "application/json"}), timeout=30) as answer:
+        return int(json.load(answer)["result"], 16)
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_answers_and_goes(stop: signal.Signals, code: int, tmp_path: Path) -> None:
+    anvil = ROOT / "contracts/node_modules/.bin/anvil"
+    options = ["--anvil", str(anvil)] if anvil.exists() else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rayfed", "chain", "--chain-id", "4242", *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        printed = process.stdout.readline() + process.stdout.readline()
+        found = re.search(r"ledger\.rpc_url=(\S+) ledger\.key_file=(\S+)", printed)
+        assert found, printed
+        url, key_file = found[1], tmp_path / found[2]
+        assert ask(url, "eth_chainId") == 4242
+        payer = Account.from_key(key_file.read_text().strip()).address
+        assert ask(url, "eth_getBalance", payer, "latest") > 10**18
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == code
+        assert "Traceback" not in errors
+        with pytest.raises(URLError):
+            ask(url, "eth_chainId")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_key_file_that_cannot_be_written(tmp_path: Path) -> None:
+    anvil = ROOT / "contracts/node_modules/.bin/anvil"
+    options = ["--anvil", str(anvil)] if anvil.exists() else []
+    done = subprocess.run(
+        [sys.executable, "-m", "rayfed", "chain", "--key-file", "no/such/folder/key", *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "rayfed: --key-file: cannot be written: No such file or directory (no/such/folder/key)\n"

@@ -1,0 +1,691 @@
+"""The Ethereum door on a real chain: Anvil with the compiled contract."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from rayfed.errors import (
+    CharterMismatch,
+    ConfigError,
+    LedgerError,
+    LedgerUnreachable,
+    NotAFederation,
+    Rejected,
+    WrongChain,
+)
+from rayfed.ledger import Ledger, abi, ethereum
+from rayfed.ledger.devchain import DevChain, find_anvil
+from rayfed.ledger.ethereum import GAS, EthereumFederation, EthereumLedger
+from rayfed.ledger.purse import AT_ONCE, balance
+from rayfed.ledger.rpc import Rpc
+from rayfed.messages import NO_ROOT, Outcome, Phase, Receipt, Status, Terms, Verb, View
+
+try:
+    find_anvil()
+except ConfigError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+CHARTER, GENESIS = b"\1" * 32, b"\2" * 32
+NOBODY = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
+LONG = 60.0
+"""Seconds that no test waits for: what is waited for happens before."""
+
+
+def terms(members: int = 4, rounds: int = 2, **others: int) -> Terms:
+    """Return terms of a federation that starts with so many members; phases last minutes."""
+    seconds = {name: others.get(name, 600) for name in ("join", "commit", "vote", "attest")}
+    return Terms(
+        CHARTER, GENESIS, rounds, seconds["join"], seconds["commit"], seconds["vote"], seconds["attest"],
+        members, others.get("min_members", max(1, members // 2)), others.get("max_missed", 3), (2, 3),
+    )  # fmt: skip
+
+
+class World:
+    """A chain, and what tests need of it."""
+
+    def __init__(self, chain: DevChain) -> None:
+        self.chain = chain
+        self.rpc = ethereum.connect(chain.rpc_url, chain.chain_id)
+        self._open: list[EthereumFederation] = []
+
+    def account(self, ether: float = 10) -> LocalAccount:
+        account: LocalAccount = Account.create()
+        ethereum.fund(self.rpc, self.chain.funder, [account.address], ether)
+        return account
+
+    def found(self, terms: Terms) -> str:
+        return ethereum.deploy(self.rpc, self.chain.funder, terms).address
+
+    def open(self, address: str, *, websocket: bool = True, **sending: Any) -> EthereumFederation:
+        ws_url = self.chain.ws_url if websocket else None
+        federation = EthereumFederation.open(self.chain.rpc_url, address, ws_url=ws_url, **sending)
+        self._open.append(federation)
+        return federation
+
+    def federation(self, terms: Terms, **options: Any) -> EthereumFederation:
+        return self.open(self.found(terms), **options)
+
+    def doors(self, federation: EthereumFederation, count: int) -> list[EthereumLedger]:
+        return [federation.ledger(self.account()) for _ in range(count)]
+
+    def later(self, seconds: int) -> None:
+        """Let chain time pass."""
+        self.rpc.call("evm_increaseTime", seconds)
+        self.rpc.call("evm_mine")
+
+    def close(self) -> None:
+        for federation in self._open:
+            federation.close()
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[DevChain]:
+    with DevChain() as chain:
+        yield chain
+
+
+@pytest.fixture
+def world(chain: DevChain) -> Iterator[World]:
+    world = World(chain)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[World]:
+    """A chain that mines only when it is told to (``evm_mine``)."""
+    with DevChain(block_time=100_000) as chain:
+        rpc = Rpc(chain.rpc_url)
+        rpc.call("evm_setAutomine", True)
+        world = World(chain)
+        yield world
+        world.close()
+
+
+def settled(*doors: Ledger, count: int = 1) -> list[Receipt]:
+    """Return so many receipts of each door, in the order of the doors."""
+    found: list[Receipt] = []
+    for door in doors:
+        mine: list[Receipt] = []
+        for _ in range(4000):
+            mine += door.receipts()
+            if len(mine) >= count:
+                break
+            time.sleep(0.005)
+        assert len(mine) == count
+        found += mine
+    return found
+
+
+def went_through(*doors: Ledger) -> list[Receipt]:
+    """Return one receipt of each door, all without an error."""
+    receipts = settled(*doors)
+    assert [receipt.error for receipt in receipts] == [None] * len(doors)
+    return receipts
+
+
+def reach(federation: EthereumFederation, round: int, phase: Phase) -> View:
+    """Wait, as a node does, until the federation is there."""
+    give_up = time.monotonic() + LONG
+    while (view := federation.view()) and (view.round, view.phase) != (round, phase):
+        assert time.monotonic() < give_up, view
+        federation.wait(view, 5)
+    return view
+
+
+def root(node: int, round: int) -> bytes:
+    return bytes([node + 1, round] * 16)
+
+
+# -- a federation's life --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("websocket", [True, False])
+def test_four_accounts_take_a_federation_through_two_rounds(world: World, websocket: bool) -> None:
+    federation = world.federation(terms(), websocket=websocket)
+    doors: list[Ledger] = list(world.doors(federation, 4))
+    assert doors[0].terms() == terms()
+    forming = doors[0].view()
+    assert (forming.round, forming.phase, forming.base, forming.members) == (0, Phase.FORMING, GENESIS, ())
+    for door in doors:
+        door.join(CHARTER)
+    went_through(*doors)
+    base, base_round = GENESIS, 0
+    for round in (1, 2):
+        view = reach(federation, round, Phase.COMMIT)
+        assert view.members == tuple(door.address for door in doors)
+        assert (view.roster, view.active, view.base, view.base_round) == (15, 15, base, base_round)
+        assert view.time < view.deadline <= view.time + 600
+        assert doors[0].outcome(round) is None
+        for node, door in enumerate(doors):
+            door.commit(round, root(node, round))
+        commits = went_through(*doors)
+        assert {(receipt.verb, receipt.round) for receipt in commits} == {(Verb.COMMIT, round)}
+        assert all(21_000 < receipt.gas < 200_000 for receipt in commits)
+
+        view = reach(federation, round, Phase.VOTE)
+        assert view.committed == 15
+        assert view.roots == tuple(root(node, round) for node in range(4))
+        for door in doors:
+            door.vote(round, 0b0111)
+        went_through(*doors)
+
+        view = reach(federation, round, Phase.ATTEST)
+        assert (view.voted, view.included, view.ballots) == (15, 0b0111, (7,) * 4)
+        base, base_round = root(9, round), round
+        for door in doors[:3]:
+            door.attest(round, base)
+        went_through(*doors[:3])
+        outcome = doors[0].outcome(round)
+        assert outcome is not None
+        assert (outcome.status, outcome.root, outcome.included) == (Status.FINAL, base, 0b0111)
+        assert outcome.attesters == 0b0111
+        doors[3].attest(round, base)  # late, but in time
+        went_through(doors[3])
+        late = doors[0].outcome(round)
+        assert late is not None
+        assert late.attesters == 0b1111
+    done = reach(federation, 2, Phase.DONE)
+    assert (done.base, done.base_round, done.deadline) == (base, 2, 0)
+    assert done.previous == doors[0].outcome(2)
+    assert done.index_of(doors[2].address) == 2
+
+
+def test_a_void_round_keeps_the_base(world: World) -> None:
+    federation = world.federation(terms(rounds=2, max_missed=0))
+    doors = world.doors(federation, 4)
+    for door in doors:
+        door.join(CHARTER)
+    went_through(*doors)
+    world.later(600)
+    view = federation.view()
+    assert (view.round, view.phase) == (2, Phase.COMMIT)  # as if somebody had poked it
+    assert view.previous == Outcome(1, Status.VOID, NO_ROOT, 0, 0, 0)
+    assert view.base == GENESIS
+    assert federation.outcome(1) is None  # nobody has
+    doors[0].commit(2, root(0, 2))
+    went_through(doors[0])
+    assert federation.outcome(1) == view.previous
+
+
+def test_members_leave_and_come_back(world: World) -> None:
+    federation = world.federation(terms())
+    one, two = world.doors(federation, 2)
+    one.join(CHARTER)
+    two.join(CHARTER)
+    went_through(one, two)
+    one.leave()
+    went_through(one)
+    assert federation.view().active == 0b10
+    one.join(CHARTER)
+    (receipt,) = went_through(one)
+    assert (receipt.verb, receipt.round) == (Verb.JOIN, 0)
+    assert federation.view().active == 0b11
+
+
+def test_several_transactions_of_one_account_may_be_on_their_way(world: World) -> None:
+    # Anvil forgets a transaction now and then that arrives while the one before it is being mined: sent again, soon.
+    federation = world.federation(terms(), resend_seconds=0.5)
+    (door,) = world.doors(federation, 1)
+    for _ in range(3):
+        door.join(CHARTER)
+        door.leave()
+    receipts = settled(door, count=6)
+    assert [receipt.error for receipt in receipts] == [None] * 6
+    assert door.receipts() == []
+
+
+def test_history_tells_everything_with_its_transaction(world: World) -> None:
+    federation = world.federation(terms(members=1, rounds=1))
+    (door,) = world.doors(federation, 1)
+    sent = []
+    door.join(CHARTER)
+    sent += went_through(door)
+    door.commit(1, root(0, 1))
+    sent += went_through(door)
+    door.vote(1, 1)
+    sent += went_through(door)
+    door.attest(1, root(5, 1))
+    sent += went_through(door)
+    events = list(federation.events())
+    told = [(event.name, event.tx_hash, event.block) for event in events if event.name != "PhaseOpened"]
+    names = ("Joined", "Committed", "Voted", "Attested", "RoundClosed")
+    assert sorted(told, key=lambda one: names.index(one[0])) == [
+        (name, receipt.tx_hash, receipt.block) for name, receipt in zip(names, [*sent, sent[-1]], strict=True)
+    ]
+    by_name = {event.name: event.values for event in events}
+    assert by_name["Joined"] == {"member": door.address.lower(), "index": 0}
+    assert by_name["Committed"] == {"round": 1, "index": 0, "root": root(0, 1)}
+    assert by_name["Voted"] == {"round": 1, "index": 0, "ballot": 1}
+    assert by_name["RoundClosed"]["root"] == root(5, 1)
+    phases = [event.values["phase"] for event in federation.events(names=["PhaseOpened"])]
+    assert phases == [Phase.COMMIT, Phase.VOTE, Phase.ATTEST, Phase.DONE]
+    middle = sent[1].block
+    assert {event.block for event in federation.events(middle, middle)} == {middle}
+
+
+def test_history_is_asked_for_in_pieces(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    federation = world.federation(terms())
+    doors = world.doors(federation, 3)
+    for door in doors:
+        door.join(CHARTER)
+    went_through(*doors)
+    whole = list(federation.events())
+    assert len(whole) == 3
+    monkeypatch.setattr("rayfed.ledger.history.BLOCKS", 1)
+    assert list(federation.events()) == whole
+
+
+# -- refusals -------------------------------------------------------------------------------------------------------
+
+
+def test_the_contracts_refusals_have_their_names(world: World) -> None:
+    federation = world.federation(terms(members=1))
+    member, stranger = world.doors(federation, 2)
+
+    def refusal(say: Callable[[], None], door: Ledger) -> str | None:
+        say()
+        (receipt,) = settled(door)
+        assert receipt.gas > 21_000
+        assert receipt.block > 0
+        return receipt.error
+
+    assert refusal(lambda: stranger.commit(1, root(1, 1)), stranger) == "NotMember"
+    assert refusal(lambda: stranger.leave(), stranger) == "NotMember"
+    assert refusal(lambda: member.join(b"\5" * 32), member) == "CharterMismatch"
+    assert refusal(lambda: member.join(CHARTER), member) is None
+    assert refusal(lambda: member.join(CHARTER), member) == "AlreadyMember"
+    assert refusal(lambda: member.commit(2, root(0, 2)), member) == "WrongRound"
+    assert refusal(lambda: member.vote(1, 1), member) == "WrongPhase"
+    assert refusal(lambda: member.commit(1, NO_ROOT), member) == "ZeroRoot"
+    assert refusal(lambda: member.commit(1, root(0, 1)), member) is None
+    assert refusal(lambda: member.vote(1, 2), member) == "BallotOutsideCommits"
+    assert refusal(lambda: stranger.join(CHARTER), stranger) is None
+    assert refusal(lambda: stranger.vote(1, 1), stranger) == "NotInRoster"
+
+
+def test_a_refusal_in_a_full_block_has_its_name(slow: World) -> None:
+    """The second commit fails only because of the first, which is in the same block."""
+    federation = slow.federation(terms(members=2))
+    doors = slow.doors(federation, 2)
+    for door in doors:
+        door.join(CHARTER)
+    went_through(*doors)
+    slow.rpc.call("evm_setAutomine", False)
+    doors[0].commit(1, root(0, 1))
+    doors[0].commit(1, root(0, 1))
+    slow.rpc.call("evm_mine")
+    receipts = settled(doors[0], count=2)
+    assert [receipt.error for receipt in receipts] == [None, "AlreadyCommitted"]
+    assert receipts[0].block == receipts[1].block
+
+
+def test_too_little_gas_is_said_to_be_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    federation = world.federation(terms())
+    (door,) = world.doors(federation, 1)
+    monkeypatch.setitem(GAS, Verb.JOIN, (30_000, 0))
+    door.join(CHARTER)
+    (receipt,) = settled(door)
+    assert receipt.error == "OutOfGas"
+
+
+def test_terms_that_cannot_be_are_refused_by_name(world: World) -> None:
+    with pytest.raises(Rejected, match="InvalidTerms") as caught:
+        world.found(terms(rounds=0))
+    assert caught.value.name == "InvalidTerms"
+    assert "rounds" in caught.value.detail
+
+
+# -- bad settings ---------------------------------------------------------------------------------------------------
+
+
+def test_another_chain_is_refused(world: World) -> None:
+    address = world.found(terms())
+    with pytest.raises(WrongChain, match=r"ledger.chain_id: wanted chain 1, but http://127.0.0.1:\d+ is chain 31337"):
+        EthereumFederation.open(world.chain.rpc_url, address, chain_id=1)
+
+
+def test_a_dead_rpc_is_named() -> None:
+    with pytest.raises(
+        LedgerUnreachable, match=r"ledger.rpc_url: no answer from http://127.0.0.1:1: connection refused"
+    ):
+        EthereumFederation.open("http://127.0.0.1:1", NOBODY)
+
+
+def test_an_address_that_is_none_is_named(world: World) -> None:
+    with pytest.raises(ConfigError, match="federation_address: 'nowhere' is no Ethereum address"):
+        world.open("nowhere")
+
+
+def test_an_account_without_code_is_no_federation(world: World) -> None:
+    with pytest.raises(NotAFederation, match=f"federation_address: there is no contract at {NOBODY} on chain 31337"):
+        world.open(NOBODY)
+
+
+def test_other_code_is_no_federation_though_it_answers(world: World) -> None:
+    address = world.found(terms())
+    code = bytearray.fromhex(world.rpc.call("eth_getCode", address, "latest")[2:])
+    world.rpc.call("anvil_setCode", NOBODY, "0x" + (bytes(code) + b"\0").hex())
+    with pytest.raises(NotAFederation, match="is not a rayfed federation"):
+        world.open(NOBODY)
+    world.rpc.call("anvil_setCode", NOBODY, "0x")
+
+
+def test_another_charter_is_refused(world: World) -> None:
+    address = world.found(terms())
+    EthereumFederation.open(world.chain.rpc_url, address, charter_hash=CHARTER).close()
+    with pytest.raises(CharterMismatch, match=f"charter: {address} was founded on charter 0101.*yours is 0909"):
+        EthereumFederation.open(world.chain.rpc_url, address, charter_hash=b"\x09" * 32)
+
+
+def test_an_address_in_small_letters_is_the_same_federation(world: World) -> None:
+    address = world.found(terms())
+    assert world.open(address.lower()).address == address
+
+
+def test_an_account_without_funds_is_named(world: World) -> None:
+    federation = world.federation(terms())
+    door = federation.ledger(Account.create())
+    with pytest.raises(LedgerError, match=f"ledger.fund_ether: {door.address} cannot pay for the gas of join"):
+        door.join(CHARTER)
+    ethereum.fund(world.rpc, world.chain.funder, [door.address], 1)
+    door.join(CHARTER)
+    went_through(door)
+
+
+def test_a_purse_without_funds_is_named(world: World) -> None:
+    poor = Account.create()
+    with pytest.raises(LedgerError, match=f"{poor.address} cannot found a federation"):
+        ethereum.deploy(world.rpc, poor, terms())
+    with pytest.raises(ConfigError, match=f"ledger.fund_ether: {poor.address} cannot pay 1 ether to each of 2 nodes"):
+        ethereum.fund(world.rpc, poor, [NOBODY, NOBODY], 1)
+
+
+def test_funding_many_at_once(world: World) -> None:
+    accounts = [Account.create().address for _ in range(AT_ONCE + 1)]
+    before = balance(world.rpc, world.chain.funder.address)
+    ethereum.fund(world.rpc, world.chain.funder, accounts, 0.25)
+    assert {balance(world.rpc, account) for account in accounts} == {10**18 // 4}
+    paid = before - balance(world.rpc, world.chain.funder.address)
+    assert 0 <= paid - len(accounts) * 10**18 // 4 < 10**17  # the rest is gas
+    ethereum.fund(world.rpc, world.chain.funder, accounts, 0)
+    ethereum.fund(world.rpc, world.chain.funder, [], 1)
+    assert balance(world.rpc, accounts[0]) == 10**18 // 4
+
+
+def test_funding_pays_all_or_none(world: World) -> None:
+    fresh = Account.create().address
+    refuses = Account.create().address
+    world.rpc.call("anvil_setCode", refuses, "0x5f5ffd")
+    with pytest.raises(ConfigError, match=r"ledger.fund_ether: .* cannot pay"):
+        ethereum.fund(world.rpc, world.chain.funder, [fresh, refuses], 1)
+    assert balance(world.rpc, fresh) == 0
+
+
+# -- waiting --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("websocket", [True, False])
+def test_waiters_in_all_threads_wake_when_the_phase_opens(world: World, websocket: bool) -> None:
+    address = world.found(terms(members=2))
+    speaking = world.open(address)
+    doors = world.doors(speaking, 2)
+    listening = world.open(address, websocket=websocket)
+    seen = listening.view()
+    waiting = [threading.Thread(target=listening.wait, args=(seen, LONG), daemon=True) for _ in range(4)]
+    for thread in waiting:
+        thread.start()
+    doors[0].join(CHARTER)
+    went_through(doors[0])
+    assert all(thread.is_alive() for thread in waiting)  # one more member, but the same phase
+    doors[1].join(CHARTER)
+    for thread in waiting:
+        thread.join(LONG / 2)
+    assert not any(thread.is_alive() for thread in waiting)
+    assert listening.view().phase is Phase.COMMIT
+
+
+def test_waiting_ends_at_the_deadline_and_the_view_has_moved(world: World) -> None:
+    federation = world.federation(terms(members=1, commit=2, rounds=3))
+    (door,) = world.doors(federation, 1)
+    door.join(CHARTER)
+    went_through(door)
+    view = reach(federation, 1, Phase.COMMIT)
+    federation.wait(view, LONG)
+    after = federation.view()
+    assert (after.round, after.phase) == (2, Phase.COMMIT)
+    assert after.time >= view.deadline
+
+
+def test_a_deadline_that_passed_without_effect_is_no_reason_to_return(world: World) -> None:
+    federation = world.federation(terms(members=2, join=1))
+    world.later(5)
+    view = federation.view()
+    assert (view.phase, view.deadline < view.time) == (Phase.FORMING, True)
+    before = time.monotonic()
+    federation.wait(view, 0.3)
+    assert time.monotonic() - before >= 0.3
+
+
+def test_chain_time_goes_on_though_nothing_is_mined(world: World) -> None:
+    """Who connects long after the last block still knows the time (and not by this machine's date)."""
+    address = world.found(terms(members=1, rounds=1))
+    ahead = 7_000
+    world.rpc.call("evm_increaseTime", ahead)
+    latest = int(world.rpc.call("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    federation = world.open(address)
+    assert latest + ahead <= federation.now() <= latest + ahead + 60
+    assert federation.view().time >= latest + ahead
+    world.rpc.call("evm_mine")
+
+
+def test_one_answer_serves_all_who_asked_before_it_was_asked_for(world: World) -> None:
+    federation = world.federation(terms())
+    asked: list[str] = []
+    call = federation.rpc.call
+    gate = threading.Event()
+
+    def slow_call(method: str, *params: Any) -> Any:
+        asked.append(method)
+        gate.wait(20)
+        return call(method, *params)
+
+    federation.rpc.call = slow_call  # type: ignore[method-assign]  # to hold the first question back
+    views: list[View] = []
+    threads = [threading.Thread(target=lambda: views.append(federation.view())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while not asked:
+        time.sleep(0.001)
+    time.sleep(0.1)  # the others have asked by now
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert len(views) == 8
+    assert len(asked) == 2  # the first one's, and one for all the others
+
+
+# -- trouble on the way ---------------------------------------------------------------------------------------------
+
+
+def test_a_transaction_that_nobody_mines_is_sent_again_with_higher_fees(slow: World) -> None:
+    federation = slow.federation(terms(), resend_seconds=0.05)
+    (door,) = slow.doors(federation, 1)
+    slow.rpc.call("evm_setAutomine", False)
+    door.join(CHARTER)
+    first = _pending(slow, door)
+    for _ in range(1000):
+        assert door.receipts() == []
+        if (again := _pending(slow, door))["hash"] != first["hash"]:
+            break
+        time.sleep(0.01)
+    assert again["nonce"] == first["nonce"]
+    for fee in ("maxFeePerGas", "maxPriorityFeePerGas"):
+        assert int(again[fee], 16) >= 1.125 * int(first[fee], 16)
+    slow.rpc.call("evm_mine")
+    (receipt,) = went_through(door)
+    mined = slow.rpc.call("eth_getTransactionByHash", receipt.tx_hash)
+    assert (mined["nonce"], mined["blockNumber"]) == (first["nonce"], hex(receipt.block))
+
+
+def test_a_transaction_that_is_never_mined_is_given_up_and_said_to_be(slow: World) -> None:
+    federation = slow.federation(terms(), give_up_seconds=0.1)
+    (door,) = slow.doors(federation, 1)
+    slow.rpc.call("evm_setAutomine", False)
+    door.join(CHARTER)
+    (receipt,) = settled(door)
+    assert (receipt.verb, receipt.error, receipt.block) == (Verb.JOIN, "NotMined", 0)
+    assert door.receipts() == []
+
+
+def test_a_transaction_that_the_chain_lost_is_sent_again(slow: World) -> None:
+    federation = slow.federation(terms(), resend_seconds=0.05)
+    (door,) = slow.doors(federation, 1)
+    slow.rpc.call("evm_setAutomine", False)
+    door.join(CHARTER)
+    slow.rpc.call("anvil_dropAllTransactions")
+    slow.rpc.call("evm_setAutomine", True)
+    went_through(door)
+
+
+def test_a_chain_that_forgot_blocks_gets_the_missing_nonce(slow: World) -> None:
+    federation = slow.federation(terms(), resend_seconds=0.05)
+    (door,) = slow.doors(federation, 1)
+    kept = slow.rpc.call("evm_snapshot")
+    door.join(CHARTER)
+    went_through(door)
+    slow.rpc.call("evm_revert", kept)
+    door.join(CHARTER)  # by nonce 1, of which the chain knows no 0
+    went_through(door)
+    assert federation.view().active == 1
+
+
+def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> None:
+    federation = world.federation(terms())
+    account = world.account()
+    door, double = federation.ledger(account), federation.ledger(account)
+    door.join(CHARTER)
+    went_through(door)
+    double.leave()
+    went_through(double)
+    door.join(CHARTER)
+    went_through(door)
+    assert federation.view().active == 1
+
+
+def test_a_nonce_used_by_another_transaction_is_reported(slow: World) -> None:
+    federation = slow.federation(terms(), resend_seconds=0.05)
+    account = slow.account()
+    door, double = federation.ledger(account), federation.ledger(account)
+    slow.rpc.call("evm_setAutomine", False)
+    door.join(CHARTER)
+    slow.rpc.call("anvil_dropAllTransactions")
+    double.leave()
+    slow.rpc.call("evm_mine")
+    assert settled(double)[0].error == "NotMember"
+    (receipt,) = settled(door)
+    assert (receipt.error, receipt.block) == ("Overtaken", 0)
+
+
+def test_confirmations_are_waited_for(slow: World) -> None:
+    federation = slow.federation(terms(), confirmations=3)
+    (door,) = slow.doors(federation, 1)
+    door.join(CHARTER)
+    for _ in range(2):
+        time.sleep(0.3)
+        assert door.receipts() == []
+        slow.rpc.call("evm_mine")
+    went_through(door)
+
+
+def test_fees_that_rose_are_asked_for_again(slow: World) -> None:
+    federation = slow.federation(terms())
+    (door,) = slow.doors(federation, 1)
+    door.join(CHARTER)
+    went_through(door)
+    slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(50 * 10**9))
+    slow.rpc.call("evm_mine")
+    door.leave()
+    went_through(door)
+
+
+@pytest.mark.parametrize("websocket", [True, False])
+def test_a_chain_that_is_killed_and_started_again_is_carried_on_with(tmp_path: Path, websocket: bool) -> None:
+    state = tmp_path / "chain.json"
+    with DevChain(state=state) as chain:
+        port = int(chain.rpc_url.rpartition(":")[2])
+        world = World(chain)
+        federation = world.federation(terms(members=2), websocket=websocket)
+        one, two = world.doors(federation, 2)
+        one.join(CHARTER)
+        went_through(one)
+        seen = federation.view()
+        waiting = threading.Thread(target=_wait_through, args=(federation, seen), daemon=True)
+        waiting.start()
+    with pytest.raises(LedgerUnreachable, match=r"ledger.rpc_url"):
+        federation.view()
+    with pytest.raises(LedgerUnreachable, match=r"ledger.rpc_url"):
+        two.join(CHARTER)
+    assert waiting.is_alive()
+    with DevChain(state=state, port=port):
+        assert federation.view().members == (one.address,)
+        two.join(CHARTER)
+        went_through(two)
+        waiting.join(LONG / 2)
+        assert not waiting.is_alive()
+        assert federation.view().phase is Phase.COMMIT
+        world.close()
+
+
+def _wait_through(federation: EthereumFederation, seen: View) -> None:
+    """Wait as a node does: while the chain is away, again and again."""
+    while True:
+        try:
+            federation.wait(seen, LONG)
+            if federation.view().phase is not seen.phase:
+                return
+        except LedgerUnreachable:
+            time.sleep(0.1)
+
+
+def _pending(world: World, door: Ledger) -> dict[str, Any]:
+    pool = world.rpc.call("txpool_content")["pending"]
+    by_nonce: dict[str, Any] = next(txs for sender, txs in pool.items() if sender.lower() == door.address.lower())
+    (transaction,) = by_nonce.values()
+    found: dict[str, Any] = transaction
+    return found
+
+
+# -- figures that the code relies on --------------------------------------------------------------------------------
+
+
+def test_the_gas_limits_hold_for_the_transactions_that_close_phases(world: World) -> None:
+    """48 members here; benchmarks and the contract's own gas tests go to 256."""
+    count = 48
+    federation = world.federation(terms(members=count, rounds=1))
+    accounts = [Account.create() for _ in range(count)]
+    ethereum.fund(world.rpc, world.chain.funder, [account.address for account in accounts], 1)
+    doors = [federation.ledger(account) for account in accounts]
+    most: dict[Verb, int] = {}
+
+    def all_say(say: Callable[[EthereumLedger, int], None], verb: Verb) -> None:
+        for node, door in enumerate(doors):
+            say(door, node)
+        most[verb] = max(receipt.gas for receipt in went_through(*doors))
+        base, each = GAS[verb]
+        assert most[verb] * 1.2 < base + each * count
+
+    all_say(lambda door, _: door.join(CHARTER), Verb.JOIN)
+    all_say(lambda door, node: door.commit(1, root(node, 1)), Verb.COMMIT)
+    all_say(lambda door, _: door.vote(1, (1 << count) - 1), Verb.VOTE)
+    all_say(lambda door, _: door.attest(1, root(99, 1)), Verb.ATTEST)
+    assert reach(federation, 1, Phase.DONE).base == root(99, 1)
+    assert abi.outcome(bytes(6 * 32)) is None

@@ -1,0 +1,289 @@
+"""Tracking against a real MLflow: SQLite, and a server that dies in the middle of a run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rayfed.messages import NodeRecord
+from rayfed.track import Tracker, artifact_location, default_uri
+from tests.fake_run import FEDERATION, FakeRun, fake_run
+
+mlflow = pytest.importorskip("mlflow")
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Run  # noqa: E402
+
+PATIENCE = 120.0
+TAGS = {"federation": FEDERATION, "chain_id": 31337, "charter_hash": "0x07", "deploy_tx": "0x01"}
+CHARTER = '{"rounds":5}'
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds; fail only when all patience is used up."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def tracker(uri: str, **options: object) -> Tracker:
+    params = {"seed": 0, "model._target_": "rayfed.learning.models.SmallCNN", "screens[0]": "x" * 7000}
+    return Tracker(uri, "digits", "digits-0", params, CHARTER, TAGS, nodes=4, **options)  # type: ignore[arg-type]
+
+
+def runs_of(client: MlflowClient) -> tuple[Run, dict[str, Run]]:
+    """Return the parent run, and the child runs by name."""
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(children) == len(runs) - 1
+    assert len({run.info.run_name for run in children}) == len(children)
+    return parent, {run.info.run_name: run for run in children}
+
+
+def curve(client: MlflowClient, run: Run, name: str) -> dict[int, float]:
+    """Return a metric by step; that no step is there twice is checked on the way."""
+    points = client.get_metric_history(run.info.run_id, name)
+    assert len({point.step for point in points}) == len(points)
+    return {point.step: point.value for point in points}
+
+
+def check_curves(client: MlflowClient, run: FakeRun) -> None:
+    """Check that exactly what the nodes reported is in MLflow."""
+    parent, children = runs_of(client)
+    assert set(children) == {f"node-{i}" for i in range(4)}
+    for name, child in children.items():
+        own = [r for r in run.records if f"node-{r.slot}" == name]
+        assert curve(client, child, "accuracy") == {r.round: r.accuracy for r in own if r.accuracy is not None}
+        assert curve(client, child, "seconds/train") == {r.round: r.seconds["train"] for r in own}
+        assert child.data.tags["rayfed.tx.round-1"].startswith(f"commit {own[0].transactions['commit']} vote 0x")
+    rounds = run.summary().rounds
+    assert curve(client, parent, "accuracy") == {c.round: c.accuracy for c in rounds if c.accuracy is not None}
+    assert curve(client, parent, "gas/commit") == {c.round: c.gas["commit"] for c in rounds}
+
+
+class TinyNet(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(4 * 36, 10)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)  # (n, 10)
+
+
+class Untraceable(TinyNet):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(x)
+        return y if float(y.sum()) > 0 else 2 * y  # which way depends on the data
+
+
+def test_settings_mean_the_users_folder(tmp_path: Path) -> None:
+    assert default_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert default_uri("sqlite:///runs/x.db", tmp_path) == f"sqlite:///{tmp_path}/runs/x.db"
+    assert default_uri("sqlite:////srv/x.db", tmp_path) == "sqlite:////srv/x.db"
+    assert default_uri("http://127.0.0.1:5000", tmp_path) == "http://127.0.0.1:5000"
+    assert artifact_location("http://127.0.0.1:5000", "x") is None
+    assert artifact_location(f"sqlite:///{tmp_path}/mlflow.db", "a/b") == f"file://{tmp_path}/mlruns/a%252Fb"
+
+
+def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "actor"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)  # an actor's working folder is not the user's
+    uri = default_uri(None, tmp_path)
+    run = fake_run()
+    tracked = tracker(uri, texts={"config.yaml": "seed: 0\n"})
+    for at, record in enumerate(run.records):
+        tracked.record(record, 1_700_000_000_000 + at)
+    pictures = np.random.default_rng(0).random((4, 1, 8, 8), dtype=np.float32)
+    model = TinyNet()
+    tracked.offer_model(model, pictures)
+    assert tracked.finish(run.summary(), texts={"report.html": "<p>"}, timeout=PATIENCE), tracked.problem()
+
+    client = MlflowClient(uri)
+    check_curves(client, run)
+    parent, children = runs_of(client)
+    assert parent.info.run_id == tracked.run_id()
+    assert parent.info.status == "FINISHED"
+    assert {name: child.info.status for name, child in children.items()} == {
+        "node-0": "FINISHED",
+        "node-1": "FINISHED",
+        "node-2": "FINISHED",
+        "node-3": "FAILED",
+    }
+    assert parent.data.params["model._target_"] == "rayfed.learning.models.SmallCNN"
+    assert parent.data.tags["rayfed.deploy_tx"] == "0x01"
+    assert parent.data.tags["rayfed.final_root"] == run.summary().final_root
+    assert parent.data.tags["rayfed.root.round-1"] == "0x" + "01" * 32
+    assert curve(client, children["node-1"], "alone_accuracy")[5] == run.statuses[1].alone_curve[4]
+
+    artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert artifacts >= {"charter.json", "config.yaml", "summary.json", "rounds.json", "transactions.json"}
+    assert {file.path for file in client.list_artifacts(parent.info.run_id, "pictures")} == {
+        f"pictures/{name}.png" for name in ("accuracy", "ballots", "seconds", "gas")
+    }
+    summary = Path(client.download_artifacts(parent.info.run_id, "summary.json"))
+    assert json.loads(summary.read_text()) == run.summary().to_dict()
+    assert (parent.info.artifact_uri or "").startswith((tmp_path / "mlruns").as_uri()), "beside the database"
+    assert not any(elsewhere.iterdir()), "nothing in the actor's own folder"
+
+    (logged,) = client.search_logged_models([parent.info.experiment_id])
+    loaded = mlflow.pyfunc.load_model(logged.model_uri)
+    assert loaded.metadata.signature is not None
+    with torch.no_grad():
+        expected = model.eval()(torch.from_numpy(pictures[:3])).numpy()
+    np.testing.assert_allclose(loaded.predict(pictures[:3]), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_that_cannot_be_traced_is_pickled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    uri = default_uri(None, tmp_path)
+    run = fake_run(rounds=1)
+    tracked = tracker(uri)
+    pictures = np.ones((2, 1, 8, 8), dtype=np.float32)
+    assert tracked.finish(run.summary(), model=Untraceable(), input_example=pictures, timeout=PATIENCE)
+    assert "cannot be logged as pt2" in caplog.text
+    client = MlflowClient(uri)
+    parent, _ = runs_of(client)
+    models = client.search_logged_models([parent.info.experiment_id])
+    (ready,) = [model for model in models if str(model.status) == "READY"]
+    assert isinstance(mlflow.pytorch.load_model(ready.model_uri), Untraceable)
+
+
+def test_a_restarted_tracker_goes_on_in_the_same_runs(tmp_path: Path) -> None:
+    uri = default_uri(None, tmp_path)
+    run = fake_run()
+    early = [record for record in run.records if record.round <= 2]
+    first = tracker(uri, identity="one federation")
+    for record in early:
+        first.record(record, 1_700_000_000_000 + record.round)
+    client = MlflowClient(uri)
+
+    def two_rounds_are_there() -> bool:
+        if first.run_id() is None:
+            return False
+        return len(client.get_metric_history(first.run_id(), "saturated")) == 2
+
+    eventually(two_rounds_are_there, first.problem())
+    # The first one is left as it is, as if its actor had been killed. A node that was not sure reports again.
+    second = tracker(uri, identity="one federation")
+    for record in run.records:
+        second.record(record, 1_700_000_000_000 + record.round)
+    assert second.finish(run.summary(), timeout=PATIENCE), second.problem()
+    assert second.run_id() == first.run_id()
+    check_curves(client, run)
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["refuses", "hangs"])
+def test_a_server_that_is_not_there_costs_only_the_time_that_finish_was_given(
+    hangs: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # nobody else gets the port
+        if hangs:
+            silent.listen()  # connections are taken, and nothing is ever answered
+        tracked = tracker(f"http://127.0.0.1:{silent.getsockname()[1]}", capacity=3)
+        for record in fake_run().records:
+            tracked.record(record)
+        assert not tracked.finish(fake_run().summary(), timeout=0.5)
+    assert "20 records" in caplog.text, "3 wait, and the oldest 17 had to make room"
+    assert tracked.run_id() is None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+class Server:
+    """A real ``mlflow server`` that can be killed and started again on the same port and database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        eventually(self.answers, (self.folder / "server.log").read_text())
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """Kill the server and its workers without a word."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+def test_a_server_that_dies_costs_a_warning_and_no_record(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, logger="rayfed")
+    run = fake_run()
+    tracked = tracker(server.uri)
+    by_round: dict[int, list[NodeRecord]] = {}
+    for record in run.records:
+        by_round.setdefault(record.round, []).append(record)
+
+    def tell(round: int) -> None:
+        for record in by_round[round]:
+            tracked.record(record, 1_700_000_000_000 + round)
+
+    client = MlflowClient(server.uri)
+    tell(1)
+
+    def first_round_is_there() -> bool:
+        run_id = tracked.run_id()
+        return run_id is not None and bool(client.get_metric_history(run_id, "saturated"))
+
+    eventually(first_round_is_there, tracked.problem())
+    server.kill()
+    tell(2)
+    eventually(lambda: tracked.problem() != "", "it notices")
+    tell(3)
+    tell(4)
+    assert caplog.text.count("does not take what it is sent") == 1
+    server.start()
+    tell(5)
+    eventually(lambda: tracked.problem() == "", "it comes back")
+    assert tracked.finish(run.summary(), timeout=PATIENCE), tracked.problem()
+    assert "answers again" in caplog.text
+    check_curves(client, run)
+    parent, _ = runs_of(client)
+    assert parent.info.status == "FINISHED"
+    assert "summary.json" in {file.path for file in client.list_artifacts(parent.info.run_id)}

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rayfed import canonical
+from rayfed.charter import Charter, DataTerms, MergeTerms
+from rayfed.errors import CodecError, ConfigError
+from rayfed.layout import Layout
+from rayfed.messages import Terms
+
+LAYOUT = Layout.of({"w": np.zeros((3, 2), np.float32), "n": np.zeros((), np.int64)})
+
+
+def charter(**changes: Any) -> Charter:
+    return replace(
+        Charter(
+            name="digits",
+            layout=LAYOUT,
+            data=DataTerms(tuple("0123456789"), (1, 8, 8), (305_000,), (376_000,)),
+            model={"_target_": "rayfed.learning.models.SmallCNN", "width": 32, "dropout": "0.5"},
+            merge=MergeTerms("trimmed_mean", trim=1000),
+            rounds=5,
+            join_seconds=300,
+            commit_seconds=600,
+            vote_seconds=300,
+            attest_seconds=300,
+            start_members=4,
+            min_members=2,
+            max_missed=3,
+            quorum=(2, 3),
+            genesis=bytes(range(32)),
+            genesis_source={"seed": 0},
+        ),
+        **changes,
+    )
+
+
+def test_json_there_and_back() -> None:
+    original = charter()
+    again = Charter.from_json(original.canonical_json())
+    assert again == original
+    assert again.hash == original.hash == hashlib.sha256(original.canonical_json().encode()).digest()
+    assert Charter.from_json(original.canonical_json().encode()) == original
+
+
+def test_the_text_is_canonical() -> None:
+    text = charter(name="größer").canonical_json()
+    assert text.isascii()
+    assert " " not in text
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+
+
+def test_the_hash_stays_what_it_is() -> None:
+    """A change of the format changes the hash of every charter there is; then VERSION must move too."""
+    assert charter().hash.hex() == "fc1425d681bf7ad63c7981b00331d52a94fd2f8e8eef43463778c0fe9e7cf9f2"
+
+
+def test_everything_in_it_is_in_the_hash() -> None:
+    hashes = {
+        charter(**change).hash
+        for change in (
+            {},
+            {"name": "other"},
+            {"layout": Layout.of({"w": np.zeros(7, np.float32)})},
+            {"data": DataTerms(tuple("0123456789"), (1, 8, 8), (305_001,), (376_000,))},
+            {"model": {"_target_": "torchvision.models.resnet18"}},
+            {"merge": MergeTerms("median")},
+            {"merge": MergeTerms("median", max_weight=5)},
+            {"rounds": 6},
+            {"join_seconds": 301},
+            {"commit_seconds": 601},
+            {"vote_seconds": 301},
+            {"attest_seconds": 301},
+            {"start_members": 5},
+            {"min_members": 3},
+            {"max_missed": 0},
+            {"quorum": (3, 4)},
+            {"genesis": bytes([1]) * 32},
+            {"genesis_source": {"seed": 1}},
+        )
+    }
+    assert len(hashes) == 18
+
+
+def test_terms_and_rule() -> None:
+    made = charter()
+    assert made.terms() == Terms(made.hash, made.genesis, 5, 300, 600, 300, 300, 4, 2, 3, (2, 3))
+    assert made.rule().name == "trimmed_mean"
+
+
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        ({"rounds": 0}, "federation.rounds"),
+        ({"commit_seconds": 0}, "federation.commit_seconds"),
+        ({"vote_seconds": 2**32}, "federation.vote_seconds"),
+        ({"start_members": 257}, "federation.start_members"),
+        ({"start_members": 0}, "federation.start_members"),
+        ({"min_members": 5}, "federation.min_members"),
+        ({"max_missed": 8}, "federation.max_missed"),
+        ({"quorum": (1, 3)}, "federation.quorum"),
+        ({"quorum": (1, 1)}, "federation.quorum"),
+        ({"quorum": (256, 300)}, "federation.quorum"),
+        ({"merge": MergeTerms("krum")}, "merge.rule"),
+        ({"merge": MergeTerms("trimmed_mean", trim=5000)}, "merge.trim"),
+        ({"merge": MergeTerms("mean", max_weight=0)}, "merge.max_weight"),
+        ({"genesis": bytes(32)}, "charter"),
+        ({"version": 2}, "charter"),
+        ({"rounds": True}, "federation.rounds"),
+    ],
+)
+def test_a_setting_that_the_contract_would_refuse_is_named(change: dict[str, Any], setting: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        charter(**change)
+    assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [({"dropout": 0.5}, r"model\.dropout: 0\.5"), ({"bias": True}, "True"), ({"a": [None]}, r"model\.a\[0\]: None")],
+)
+def test_floats_switches_and_nothing_have_no_place_in_it(model: dict[str, Any], message: str) -> None:
+    with pytest.raises(CodecError, match=message):
+        charter(model=model)
+
+
+def edited(path: tuple[str, ...], value: Any) -> str:
+    """The canonical text of the example with one value put in, or taken out where it is None."""
+    whole = json.loads(charter().canonical_json())
+    inner = whole
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("stake",), 1, "unknown key: stake"),
+        (("rounds",), None, "missing: rounds"),
+        (("rounds",), "5", "rounds: not of the type int"),
+        (("rounds",), 5.0, "rounds: 5.0"),
+        (("rounds",), 0, "federation.rounds"),
+        (("version",), 2, "version 2"),
+        (("name",), 5, "name: not of the type str"),
+        (("data", "shape"), ["1"], "data.shape"),
+        (("data", "classes"), [1], "data.classes"),
+        (("data", "mode"), "RGB", "unknown key: mode"),
+        (("merge", "rule"), "krum", "merge.rule"),
+        (("merge", "trim"), None, "missing: trim"),
+        (("quorum",), [2, 3, 4], "quorum"),
+        (("quorum",), ["2", "3"], "quorum"),
+        (("genesis",), "0x12", "genesis"),
+        (("genesis",), "0x" + "zz" * 32, "genesis"),
+        (("genesis",), "0x" + "AB" * 32, "genesis"),
+        (("layout", "tensors"), [], "no values"),
+    ],
+)
+def test_a_text_that_is_no_charter_is_refused(path: tuple[str, ...], value: Any, message: str) -> None:
+    with pytest.raises(CodecError, match=message):
+        Charter.from_json(edited(path, value))
+
+
+def test_only_the_canonical_text_is_taken() -> None:
+    text = charter().canonical_json()
+    for other in (
+        text + "\n",
+        text.replace(",", ", "),
+        json.dumps(json.loads(text)),
+        text.replace('"name":"digits"', '"name":"other","name":"digits"'),
+        text.replace('"digits"', '"\\u0064igits"'),
+        text[:-1],
+        "nothing",
+    ):
+        with pytest.raises(CodecError):
+            Charter.from_json(other)
+    with pytest.raises(CodecError, match="not JSON"):
+        Charter.from_json("größer".encode())
+
+
+def test_keys_must_be_strings() -> None:
+    with pytest.raises(CodecError, match="the key 1 is no string"):
+        canonical.dumps({"a": {1: 2}})

@@ -1,0 +1,234 @@
+"""Settings: what is composed, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+import subprocess
+import sys
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayfed.config import Settings, check, check_join, conf_dir, load, plain
+from rayfed.config.explain import GROUPS
+from rayfed.errors import ConfigError
+
+ADDRESS = "0x" + "ab" * 20
+CHAIN = ["ledger=rpc", "ledger.rpc_url=http://h:1", "ledger.key_file=key"]
+
+
+def test_defaults_are_the_digits() -> None:
+    settings = load()
+    assert (settings.name, settings.data.kind, settings.seed) == ("digits", "digits", 0)
+    assert (settings.federation.nodes, settings.federation.rounds) == (4, 5)
+    assert settings.model["_target_"] == "rayfed.learning.models.SmallCNN"
+    assert settings.screens == ["valid", "norm"]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load().federation.nodes = 5  # type: ignore[misc]
+
+
+def test_settings_travel_to_actors() -> None:
+    settings = load(["train/schedule=cosine"])
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert plain(settings)["train"]["schedule"]["T_max"] == settings.federation.rounds
+
+
+def test_unpickling_settings_needs_no_hydra() -> None:
+    code = "import sys, rayfed.config; rayfed.config.Settings(); assert 'hydra' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_defaults_that_depend_on_others() -> None:
+    terms = load(["federation.nodes=9"]).federation
+    assert (terms.start, terms.fewest, terms.fraction) == (9, 4, (2, 3))
+    terms = load(["federation.nodes=1", "federation.quorum=1 / 2"]).federation
+    assert (terms.start, terms.fewest, terms.fraction) == (1, 1, (1, 2))
+
+
+def test_an_optimizer_replaces_the_other_wholly() -> None:
+    assert "momentum" not in load(["train/optimizer=adam"]).train.optimizer
+    settings = load(["train/optimizer=adam", "+train.optimizer.betas=[0.8,0.9]"])
+    assert settings.train.optimizer["betas"] == [0.8, 0.9]
+
+
+def test_a_model_of_ones_own_takes_any_parameter() -> None:
+    settings = load(["model._target_=my.models.Net", "+model.depth=3"])
+    assert settings.model["depth"] == 3
+
+
+def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(["data=image_folder", "data.root=pictures", "store=files", "ledger.anvil=anvil"])
+    assert settings.data.root == str(tmp_path / "pictures")
+    assert settings.store.path == str(tmp_path / "outputs/blobs")
+    assert settings.data.cache_dir is None
+    assert settings.track.tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert settings.ledger.anvil == "anvil"
+
+
+def test_an_rpc_url_alone_means_rpc() -> None:
+    assert load(["ledger.rpc_url=http://localhost:8545", "ledger.key_file=key"]).ledger.kind == "rpc"
+
+
+def test_every_folder_of_conf_is_a_known_group() -> None:
+    found = {str(path.parent.relative_to(conf_dir())) for path in conf_dir().glob("*/**/*.yaml")}
+    assert {name for name in found if not name.startswith("hydra")} == set(GROUPS)
+
+
+def test_every_option_composes() -> None:
+    options = [
+        [f"{group}={path.stem}" for path in sorted((conf_dir() / group).glob("*.yaml"))]
+        for group in GROUPS
+        if group not in ("data", "experiment")
+    ]
+    needed = ["store.bucket=b", "data=image_folder", "data.root=/d", "ledger.rpc_url=http://h:1", "ledger.key_file=k"]
+    for column in zip_longest(*options):  # the first option of every group, then the second of every group ...
+        assert isinstance(load([*needed, *(option for option in column if option)]), Settings)
+
+
+@pytest.mark.parametrize("kind", sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml")))
+def test_every_data_set_composes(kind: str) -> None:
+    assert load([f"data={kind}", "data.root=/d"]).data.kind == kind
+
+
+TYPED = [
+    # what was typed, the setting that is named, words that help
+    (["data=cifar12"], "data", "did you mean cifar10?"),
+    (["merge=medan"], "merge", "(mean, median, trimmed_mean)"),
+    (["train/optimizer=adm"], "train/optimizer", "did you mean adam?"),
+    (["+experiment=cifar11"], "experiment", "did you mean cifar10?"),
+    (["experiment=cifar10"], "experiment", "use +experiment=cifar10"),
+    (["dat=x"], "dat", "did you mean data?"),
+    (["+dat=x"], "dat", "groups: data, partition"),
+    (["data.rot=x"], "data.rot", "did you mean data.root?"),
+    (["+data.rot=x"], "data.rot", "did you mean data.root?"),
+    (["++data.augment.flop=true"], "data.augment.flop", "did you mean data.augment.flip?"),
+    (["nodes=8"], "nodes", "did you mean federation.nodes?"),
+    (["lr=1"], "lr", "did you mean train.optimizer.lr?"),
+    (["train.optimizer.nesterov=true"], "train.optimizer.nesterov", "write +train.optimizer.nesterov=VALUE"),
+    (["seed=abc"], "seed", "could not be converted to Integer"),
+    (["seed=1.5"], "seed", "could not be converted to Integer"),
+    (["seed=1,2"], "seed", "--multirun"),
+    (["seed=-1"], "seed", "out of range"),
+    (["data=["], "data=[", "cannot be read as name=value"),
+    (["data.kind=???"], "data.kind", "has no value"),
+]
+
+WRONG = [
+    # what is set, the setting that is named, words that help
+    ({"data.kind": "mnist"}, "data.kind", "tiny_imagenet"),
+    ({"name": "a/b"}, "name", "cannot name a folder"),
+    ({"federation.nodes": 0}, "federation.nodes", "1 to 256"),
+    ({"federation.nodes": 257}, "federation.nodes", "1 to 256"),
+    ({"federation.rounds": 0}, "federation.rounds", "out of range"),
+    ({"federation.vote_seconds": 0}, "federation.vote_seconds", "out of range"),
+    ({"federation.max_missed": 8}, "federation.max_missed", "0 to 7"),
+    ({"federation.start_members": 5}, "federation.start_members", "only 4"),
+    ({"federation.min_members": 4, "federation.start_members": 3}, "federation.min_members", "more than"),
+    ({"federation.quorum": "2"}, "federation.quorum", "no fraction"),
+    ({"federation.quorum": "two/3"}, "federation.quorum", "no fraction"),
+    ({"federation.quorum": "1/0"}, "federation.quorum", "no fraction"),
+    ({"federation.quorum": "256/300"}, "federation.quorum", "no fraction"),
+    ({"federation.quorum": "3/3"}, "federation.quorum", "never be met"),
+    ({"federation.quorum": "4/3"}, "federation.quorum", "never be met"),
+    ({"federation.quorum": "1/3"}, "federation.quorum", "at least 1/2"),
+    ({"merge.rule": "trimmed_mean", "merge.trim": 0.5}, "merge.trim", "below 0.5"),
+    ({"merge.rule": "trimmed_mean", "merge.trim": math.nan}, "merge.trim", "below 0.5"),
+    ({"merge.rule": "trimmed_mean", "merge.trim": 0.1}, "merge.trim", "nothing would be trimmed"),
+    ({"merge.max_weight": 0}, "merge.max_weight", "out of range"),
+    ({"partition.alpha": 0}, "partition.alpha", "greater than 0"),
+    ({"partition.alpha": math.nan}, "partition.alpha", "out of range"),
+    ({"partition.kind": "folders"}, "partition.kind", "image_folder"),
+    ({"data.kind": "image_folder"}, "data.root", "needs the folder"),
+    ({"data.augment.shift": 0.6}, "data.augment.shift", "0 to 0.5"),
+    ({"model": {"_target_": None}}, "model._target_", "no dotted path"),
+    ({"train.optimizer": {"_target_": "SGD"}}, "train.optimizer._target_", "no dotted path"),
+    ({"train.batch_size": 0}, "train.batch_size", "out of range"),
+    ({"train.epochs": 0}, "train.epochs", "out of range"),
+    ({"train.precision": "fp16"}, "train.precision", "fp32, bf16"),
+    ({"train.device": "cuda"}, "train.device", "cluster.num_gpus"),
+    ({"train.device": "cpu", "cluster.num_gpus": 0.25}, "train.device", "idle"),
+    ({"screens": ["vald"]}, "screens", "did you mean valid?"),
+    ({"screens": [{"nrm": {"factor": 3}}]}, "screens", "did you mean norm?"),
+    ({"ledger.kind": "rpc"}, "ledger.rpc_url", "http://HOST:PORT"),
+    ({"ledger.kind": "rpc", "ledger.rpc_url": "localhost:8545"}, "ledger.rpc_url", "does not begin with"),
+    ({"ledger.kind": "rpc", "ledger.rpc_url": "http://h:1"}, "ledger.key_file", "pays"),
+    ({"learner": {}}, "learner._target_", "no dotted path"),
+    ({"ledger.ws_url": "http://h:1"}, "ledger.ws_url", "does not begin with"),
+    ({"ledger.chain_id": 0}, "ledger.chain_id", "out of range"),
+    ({"store.kind": "s3"}, "store.bucket", "needs the name of a bucket"),
+    (
+        {"store.kind": "s3", "store.bucket": "b", "store.endpoint_url": "host"},
+        "store.endpoint_url",
+        "does not begin with",
+    ),
+    ({"store.kind": "files"}, "store.path", "needs a folder"),
+    ({"cluster.nodes_per_actor": 0}, "cluster.nodes_per_actor", "out of range"),
+    ({"cluster.num_cpus": -1}, "cluster.num_cpus", "out of range"),
+    ({"federation_address": "0x12"}, "federation_address", "40 hexadecimal digits"),
+]
+
+
+@pytest.mark.parametrize(("typed", "setting", "words"), TYPED, ids=[" ".join(case[0]) for case in TYPED])
+def test_what_cannot_be_composed_names_the_setting(typed: list[str], setting: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(typed)
+    assert caught.value.setting == setting
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def changed(node: Any, key: str, value: Any) -> Any:
+    """Return the settings with one dotted key changed."""
+    first, _, rest = key.partition(".")
+    return dataclasses.replace(node, **{first: changed(getattr(node, first), rest, value) if rest else value})
+
+
+@pytest.fixture(scope="module")
+def good() -> Settings:
+    return load()
+
+
+@pytest.mark.parametrize(("values", "setting", "words"), WRONG, ids=[str(case[0]) for case in WRONG])
+def test_what_cannot_work_names_the_setting(good: Settings, values: dict[str, Any], setting: str, words: str) -> None:
+    settings = good
+    for key, value in values.items():
+        settings = changed(settings, key, value)
+    with pytest.raises(ConfigError) as caught:
+        check(settings)
+    assert caught.value.setting == setting
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_load_checks_too() -> None:
+    with pytest.raises(ConfigError, match=r"^federation.nodes: 257 is out of range: 1 to 256$"):
+        load(["federation.nodes=257"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "setting"),
+    [
+        ([], "federation_address"),
+        ([f"+federation_address={ADDRESS}"], "charter"),
+        ([f"+federation_address={ADDRESS}", "+charter=c.json"], "ledger"),
+        ([f"+federation_address={ADDRESS}", "+charter=c.json", *CHAIN], "store"),
+    ],
+)
+def test_joining_needs_a_federation_a_chain_and_a_store(typed: list[str], setting: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_join(load(typed))
+    assert caught.value.setting == setting
+
+
+def test_joining_with_all_that_is_needed() -> None:
+    settings = load([f"federation_address={ADDRESS}", "charter=c.json", *CHAIN, "store=s3", "store.bucket=b"])
+    check_join(settings)
+    assert Path(str(settings.charter)).is_absolute()

@@ -1,0 +1,90 @@
+"""The compiled contracts that the package carries are what their sources compile to, and give nobody any power."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+CONTRACTS = REPOSITORY / "contracts"
+ARTIFACTS = REPOSITORY / "rayfed" / "ledger" / "abi"
+
+EIP_170_LIMIT = 24_576
+VERBS = {
+    "attest(uint32,bytes32)",
+    "commit(uint32,bytes32)",
+    "join(bytes32)",
+    "leave()",
+    "poke()",
+    "vote(uint32,uint256)",
+}
+VIEWS = {"outcome(uint256)", "snapshot(uint64)", "terms()"}
+
+
+@pytest.fixture(scope="module")
+def artifact() -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((ARTIFACTS / "Federation.json").read_text())
+    return value
+
+
+def signature(entry: dict[str, Any]) -> str:
+    return f"{entry['name']}({','.join(parameter['type'] for parameter in entry['inputs'])})"
+
+
+def test_sources_compile_to_the_committed_artifacts(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None or not (CONTRACTS / "node_modules" / "solc").is_dir():
+        pytest.skip("no compiler: run `npm ci` in contracts/")
+    subprocess.run([node, CONTRACTS / "tools" / "compile.js", tmp_path], check=True, timeout=300)
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    committed = {path.name: path.read_text() for path in ARTIFACTS.glob("*.json")}
+    assert made.keys() == committed.keys()
+    for name, text in made.items():
+        assert text == committed[name], f"{name} is stale: run `node contracts/tools/compile.js`"
+
+
+def test_foundry_compiles_by_the_same_settings() -> None:
+    profile = tomllib.loads((CONTRACTS / "foundry.toml").read_text())["profile"]["default"]
+    settings = json.loads((CONTRACTS / "tools" / "settings.json").read_text())
+    (deployed,) = profile["additional_compiler_profiles"]
+    assert settings == {
+        "evmVersion": profile["evm_version"],
+        "viaIR": deployed["via_ir"],
+        "optimizer": {"enabled": deployed["optimizer"], "runs": deployed["optimizer_runs"]},
+        "metadata": {"appendCBOR": profile["cbor_metadata"], "bytecodeHash": profile["bytecode_hash"]},
+    }
+
+
+def test_every_function_is_one_that_we_mean(artifact: dict[str, Any]) -> None:
+    """No owner, pause, upgrade or mint: a new function has to be written down here, where a reviewer sees it."""
+    functions = [entry for entry in artifact["abi"] if entry["type"] == "function"]
+    assert {signature(entry) for entry in functions if entry["stateMutability"] == "nonpayable"} == VERBS
+    assert {signature(entry) for entry in functions if entry["stateMutability"] == "view"} == VIEWS
+    assert len(functions) == len(VERBS) + len(VIEWS)
+    assert not any(entry["type"] in ("fallback", "receive") for entry in artifact["abi"])
+
+
+def test_code_can_be_deployed_and_holds_the_terms_where_it_says(artifact: dict[str, Any]) -> None:
+    code = bytes.fromhex(artifact["deployedBytecode"][2:])
+    assert 0 < len(code) <= EIP_170_LIMIT
+    assert artifact["immutables"]
+    for place in artifact["immutables"]:
+        assert place["length"] == 32
+        assert not any(code[place["start"] : place["start"] + 32])
+
+
+def test_code_can_neither_be_replaced_nor_destroyed(artifact: dict[str, Any]) -> None:
+    """No DELEGATECALL, CALLCODE or SELFDESTRUCT among the instructions."""
+    code = bytes.fromhex(artifact["deployedBytecode"][2:])
+    forbidden = {0xF2: "CALLCODE", 0xF4: "DELEGATECALL", 0xFF: "SELFDESTRUCT"}
+    position = 0
+    while position < len(code):
+        instruction = code[position]
+        assert instruction not in forbidden, f"{forbidden[instruction]} at {position}"
+        position += 1 + (instruction - 0x5F if 0x60 <= instruction <= 0x7F else 0)
