@@ -1,0 +1,90 @@
+"""Runs a federation just as a user does, ``python -m rayfed`` with settings, and reads off when what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """One federation.
+
+    Attributes:
+        rounds: seconds from the moment at which the first node begins to train to the same moment of the next round;
+            of the last round, to the end of the last evaluation.
+        steps: by name, each round's seconds, mean over the nodes.
+        start: seconds from the command to round 1's first training.
+        end: seconds from the last evaluation to the end of the command.
+        wall: seconds of the whole command.
+        summary: ``summary.json``.
+    """
+
+    rounds: tuple[float, ...]
+    steps: dict[str, tuple[float, ...]]
+    start: float
+    end: float
+    wall: float
+    summary: dict[str, Any]
+
+    @property
+    def learning(self) -> float:
+        """Seconds of all rounds together."""
+        return sum(self.rounds)
+
+
+def run(*settings: str, learner: str = "benchmarks.stamped.Stamped") -> Run:
+    """Run a federation in a process of its own and in a folder that is gone afterwards.
+
+    Raises:
+        RuntimeError: it failed; the message is what it printed.
+    """
+    with tempfile.TemporaryDirectory(prefix="rayfed-bench-") as name:
+        folder = Path(name)
+        (folder / "stamps").mkdir()
+        command = [
+            *(sys.executable, "-m", "rayfed", "track=none", "federation.alone=false"),
+            *(f"learner._target_={learner}", f"+learner.stamps={folder / 'stamps'}", f"hydra.run.dir={folder}"),
+            *settings,
+        ]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        began = time.time()
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        ended = time.time()
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
+        lines = [line for file in (folder / "stamps").iterdir() for line in file.read_text().splitlines()]
+        summary = json.loads((folder / "summary.json").read_text())
+    return _read([json.loads(line) for line in lines], summary, began, ended)
+
+
+def _read(stamps: list[dict[str, Any]], summary: dict[str, Any], began: float, ended: float) -> Run:
+    rounds = [told["round"] for told in summary["rounds"]]
+    void = [told["round"] for told in summary["rounds"] if told["status"] != "final"]
+    if void:
+        raise RuntimeError(f"rounds {void} are void: nothing to measure")
+    starts = [min(s["begin"] for s in stamps if s["what"] == "train" and s["round"] == r) for r in rounds]
+    last = max(s["end"] for s in stamps)
+    steps = {
+        step: tuple(told["seconds"].get(step, 0.0) for told in summary["rounds"])
+        for step in summary["rounds"][0]["seconds"]
+    }
+    borders = [*starts, last]
+    return Run(
+        tuple(after - before for before, after in pairwise(borders)),
+        steps,
+        starts[0] - began,
+        ended - last,
+        ended - began,
+        summary,
+    )
