@@ -49,4 +49,6 @@ def key_file(chain: DevChain, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared(cluster: RayCluster, chain: DevChain, key_file: Path) -> tuple[str, ...]:
     """The settings of a federation on the cluster and the chain that are there already."""
     rpc = (f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", f"ledger.key_file={key_file}")
+    # This chain makes no block without a transaction, so nothing would confirm the last one.
+    rpc = (*rpc, "ledger.confirmations=0")
     return (f"cluster.address={cluster.address}", "ledger=rpc", *rpc)

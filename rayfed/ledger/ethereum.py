@@ -16,7 +16,7 @@ from rayfed.ledger.fees import Fees
 from rayfed.ledger.history import Event
 from rayfed.ledger.purse import Deployed, deploy, fund
 from rayfed.ledger.rpc import Rpc, RpcError
-from rayfed.ledger.sender import GIVE_UP_SECONDS, RESEND_SECONDS, Sender
+from rayfed.ledger.sender import Sender
 from rayfed.ledger.waker import Waker
 from rayfed.messages import MAX_MEMBERS, Address, Outcome, Receipt, Root, Terms, Verb, View
 
@@ -54,7 +54,7 @@ def connect(rpc_url: str, chain_id: int | None = None) -> Rpc:
 class EthereumFederation:
     """One process's connection to one federation; the doors of its nodes share it. Safe to use from several threads.
 
-    Made by ``open``. ``confirmations``, ``resend_seconds`` and ``give_up_seconds`` are what ``Sender`` says.
+    Made by ``open``. What is in ``sending`` is what ``Sender`` says.
     """
 
     def __init__(
@@ -62,21 +62,14 @@ class EthereumFederation:
         rpc: Rpc,
         address: Address,
         ws_url: str | None = None,
-        *,
-        confirmations: int = 1,
-        resend_seconds: float = RESEND_SECONDS,
-        give_up_seconds: float = GIVE_UP_SECONDS,
+        **sending: Any,
     ) -> None:
         self.rpc = rpc
         self.address = address
         self._clock = ChainClock()
         self._fees = Fees(rpc, self._clock.saw)
         self._waker = Waker(self._look, self._clock.saw, address, ws_url)
-        self._sending: dict[str, Any] = {
-            "confirmations": confirmations,
-            "resend_seconds": resend_seconds,
-            "give_up_seconds": give_up_seconds,
-        }
+        self._sending = sending
         self._terms: Terms | None = None
         self._lock = threading.Lock()
         self._view: View | None = None

@@ -31,6 +31,10 @@ RESEND_SECONDS = 30.0
 GIVE_UP_SECONDS = 600.0
 """After so long without being mined a transaction is reported as lost."""
 
+QUIET_SECONDS = 30.0
+"""A chain that has made no block for so long makes none on its own (Anvil, Hardhat): nothing more will lie on top of
+a transaction, and whoever waited for it would wait for ever."""
+
 NOT_MINED = "NotMined"
 """Error of a receipt: nobody mined it, though it was sent again with higher fees."""
 
@@ -58,7 +62,7 @@ class Sender:
 
     Args:
         confirmations: how many blocks, its own counted, must hold a transaction before its receipt is given out.
-        resend_seconds, give_up_seconds: see ``RESEND_SECONDS`` and ``GIVE_UP_SECONDS``.
+        resend_seconds, give_up_seconds, quiet_seconds: see ``RESEND_SECONDS``, ``GIVE_UP_SECONDS``, ``QUIET_SECONDS``.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Sender:
         confirmations: int = 1,
         resend_seconds: float = RESEND_SECONDS,
         give_up_seconds: float = GIVE_UP_SECONDS,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self._rpc = rpc
         self._fees = fees
@@ -79,6 +84,8 @@ class Sender:
         self._confirmations = confirmations
         self._resend_seconds = resend_seconds
         self._give_up_seconds = give_up_seconds
+        self._quiet_seconds = quiet_seconds
+        self._head: tuple[int, float] = (-1, 0.0)  # the newest block, and since when it is that, by the steady clock
         self._nonce: int | None = None
         self._flights: list[_Flight] = []
         self._refused: list[Receipt] = []
@@ -133,9 +140,9 @@ class Sender:
             calls.append(("eth_blockNumber", []))
         answers = iter(self._rpc.batch(calls))
         mined = {id(f): [a for a in [next(answers) for _ in f.hashes] if isinstance(a, dict)] for f in due}
-        head = next(answers, None)
+        self._saw_head(next(answers, None), now)
         for flight in due:
-            receipt = self._settle(flight, mined[id(flight)], head, now)
+            receipt = self._settle(flight, mined[id(flight)], now)
             if receipt is None:
                 flight.look_at = now + flight.pause
                 flight.pause = min(2 * flight.pause, LOOK_SECONDS[1])
@@ -144,13 +151,13 @@ class Sender:
                 done.append(receipt)
         return done
 
-    def _settle(self, flight: _Flight, mined: list[dict[str, Any]], head: Any, now: float) -> Receipt | None:
+    def _settle(self, flight: _Flight, mined: list[dict[str, Any]], now: float) -> Receipt | None:
         """Return what became of a transaction, or None while that is open; send it again when it is time."""
         if mined:
             # Sent under two nonces it may be mined twice; the contract refuses the second.
             best = max(mined, key=lambda receipt: int(receipt["status"], 16))
             block, gas = int(best["blockNumber"], 16), int(best["gasUsed"], 16)
-            if isinstance(head, str) and int(head, 16) < block + self._confirmations - 1:
+            if not self._confirmed(block, now):
                 return None
             error = self._why(flight, block, gas) if int(best["status"], 16) != 1 else None
             return Receipt(flight.verb, flight.round, best["transactionHash"], gas, block, error)
@@ -165,6 +172,15 @@ class Sender:
         if now - flight.sent > self._resend_seconds:
             self._resend(flight)
         return None
+
+    def _saw_head(self, head: Any, now: float) -> None:
+        if isinstance(head, str) and int(head, 16) != self._head[0]:
+            self._head = int(head, 16), now
+
+    def _confirmed(self, block: int, now: float) -> bool:
+        """Say whether enough blocks hold what is in ``block``, or the chain makes no more of them."""
+        head, since = self._head
+        return self._confirmations <= 1 or head >= block + self._confirmations - 1 or now - since > self._quiet_seconds
 
     def _resend(self, flight: _Flight) -> None:
         """Send again: with the chain's nonce if that went back, else with fees that replace the first ones."""

@@ -606,6 +606,16 @@ def test_confirmations_are_waited_for(slow: World) -> None:
     went_through(door)
 
 
+def test_a_chain_without_a_next_block_is_not_waited_for_in_vain(slow: World) -> None:
+    """Anvil mines when there is something to mine: nothing comes after a federation's last transaction."""
+    federation = slow.federation(terms(), confirmations=3, quiet_seconds=1.0)
+    (door,) = slow.doors(federation, 1)
+    door.join(CHARTER)
+    time.sleep(0.3)
+    assert door.receipts() == []
+    went_through(door)
+
+
 def test_fees_that_rose_are_asked_for_again(slow: World) -> None:
     federation = slow.federation(terms())
     (door,) = slow.doors(federation, 1)
