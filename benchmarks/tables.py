@@ -28,12 +28,13 @@ def section(result: dict[str, Any]) -> str:
     """Return one benchmark's heading, machine and table."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    size = f"{machine['cores']} cores, {machine['memory_gib']} GiB"
     lines = [
         f"## {result['benchmark']}",
         "",
         result["question"][0].upper() + result["question"][1:] + ".",
         "",
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}, {versions}",
+        f"{machine['cpu']}, {size}, Python {machine['python']}, {versions}",
         "",
         "| what | median | min - max | n | unit | target | bounded by, or beside what |",
         "| --- | ---: | ---: | ---: | --- | ---: | --- |",

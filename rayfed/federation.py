@@ -50,6 +50,9 @@ LOOK_SECONDS = 0.25
 RECORD_SECONDS = 120
 """How long the starter waits at the end for what goes to MLflow."""
 
+RESTART_SECONDS = 60.0
+"""How long the starter waits for a process that died and that Ray starts again."""
+
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 """Has glibc keep freed memory for the next batch or blob. By default it gives every large block back and gets it anew
 with the next one, page by page: 140,000 page faults in an epoch of a small CNN, a sixth of its processor time."""
@@ -121,7 +124,7 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path) -> None:
         purse.fund(chain.rpc, chain.purse, _addresses([host]), settings.ledger.fund_ether)
         connection = ethereum.EthereumFederation.open(chain.rpc_url, place.federation, chain_id=place.chain_id)
         while True:
-            statuses = ray.get(host.status.remote())
+            statuses = _ask(host.status)
             display.update(connection.view(), statuses)
             if statuses[0].doing == "failed":
                 raise RayfedError(statuses[0].error)
@@ -256,7 +259,7 @@ def _addresses(hosts: list[Actor]) -> list[str]:
     """Wait until every node has made its key; return the accounts."""
     pause = 0.05
     while True:
-        answers = ray.get([host.status.remote() for host in hosts])
+        answers = [_ask(host.status) for host in hosts]
         statuses = [status for answer in answers for status in answer]
         for status in statuses:
             if status.doing == "failed":
@@ -265,6 +268,23 @@ def _addresses(hosts: list[Actor]) -> list[str]:
             return [status.address for status in statuses]
         time.sleep(pause)
         pause = min(2 * pause, 0.5)
+
+
+def _ask(method: Any) -> Any:
+    """Call an actor's method. Ray starts an actor that died anew, so for a while there may be no answer.
+
+    Raises:
+        RayfedError: it stays away.
+    """
+    end = time.monotonic() + RESTART_SECONDS
+    while True:
+        try:
+            return ray.get(method.remote())
+        except ray.exceptions.RayActorError as error:
+            if time.monotonic() > end or isinstance(error, ray.exceptions.ActorDiedError):
+                first = next(iter(str(error).splitlines()), "")
+                raise RayfedError(f"one of the federation's processes is gone for good: {first}") from error
+            time.sleep(LOOK_SECONDS)
 
 
 def _stop(settings: Settings, actors: list[Actor], kind: type[BaseException] | None, *_: object) -> None:
@@ -281,7 +301,7 @@ def _stop(settings: Settings, actors: list[Actor], kind: type[BaseException] | N
 def _watch(scribe: Actor, display: LiveDisplay) -> Sight:
     """Show what the scribe sees until all is over."""
     while True:
-        sight: Sight = ray.get(scribe.sight.remote())
+        sight: Sight = _ask(scribe.sight)
         display.update(sight.view, sight.statuses)
         if sight.summary is not None:
             return sight
@@ -297,7 +317,7 @@ def _await_records(scribe: Actor) -> None:
     """Give the scribe the time to hand the model and the pictures to MLflow, which nobody had to wait for until now."""
     end = time.monotonic() + RECORD_SECONDS
     while time.monotonic() < end:
-        sight: Sight = ray.get(scribe.sight.remote())
+        sight: Sight = _ask(scribe.sight)
         if sight.recorded or sight.failed:
             if sight.error:
                 print(f"rayfed: track.tracking_uri: {sight.error}", file=sys.stderr)

@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -70,7 +71,6 @@ class Host:
         self._failed: dict[int, str] = {}
         self._records: list[NodeRecord] = []
         self._serve: Callable[[Root], Any] = lambda root: None
-        self._stop = threading.Event()
         self._addresses: list[Address] = []
         threading.Thread(target=self._run, name="rayfed-host", daemon=True).start()
 
@@ -95,10 +95,6 @@ class Host:
         """Return the closed rounds' records, oldest first, from number ``since`` on."""
         return self._records[since:]
 
-    def stop(self) -> None:
-        """Stop stepping; the process may then be killed without harm."""
-        self._stop.set()
-
     # -- the loop ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -111,7 +107,7 @@ class Host:
             line = _line(error)
             for slot in self._spec.slots:
                 self._fail(slot, line)
-        self._stop.wait(max(LAST_WORDS_SECONDS, self._spec.settings.cluster.linger_seconds))
+        time.sleep(max(LAST_WORDS_SECONDS, self._spec.settings.cluster.linger_seconds))
         self._exit()
 
     def _build(self) -> None:
@@ -147,9 +143,9 @@ class Host:
     def _wait_for_funds(self, node: EdgeNode) -> None:
         assert self._connection is not None
         pause = 0.05
-        while self._connection.balance(node.address) == 0 and not self._stop.is_set():
+        while self._connection.balance(node.address) == 0:
             node.status = dataclasses.replace(node.status, doing="waiting for funds")
-            self._stop.wait(pause)
+            time.sleep(pause)
             pause = min(2 * pause, 2.0)
 
     def _step_until_finished(self) -> None:
@@ -157,7 +153,7 @@ class Host:
 
         assert self._connection is not None
         pause, longest = RETRY_SECONDS
-        while not self._stop.is_set():
+        while True:
             nodes = [node for node in self._nodes if node.slot not in self._failed]
             try:
                 view = self._connection.view()
@@ -169,7 +165,7 @@ class Host:
                 if Progress.ACTED in progress:
                     pause = RETRY_SECONDS[0]
                 elif Progress.RETRY in progress:
-                    self._stop.wait(pause)
+                    time.sleep(pause)
                     pause = min(2 * pause, longest)
                 else:
                     flying = any(node.in_flight for node in nodes)
@@ -178,7 +174,7 @@ class Host:
                 # The chain may come back at any time; until then there is nothing that a node could do.
                 for node in nodes:
                     node.status = dataclasses.replace(node.status, error=str(error))
-                self._stop.wait(longest)
+                time.sleep(longest)
 
     def _step(self, node: EdgeNode, view: View) -> Progress:
         from rayfed.node import Progress

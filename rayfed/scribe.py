@@ -91,16 +91,11 @@ class Scribe:
         self._read: dict[str, int] = {}
         self._hosts: dict[str, Any] = {}
         self._carries: dict[str, list[Address | int]] = {}  # whose statuses came from a host, by its name
-        self._stop = threading.Event()
         threading.Thread(target=self._run, name="rayfed-scribe", daemon=True).start()
 
     def sight(self) -> Sight:
         """Return what there is to see."""
         return self._sight
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stop.set()
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -112,7 +107,7 @@ class Scribe:
             log.exception("the scribe failed")
             line = str(error) if isinstance(error, RayfedError) else f"{type(error).__name__}: {error}"
             self._sight = dataclasses.replace(self._sight, error=line, failed=True)
-        self._stop.wait(self._settings.cluster.linger_seconds)
+        time.sleep(self._settings.cluster.linger_seconds)
         import ray
 
         ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
@@ -127,7 +122,8 @@ class Scribe:
             place.rpc_url, place.federation, chain_id=place.chain_id, ws_url=place.ws_url, charter_hash=charter.hash
         )
         tracker = self._tracker(charter)
-        while not self._stop.wait(WATCH_SECONDS):
+        while True:
+            time.sleep(WATCH_SECONDS)
             self._ask_hosts(tracker)
             try:
                 view = connection.view()
