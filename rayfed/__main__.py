@@ -1,7 +1,8 @@
 """The command line: ``python -m rayfed [run|join|audit|chain|ui] ...``.
 
-``run`` (the default) and ``join`` are Hydra applications over the same configuration; the others take ordinary
-options. Nothing heavy is imported before the settings are known to be good.
+``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
+the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
+good.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from rayfed import resume
 from rayfed.errors import ConfigError, RayfedError
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def _run(words: list[str]) -> int:
 
         return federation.run(settings, plain(settings), output)
 
-    return _hydra(job, words)
+    return _hydra(job, resume.command_line(words))
 
 
 def _join(words: list[str]) -> int:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from rayfed import founding, preflight
+from rayfed import founding, preflight, resume
 from rayfed.charter import Charter
 from rayfed.errors import ConfigError, LedgerError, RayfedError
 from rayfed.host import Host, HostSpec
@@ -50,6 +50,9 @@ LOOK_SECONDS = 0.25
 RECORD_SECONDS = 120
 """How long the starter waits at the end for what goes to MLflow."""
 
+STATE_SECONDS = 2
+"""How often a chain of the run's own is written to disk: what a machine that dies may forget of it."""
+
 RESTART_SECONDS = 60.0
 """How long the starter waits for a process that died and that Ray starts again."""
 
@@ -72,28 +75,39 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
     Raises:
         RayfedError: one line that names the setting to change. Whatever was started has been stopped by then.
     """
-    started = time.time()
     preflight.check(settings)
+    kept = resume.founded(output_dir)
+    started = kept.started if kept else time.time()
     with ExitStack() as stack:
         display = stack.enter_context(LiveDisplay(settings.federation.rounds, output_dir, name=settings.name))
         display.say("starting Ray" if settings.cluster.address is None else "joining the Ray cluster")
         stack.enter_context(_cluster(settings))
-        drafting = _task(founding.draft, settings).remote(settings)
+        drafting = None if kept else _task(founding.draft, settings).remote(settings)
         display.say("starting a chain" if settings.ledger.kind == "devchain" else "connecting to the chain")
         chain = stack.enter_context(_chain(settings, output_dir))
-        display.say("loading data and drafting the charter")
-        charter = _result(drafting)
-        _write(output_dir / "charter.json", charter.canonical_json())
-        display.say("founding the federation")
-        deployed = purse.deploy(chain.rpc, chain.purse, charter.terms())
-        place = Place(deployed.address, chain.rpc.chain_id, chain.rpc_url, chain.ws_url, charter.canonical_json())
+        if kept is not None and not purse.has_code(chain.rpc, kept.federation):
+            # Killed before the chain had been written to disk for the first time: nothing was founded yet.
+            kept, drafting = None, _task(founding.draft, settings).remote(settings)
+        if kept is None:
+            display.say("loading data and drafting the charter")
+            charter = _result(drafting)
+            _write(output_dir / resume.CHARTER, charter.canonical_json())
+            display.say("founding the federation")
+            deployed = purse.deploy(chain.rpc, chain.purse, charter.terms())
+            kept = resume.Founded(deployed.address, chain.rpc.chain_id, deployed.block, started)
+            kept.keep(output_dir)
+        else:
+            display.say("carrying on with the federation that is there")
+        text = (output_dir / resume.CHARTER).read_text()
+        place = Place(kept.federation, kept.chain_id, chain.rpc_url, chain.ws_url, text)
         display.found(place.federation)
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[Actor] = []
-        stack.callback(_keep_record, place, deployed.block, output_dir)
+        stack.callback(_keep_record, place, kept.block, output_dir)
         stack.push(partial(_stop, settings, actors))
         scribe, hosts = _start(settings, config, place, output_dir, started, actors)
-        purse.fund(chain.rpc, chain.purse, _addresses(hosts), settings.ledger.fund_ether)
+        poor = [address for address in _addresses(hosts) if not purse.balance(chain.rpc, address)]
+        purse.fund(chain.rpc, chain.purse, poor, settings.ledger.fund_ether)
         over = _watch(scribe, display)
         assert over.summary is not None
         _write(output_dir / "summary.json", over.summary.to_json())
@@ -215,6 +229,7 @@ def _start(
             name="scribe",
             namespace=place.namespace,
             lifetime="detached",
+            get_if_exists=True,  # a run that is carried on may find its actors alive
             max_restarts=-1,
             max_concurrency=ANSWERS_AT_ONCE,
             num_cpus=0,
@@ -233,6 +248,7 @@ def _host(spec: HostSpec, settings: Settings) -> Actor:
             name=spec.name,
             namespace=spec.place.namespace,
             lifetime="detached",
+            get_if_exists=True,
             max_restarts=-1,
             max_concurrency=ANSWERS_AT_ONCE,
             num_cpus=settings.cluster.num_cpus,
@@ -356,7 +372,10 @@ def _chain(settings: Settings, output_dir: Path) -> Iterator[Chain]:
     chosen = settings.ledger
     with ExitStack() as stack:
         if chosen.kind == "devchain":
-            dev = stack.enter_context(DevChain(anvil=chosen.anvil, log=output_dir / "anvil.log"))
+            state = output_dir / resume.CHAIN
+            dev = stack.enter_context(
+                DevChain(chosen.anvil, state=state, state_seconds=STATE_SECONDS, log=output_dir / "anvil.log")
+            )
             yield Chain(ethereum.connect(dev.rpc_url), dev.rpc_url, dev.ws_url, dev.funder)
             return
         if chosen.rpc_url is None:

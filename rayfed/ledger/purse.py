@@ -92,6 +92,11 @@ def balance(rpc: Rpc, address: Address) -> int:
     return int(rpc.call("eth_getBalance", address, "latest"), 16)
 
 
+def has_code(rpc: Rpc, address: Address) -> bool:
+    """Say whether there is a contract at this address."""
+    return len(str(rpc.call("eth_getCode", address, "latest"))) > len("0x")
+
+
 def _payout(addresses: Sequence[Address], wei: int) -> bytes:
     """Return EVM code that pays so much to each address, or to none of them; to be run as a contract's constructor.
 

@@ -1,0 +1,61 @@
+"""Everything is killed at once, chain and all; the same words again, or ``resume=DIR``, carry the run on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from rayfed.__main__ import main
+from tests.integration.federations import PATIENCE, SMALL, Command, run, start, summary
+
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
+
+WORDS = (*SMALL, "federation.rounds=12", "train.epochs=20")
+"""Rounds that last long enough for the chain to be written to disk in between."""
+
+
+def strike(command: Command) -> None:
+    """Kill all of it in the same moment, as a power cut would."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in [*command.processes(), command.process.pid]:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+    command.end()
+
+
+def test_a_run_that_was_killed_whole_is_carried_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = start(*WORDS, folder=tmp_path)
+    try:
+        command.says("round 4/12")
+    finally:
+        strike(command)
+    assert not (tmp_path / "run" / "summary.json").exists()
+    ended = run("resume=run", folder=tmp_path)
+    assert (ended.code, ended.err, ended.left) == (0, "", []), ended
+    assert "carrying on" in ended.out
+    assert "round 1/12: commit opened" not in ended.out
+    told = summary(tmp_path)
+    assert [closed["status"] for closed in told["rounds"]] == ["final"] * 12
+    assert {len(closed["attesters"]) for closed in told["rounds"]} == {3}
+    assert main(["audit", str(tmp_path / "run"), "--strict", "--json", str(tmp_path / "audit.json")]) == 0
+    capfd.readouterr()
+    again = run("resume=run", folder=tmp_path)
+    assert again.complaint.startswith("resume: the run in")
+
+
+def test_a_run_that_was_killed_before_it_had_founded_anything_begins_anew(tmp_path: Path) -> None:
+    command = start(*WORDS, folder=tmp_path)
+    try:
+        command.says("loading data")
+    finally:
+        strike(command)
+    assert run(*SMALL, "federation.rounds=1", folder=tmp_path).code == 0
+
+
+def test_there_has_to_be_a_run(tmp_path: Path) -> None:
+    assert run("resume=nowhere", folder=tmp_path).complaint.startswith("resume: there is no run in")
