@@ -51,6 +51,8 @@ CAPACITY = 10_000
 """Records that wait for a dead server at most; then the oldest go. One is about 2 kB."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two tries to reach a server that does not answer; doubled each time."""
+NEVER_SECONDS = 10.0
+"""How long the end of a run waits for a server that has not answered once."""
 
 
 def default_uri(uri: str | None, folder: Path) -> str:
@@ -190,11 +192,13 @@ class Tracker:
                 the first one in a process) or ``pickle`` (at once, needs the model's class when it is loaded). A
                 model that cannot be traced is pickled.
             status: the parent run's: FINISHED, FAILED or KILLED. A child run is FAILED if its node has an error.
-            timeout: seconds to wait for MLflow at most.
+            timeout: seconds to wait for MLflow at most; no more than ``NEVER_SECONDS`` for one that never answered.
 
         Returns:
             Whether everything reached MLflow. If not, a warning has said why.
         """
+        if self._runs is None and self._problem:
+            timeout = min(timeout, NEVER_SECONDS)
         chosen = (model, input_example) if model is not None else self._model
         steps: deque[tuple[str, Callable[[MlflowRuns], None]]] = deque()
         steps.append(("texts", lambda runs: runs.log_texts(self._texts | dict(texts or {}))))
