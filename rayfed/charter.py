@@ -7,6 +7,7 @@ the same text and the same hash everywhere. A node whose own charter hashes diff
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -14,9 +15,15 @@ from typing import Any
 from rayfed import canonical, rules
 from rayfed.errors import CodecError, ConfigError
 from rayfed.layout import Layout
-from rayfed.messages import MAX_MEMBERS, Root, Terms
+from rayfed.messages import MAX_MEMBERS, NATIVE, Address, Root, Terms
 
-VERSION = 1
+VERSION = 2
+
+RULES = {"mean": 1, "trimmed_mean": 2, "median": 3}
+"""What the contract calls the rules that it can recompute."""
+
+SHARES = 10_000
+"""``refused_share`` and ``challenger_share`` count in parts of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,29 @@ class MergeTerms:
     max_weight: int = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class StakeTerms:
+    """What is at stake, and what is paid; amounts in the coin's smallest unit.
+
+    Attributes:
+        coin: ``native`` (the chain's own currency), ``dlc`` (a DeepLearningCoin that the founder deploys for this
+            federation) or the address of an ERC-20 (EIP-55).
+        stake, reward, bond, challenge_seconds, proof_seconds, refused_share, challenger_share: as in
+            ``messages.Terms``.
+        allow_list: root of who may join, ``0x`` and 64 hexadecimal digits; all zero: anybody.
+    """
+
+    coin: str = "native"
+    stake: int = 0
+    reward: int = 0
+    bond: int = 10**15
+    challenge_seconds: int = 60
+    proof_seconds: int = 60
+    refused_share: int = 0
+    challenger_share: int = 5_000
+    allow_list: str = "0x" + "0" * 64
+
+
 @dataclass(frozen=True)
 class Charter:
     """What the nodes agree on.
@@ -69,6 +99,7 @@ class Charter:
             quorum: as in ``messages.Terms``.
         genesis: root of the blob that round 1 starts from.
         genesis_source: how to build that blob (a seed, or a weights file and its hash); free as ``model`` is.
+        stake: what is at stake, and what is paid.
         version: of this format.
     """
 
@@ -88,6 +119,7 @@ class Charter:
     quorum: tuple[int, int]
     genesis: Root
     genesis_source: Mapping[str, Any]
+    stake: StakeTerms = StakeTerms()
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -111,6 +143,7 @@ class Charter:
         _within("quorum", denominator, 1, 255)
         if not denominator <= 2 * numerator < 2 * denominator:
             raise ConfigError("federation.quorum", f"must be at least 1/2 and below 1, not {numerator}/{denominator}")
+        _check_stake(self.stake)
         self.rule()
         self.canonical_json()
 
@@ -118,8 +151,13 @@ class Charter:
         """Return the merge rule."""
         return rules.make(self.merge.rule, trim=self.merge.trim, max_weight=self.merge.max_weight)
 
-    def terms(self) -> Terms:
-        """Return what the contract is founded with."""
+    def terms(self, coin: Address = NATIVE) -> Terms:
+        """Return what the contract is founded with.
+
+        Args:
+            coin: where the founder has deployed the coin; asked for only where the charter says ``dlc``.
+        """
+        stake, rule = self.stake, self.merge.rule
         return Terms(
             charter=self.hash,
             genesis=self.genesis,
@@ -132,6 +170,20 @@ class Charter:
             min_members=self.min_members,
             max_missed=self.max_missed,
             quorum=self.quorum,
+            coin={"native": NATIVE, "dlc": coin}.get(stake.coin, stake.coin),
+            stake=stake.stake,
+            reward=stake.reward,
+            bond=stake.bond,
+            challenge_seconds=stake.challenge_seconds,
+            proof_seconds=stake.proof_seconds,
+            refused_share=stake.refused_share,
+            challenger_share=stake.challenger_share,
+            allow_list=bytes.fromhex(stake.allow_list[2:]),
+            rule=RULES[rule],
+            trim=self.merge.trim if rule == "trimmed_mean" else 0,
+            max_weight=self.merge.max_weight,
+            layout=self.layout.hash,
+            values=self.layout.size,
         )
 
     @property
@@ -143,7 +195,7 @@ class Charter:
         """Return the one text that stands for this charter."""
         value: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         value["layout"] = self.layout.to_dict()
-        value["data"], value["merge"] = asdict(self.data), asdict(self.merge)
+        value["data"], value["merge"], value["stake"] = asdict(self.data), asdict(self.merge), asdict(self.stake)
         value["genesis"] = "0x" + self.genesis.hex()
         return canonical.dumps(value)
 
@@ -155,7 +207,7 @@ class Charter:
             CodecError: the text is not canonical JSON, a key is missing or unknown, or a value is not possible.
         """
         whole = {item.name: int for item in fields(cls)}
-        objects = {"layout": dict, "data": dict, "model": dict, "merge": dict, "genesis_source": dict}
+        objects = {"layout": dict, "data": dict, "model": dict, "merge": dict, "genesis_source": dict, "stake": dict}
         entry = canonical.fields(
             canonical.loads(text), {**whole, **objects, "name": str, "quorum": list, "genesis": str}, "charter"
         )
@@ -165,6 +217,8 @@ class Charter:
             if not all(isinstance(item, str if name == "classes" else int) for item in data[name]):
                 raise CodecError(f"charter.data.{name}: an item is of the wrong type")
         merge = canonical.fields(entry["merge"], {"rule": str, "trim": int, "max_weight": int}, "charter.merge")
+        kinds = {item.name: str if item.name in ("coin", "allow_list") else int for item in fields(StakeTerms)}
+        stake = canonical.fields(entry["stake"], kinds, "charter.stake")
         if len(entry["quorum"]) != 2 or not all(isinstance(item, int) for item in entry["quorum"]):
             raise CodecError("charter.quorum: not two whole numbers")
         try:
@@ -174,6 +228,7 @@ class Charter:
                     "layout": Layout.from_dict(entry["layout"]),
                     "data": DataTerms(**data),
                     "merge": MergeTerms(**merge),
+                    "stake": StakeTerms(**stake),
                     "quorum": tuple(entry["quorum"]),
                     "genesis": _root(entry["genesis"]),
                 }
@@ -182,9 +237,29 @@ class Charter:
             raise CodecError(f"charter: {error}") from error
 
 
-def _within(name: str, value: int, low: int, high: int) -> None:
+def _within(name: str, value: int, low: int, high: int, group: str = "federation") -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"federation.{name}", f"must be a whole number in {low}..{high}, not {value!r}")
+        raise ConfigError(f"{group}.{name}", f"must be a whole number in {low}..{high}, not {value!r}")
+
+
+def _check_stake(stake: StakeTerms) -> None:
+    """Check what is at stake as the contract does."""
+    is_address = re.fullmatch(r"0x[0-9a-fA-F]{40}", stake.coin) and stake.coin != NATIVE
+    if stake.coin not in ("native", "dlc") and not is_address:
+        raise ConfigError("stake.coin", f"{stake.coin!r} is neither dlc, native nor a coin's address")
+    limits = {
+        "stake": ("amount", 0, 2**128 - 1),
+        "reward": ("reward", 0, 2**128 - 1),
+        "bond": ("bond", 1, 2**128 - 1),
+        "challenge_seconds": ("challenge_seconds", 1, 2**32 - 1),
+        "proof_seconds": ("proof_seconds", 1, 2**32 - 1),
+        "refused_share": ("refused_share", 0, SHARES),
+        "challenger_share": ("challenger_share", 0, SHARES),
+    }
+    for name, (setting, low, high) in limits.items():
+        _within(setting, getattr(stake, name), low, high, "stake")
+    if not re.fullmatch(r"0x[0-9a-f]{64}", stake.allow_list):
+        raise ConfigError("stake.allow_list", f"{stake.allow_list!r} is no root of 32 bytes")
 
 
 def _root(text: str) -> bytes:

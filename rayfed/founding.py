@@ -6,9 +6,11 @@ back is the charter, which holds names, shapes and a hash, and no weight.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rayfed.charter import Charter, DataTerms, MergeTerms
+from rayfed.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.rules import TRIM_UNIT
 
 if TYPE_CHECKING:
@@ -49,7 +51,37 @@ def draft(settings: Settings) -> Charter:
         quorum=terms.fraction,
         genesis=merkle.root(blob),
         genesis_source={"seed": settings.seed},
+        stake=stake_terms(settings),
     )
+
+
+def stake_terms(settings: Settings) -> StakeTerms:
+    """Return what is at stake, in the coin's smallest unit.
+
+    Raises:
+        ConfigError: the list of who may join cannot be read.
+    """
+    from rayfed.ledger import allow_list
+    from rayfed.ledger.abi import checksum
+
+    chosen = settings.stake
+    allowed = allow_list.read(Path(chosen.allow_list)) if chosen.allow_list else ()
+    return StakeTerms(
+        coin=checksum(chosen.coin) if chosen.coin.startswith("0x") else chosen.coin,
+        stake=units(chosen.amount),
+        reward=units(chosen.reward),
+        bond=max(1, units(chosen.bond)),
+        challenge_seconds=chosen.challenge_seconds,
+        proof_seconds=chosen.proof_seconds,
+        refused_share=round(chosen.refused_share * SHARES),
+        challenger_share=round(chosen.challenger_share * SHARES),
+        allow_list="0x" + allow_list.root(allowed).hex(),
+    )
+
+
+def units(coins: float) -> int:
+    """Return whole coins in their smallest unit, 10^-18, exactly as they were written."""
+    return int(Decimal(repr(coins)).scaleb(18))
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,9 @@ Address = str
 NO_ROOT: Root = bytes(32)
 MAX_MEMBERS = 256
 
+NATIVE: Address = "0x" + "0" * 40
+"""In the place of a coin's address: the chain's own currency."""
+
 
 class Phase(IntEnum):
     """Where a federation stands. The numbers are the contract's."""
@@ -79,6 +82,19 @@ class Terms:
         max_missed: rounds missed in a row after which a member leaves the roster; 0 (never)..7.
         quorum: (numerator, denominator); a root is final once *more* than this part of the roster attested it;
             1/2 <= quorum < 1.
+        coin: ERC-20 in which stake, bonds, pool and rewards are; NATIVE is the chain's own currency.
+        stake: what a member has at stake, in the coin's smallest unit (as all amounts); may be 0.
+        reward: paid from the pool for each final round, shared equally; may be 0.
+        bond: what a challenge costs if it fails, and a demand pays to who answers it; at least 1.
+        challenge_seconds: for so long after its ``open_until`` a round can be challenged; at least 1.
+        proof_seconds: how long a challenger has to prove, and the others to answer a demand; at least 1.
+        refused_share: part of the stake, per 10,000, lost for an update that two thirds of the roster refused.
+        challenger_share: part of what is slashed, per 10,000, that goes to whoever proved it; the rest to the pool.
+        allow_list: Merkle root of who may join (``ledger.allow_list``); 32 zero bytes: anybody.
+        rule: 0 is attested only, 1 mean, 2 trimmed mean, 3 median.
+        trim, max_weight: of the rule, as in ``rules.make``.
+        layout: SHA-256 of the layout, as in a blob's header.
+        values: how many int32 values the model has; a blob has 1 + ceil(values / 1024) leaves.
     """
 
     charter: bytes
@@ -92,6 +108,20 @@ class Terms:
     min_members: int
     max_missed: int
     quorum: tuple[int, int] = (2, 3)
+    coin: Address = NATIVE
+    stake: int = 0
+    reward: int = 0
+    bond: int = 1
+    challenge_seconds: int = 60
+    proof_seconds: int = 60
+    refused_share: int = 0
+    challenger_share: int = 5_000
+    allow_list: bytes = bytes(32)
+    rule: int = 0
+    trim: int = 0
+    max_weight: int = 1_000_000
+    layout: bytes = bytes(32)
+    values: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def _charter(record: Record, findings: list[Finding]) -> Charter | None:
     except CodecError as error:
         findings.append(Finding(Weight.DISCREPANCY, "charter", str(error)))
         return None
-    if charter.terms() != record.terms:
+    if charter.terms(record.terms.coin) != record.terms:
         same = charter.hash == record.terms.charter
         words = "the contract's terms are not its" if same else "it is not the one that the contract was founded on"
         findings.append(Finding(Weight.DISCREPANCY, "charter", f"{words} (its hash is {charter.hash.hex()[:16]}...)"))

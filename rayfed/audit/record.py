@@ -18,7 +18,7 @@ from rayfed import canonical
 from rayfed.errors import CodecError
 from rayfed.messages import Address, Outcome, Phase, Status, Terms, View
 
-FORMAT = "rayfed.record.v1"
+FORMAT = "rayfed.record.v2"
 
 FILE = "record.json"
 """What a run calls the record in its output folder."""
@@ -46,7 +46,7 @@ MESSAGES = frozenset({"Joined", "Left", "Committed", "Voted", "Attested"})
 
 _SINGULAR = {"members": "address", "roots": "root", "ballots": "bitmap", "attestations": "root"}
 _BITMAPS = frozenset({"roster", "active", "committed", "voted", "attested", "included", "attesters"})
-_ROOTS = frozenset({"charter", "genesis", "root", "base"})
+_ROOTS = frozenset({"charter", "genesis", "root", "base", "allow_list", "layout"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,8 @@ class Record:
 def _kind(name: str) -> str:
     if name in _SINGULAR:
         return name
+    if name == "coin":
+        return "address"
     return "bitmap" if name in _BITMAPS else "root" if name in _ROOTS else "number"
 
 

@@ -13,6 +13,11 @@ from rayfed.errors import ConfigError
 SCREENS = ("valid", "norm")
 """Screens that there are; ``valid`` is always applied."""
 
+COINS = ("dlc", "native")
+
+DLC_SUPPLY = 1e9
+"""How many DeepLearningCoins are made."""
+
 _TARGET = re.compile(r"\w+(\.\w+)*[.:]\w+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -24,6 +29,7 @@ def check(settings: Settings) -> None:
         raise ConfigError("name", f"{settings.name!r} cannot name a folder: letters, digits and ._+- only")
     _federation(settings)
     _merge(settings)
+    _stake(settings)
     _learning(settings)
     _outside(settings)
 
@@ -114,6 +120,20 @@ def _merge(settings: Settings) -> None:
             f"{merge.trim} of {nodes} nodes is less than one, so nothing would be trimmed: "
             "a larger part, more nodes, or merge=mean",
         )
+
+
+def _stake(settings: Settings) -> None:
+    stake, terms = settings.stake, settings.federation
+    if stake.coin not in COINS and not (_ADDRESS.fullmatch(stake.coin) and int(stake.coin, 16)):
+        words = f"{stake.coin!r} is neither dlc, native nor the address of a coin{suggest(stake.coin, [*COINS])}"
+        raise ConfigError("stake.coin", words)
+    if stake.pool is not None and 0 < stake.pool < stake.reward:
+        words = f"{stake.pool:g} does not pay for one round; stake.reward is {stake.reward:g}"
+        raise ConfigError("stake.pool", words)
+    total = stake.amount * terms.nodes + (stake.reward * terms.rounds if stake.pool is None else stake.pool)
+    if stake.coin == "dlc" and total > DLC_SUPPLY:
+        words = f"stakes and rewards come to {total:g} DLC, and there are only {DLC_SUPPLY:g}"
+        raise ConfigError("stake.amount", words)
 
 
 def _learning(settings: Settings) -> None:

@@ -25,6 +25,7 @@ PATHS = {
     "ledger": ("key_file",),
     "store": ("path",),
     "cluster": ("state_dir",),
+    "stake": ("allow_list",),
 }
 """Settings that hold a path on this machine. ``ledger.anvil`` may be a bare name that is looked up in PATH."""
 

@@ -34,6 +34,7 @@ GROUPS = (
     "cluster",
     "track",
     "federation",
+    "stake",
     "experiment",
 )
 """Hydra's groups, in the order in which the data flows."""

@@ -262,6 +262,36 @@ class Federation:
 
 
 @dataclass(frozen=True)
+class Stake:
+    """What is at stake, and what is paid for; in whole coins of 18 decimals. Part of the charter.
+
+    Attributes:
+        coin: dlc (a DeepLearningCoin deployed with the federation), native (the chain's own currency) or the address
+            of an ERC-20, of which ``ledger.key_file``'s account then holds enough.
+        amount: what a member puts down to join.
+        reward: what a final round pays, shared equally by those whose update was merged and who attested.
+        pool: what the founder puts into the pool; null is ``reward`` for every round.
+        bond: what a challenge costs if it fails.
+        challenge_seconds: for so long a closed round can be challenged; then its rewards can be claimed.
+        proof_seconds: how long a challenger has to prove, and the others to show data that is asked for.
+        refused_share: part of the stake lost for an update that two thirds of the roster refused; 0..1.
+        challenger_share: part of a slashed stake that goes to whoever proved it; the rest to the pool.
+        allow_list: file of the addresses that may join, one a line; null is anybody.
+    """
+
+    coin: str = "dlc"
+    amount: float = within(100.0, 0.0, 1e18)
+    reward: float = within(10.0, 0.0, 1e18)
+    pool: float | None = within(None, 0.0, 1e18)
+    bond: float = within(10.0, 0.0, 1e18, above=True)
+    challenge_seconds: int = within(60, 1, MAX_UINT32)
+    proof_seconds: int = within(60, 1, MAX_UINT32)
+    refused_share: float = within(0.01, 0.0, 1.0)
+    challenger_share: float = within(0.5, 0.0, 1.0)
+    allow_list: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that a run is told.
 
@@ -292,3 +322,4 @@ class Settings:
     cluster: Cluster = field(default_factory=Cluster)
     track: Track = field(default_factory=Track)
     federation: Federation = field(default_factory=Federation)
+    stake: Stake = field(default_factory=Stake)

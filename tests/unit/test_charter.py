@@ -9,12 +9,27 @@ import numpy as np
 import pytest
 
 from rayfed import canonical
-from rayfed.charter import Charter, DataTerms, MergeTerms
+from rayfed.charter import Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.errors import CodecError, ConfigError
 from rayfed.layout import Layout
-from rayfed.messages import Terms
+from rayfed.messages import NATIVE, Terms
 
 LAYOUT = Layout.of({"w": np.zeros((3, 2), np.float32), "n": np.zeros((), np.int64)})
+
+
+COIN = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
+STAKES = [
+    StakeTerms(coin="dlc"),
+    StakeTerms(coin=COIN),
+    StakeTerms(stake=1),
+    StakeTerms(reward=1),
+    StakeTerms(bond=1),
+    StakeTerms(challenge_seconds=1),
+    StakeTerms(proof_seconds=1),
+    StakeTerms(refused_share=1),
+    StakeTerms(challenger_share=1),
+    StakeTerms(allow_list="0x" + "ab" * 32),
+]
 
 
 def charter(**changes: Any) -> Charter:
@@ -58,7 +73,7 @@ def test_the_text_is_canonical() -> None:
 
 def test_the_hash_stays_what_it_is() -> None:
     """A change of the format changes the hash of every charter there is; then VERSION must move too."""
-    assert charter().hash.hex() == "fc1425d681bf7ad63c7981b00331d52a94fd2f8e8eef43463778c0fe9e7cf9f2"
+    assert charter().hash.hex() == "4ed9293eedd34f793e0085aac273fd717331698f93157e84f630cbf21fb8aac6"
 
 
 def test_everything_in_it_is_in_the_hash() -> None:
@@ -83,15 +98,29 @@ def test_everything_in_it_is_in_the_hash() -> None:
             {"quorum": (3, 4)},
             {"genesis": bytes([1]) * 32},
             {"genesis_source": {"seed": 1}},
+            *({"stake": change} for change in STAKES),
         )
     }
-    assert len(hashes) == 18
+    assert len(hashes) == 18 + len(STAKES)
 
 
 def test_terms_and_rule() -> None:
-    made = charter()
-    assert made.terms() == Terms(made.hash, made.genesis, 5, 300, 600, 300, 300, 4, 2, 3, (2, 3))
+    made = charter(stake=StakeTerms("dlc", 5, 4, 3, 2, 1, 6, 7, "0x" + "ab" * 32))
+    kept = (5, 4, 3, 2, 1, 6, 7, b"\xab" * 32, 2, 1000, 1_000_000, LAYOUT.hash, 7)
+    assert made.terms(COIN) == Terms(made.hash, made.genesis, 5, 300, 600, 300, 300, 4, 2, 3, (2, 3), COIN, *kept)
     assert made.rule().name == "trimmed_mean"
+
+
+def test_the_terms_name_a_coin() -> None:
+    assert charter(stake=StakeTerms(coin="native")).terms(COIN).coin == NATIVE
+    assert charter(stake=StakeTerms(coin=COIN)).terms(NATIVE).coin == COIN
+    assert charter(stake=StakeTerms(coin="dlc")).terms(COIN).coin == COIN
+
+
+@pytest.mark.parametrize(("rule", "number", "trim"), [("mean", 1, 0), ("trimmed_mean", 2, 1000), ("median", 3, 0)])
+def test_the_contract_knows_every_rule_by_its_number(rule: str, number: int, trim: int) -> None:
+    terms = charter(merge=MergeTerms(rule, trim=1000)).terms()
+    assert (terms.rule, terms.trim) == (number, trim)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +140,17 @@ def test_terms_and_rule() -> None:
         ({"merge": MergeTerms("trimmed_mean", trim=5000)}, "merge.trim"),
         ({"merge": MergeTerms("mean", max_weight=0)}, "merge.max_weight"),
         ({"genesis": bytes(32)}, "charter"),
-        ({"version": 2}, "charter"),
+        ({"version": 1}, "charter"),
+        ({"stake": StakeTerms(coin="dollar")}, "stake.coin"),
+        ({"stake": StakeTerms(coin=NATIVE)}, "stake.coin"),
+        ({"stake": StakeTerms(stake=2**128)}, "stake.amount"),
+        ({"stake": StakeTerms(reward=-1)}, "stake.reward"),
+        ({"stake": StakeTerms(bond=0)}, "stake.bond"),
+        ({"stake": StakeTerms(challenge_seconds=0)}, "stake.challenge_seconds"),
+        ({"stake": StakeTerms(proof_seconds=2**32)}, "stake.proof_seconds"),
+        ({"stake": StakeTerms(refused_share=10_001)}, "stake.refused_share"),
+        ({"stake": StakeTerms(challenger_share=10_001)}, "stake.challenger_share"),
+        ({"stake": StakeTerms(allow_list="0x")}, "stake.allow_list"),
         ({"rounds": True}, "federation.rounds"),
     ],
 )
@@ -146,12 +185,15 @@ def edited(path: tuple[str, ...], value: Any) -> str:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("stake",), 1, "unknown key: stake"),
+        (("steak",), 1, "unknown key: steak"),
+        (("stake",), 1, "stake: not of the type dict"),
+        (("stake", "bond"), "1", "bond: not of the type int"),
+        (("stake", "coin"), "gold", "stake.coin"),
         (("rounds",), None, "missing: rounds"),
         (("rounds",), "5", "rounds: not of the type int"),
         (("rounds",), 5.0, "rounds: 5.0"),
         (("rounds",), 0, "federation.rounds"),
-        (("version",), 2, "version 2"),
+        (("version",), 1, "version 1"),
         (("name",), 5, "name: not of the type str"),
         (("data", "shape"), ["1"], "data.shape"),
         (("data", "classes"), [1], "data.classes"),

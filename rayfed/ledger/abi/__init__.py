@@ -6,6 +6,8 @@ Everything is looked up and prepared once, when this module is imported; coding 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields as fields_of
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -16,7 +18,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from rayfed.errors import NotAFederation
-from rayfed.messages import Address, Outcome, Phase, Status, Terms, View
+from rayfed.messages import Outcome, Phase, Status, Terms, View
 
 ARTIFACT: dict[str, Any] = json.loads(files(__package__).joinpath("Federation.json").read_text())
 
@@ -42,10 +44,9 @@ _OF_THE_LANGUAGE: list[dict[str, Any]] = [
 _NAMED = {(entry["type"], entry["name"]): entry for entry in ARTIFACT["abi"] if "name" in entry}
 _SELECTORS = {name: keccak(text=_signature(e))[:4] for (kind, name), e in _NAMED.items() if kind == "function"}
 _INPUTS = {name: [_type(i) for i in e["inputs"]] for (kind, name), e in _NAMED.items() if kind == "function"}
-_OUTPUTS = {name: [_type(o) for o in e["outputs"]] for (kind, name), e in _NAMED.items() if kind == "function"}
 _ERRORS = {keccak(text=_signature(e))[:4]: e for (kind, _), e in _NAMED.items() if kind == "error"}
 _ERRORS |= {keccak(text=_signature(e))[:4]: e for e in _OF_THE_LANGUAGE}
-_TERMS = next(_type(entry["inputs"][0]) for entry in ARTIFACT["abi"] if entry["type"] == "constructor")
+_TERMS = next(entry["inputs"][0] for entry in ARTIFACT["abi"] if entry["type"] == "constructor")
 
 TOPICS = {name: "0x" + keccak(text=_signature(e)).hex() for (kind, name), e in _NAMED.items() if kind == "event"}
 """The first topic of each event's logs, by the event's name."""
@@ -63,21 +64,9 @@ def call(name: str, *arguments: Any) -> bytes:
 def deployment(terms: Terms) -> bytes:
     """Return the data of the transaction that founds a federation on these terms."""
     top, bottom = terms.quorum
-    fields = (
-        terms.charter,
-        terms.genesis,
-        terms.rounds,
-        terms.join_seconds,
-        terms.commit_seconds,
-        terms.vote_seconds,
-        terms.attest_seconds,
-        terms.start_members,
-        terms.min_members,
-        terms.max_missed,
-        top,
-        bottom,
-    )
-    return bytes.fromhex(ARTIFACT["bytecode"].removeprefix("0x")) + encode([_TERMS], [fields])
+    held = {**{item.name: getattr(terms, item.name) for item in fields_of(terms)}, **_quorum(top, bottom)}
+    fields = [held[_snake(part["name"])] for part in _TERMS["components"]]
+    return bytes.fromhex(ARTIFACT["bytecode"].removeprefix("0x")) + encode([_type(_TERMS)], [fields])
 
 
 def is_ours(code: bytes) -> bool:
@@ -122,36 +111,45 @@ def event(log: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _answer(name: str, data: bytes) -> Any:
+    """Return what a view answered; a struct by its fields' names, in Python's spelling.
+
+    Raises:
+        NotAFederation: these bytes are no such answer.
+    """
+    entry = _NAMED["function", name]
     try:
-        return decode(_OUTPUTS[name], data)[0]
+        values = decode([_type(output) for output in entry["outputs"]], data)
     except (DecodingError, ValueError) as error:
         raise NotAFederation(f"{name} was answered with something else than a federation says") from error
+    return _named(entry["outputs"][0], values[0])
+
+
+def _named(entry: dict[str, Any], value: Any) -> Any:
+    """Return a decoded value with every struct in it as a mapping, and every address in its one spelling."""
+    kind = entry["type"]
+    if kind.endswith("]"):
+        if not kind.startswith(("tuple", "address")):
+            return tuple(value)
+        inner = {**entry, "type": kind[: kind.rindex("[")]}
+        return tuple(_named(inner, item) for item in value)
+    if kind == "tuple":
+        parts = zip(entry["components"], value, strict=True)
+        return {_snake(part["name"]): _named(part, item) for part, item in parts}
+    return str(checksum(value)) if kind == "address" else value
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _quorum(top: int, bottom: int) -> dict[str, int]:
+    return {"quorum_numerator": top, "quorum_denominator": bottom}
 
 
 def view(data: bytes) -> View:
     """Return what ``snapshot`` answered."""
     fields = _answer("snapshot", data)
-    time, round, phase, deadline, base, base_round, roster, active = fields[:8]
-    committed, voted, attested, included, members, roots, ballots, attestations, previous = fields[8:]
-    return View(
-        time=time,
-        round=round,
-        phase=Phase(phase),
-        deadline=deadline,
-        base=base,
-        base_round=base_round,
-        roster=roster,
-        active=active,
-        committed=committed,
-        voted=voted,
-        attested=attested,
-        included=included,
-        members=tuple(_address(m) for m in members),
-        roots=tuple(roots),
-        ballots=tuple(ballots),
-        attestations=tuple(attestations),
-        previous=_outcome(previous),
-    )
+    return View(**{**fields, "phase": Phase(fields["phase"]), "previous": _outcome(fields["previous"])})
 
 
 def outcome(data: bytes) -> Outcome | None:
@@ -162,13 +160,11 @@ def outcome(data: bytes) -> Outcome | None:
 def terms(data: bytes) -> Terms:
     """Return what ``terms`` answered."""
     fields = _answer("terms", data)
-    return Terms(*[*fields[:-2], tuple(fields[-2:])])
+    quorum = tuple(fields.pop(name) for name in _quorum(0, 0))
+    return Terms(**fields, quorum=quorum)
 
 
-def _outcome(fields: tuple[Any, ...]) -> Outcome | None:
-    round, status, root, included, attesters, open_until = fields
-    return None if status == Status.NONE else Outcome(round, Status(status), root, included, attesters, open_until)
-
-
-def _address(value: str) -> Address:
-    return str(checksum(value))
+def _outcome(fields: dict[str, Any]) -> Outcome | None:
+    if fields["status"] == Status.NONE:
+        return None
+    return Outcome(**{**fields, "status": Status(fields["status"])})
