@@ -97,6 +97,14 @@ class Blobs:
         size = self.layout.blob_size
         return self._memo.get(("state", root), lambda: codec.decode(self.layout, blob), lambda _: size)
 
+    def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
+        """Return any blob of the federation, from the own disk or from a peer; None if nobody gives it."""
+        try:
+            return self._own(root) if self._disk.has(root) else self._fetch(root, holders)
+        except (BlobMissing, BlobCorrupt, StoreError) as error:
+            self.trouble = f"{root.hex()[:12]}: {error}"
+            return None
+
     def publish(self, root: Root) -> bool:
         """Give peers what is on the own disk; False if the store refuses just now (see ``trouble``)."""
         if root not in self._published:

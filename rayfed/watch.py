@@ -1,0 +1,301 @@
+"""What a node does beside its rounds: it checks what has become final, and answers those who ask.
+
+A merge is right because whoever finds it wrong can have it taken back, so somebody has to look: every node verifies
+every final root against its own merge of the included updates, and goes to court where they differ. It shows leaves
+that others ask for, settles rounds whose time is over, and in the end claims what it has earned.
+
+Nothing here is remembered that could not be found out again: which cases are open and what they still lack is on the
+ledger, so a challenger that was killed goes on, and anybody can go on for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from rayfed import dispute, merkle
+from rayfed.blobs import Blobs
+from rayfed.judgement import MERGED, Account, Books, Case, Kind, Proof, Record, State
+from rayfed.messages import Address, Phase, Root, Status, Terms, View, bits
+
+PROOFS_AT_ONCE = 8
+"""Leaves proved in one transaction; each costs about 170,000 gas, most of it for its 4096 bytes."""
+
+SETTLE_AT_ONCE = 16
+"""Rounds settled in one transaction."""
+
+CLAIM_AT_ONCE = 256
+"""Rounds claimed in one transaction."""
+
+TURN_SECONDS = 2
+"""What one member may do as well as another is done by the first of them; each next one waits so much longer."""
+
+
+class Court(Protocol):
+    """One account's door to the court of a federation. Verbs send and return; see ``Ledger``."""
+
+    def terms(self) -> Terms:
+        """Return the federation's terms."""
+
+    def books(self) -> Books:
+        """Return where all the money is, and how far it is settled."""
+
+    def account(self, address: Address) -> Account:
+        """Return what an address has in the court."""
+
+    def record(self, round: int) -> Record | None:
+        """Return what a closed round rests on."""
+
+    def cases(self) -> Sequence[Case]:
+        """Return the open cases."""
+
+    def included(self, round: int) -> Sequence[Root]:
+        """Return the roots of a closed round's included updates, in the order of the members' indices."""
+
+    def busy(self) -> bool:
+        """Say whether a transaction of this door is on its way."""
+
+    def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
+        """Say that the merge of a round is wrong at this coordinate."""
+
+    def prove(self, id: int, roots: Sequence[Root], proofs: Sequence[Proof]) -> None:
+        """Prove leaves of a challenge."""
+
+    def conclude(self, id: int) -> None:
+        """Have the court recompute the coordinate."""
+
+    def demand(self, round: int, which: int, leaf: int, roots: Sequence[Root]) -> None:
+        """Ask for a leaf that nobody gives."""
+
+    def answer(self, id: int, roots: Sequence[Root], data: bytes, path: Sequence[bytes]) -> None:
+        """Show a leaf that was asked for."""
+
+    def forfeit(self, id: int) -> None:
+        """Have the court judge a demand that nobody has answered in time."""
+
+    def settle(self, most: int) -> None:
+        """Settle rounds whose time is over."""
+
+    def claim(self, to: Address, most: int) -> None:
+        """Have what was earned paid out."""
+
+
+class Watch:
+    """Looks after one federation for one account, which needs no seat in it.
+
+    Args:
+        court: the account's door.
+        address: the account.
+        blobs: its way to blobs.
+        payout: where earnings go.
+        note: told in a line what is wrong, and what was done about it.
+    """
+
+    def __init__(
+        self,
+        court: Court,
+        address: Address,
+        blobs: Blobs,
+        payout: Address | None = None,
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._court = court
+        self._address = address
+        self._blobs = blobs
+        self._payout = payout or address
+        self._note = note
+        self._terms = court.terms()
+        self._right = 0  # all rounds up to here are verified, void or undone
+        self._wrong: set[int] = set()
+        self._since: dict[tuple[str, int], int] = {}  # when something was first seen to be due, in chain time
+
+    @property
+    def distrusted(self) -> bool:
+        """Whether a final merge that still stands is known to be wrong: nothing should be built on it."""
+        return bool(self._wrong)
+
+    def step(self, view: View) -> bool:
+        """Do the next thing that is due, if there is one; say whether there was. Never blocks on peers.
+
+        Raises:
+            LedgerUnreachable: nothing answers.
+        """
+        if self._court.busy():
+            return False
+        self._verify(view)
+        return (
+            any(self._dispute(round, view) for round in sorted(self._wrong))
+            or self._show(view)
+            or self._judge(view)
+            or self._settle(view)
+        )
+
+    def claim(self) -> bool:
+        """Have what was earned so far paid out; say whether there was anything."""
+        if self._court.busy() or not self._court.account(self._address).claimable:
+            return False
+        self._court.claim(self._payout, CLAIM_AT_ONCE)
+        return True
+
+    # -- is it right? -----------------------------------------------------------------------------------------------
+
+    def _verify(self, view: View) -> None:
+        """Compare final roots with what the updates give, in order, as far as the updates can be had."""
+        last = view.round if view.phase is Phase.DONE else view.round - 1
+        for round in [*sorted(self._wrong), *range(self._right + 1, last + 1)]:
+            record = self._court.record(round)
+            if record is None:
+                return
+            if record.status is not Status.FINAL or self._is_over(record, view):
+                self._wrong.discard(round)  # taken back, or too late to be
+            elif round not in self._wrong:
+                mine = self._merge(round, view)
+                if mine is None:
+                    return
+                if mine != record.root:
+                    self._note(f"round {round}: {record.root.hex()[:12]} is not the merge of its updates")
+                    self._wrong.add(round)
+            self._right = max(self._right, round)
+
+    def _is_over(self, record: Record, view: View) -> bool:
+        return view.time > record.open_until + self._terms.challenge_seconds
+
+    def _merge(self, round: int, view: View) -> Root | None:
+        updates = self._updates(round, view)
+        return None if updates is None else self._blobs.merge(updates, round)
+
+    def _updates(self, round: int, view: View) -> Mapping[Root, memoryview] | None:
+        """Return the included updates by root; None if one is not to be had. Then it is demanded, in time."""
+        found: dict[Root, memoryview] = {}
+        for which, root in enumerate(self._court.included(round)):
+            blob = self._blobs.find(root, view.members)
+            if blob is None:
+                self._demand(round, which, root, view)
+                return None
+            found[root] = blob
+        return found
+
+    # -- going to court ---------------------------------------------------------------------------------------------
+
+    def _dispute(self, round: int, view: View) -> bool:
+        """Open a challenge, prove what it lacks, or have it concluded: whatever is next."""
+        updates = self._updates(round, view)
+        record = self._court.record(round)
+        if updates is None or record is None:
+            return False
+        claimed = self._blobs.find(record.root, view.members)
+        if claimed is None:
+            return self._demand(round, MERGED, record.root, view)
+        roots = list(self._court.included(round))
+        for case in self._court.cases():
+            of_this = case.kind is Kind.CHALLENGE and case.round == round and case.state is State.OPEN
+            if of_this and self._proceed(case, roots, updates, claimed):
+                return True
+        if any(case.round == round and case.challenger == self._address for case in self._court.cases()):
+            return False
+        true = self._blobs.find(self._blobs.merge(updates, round), [])
+        assert true is not None
+        found = dispute.difference(claimed, true)
+        assert found is not None, "blobs with different roots are different"
+        if self._terms.rule == 0 and found.leaf:
+            return False  # the contract cannot recompute this rule: what is wrong stays known, and nothing more
+        self._court.challenge(round, found.leaf, found.coordinate, roots)
+        self._note(f"round {round} is challenged at leaf {found.leaf}, coordinate {found.coordinate}")
+        return True
+
+    def _proceed(
+        self, case: Case, roots: Sequence[Root], updates: Mapping[Root, memoryview], claimed: memoryview
+    ) -> bool:
+        """Bring an open challenge a step further, whoever opened it, if it is one that will be upheld."""
+        true = self._blobs.find(self._blobs.merge(updates, case.round), [])
+        assert true is not None
+        if _at(claimed, case) == _at(true, case):
+            return False  # somebody challenges what is right there; the bond is theirs to lose
+        lacks = dispute.missing(case.proven, case.inputs, case.merged_proven)[:PROOFS_AT_ONCE]
+        if not lacks:
+            self._court.conclude(case.id)
+            return True
+        weighted = self._terms.rule == MEAN and case.leaf != 0
+        blobs = {which: claimed if which == MERGED else updates[roots[which]] for which in lacks}
+        proofs = [dispute.prove(blob, which, case.leaf, weighted=weighted) for which, blob in blobs.items()]
+        self._court.prove(case.id, roots, proofs)
+        return True
+
+    def _demand(self, round: int, which: int, root: Root, view: View) -> bool:
+        """Ask on the ledger for what no peer gives, once all have had time to give it."""
+        if not self._due("missing", int.from_bytes(root[:8], "big"), view, self._terms.challenge_seconds // 4):
+            return False
+        if any(case.kind is Kind.DEMAND and case.round == round for case in self._court.cases()):
+            return False
+        # Any leaf will do: who has one has all, and who asks for one that nobody has takes the merge back.
+        leaves = 1 + -(-self._terms.values // (merkle.LEAF // dispute.VALUE))
+        leaf = int.from_bytes(root[8:16], "big") % leaves
+        self._court.demand(round, which, leaf, list(self._court.included(round)))
+        self._note(f"round {round}: leaf {leaf} of {root.hex()[:12]} is demanded")
+        return True
+
+    # -- answering, judging, settling -------------------------------------------------------------------------------
+
+    def _show(self, view: View) -> bool:
+        """Answer a demand for what is at hand."""
+        for case in self._court.cases():
+            if case.kind is not Kind.DEMAND or case.state is not State.OPEN or view.time > case.deadline:
+                continue
+            record = self._court.record(case.round)
+            if record is None or not self._my_turn("demand", case.id, view):
+                continue
+            roots = list(self._court.included(case.round))
+            root = record.root if case.which == MERGED else roots[case.which]
+            blob = self._blobs.find(root, [])
+            if blob is not None:
+                proof = dispute.prove(blob, case.which, case.leaf, weighted=False)
+                self._court.answer(case.id, roots, proof.data, proof.path)
+                self._note(f"round {case.round}: leaf {case.leaf} of {root.hex()[:12]} is shown")
+                return True
+        return False
+
+    def _judge(self, view: View) -> bool:
+        """Have a demand judged that nobody answered in time."""
+        for case in self._court.cases():
+            over = case.kind is Kind.DEMAND and case.state is State.OPEN and view.time > case.deadline
+            if over and (case.challenger == self._address or self._my_turn("judge", case.id, view)):
+                self._court.forfeit(case.id)
+                return True
+        return False
+
+    def _settle(self, view: View) -> bool:
+        """Settle the next rounds if their time is over; the members take turns at it."""
+        books = self._court.books()
+        record = self._court.record(books.settled + 1)
+        if record is None or any(case.round == books.settled + 1 for case in self._court.cases()):
+            return False
+        if record.status is Status.FINAL and not self._is_over(record, view):
+            return False
+        if not self._my_turn("settle", books.settled, view):
+            return False
+        self._court.settle(SETTLE_AT_ONCE)
+        return True
+
+    # -- turns ------------------------------------------------------------------------------------------------------
+
+    def _my_turn(self, what: str, number: int, view: View) -> bool:
+        """Whether those who come before this account have let it pass; who has no seat comes after all members."""
+        active = list(bits(view.active))
+        index = view.index_of(self._address)
+        place = active.index(index) if index in active else len(active)
+        turn = (place + number) % max(1, len(active)) if place < len(active) else place
+        return self._due(what, number, view, turn * TURN_SECONDS)
+
+    def _due(self, what: str, number: int, view: View, seconds: int) -> bool:
+        """Whether so much time has passed since this was first asked."""
+        return view.time >= self._since.setdefault((what, number), view.time) + seconds
+
+
+MEAN = 1
+"""The rule's number in the terms; the only one that asks for weights."""
+
+
+def _at(blob: memoryview, case: Case) -> bytes:
+    size = dispute.WORD if case.leaf == 0 else dispute.VALUE
+    start = case.leaf * merkle.LEAF + case.coordinate * size
+    return bytes(blob[start : start + size])
