@@ -41,7 +41,7 @@ class Status(IntEnum):
 
 
 class Verb(StrEnum):
-    """What a node can say to the contract."""
+    """What can be said to the contracts: first what rounds are made of, then money, then judgement."""
 
     JOIN = "join"
     LEAVE = "leave"
@@ -49,6 +49,23 @@ class Verb(StrEnum):
     VOTE = "vote"
     ATTEST = "attest"
     POKE = "poke"
+    RELAY = "relay"
+    APPROVE = "approve"
+    DEPOSIT = "deposit"
+    EXIT = "exit"
+    WITHDRAW = "withdraw"
+    FUND = "fund"
+    SETTLE = "settle"
+    CLAIM = "claim"
+    CHALLENGE = "challenge"
+    PROVE = "prove"
+    CONCLUDE = "conclude"
+    EXPIRE = "expire"
+    DEMAND = "demand"
+    ANSWER = "answer"
+    FORFEIT = "forfeit"
+    CLOSE = "close"
+    EQUIVOCATION = "equivocation"
 
 
 def bits(bitmap: int) -> Iterator[int]:
@@ -207,6 +224,18 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """One member's message, to be posted by anybody: what it says, and its signature in EIP-2098's compact form.
+
+    ``value`` is the root, or the ballot as 32 bytes; ``vs`` is s with the parity of y in its highest bit.
+    """
+
+    value: bytes
+    r: bytes
+    vs: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One screen's judgement of one update.
 
@@ -257,6 +286,8 @@ class NodeStatus:
     """What one node says of itself right now, for the live table.
 
     ``doing`` is a step's name or ``waiting``, ``finished``, ``failed``; ``error`` is one line, empty when all is well.
+    ``stake`` is what it has at stake, ``earned`` what final rounds brought it, ``slashed`` what it lost, in the
+    coin's smallest unit.
     ``alone_accuracy`` is None until the node has trained alone; ``alone_curve`` holds it after each round's epochs.
     """
 
@@ -269,6 +300,9 @@ class NodeStatus:
     accuracy: float | None = None
     gas: int = 0
     transactions: int = 0
+    stake: int = 0
+    earned: int = 0
+    slashed: int = 0
     alone_accuracy: float | None = None
     alone_curve: tuple[float, ...] = ()
     error: str = ""

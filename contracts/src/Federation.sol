@@ -1,36 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ICourt} from "./ICourt.sol";
 import {IFederation} from "./IFederation.sol";
+import {Relay} from "./Relay.sol";
 import {Rounds} from "./Rounds.sol";
 import {Bitmaps} from "./libraries/Bitmaps.sol";
 import {Head, Heads} from "./libraries/Heads.sol";
 import {Seats} from "./libraries/Seats.sol";
 import {Streaks} from "./libraries/Streaks.sol";
+import {Undos} from "./libraries/Undos.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 
 /// @title The federation contract. What it promises is said in `IFederation`; here is how members are heard.
 ///
 /// A verb reads the caller's seat and the head, and writes the head and at most one slot of the caller's own, which is
 /// used again in every round. Only who ends a phase pays for more: `Rounds` says how one moves on.
-contract Federation is Rounds {
+contract Federation is Relay {
     using Bitmaps for uint256;
     using Streaks for Streaks.Counters;
+    using Undos for uint64[];
 
     constructor(Terms memory t) Rounds(t) {}
+
+    modifier onlyCourt() {
+        require(msg.sender == address(COURT), NotCourt(msg.sender));
+        _;
+    }
 
     // ----------------------------------------------------------------------------------------------------- verbs
 
     /// @inheritdoc IFederation
-    function join(bytes32 charter) external {
+    function join(bytes32 charter, bytes32[] calldata proof) external {
         Head h = _advance();
         require(charter == CHARTER, CharterMismatch(CHARTER));
         require(h.phase() != DONE, WrongPhase(Phase.Done));
+        require(_isAllowed(msg.sender, proof), NotAllowed(msg.sender));
+        COURT.admit(msg.sender);
         uint256 seat = Seats.get(msg.sender);
         uint256 active = _active;
         if (seat == 0) {
             seat = _members.length + 1;
             require(seat <= MAX_MEMBERS, FederationFull());
             _members.push(msg.sender);
+            _roll = keccak256(abi.encode(_roll, msg.sender));
             Seats.set(msg.sender, seat);
         } else {
             require(!active.has(seat - 1), AlreadyMember(seat - 1));
@@ -120,6 +133,19 @@ contract Federation is Rounds {
         _advance();
     }
 
+    /// @inheritdoc IFederation
+    function undo(uint32 round) external onlyCourt {
+        _undo(round, block.timestamp);
+    }
+
+    /// @inheritdoc IFederation
+    function unseat(uint256 members_) external onlyCourt {
+        uint256 active = _active;
+        if (active & members_ == 0) return;
+        _active = active & ~members_;
+        emit Unseated(active & members_);
+    }
+
     // ----------------------------------------------------------------------------------------------------- views
 
     /// @inheritdoc IFederation
@@ -156,33 +182,69 @@ contract Federation is Rounds {
 
     /// @inheritdoc IFederation
     function outcome(uint256 round) public view returns (Outcome memory o) {
-        uint256 last = _lastClosed(_head);
-        if (round == 0 || round > last) return o;
+        if (round > type(uint32).max) return o;
+        Record memory r = record(uint32(round));
+        if (r.status == Status.None) return o;
         o.round = uint32(round);
-        o.root = _finalRoots[round];
-        o.included = _included[round];
-        o.status = o.root == 0 ? Status.Void : Status.Final;
+        o.status = r.status;
+        o.included = r.included;
         if (o.status == Status.Void) return o;
-        o.attesters = round == last ? _lastAttesters(_last) : _finalAttesters[round];
-        o.openUntil = _openUntil[round];
+        o.root = r.root;
+        o.attesters = r.attesters;
+        o.openUntil = r.openUntil;
     }
 
     /// @inheritdoc IFederation
-    function terms() external view returns (Terms memory) {
-        return Terms({
-            charter: CHARTER,
-            genesis: GENESIS,
-            rounds: uint32(LAST_ROUND),
-            joinSeconds: uint32(JOIN_SECONDS),
-            commitSeconds: uint32(COMMIT_SECONDS),
-            voteSeconds: uint32(VOTE_SECONDS),
-            attestSeconds: uint32(ATTEST_SECONDS),
-            startMembers: uint16(START_MEMBERS),
-            minMembers: uint16(MIN_MEMBERS),
-            maxMissed: uint8(MAX_MISSED),
-            quorumNumerator: uint8(QUORUM_NUMERATOR),
-            quorumDenominator: uint8(QUORUM_DENOMINATOR)
-        });
+    function record(uint32 round) public view returns (Record memory r) {
+        uint256 last = _lastClosed(_head);
+        if (round == 0 || round > last) return r;
+        r.root = _finalRoots[round];
+        r.undone = _undone.has(round);
+        r.status = r.root == 0 || r.undone ? Status.Void : Status.Final;
+        r.included = _included[round];
+        r.refused = _refused[round];
+        if (r.root == 0) return r;
+        r.openUntil = uint40(_stamps[round]);
+        r.baseRound = uint32(_stamps[round] >> 40);
+        r.evidence = _evidence[round];
+        r.astray = _astray[round];
+        Head closed = _last;
+        r.attesters = round == last && closed.deadline() != 0 ? _lastAttesters(closed) : _finalAttesters[round];
+    }
+
+    /// @inheritdoc IFederation
+    function terms() external view returns (Terms memory t) {
+        t = COURT.terms();
+        t.charter = CHARTER;
+        t.genesis = GENESIS;
+        t.rounds = uint32(LAST_ROUND);
+        t.joinSeconds = uint32(JOIN_SECONDS);
+        t.commitSeconds = uint32(COMMIT_SECONDS);
+        t.voteSeconds = uint32(VOTE_SECONDS);
+        t.attestSeconds = uint32(ATTEST_SECONDS);
+        t.startMembers = uint16(START_MEMBERS);
+        t.minMembers = uint16(MIN_MEMBERS);
+        t.maxMissed = uint8(MAX_MISSED);
+        t.quorumNumerator = uint8(QUORUM_NUMERATOR);
+        t.quorumDenominator = uint8(QUORUM_DENOMINATOR);
+        t.allowList = ALLOW_LIST;
+    }
+
+    /// @inheritdoc IFederation
+    function court() external view returns (ICourt) {
+        return COURT;
+    }
+
+    /// @inheritdoc IFederation
+    function seatOf(address member) external view returns (uint256 seat, bool active, uint32 round) {
+        seat = Seats.get(member);
+        active = seat != 0 && _active.has(seat - 1);
+        round = uint32(_head.round());
+    }
+
+    /// @inheritdoc IFederation
+    function members() external view returns (address[] memory) {
+        return _members;
     }
 
     // ------------------------------------------------------------------------------------------- parts of a verb
@@ -197,9 +259,9 @@ contract Federation is Rounds {
         if (seat <= Heads.SEATS) {
             if (h.awaits(seat)) return h.heard(seat);
         } else {
-            uint256 members = _awaited(h, _awaitedBeyond);
-            if (members.has(seat - 1)) {
-                _awaitedBeyond = members ^ (1 << (seat - 1));
+            uint256 awaited = _awaited(h, _awaitedBeyond);
+            if (awaited.has(seat - 1)) {
+                _awaitedBeyond = awaited ^ (1 << (seat - 1));
                 return h.heardBeyond();
             }
         }
@@ -211,16 +273,11 @@ contract Federation is Rounds {
 
     /// @dev An attestation of another root than the one attested first.
     function _dissent(Head h, uint32 round, bytes32 root, uint256 seat) private {
-        Round memory r = _load(h);
-        uint256 member = 1 << (seat - 1);
-        uint256 attesters = _attestersOf[round][root] | member;
-        _attestersOf[round][root] = attesters;
-        _attestations[seat - 1] = root;
-        // The caller has attested by now: it is the first to dissent if all others have agreed.
-        _dissenters = r.attested.count() == r.agreed + 1 ? member : _dissenters | member;
+        uint256 attesters = _noteDissent(h, round, root, seat - 1);
         if (attesters.count() < h.quorum()) {
             _head = h;
         } else {
+            Round memory r = _load(h);
             _close(r, root, attesters, block.timestamp);
             _save(r);
         }
@@ -237,12 +294,12 @@ contract Federation is Rounds {
         if (seat <= Heads.SEATS && last.awaits(seat)) {
             last = last.heard(seat);
         } else {
-            uint256 members = _awaited(last, _lastBeyond);
-            if (!members.has(seat - 1)) {
+            uint256 awaited = _awaited(last, _lastBeyond);
+            if (!awaited.has(seat - 1)) {
                 if (!_rosters[round & 1].has(seat - 1)) revert NotInRoster(seat - 1);
                 revert AlreadyAttested(seat - 1);
             }
-            _lastBeyond = members ^ (1 << (seat - 1));
+            _lastBeyond = awaited ^ (1 << (seat - 1));
             last = last.heardBeyond();
         }
         if (root == 0) revert ZeroRoot();
@@ -253,9 +310,10 @@ contract Federation is Rounds {
         }
     }
 
-    /// @dev Those who attested another root than the one attested first.
-    function _dissentersOf(Round memory r) private view returns (uint256) {
-        return r.attested.count() == r.agreed ? 0 : _dissenters;
+    /// @dev Whether the allow-list, if there is one, names this address.
+    function _isAllowed(address account, bytes32[] calldata proof) private view returns (bool) {
+        if (ALLOW_LIST == 0) return true;
+        return MerkleProof.verifyCalldata(proof, ALLOW_LIST, keccak256(bytes.concat(keccak256(abi.encode(account)))));
     }
 
     /// @dev Number of the round closed last; 0 if none has.

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {Court} from "./Court.sol";
+import {ICourt} from "./ICourt.sol";
 import {IFederation} from "./IFederation.sol";
 import {Bitmaps} from "./libraries/Bitmaps.sol";
 import {Head, Heads} from "./libraries/Heads.sol";
 import {Streaks} from "./libraries/Streaks.sol";
 import {Tally} from "./libraries/Tally.sol";
+import {Undos} from "./libraries/Undos.sol";
 
 /// @title What a federation keeps, and how its rounds move on.
 ///
@@ -15,6 +18,7 @@ abstract contract Rounds is IFederation {
     using Bitmaps for uint256;
     using Streaks for Streaks.Counters;
     using Tally for uint256[9];
+    using Undos for uint64[];
 
     /// @dev The current round, unpacked.
     struct Round {
@@ -27,9 +31,11 @@ abstract contract Rounds is IFederation {
         uint256 voted;
         uint256 attested;
         uint256 included;
+        uint256 refused; // by at least two thirds of the roster; worked out when the vote phase closes
         uint256 agreed;
         uint256 active;
         Outcome closed; // the round that the last step closed; status None if it closed none
+        uint256 closedBase; // the round that made that one's base
         uint256 silent; // members of the closed round's roster who attested nothing
         uint256 astray; // members of it who attested another root than the final one
         uint256 dropped; // members whom the closing dropped
@@ -60,6 +66,8 @@ abstract contract Rounds is IFederation {
     uint256 internal immutable MAX_MISSED;
     uint256 internal immutable QUORUM_NUMERATOR;
     uint256 internal immutable QUORUM_DENOMINATOR;
+    bytes32 internal immutable ALLOW_LIST;
+    ICourt internal immutable COURT;
 
     /// @dev The current round, and the round closed last as it stood then (deadline 0 if it is void).
     Head internal _head;
@@ -89,14 +97,22 @@ abstract contract Rounds is IFederation {
     uint256 internal _dissenters;
     bytes32[MAX_MEMBERS] internal _attestations;
     mapping(uint32 round => mapping(bytes32 root => uint256)) internal _attestersOf;
-    /// @dev Of the round closed last, if final: those who had attested another root than the final one.
-    uint256 internal _astray;
 
-    /// @dev By round, for ever. `_finalAttesters` is written when the next round closes, for until then it may grow.
+    /// @dev By round, for ever. `_finalAttesters` is written when the next round closes, for until then it may grow. The
+    /// stamps hold until when a round took late attestations, and above bit 40 the round that made its base.
     bytes32[ROUNDS] internal _finalRoots;
     uint256[ROUNDS] internal _included;
     uint256[ROUNDS] internal _finalAttesters;
-    uint40[ROUNDS] internal _openUntil;
+    uint80[ROUNDS] internal _stamps;
+    bytes32[ROUNDS] internal _evidence;
+    /// @dev Of most rounds nothing is written here: those who attested another root than the final one, and those whose
+    /// update two thirds refused.
+    uint256[ROUNDS] internal _astray;
+    uint256[ROUNDS] internal _refused;
+    /// @dev Rounds that were taken back; what is said of them above stays.
+    uint64[] internal _undone;
+    /// @dev `keccak256(abi.encode(_roll before, member))` of all members in the order of joining.
+    bytes32 internal _roll;
 
     constructor(Terms memory t) {
         require(t.charter != 0, InvalidTerms("charter"));
@@ -125,6 +141,8 @@ abstract contract Rounds is IFederation {
         MAX_MISSED = t.maxMissed;
         QUORUM_NUMERATOR = t.quorumNumerator;
         QUORUM_DENOMINATOR = t.quorumDenominator;
+        ALLOW_LIST = t.allowList;
+        COURT = new Court(t);
         _head = Heads.pack(0, 0, block.timestamp + t.joinSeconds, FORMING, 0, 0, 0);
     }
 
@@ -181,7 +199,12 @@ abstract contract Rounds is IFederation {
         for (uint256 i = 0; r.voted >> i != 0; ++i) {
             if (r.voted.has(i)) planes.add(_ballots[i]);
         }
-        return r.included = planes.above(r.roster.count() / 2);
+        uint256 size = r.roster.count();
+        uint256 twoThirds = (2 * size + 2) / 3;
+        uint256 ballots = r.voted.count();
+        // Refused by at least so many is accepted by no more than the others who voted.
+        if (ballots >= twoThirds) r.refused = r.committed & ~planes.above(ballots - twoThirds);
+        return r.included = planes.above(size / 2);
     }
 
     /// @dev Closes the round, final with `root` or void if that is zero, and opens the next one if there is one.
@@ -194,6 +217,7 @@ abstract contract Rounds is IFederation {
             o.root = root;
             o.attesters = attesters;
             o.openUntil = uint64(r.deadline);
+            r.closedBase = r.baseRound;
             r.baseRound = r.number;
         } else {
             o.status = Status.Void;
@@ -208,6 +232,22 @@ abstract contract Rounds is IFederation {
             r.dropped = r.active & r.streaks.step(r.roster, r.roster & ~present, MAX_MISSED);
             r.active ^= r.dropped;
         }
+        _next(r, time);
+    }
+
+    /// @dev Closes the round void because it was built on one that was taken back; nobody has missed it.
+    function _breakOff(Round memory r, uint256 baseRound, uint256 time) private view {
+        Outcome memory o = r.closed;
+        o.round = uint32(r.number);
+        o.included = r.included;
+        o.status = Status.Void;
+        r.baseRound = baseRound;
+        if (MAX_MISSED != 0) r.streaks = _streaks;
+        _next(r, time);
+    }
+
+    /// @dev Opens the next round, if there is one.
+    function _next(Round memory r, uint256 time) private view {
         if (r.number == LAST_ROUND) {
             r.phase = Phase.Done;
             r.deadline = 0;
@@ -271,6 +311,7 @@ abstract contract Rounds is IFederation {
         } else {
             _voted = r.voted;
             _included[r.number] = r.included;
+            if (r.refused != 0) _refused[r.number] = r.refused;
         }
         uint256 quorum = size * QUORUM_NUMERATOR / QUORUM_DENOMINATOR + 1;
         h = Heads.pack(r.number, r.baseRound, r.deadline, uint256(r.phase), quorum, r.committed.prefix(), r.agreed);
@@ -285,13 +326,13 @@ abstract contract Rounds is IFederation {
     /// @dev Keeps what became of the round just closed; first, for ever, who attested the one before it.
     function _record(Round memory r) private {
         Outcome memory o = r.closed;
-        Head before = _last;
-        if (before.deadline() != 0) _finalAttesters[before.round()] = _lastAttesters(before);
+        _keepLastAttesters();
         Head last = Heads.pack(o.round, 0, o.openUntil, 0, 0, 0, 0);
         if (o.status == Status.Final) {
             _finalRoots[o.round] = o.root;
-            _openUntil[o.round] = uint40(o.openUntil);
-            _astray = r.astray;
+            _stamps[o.round] = uint80(o.openUntil | r.closedBase << 40);
+            _evidence[o.round] = _rootsOf(o.included);
+            if (r.astray != 0) _astray[o.round] = r.astray;
             last = last.awaiting(r.silent, r.silent.count());
             if (r.silent >> Heads.SEATS != 0) _lastBeyond = r.silent;
         }
@@ -304,9 +345,42 @@ abstract contract Rounds is IFederation {
         }
     }
 
+    /// @dev Takes back a final round and all after it.
+    function _undo(uint256 round, uint256 time) internal {
+        Head h = _head;
+        uint256 baseRound = _stamps[round] >> 40;
+        _undone.add(round, h.round());
+        emit Undone(round, h.round(), baseRound);
+        if (h.phase() == DONE) {
+            _keepLastAttesters();
+            _last = Heads.pack(h.round(), 0, 0, 0, 0, 0, 0);
+            _head = h.rebased(baseRound);
+        } else {
+            Round memory r = _load(h);
+            _breakOff(r, baseRound, time);
+            _save(r);
+        }
+    }
+
+    /// @dev Keeps for ever who attested the round closed last, if it is final.
+    function _keepLastAttesters() private {
+        Head last = _last;
+        if (last.deadline() != 0) _finalAttesters[last.round()] = _lastAttesters(last);
+    }
+
     /// @dev The attesters, so far, of the round closed last, which is final.
     function _lastAttesters(Head last) internal view returns (uint256) {
-        return _rosters[last.round() & 1] & ~_awaited(last, _lastBeyond) & ~_astray;
+        return _rosters[last.round() & 1] & ~_awaited(last, _lastBeyond) & ~_astray[last.round()];
+    }
+
+    /// @dev What is left of the roots of these members, who committed in this round, once the ring is written anew.
+    function _rootsOf(uint256 members) private view returns (bytes32) {
+        bytes32[] memory roots = new bytes32[](members.count());
+        uint256 n;
+        for (uint256 i = 0; members >> i != 0; ++i) {
+            if (members.has(i)) roots[n++] = _roots[i];
+        }
+        return keccak256(abi.encodePacked(roots));
     }
 
     /// @dev All awaited members, of whom the head itself seats the first ones only.

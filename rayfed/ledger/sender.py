@@ -90,14 +90,22 @@ class Sender:
         self._flights: list[_Flight] = []
         self._refused: list[Receipt] = []
 
-    def send(self, verb: Verb, round: int, data: bytes, gas: int) -> None:
+    def send(self, verb: Verb, round: int, data: bytes, gas: int, *, to: Address | None = None, value: int = 0) -> None:
         """Sign and send; ``receipts`` tells what became of it.
+
+        Args:
+            verb, round: what is said, for the receipt.
+            data: the call.
+            gas: its limit.
+            to: another contract than the one that this sender is for.
+            value: wei that go with it.
 
         Raises:
             LedgerError: the node does not take it (no funds, say).
             LedgerUnreachable: nothing answers.
         """
-        fields = {"type": 2, "chainId": self._rpc.chain_id, "to": self._to, "value": 0, "data": data, "gas": gas}
+        fields = {"type": 2, "chainId": self._rpc.chain_id, "to": to or self._to, "data": data, "gas": gas}
+        fields["value"] = value
         flight = _Flight(verb, round, fields, time.monotonic())
         for last in (False, False, True):
             if self._nonce is None:
@@ -224,7 +232,9 @@ class Sender:
     def _why(self, flight: _Flight, block: int, used: int) -> str:
         """Return the error's name: a receipt only says that there was one, so the call is made again."""
         gas = flight.fields["gas"]
-        call = {"from": self._account.address, "to": self._to, "data": "0x" + flight.fields["data"].hex(), "gas": gas}
+        said = flight.fields
+        call = {"from": self._account.address, "to": said["to"], "data": "0x" + said["data"].hex()}
+        call["value"] = hex(said["value"])
         if used * 64 >= gas * 63:
             return "OutOfGas"
         # After its own block the failed call has left no trace; before it, what came later in the block has none.

@@ -120,11 +120,24 @@ library Heads {
         }
     }
 
+    /// @notice The same head after these members, all of them awaited, of whom there are `count`, have spoken.
+    function heardAll(Head h, uint256 members, uint256 count) internal pure returns (Head) {
+        unchecked {
+            return Head.wrap(Head.unwrap(h) - (members << (NOBODY + 1)) - (count << MISSING));
+        }
+    }
+
     /// @notice The same head with one more who attested the root that was attested first.
     function agreeing(Head h) internal pure returns (Head) {
         unchecked {
             return Head.wrap(Head.unwrap(h) + (1 << AGREED));
         }
+    }
+
+    /// @notice The same head on another base.
+    function rebased(Head h, uint256 baseRound_) internal pure returns (Head) {
+        uint256 others = ~(uint256(0xffffffff) << BASE_ROUND);
+        return Head.wrap((Head.unwrap(h) & others) | (baseRound_ << BASE_ROUND));
     }
 
     /// @notice The same head, of which nobody was awaited, awaiting `members`, of whom there are `count`.

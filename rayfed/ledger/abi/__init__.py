@@ -1,4 +1,4 @@
-"""The contract's words as bytes: calls, answers, errors and logs, by the ABI that was compiled with it.
+"""The contracts' words as bytes: calls, answers, errors and logs, by the ABIs that were compiled with them.
 
 Everything is looked up and prepared once, when this module is imported; coding a call costs microseconds after that.
 """
@@ -20,7 +20,12 @@ from eth_utils.crypto import keccak
 from rayfed.errors import NotAFederation
 from rayfed.messages import Outcome, Phase, Status, Terms, View
 
-ARTIFACT: dict[str, Any] = json.loads(files(__package__).joinpath("Federation.json").read_text())
+FEDERATION, COURT, COIN = "Federation", "Court", "DeepLearningCoin"
+
+ARTIFACTS: dict[str, dict[str, Any]] = {
+    name: json.loads(files(__package__).joinpath(f"{name}.json").read_text()) for name in (FEDERATION, COURT, COIN)
+}
+ARTIFACT = ARTIFACTS[FEDERATION]
 
 
 def _type(entry: dict[str, Any]) -> str:
@@ -41,7 +46,13 @@ _OF_THE_LANGUAGE: list[dict[str, Any]] = [
 ]
 """What Solidity itself reverts with, which no contract's ABI lists."""
 
-_NAMED = {(entry["type"], entry["name"]): entry for entry in ARTIFACT["abi"] if "name" in entry}
+# No two of the contracts call different things by the same name; what they share (``terms``) is the federation's.
+_NAMED = {
+    (entry["type"], entry["name"]): entry
+    for name in (COIN, COURT, FEDERATION)
+    for entry in ARTIFACTS[name]["abi"]
+    if "name" in entry
+}
 _SELECTORS = {name: keccak(text=_signature(e))[:4] for (kind, name), e in _NAMED.items() if kind == "function"}
 _INPUTS = {name: [_type(i) for i in e["inputs"]] for (kind, name), e in _NAMED.items() if kind == "function"}
 _ERRORS = {keccak(text=_signature(e))[:4]: e for (kind, _), e in _NAMED.items() if kind == "error"}
@@ -66,19 +77,28 @@ def deployment(terms: Terms) -> bytes:
     top, bottom = terms.quorum
     held = {**{item.name: getattr(terms, item.name) for item in fields_of(terms)}, **_quorum(top, bottom)}
     fields = [held[_snake(part["name"])] for part in _TERMS["components"]]
-    return bytes.fromhex(ARTIFACT["bytecode"].removeprefix("0x")) + encode([_type(_TERMS)], [fields])
+    return _code(FEDERATION, "bytecode") + encode([_type(_TERMS)], [fields])
 
 
-def is_ours(code: bytes) -> bool:
-    """Say whether deployed code is this contract's, whatever terms it was founded on."""
-    ours = bytearray.fromhex(ARTIFACT["deployedBytecode"].removeprefix("0x"))
+def coin_deployment(supply: int) -> bytes:
+    """Return the data of the transaction that makes a DeepLearningCoin, all of which belongs to who sends it."""
+    return _code(COIN, "bytecode") + encode(["uint256"], [supply])
+
+
+def is_ours(code: bytes, contract: str = FEDERATION) -> bool:
+    """Say whether deployed code is this contract's, whatever it was founded on."""
+    ours = bytearray(_code(contract, "deployedBytecode"))
     theirs = bytearray(code)
     if len(ours) != len(theirs):
         return False
-    for place in ARTIFACT["immutables"]:
+    for place in ARTIFACTS[contract]["immutables"]:
         start, stop = place["start"], place["start"] + place["length"]
         ours[start:stop] = theirs[start:stop] = bytes(place["length"])
     return ours == theirs
+
+
+def _code(contract: str, kind: str) -> bytes:
+    return bytes.fromhex(ARTIFACTS[contract][kind].removeprefix("0x"))
 
 
 def error_name(data: bytes) -> tuple[str, str]:
@@ -162,6 +182,11 @@ def terms(data: bytes) -> Terms:
     fields = _answer("terms", data)
     quorum = tuple(fields.pop(name) for name in _quorum(0, 0))
     return Terms(**fields, quorum=quorum)
+
+
+def answer(name: str, data: bytes) -> Any:
+    """Return what a view answered: a value, or a struct by its fields' names in Python's spelling."""
+    return _answer(name, data)
 
 
 def _outcome(fields: dict[str, Any]) -> Outcome | None:

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ICourt} from "./ICourt.sol";
+import {IFederation} from "./IFederation.sol";
+import {Treasury} from "./Treasury.sol";
+import {Bitmaps} from "./libraries/Bitmaps.sol";
+import {Headers} from "./libraries/Headers.sol";
+import {Merkle} from "./libraries/Merkle.sol";
+import {Rules} from "./libraries/Rules.sol";
+import {Signatures} from "./libraries/Signatures.sol";
+
+/// @title The court of a federation. What it promises is said in `ICourt`; here is how cases are judged.
+///
+/// A challenge collects what the included updates say at one coordinate, four inputs to a slot, and merges them by the
+/// federation's rule when it has all. What it proves them against, the evidence and the final root, nobody can change
+/// once the round is final.
+contract Court is Treasury {
+    using Bitmaps for uint256;
+
+    /// @dev A case as it is kept. `leaf` and `coordinate` as in `Case`.
+    struct Docket {
+        address challenger;
+        Kind kind;
+        State state;
+        uint32 round;
+        uint40 deadline;
+        uint40 leaf;
+        uint16 coordinate;
+        uint16 which;
+        uint16 inputs;
+        bool mergedProven;
+        uint256 proven;
+        bytes32 merged;
+        mapping(uint256 quad => uint256) values; // 64 bits an input: weight, then value
+    }
+
+    /// @dev Instead of the position of an update: the merged blob.
+    uint256 private constant MERGED = 256;
+    /// @dev Values in a leaf.
+    uint256 private constant VALUES_PER_LEAF = Merkle.LEAF / 4;
+
+    uint256 private constant MEAN = 1;
+    uint256 private constant TRIMMED_MEAN = 2;
+    uint256 private constant MEDIAN = 3;
+    uint256 private constant MOST_WEIGHT = (1 << 24) - 1;
+
+    uint256 private immutable PROOF_SECONDS;
+    uint256 private immutable RULE;
+    uint256 private immutable TRIM;
+    uint256 private immutable MAX_WEIGHT;
+    bytes32 private immutable LAYOUT;
+    uint256 private immutable VALUES;
+
+    mapping(uint256 id => Docket) private _dockets;
+    /// @dev How many cases on a round are open.
+    mapping(uint256 round => uint256) private _open;
+    /// @dev What was slashed as an equivocation: member, phase and round, hashed.
+    mapping(bytes32 offence => bool) private _known;
+
+    constructor(IFederation.Terms memory t) Treasury(t) {
+        require(t.proofSeconds != 0, IFederation.InvalidTerms("proofSeconds"));
+        require(t.rule <= MEDIAN, IFederation.InvalidTerms("rule"));
+        require(2 * uint256(t.trim) < Rules.TRIM_UNIT, IFederation.InvalidTerms("trim"));
+        require(
+            t.rule != MEAN || (t.maxWeight != 0 && t.maxWeight <= MOST_WEIGHT), IFederation.InvalidTerms("maxWeight")
+        );
+        PROOF_SECONDS = t.proofSeconds;
+        RULE = t.rule;
+        TRIM = t.trim;
+        MAX_WEIGHT = t.maxWeight;
+        LAYOUT = t.layout;
+        VALUES = t.values;
+    }
+
+    // ------------------------------------------------------------------------------------------------- challenges
+
+    /// @inheritdoc ICourt
+    function challenge(uint32 round, uint256 leaf, uint256 coordinate, bytes32[] calldata roots)
+        external
+        payable
+        nonReentrant
+        returns (uint256 id)
+    {
+        require(RULE != 0 || leaf == 0, NotChallengeable());
+        uint256 coordinates = leaf == 0 ? Headers.ALL_WORDS : VALUES_PER_LEAF;
+        require(coordinate < coordinates, NoSuchCoordinate(coordinate, coordinates));
+        Docket storage d;
+        (id, d) = _file(Kind.Challenge, round, leaf, roots);
+        d.coordinate = uint16(coordinate);
+        // What lies beyond the values is zero whatever the updates say, and so is the header theirs not to say.
+        if (leaf != 0 && _position(leaf, coordinate) < VALUES) d.inputs = uint16(roots.length);
+        emit Challenged(id, round, msg.sender, leaf, coordinate, d.deadline);
+    }
+
+    /// @inheritdoc ICourt
+    function prove(uint256 id, bytes32[] calldata roots, Proof[] calldata proofs) external {
+        (Docket storage d, IFederation.Record memory r) = _trial(id, Kind.Challenge);
+        require(block.timestamp <= d.deadline, TooLate(d.deadline));
+        _checkRoots(r, roots);
+        uint256 proven = d.proven;
+        bool mergedProven = d.mergedProven;
+        bool anything;
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            Proof calldata p = proofs[i];
+            if (p.which == MERGED) {
+                if (mergedProven) continue;
+                _checkLeaf(r.root, d.leaf, p);
+                d.merged = d.leaf == 0 ? _word(p.data, d.coordinate) : bytes32(uint256(_value(p.data, d.coordinate)));
+                mergedProven = true;
+            } else {
+                require(p.which < d.inputs, NoSuchInput(p.which));
+                if (proven.has(p.which)) continue;
+                _checkLeaf(roots[p.which], d.leaf, p);
+                uint256 input = uint32(int32(_value(p.data, d.coordinate)));
+                if (RULE == MEAN) input |= _weight(roots[p.which], p) << 32;
+                d.values[p.which / 4] |= input << 64 * (p.which % 4);
+                proven |= 1 << p.which;
+            }
+            anything = true;
+        }
+        require(anything, AlreadyProven(id));
+        (d.proven, d.mergedProven) = (proven, mergedProven);
+        emit Proved(id, proven, mergedProven);
+    }
+
+    /// @inheritdoc ICourt
+    function conclude(uint256 id) external {
+        (Docket storage d, IFederation.Record memory r) = _trial(id, Kind.Challenge);
+        require(_isProven(d), NotProven(d.proven, d.mergedProven));
+        bytes32 expected = _expected(d);
+        if (d.merged == expected) {
+            _end(d, State.Failed);
+            _forfeitBond();
+            emit Failed(id, false);
+        } else {
+            _end(d, State.Upheld);
+            emit Upheld(id, d.merged, expected);
+            _undo(id, d, r.attesters, Reason.WrongMerge);
+        }
+    }
+
+    /// @inheritdoc ICourt
+    function expire(uint256 id) external {
+        (Docket storage d,) = _trial(id, Kind.Challenge);
+        require(block.timestamp > d.deadline, TooEarly(d.deadline));
+        require(!_isProven(d), AllProven(id));
+        _end(d, State.Expired);
+        _forfeitBond();
+        emit Failed(id, true);
+    }
+
+    /// @dev What the merged leaf of a challenge has to say.
+    function _expected(Docket storage d) private view returns (bytes32) {
+        if (d.leaf == 0) {
+            return d.coordinate < Headers.WORDS ? Headers.merged(d.round, LAYOUT, VALUES)[d.coordinate] : bytes32(0);
+        }
+        uint256 n = d.inputs;
+        if (n == 0) return 0;
+        int256[] memory values = new int256[](n);
+        uint256[] memory weights = new uint256[](n);
+        uint256 quad;
+        for (uint256 i = 0; i < n; ++i) {
+            quad = i % 4 == 0 ? d.values[i / 4] : quad >> 64;
+            values[i] = int32(uint32(quad));
+            weights[i] = uint32(quad >> 32);
+        }
+        int256 merged;
+        if (RULE == MEAN) merged = Rules.mean(values, weights, MAX_WEIGHT);
+        else if (RULE == TRIMMED_MEAN) merged = Rules.trimmedMean(values, TRIM);
+        else merged = Rules.median(values);
+        return bytes32(uint256(merged));
+    }
+
+    function _isProven(Docket storage d) private view returns (bool) {
+        return d.mergedProven && d.proven.count() == d.inputs;
+    }
+
+    // ---------------------------------------------------------------------------------------------------- demands
+
+    /// @inheritdoc ICourt
+    function demand(uint32 round, uint256 which, uint256 leaf, bytes32[] calldata roots)
+        external
+        payable
+        nonReentrant
+        returns (uint256 id)
+    {
+        require(which < roots.length || which == MERGED, NoSuchInput(which));
+        Docket storage d;
+        (id, d) = _file(Kind.Demand, round, leaf, roots);
+        d.which = uint16(which);
+        emit Demanded(id, round, msg.sender, which, leaf, d.deadline);
+    }
+
+    /// @inheritdoc ICourt
+    function answer(uint256 id, bytes32[] calldata roots, bytes calldata data, bytes32[] calldata path) external {
+        (Docket storage d, IFederation.Record memory r) = _trial(id, Kind.Demand);
+        require(block.timestamp <= d.deadline, TooLate(d.deadline));
+        _checkRoots(r, roots);
+        uint256 which = d.which;
+        bytes32 root = which == MERGED ? r.root : roots[which];
+        require(Merkle.verify(root, Merkle.leafHash(data), d.leaf, _leaves(), path), WrongProof(which));
+        if (d.leaf == 0) {
+            // A header that is not as it has to be could never be proved, so it does not count as shown.
+            bytes32[9] memory words = which == MERGED
+                ? Headers.merged(d.round, LAYOUT, VALUES)
+                : Headers.update(
+                    address(FEDERATION), d.round, _committer(r, which), LAYOUT, _word(data, Headers.WEIGHT), VALUES
+                );
+            bool weighs = which == MERGED || (words[Headers.WEIGHT] != 0 && uint256(words[Headers.WEIGHT]) >> 32 == 0);
+            require(weighs && keccak256(data) == keccak256(Headers.leaf(words)), WrongHeader(which));
+        }
+        _end(d, State.Answered);
+        _books.bonds -= uint128(BOND);
+        emit Answered(id, msg.sender);
+        _credit(msg.sender, uint128(BOND), id);
+    }
+
+    /// @inheritdoc ICourt
+    function forfeit(uint256 id) external {
+        (Docket storage d, IFederation.Record memory r) = _trial(id, Kind.Demand);
+        require(block.timestamp > d.deadline, TooEarly(d.deadline));
+        _end(d, State.Forfeited);
+        emit Forfeited(id);
+        _undo(id, d, d.which == MERGED ? r.attesters : 1 << _indexOf(r, d.which), Reason.Withheld);
+    }
+
+    /// @dev Index of the member whose update is number `which` of the included ones.
+    function _indexOf(IFederation.Record memory r, uint256 which) private pure returns (uint256 index) {
+        for (;; ++index) {
+            if (r.included.has(index)) {
+                if (which == 0) return index;
+                --which;
+            }
+        }
+    }
+
+    function _committer(IFederation.Record memory r, uint256 which) private view returns (address) {
+        return FEDERATION.members()[_indexOf(r, which)];
+    }
+
+    // ------------------------------------------------------------------------------------------------- both kinds
+
+    /// @inheritdoc ICourt
+    function close(uint256 id) external {
+        Docket storage d = _dockets[id];
+        require(d.state != State.None, NoSuchCase(id));
+        require(d.state == State.Open, NotOpen(d.state));
+        require(FEDERATION.record(d.round).undone, NotUndone(d.round));
+        _end(d, State.Closed);
+        emit Closed(id);
+        _returnBond(id, d);
+    }
+
+    /// @dev Opens a case on a leaf of a final round that can still be challenged, for the bond.
+    function _file(Kind kind, uint32 round, uint256 leaf, bytes32[] calldata roots)
+        private
+        returns (uint256 id, Docket storage d)
+    {
+        IFederation.Record memory r = FEDERATION.record(round);
+        require(r.status == IFederation.Status.Final, NotFinal(round));
+        uint256 until = r.openUntil + CHALLENGE_SECONDS;
+        require(block.timestamp <= until, WindowClosed(until));
+        require(leaf < _leaves(), NoSuchLeaf(leaf, _leaves()));
+        _checkRoots(r, roots);
+        uint256 arrived = _collect(BOND);
+        require(arrived == BOND, WrongAmount(arrived, BOND));
+        _books.bonds += uint128(BOND);
+        id = ++_books.cases;
+        _open[round] += 1;
+        d = _dockets[id];
+        d.challenger = msg.sender;
+        d.kind = kind;
+        d.state = State.Open;
+        d.round = round;
+        d.deadline = uint40(block.timestamp + PROOF_SECONDS);
+        d.leaf = uint40(leaf);
+    }
+
+    /// @dev An open case of this kind, and the round it is about, which stands.
+    function _trial(uint256 id, Kind kind) private view returns (Docket storage d, IFederation.Record memory r) {
+        d = _dockets[id];
+        require(d.state != State.None, NoSuchCase(id));
+        require(d.kind == kind, WrongKind(d.kind));
+        require(d.state == State.Open, NotOpen(d.state));
+        r = FEDERATION.record(d.round);
+        require(!r.undone, AlreadyUndone(d.round));
+    }
+
+    function _end(Docket storage d, State state) private {
+        d.state = state;
+        _open[d.round] -= 1;
+    }
+
+    /// @dev The challenger was right: the guilty lose their stake and seat, the challenger gets its share and bond.
+    function _undo(uint256 id, Docket storage d, uint256 guilty, Reason reason) private {
+        _punish(guilty, reason, d.round, id, d.challenger);
+        _returnBond(id, d);
+        FEDERATION.undo(d.round);
+    }
+
+    function _returnBond(uint256 id, Docket storage d) private {
+        _books.bonds -= uint128(BOND);
+        _credit(d.challenger, uint128(BOND), id);
+    }
+
+    function _forfeitBond() private {
+        _books.bonds -= uint128(BOND);
+        _books.pool += uint128(BOND);
+    }
+
+    function _isDisputed(uint256 round) internal view override returns (bool) {
+        return _open[round] != 0;
+    }
+
+    // ----------------------------------------------------------------------------------------------- equivocation
+
+    /// @inheritdoc ICourt
+    function equivocation(
+        address member,
+        IFederation.Phase phase,
+        uint32 round,
+        IFederation.Signed calldata one,
+        IFederation.Signed calldata other
+    ) external {
+        (uint256 seat,,) = FEDERATION.seatOf(member);
+        require(seat != 0, IFederation.NotMember(member));
+        bytes32 kind = Signatures.typeOf(phase);
+        require(one.value != other.value, SameMessage());
+        bytes32 domain = Signatures.domain(address(FEDERATION));
+        address signer = Signatures.signer(domain, kind, round, one.value, one.r, one.vs);
+        require(signer == member, IFederation.WrongSigner(seat - 1, signer));
+        signer = Signatures.signer(domain, kind, round, other.value, other.r, other.vs);
+        require(signer == member, IFederation.WrongSigner(seat - 1, signer));
+        bytes32 offence = keccak256(abi.encode(member, phase, round));
+        require(!_known[offence], KnownEquivocation());
+        _known[offence] = true;
+        emit Equivocated(member, round, phase, msg.sender);
+        _punish(1 << (seat - 1), Reason.Equivocation, round, 0, msg.sender);
+    }
+
+    // ------------------------------------------------------------------------------------------- leaves and roots
+
+    /// @dev Leaves of every blob.
+    function _leaves() private view returns (uint256) {
+        return 1 + (VALUES + VALUES_PER_LEAF - 1) / VALUES_PER_LEAF;
+    }
+
+    /// @dev Which of the model's values a coordinate is.
+    function _position(uint256 leaf, uint256 coordinate) private pure returns (uint256) {
+        return (leaf - 1) * VALUES_PER_LEAF + coordinate;
+    }
+
+    function _checkRoots(IFederation.Record memory r, bytes32[] calldata roots) private pure {
+        require(keccak256(abi.encodePacked(roots)) == r.evidence, WrongRoots(r.evidence));
+    }
+
+    function _checkLeaf(bytes32 root, uint256 leaf, Proof calldata p) private view {
+        require(Merkle.verify(root, Merkle.leafHash(p.data), leaf, _leaves(), p.path), WrongProof(p.which));
+    }
+
+    /// @dev What an update weighs by its header, as far as it counts.
+    function _weight(bytes32 root, Proof calldata p) private view returns (uint256 weight) {
+        bytes32 leaf = Merkle.leafHash(Headers.leaf(p.header));
+        require(Merkle.verify(root, leaf, 0, _leaves(), p.headerPath), WrongHeader(p.which));
+        weight = uint256(p.header[Headers.WEIGHT]);
+        if (weight > MAX_WEIGHT) weight = MAX_WEIGHT;
+    }
+
+    /// @dev One of the 32-byte words of a leaf, whose length has been checked.
+    function _word(bytes calldata data, uint256 index) private pure returns (bytes32) {
+        return bytes32(data[32 * index:32 * index + 32]);
+    }
+
+    /// @dev One of the little-endian int32 values of a leaf, whose length has been checked.
+    function _value(bytes calldata data, uint256 index) private pure returns (int256) {
+        uint32 x = uint32(bytes4(data[4 * index:4 * index + 4]));
+        x = (x & 0x00ff00ff) << 8 | (x >> 8 & 0x00ff00ff);
+        return int32(x << 16 | x >> 16);
+    }
+
+    // ----------------------------------------------------------------------------------------------------- views
+
+    /// @inheritdoc ICourt
+    function caseOf(uint256 id) public view returns (Case memory c) {
+        Docket storage d = _dockets[id];
+        if (d.state == State.None) return c;
+        c.id = id;
+        c.kind = d.kind;
+        c.state = d.state;
+        c.round = d.round;
+        c.challenger = d.challenger;
+        c.deadline = d.deadline;
+        c.which = d.which;
+        c.inputs = d.inputs;
+        c.leaf = d.leaf;
+        c.coordinate = d.coordinate;
+        c.proven = d.proven;
+        c.mergedProven = d.mergedProven;
+        c.merged = d.merged;
+    }
+
+    /// @inheritdoc ICourt
+    function openCases() external view returns (Case[] memory open) {
+        uint256 n;
+        for (uint256 id = 1; id <= _books.cases; ++id) {
+            if (_dockets[id].state == State.Open) ++n;
+        }
+        open = new Case[](n);
+        for (uint256 id = _books.cases; n != 0; --id) {
+            if (_dockets[id].state == State.Open) open[--n] = caseOf(id);
+        }
+    }
+
+    /// @inheritdoc ICourt
+    function terms() external view returns (IFederation.Terms memory t) {
+        t.coin = address(COIN);
+        t.stake = uint128(STAKE);
+        t.reward = uint128(REWARD);
+        t.bond = uint128(BOND);
+        t.challengeSeconds = uint32(CHALLENGE_SECONDS);
+        t.proofSeconds = uint32(PROOF_SECONDS);
+        t.refusedShare = uint16(REFUSED_SHARE);
+        t.challengerShare = uint16(CHALLENGER_SHARE);
+        t.rule = uint8(RULE);
+        t.trim = uint16(TRIM);
+        t.maxWeight = uint32(MAX_WEIGHT);
+        t.layout = LAYOUT;
+        t.values = uint40(VALUES);
+    }
+
+    /// @inheritdoc ICourt
+    function federation() external view returns (IFederation) {
+        return FEDERATION;
+    }
+}

@@ -1,0 +1,271 @@
+"""The court's money in memory: stakes, the pool, rewards and what is paid out. ``ICourt`` says what each verb means.
+
+Deliberately dumb: whatever can be worked out again from what happened is worked out again, by a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+
+from rayfed.errors import Rejected
+from rayfed.judgement import Account, Books, Case, Reason, State
+from rayfed.messages import NATIVE, Address, Status, bitmap, bits
+
+if TYPE_CHECKING:
+    from rayfed.ledger.memory import MemoryChain
+
+UNIT = 10_000
+"""Shares are counted in parts of this."""
+
+
+class Transacting(Protocol):
+    """Something that can be put back to what it was."""
+
+    def saved(self) -> Any:
+        """Return a copy of the state."""
+
+    def restore(self, saved: Any) -> None:
+        """Go back to it."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T", bound=Transacting)
+
+
+def verb(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
+    """A transaction that is refused leaves no trace: not even the phase that it moved on stays moved."""
+
+    @wraps(call)
+    def transact(this: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        before = this.saved()
+        try:
+            return call(this, *args, **kwargs)
+        except Rejected:
+            this.restore(before)
+            raise
+
+    return transact
+
+
+def copied(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy whose lists, sets and mappings are copies too; what is in them is never changed."""
+    return {k: v.copy() if isinstance(v, dict | list | set) else v for k, v in state.items()}
+
+
+class Treasury:
+    """Who has how much. Senders are not asked whether they have the coins that they bring."""
+
+    def __init__(self, chain: MemoryChain) -> None:
+        self.chain = chain
+        self.pool = 0
+        self.stakes: dict[Address, int] = {}
+        self.credits: dict[Address, int] = {}  # bonds that came back, and challengers' shares
+        self.lost: dict[Address, int] = {}
+        self.exits: dict[Address, int] = {}
+        self.cursors: dict[Address, int] = {}  # the last round of which an account has claimed
+        self.rewards: dict[int, tuple[int, int]] = {}  # (share, earners) of each settled final round
+        self.settled = 0
+        self.cases: dict[int, Case] = {}
+
+    def saved(self) -> Any:
+        """See ``Transacting``."""
+        return self.chain.saved()
+
+    def restore(self, saved: Any) -> None:
+        """See ``Transacting``."""
+        self.chain.restore(saved)
+
+    def copied(self) -> Self:
+        """Return another court with the same books."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(copied(self.__dict__))
+        return twin
+
+    # -- verbs ------------------------------------------------------------------------------------------------------
+
+    @verb
+    def deposit(self, sender: Address, member: Address, amount: int, value: int | None = None) -> None:
+        """Put stake down for a member."""
+        self._take(amount, value)
+        if amount == 0:
+            raise Rejected("ZeroAmount")
+        self.stakes[member] = self.stakes.get(member, 0) + amount
+        self._emit("Deposited", member=member, **{"from": sender}, amount=amount)
+
+    @verb
+    def fund(self, sender: Address, amount: int, value: int | None = None) -> None:
+        """Add to the pool."""
+        self._take(amount, value)
+        if amount == 0:
+            raise Rejected("ZeroAmount")
+        self.pool += amount
+        self._emit("Funded", **{"from": sender}, amount=amount)
+
+    def admit(self, member: Address) -> None:
+        """Let a member in if it has the stake; part of ``MemoryChain.join``."""
+        if self.stakes.get(member, 0) < self.chain.terms.stake:
+            raise Rejected("UnderStaked")
+        self.exits.pop(member, None)
+
+    @verb
+    def exit(self, sender: Address) -> None:
+        """Ask to have the stake back."""
+        if self.chain.is_active(sender):
+            raise Rejected("StillActive")
+        if not self.stakes.get(sender):
+            raise Rejected("NothingAtStake")
+        self.exits[sender] = self.chain.round
+        self._emit("Exited", member=sender, round=self.chain.round)
+
+    @verb
+    def withdraw(self, sender: Address, to: Address) -> None:
+        """Pay the stake out."""
+        if to == NATIVE:
+            raise Rejected("ZeroRecipient")
+        if sender not in self.exits:
+            raise Rejected("NotExiting")
+        if self.settled < self.exits[sender]:
+            raise Rejected("StillLocked")
+        amount = self.stakes.get(sender, 0)
+        if not amount:
+            raise Rejected("NothingAtStake")
+        self.stakes[sender] = 0
+        del self.exits[sender]
+        self._emit("Withdrawn", member=sender, to=to, amount=amount)
+
+    @verb
+    def settle(self, most: int) -> None:
+        """Settle the next rounds, as many as can be, but at most so many."""
+        before = self.settled
+        while self.settled < before + most and self._can_settle(self.settled + 1):
+            self._settle(self.settled + 1)
+        if self.settled == before:
+            raise Rejected("NothingToSettle")
+
+    @verb
+    def claim(self, sender: Address, to: Address, most: int) -> None:
+        """Pay what the sender has earned by cases, and in the next settled rounds, at most so many."""
+        if to == NATIVE:
+            raise Rejected("ZeroRecipient")
+        first = self.cursors.get(sender, 0)
+        last = first if self.chain.index_of(sender) is None else min(self.settled, first + most)
+        amount = self.credits.get(sender, 0) + self._shares(sender, range(first + 1, last + 1))
+        if not amount and last == first:
+            raise Rejected("NothingToClaim")
+        self.cursors[sender], self.credits[sender] = last, 0
+        self._emit("Claimed", account=sender, to=to, amount=amount)
+
+    # -- views ------------------------------------------------------------------------------------------------------
+
+    def account(self, address: Address) -> Account:
+        """Return what an address has here."""
+        cursor = self.cursors.get(address, 0)
+        return Account(
+            stake=self.stakes.get(address, 0),
+            claimable=self.credits.get(address, 0) + self._shares(address, range(cursor + 1, self.settled + 1)),
+            pending=self._pending(address),
+            slashed=self.lost.get(address, 0),
+            exiting=address in self.exits,
+            exit_round=self.exits.get(address, 0),
+            claimed=cursor,
+        )
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Return the same of all members, by index."""
+        return tuple(self.account(member) for member in self.chain.members)
+
+    def books(self) -> Books:
+        """Return where all the money is."""
+        terms = self.chain.terms
+        everybody = self.stakes.keys() | self.credits.keys() | {*self.chain.members}
+        return Books(
+            pool=self.pool,
+            stakes=sum(self.stakes.values()),
+            bonds=terms.bond * sum(case.state is State.OPEN for case in self.cases.values()),
+            owed=sum(self.account(address).claimable for address in everybody),
+            settled=self.settled,
+            cases=len(self.cases),
+        )
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _take(self, amount: int, value: int | None) -> None:
+        """Check what came along: in the chain's own currency all of it, in a coin nothing. None: what is right."""
+        expected = amount if self.chain.terms.coin == NATIVE else 0
+        if value is not None and value != expected:
+            raise Rejected("WrongAmount")
+
+    def _can_settle(self, round: int) -> bool:
+        record = self.chain.record(round)
+        if record is None:
+            return False
+        if record.status is Status.VOID:
+            return True
+        over = self.chain.clock.now > record.open_until + self.chain.terms.challenge_seconds
+        return over and not any(case.round == round and case.state is State.OPEN for case in self.cases.values())
+
+    def _settle(self, round: int) -> None:
+        record, terms = self.chain.record(round), self.chain.terms
+        assert record is not None
+        self.settled = round
+        if record.status is Status.FINAL:
+            for index in bits(record.astray | record.refused):
+                if record.astray >> index & 1:
+                    self.pool += self._slash(1 << index, None, Reason.ASTRAY, round)
+                else:
+                    part = terms.stake * terms.refused_share // UNIT
+                    self.pool += self._slash(1 << index, part, Reason.REFUSED, round)
+            poor = (i for i in bits(record.astray | record.refused) if self._stake_of(i) < terms.stake)
+            self.chain.unseat(bitmap(poor))
+            earners = record.included & record.attesters
+            share = min(terms.reward, self.pool) // earners.bit_count() if earners else 0
+            if share:
+                self.pool -= share * earners.bit_count()
+                self.rewards[round] = share, earners
+                self._emit("Rewarded", round=round, share=share, earners=earners)
+        self._emit("Settled", round=round)
+
+    def _slash(self, members: int, amount: int | None, reason: Reason, round: int) -> int:
+        """Take so much (None: all) of the stakes of these members, as far as it is there; return what was taken."""
+        taken = 0
+        for index in bits(members):
+            member = self.chain.members[index]
+            held = self.stakes.get(member, 0)
+            lost = held if amount is None else min(held, amount)
+            if lost:
+                self.stakes[member] = held - lost
+                self.lost[member] = self.lost.get(member, 0) + lost
+                self._emit("Slashed", member=member, amount=lost, reason=int(reason), round=round)
+            taken += lost
+        return taken
+
+    def _stake_of(self, index: int) -> int:
+        return self.stakes.get(self.chain.members[index], 0)
+
+    def _shares(self, address: Address, rounds: Iterable[int]) -> int:
+        index = self.chain.index_of(address)
+        if index is None:
+            return 0
+        of_rounds = (self.rewards.get(round, (0, 0)) for round in rounds)
+        return sum(share for share, earners in of_rounds if earners >> index & 1)
+
+    def _pending(self, address: Address) -> int:
+        """Settle a copy of the books as if all windows were over, and see what that brings."""
+        index = self.chain.index_of(address)
+        if index is None:
+            return 0
+        pool, found = self.pool, 0
+        for round in range(self.settled + 1, self.chain.round + 1):
+            record = self.chain.record(round)
+            if record is not None and record.status is Status.FINAL:
+                earners = record.included & record.attesters
+                share = min(self.chain.terms.reward, pool) // earners.bit_count() if earners else 0
+                pool -= share * earners.bit_count()
+                found += share * (earners >> index & 1)
+        return found
+
+    def _emit(self, name: str, **values: Any) -> None:
+        self.chain.emit(name, **values)
