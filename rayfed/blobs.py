@@ -49,6 +49,7 @@ class Blobs:
         self._store = store
         self._memo = memo
         self._published: set[Root] = set()
+        self._held: dict[int, set[Root]] = {}
 
     # -- the own disk -----------------------------------------------------------------------------------------------
 
@@ -117,8 +118,23 @@ class Blobs:
         return True
 
     def prune(self, keep: set[Root]) -> None:
-        """Let go of all own blobs but these."""
-        self._disk.prune(keep)
+        """Let go of all own blobs but these, and those that somebody may still ask for (see ``hold``)."""
+        self._disk.prune(keep.union(*self._held.values()))
+
+    def hold(self, round: int, blobs: Mapping[Root, memoryview]) -> None:
+        """Keep what a round rests on, others' updates too, until ``release``: whoever attested a merge vouches for it.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        for root, blob in blobs.items():
+            if not self._disk.has(root):
+                self._hold(root, blob)
+        self._held.setdefault(round, set()).update(blobs)
+
+    def release(self, round: int) -> None:
+        """Rounds up to this one cannot be challenged any more."""
+        self._held = {number: roots for number, roots in self._held.items() if number > round}
 
     # -- updates ----------------------------------------------------------------------------------------------------
 

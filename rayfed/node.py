@@ -55,6 +55,7 @@ class EdgeNode:
         alone: whether to train alone at the end, for comparison.
         keep_rounds: how many rounds' blobs stay on the own disk; 0 keeps all, which is what an auditor wants.
         on_record: called with every round's record once it is complete.
+        distrusts: whether a final merge is known to be wrong (``Watch.distrusted``).
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class EdgeNode:
         alone: bool = False,
         keep_rounds: int = 0,
         on_record: Callable[[NodeRecord], None] = lambda record: None,
+        distrusts: Callable[[], bool] = lambda: False,
     ) -> None:
         self.slot = slot
         self.ledger = ledger
@@ -89,6 +91,7 @@ class EdgeNode:
         self._alone = alone
         self._keep_rounds = keep_rounds
         self._on_record = on_record
+        self._distrusts = distrusts
 
         self._model: Root = NO_ROOT
         self._base_state: State = {}
@@ -118,7 +121,7 @@ class EdgeNode:
             self._heard.discard((Verb.JOIN, 0))
         # A receipt may be newer than the view: what the ledger has heard is not said again.
         said = frozenset(self._in_flight | self._heard)
-        me = protocol.Me(self.address, self._model, self._merged, said)
+        me = protocol.Me(self.address, self._model, self._merged, said, distrusts=self._distrusts())
         action = protocol.next_action(view, me)
         self._tell(action, view, index)
         acted = not self._resting(action, view) and self._do(action, view, index)

@@ -69,6 +69,7 @@ class Me:
         merged: (round, root) of the last merge that it computed itself, or None.
         in_flight: (verb, round) of transactions that were sent and are not mined yet.
         leaving: it does not want to be a member any more.
+        distrusts: it knows that a final merge is wrong, and builds nothing on it until that is taken back.
     """
 
     address: Address
@@ -76,6 +77,7 @@ class Me:
     merged: tuple[int, Root] | None = None
     in_flight: frozenset[tuple[Verb, int]] = frozenset()
     leaving: bool = False
+    distrusts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ def next_action(view: View, me: Me) -> Action:
     late = _late_attestation(view, me, mine)
     if late is not None:
         return late
+    if me.distrusts:
+        return Wait(view.deadline)
     if me.model != view.base:
         return Adopt(view.base)
     if view.phase is Phase.DONE:

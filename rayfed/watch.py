@@ -27,6 +27,9 @@ SETTLE_AT_ONCE = 16
 CLAIM_AT_ONCE = 256
 """Rounds claimed in one transaction."""
 
+LOOK_SECONDS = 2
+"""How often to look while nothing has changed, in chain time."""
+
 TURN_SECONDS = 2
 """What one member may do as well as another is done by the first of them; each next one waits so much longer."""
 
@@ -88,6 +91,8 @@ class Watch:
         address: the account.
         blobs: its way to blobs.
         payout: where earnings go.
+        keep: whether to keep others' updates on the own disk while they can be asked for. Where all nodes are one
+            party's, nothing is gained by it.
         note: told in a line what is wrong, and what was done about it.
     """
 
@@ -97,22 +102,29 @@ class Watch:
         address: Address,
         blobs: Blobs,
         payout: Address | None = None,
+        keep: bool = True,
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._court = court
         self._address = address
         self._blobs = blobs
         self._payout = payout or address
+        self._keep = keep
         self._note = note
         self._terms = court.terms()
         self._right = 0  # all rounds up to here are verified, void or undone
         self._wrong: set[int] = set()
         self._since: dict[tuple[str, int], int] = {}  # when something was first seen to be due, in chain time
+        self._looked: tuple[int, Phase, int] = (0, Phase.FORMING, 0)
 
     @property
     def distrusted(self) -> bool:
         """Whether a final merge that still stands is known to be wrong: nothing should be built on it."""
         return bool(self._wrong)
+
+    def is_satisfied(self, view: View) -> bool:
+        """Whether all that has become final, and can still be challenged, is known to be right."""
+        return not self._wrong and self._right >= _closed(view)
 
     def step(self, view: View) -> bool:
         """Do the next thing that is due, if there is one; say whether there was. Never blocks on peers.
@@ -122,13 +134,19 @@ class Watch:
         """
         if self._court.busy():
             return False
+        round, phase, time = self._looked
+        if (round, phase) == (view.round, view.phase) and view.time < time + LOOK_SECONDS:
+            return False
         self._verify(view)
-        return (
+        acted = (
             any(self._dispute(round, view) for round in sorted(self._wrong))
             or self._show(view)
             or self._judge(view)
             or self._settle(view)
         )
+        if not acted:
+            self._looked = view.round, view.phase, view.time
+        return acted
 
     def claim(self) -> bool:
         """Have what was earned so far paid out; say whether there was anything."""
@@ -141,8 +159,7 @@ class Watch:
 
     def _verify(self, view: View) -> None:
         """Compare final roots with what the updates give, in order, as far as the updates can be had."""
-        last = view.round if view.phase is Phase.DONE else view.round - 1
-        for round in [*sorted(self._wrong), *range(self._right + 1, last + 1)]:
+        for round in [*sorted(self._wrong), *range(self._right + 1, _closed(view) + 1)]:
             record = self._court.record(round)
             if record is None:
                 return
@@ -162,7 +179,11 @@ class Watch:
 
     def _merge(self, round: int, view: View) -> Root | None:
         updates = self._updates(round, view)
-        return None if updates is None else self._blobs.merge(updates, round)
+        if updates is None:
+            return None
+        if self._keep:
+            self._blobs.hold(round, updates)
+        return self._blobs.merge(updates, round)
 
     def _updates(self, round: int, view: View) -> Mapping[Root, memoryview] | None:
         """Return the included updates by root; None if one is not to be had. Then it is demanded, in time."""
@@ -266,6 +287,7 @@ class Watch:
     def _settle(self, view: View) -> bool:
         """Settle the next rounds if their time is over; the members take turns at it."""
         books = self._court.books()
+        self._blobs.release(books.settled)
         record = self._court.record(books.settled + 1)
         if record is None or any(case.round == books.settled + 1 for case in self._court.cases()):
             return False
@@ -293,6 +315,11 @@ class Watch:
 
 MEAN = 1
 """The rule's number in the terms; the only one that asks for weights."""
+
+
+def _closed(view: View) -> int:
+    """The last round that has closed."""
+    return view.round if view.phase is Phase.DONE else max(0, view.round - 1)
 
 
 def _at(blob: memoryview, case: Case) -> bytes:
