@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rayfed import codec, merkle
 from rayfed.codec import Header
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
+from rayfed.gram import Gram, gram
 from rayfed.layout import Layout
 from rayfed.learning import State
 from rayfed.memo import Memo
@@ -131,16 +132,39 @@ class Blobs:
             reason = MISSING
         return (None if reason else blob), Verdict("valid", index, not reason, float(not reason), reason)
 
-    def evidence(self, updates: Mapping[int, memoryview], view: View, own: int | None) -> Evidence:
-        """Return what screens may look at: these valid updates by index, against the round's base."""
+    def evidence(
+        self,
+        updates: Mapping[int, memoryview],
+        view: View,
+        own: int | None,
+        loss: Callable[[State], float] | None = None,
+    ) -> Evidence:
+        """Return what screens may look at: these valid updates by index, against the round's base.
+
+        Args:
+            loss: of a state on the node's private data.
+        """
         values = {index: self._values(blob) for index, blob in updates.items()}
         base = self._values(self._own(view.base))
 
         def from_base(index: int) -> float:
             return self._memo.get(("distance", view.base, view.roots[index]), lambda: distance(values[index], base))
 
+        def products() -> tuple[Sequence[int], Gram]:
+            members = sorted(values)
+            key = ("products", view.base, tuple(view.roots[index] for index in members))
+            size = 48 * len(members) ** 2  # a whole number of this size and its place
+            return members, self._memo.get(key, lambda: gram([values[i] for i in members], base), lambda _: size)
+
+        def lost(numbers: NDArray[np.int32]) -> float:
+            assert loss is not None
+            blob = codec.blank(self.layout, Header.merged(view.round, self.layout.hash))
+            np.copyto(self._values(blob), numbers)
+            return loss(codec.decode(self.layout, blob))
+
         weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
-        return Evidence(base, values, weights, own if own in updates else None, from_base)
+        seen = own if own in updates else None
+        return Evidence(base, values, weights, seen, from_base, products, lost if loss else None)
 
     def merge(self, updates: Mapping[Root, memoryview], round: int) -> Root:
         """Merge these updates by the charter's rule, keep the result, and return its root."""

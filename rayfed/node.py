@@ -234,7 +234,9 @@ class EdgeNode:
             if updates is None:
                 return False
             with self._timed(round, "screen"):
-                accepted, verdicts = ballot(self._screens, self._blobs.evidence(updates, view, index))
+                # Asked for by name only when a screen wants it: a learner of one's own may have no data to hold out.
+                evidence = self._blobs.evidence(updates, view, index, lambda state: self._learner.loss(state))
+                accepted, verdicts = ballot(self._screens, evidence)
             self._amend(round, verdicts=(*self._verdicts, *verdicts))
             self._journal.say(round, Verb.VOTE, f"{accepted:x}")
         else:

@@ -77,7 +77,7 @@ class Wiring:
             journal=Journal(folder / "journal.jsonl"),
             learner=self._kind(self._workshop, charter, slot),
             charter=charter,
-            screens=[screens.make(name, options) for name, options in _screens(settings.screens)],
+            screens=[screens.make(name, options or {}) for name, options in settings.screens.items()],
             chain_id=self._place.chain_id,
             federation=self._place.federation,
             memo=self._memo,
@@ -114,17 +114,6 @@ def _store(settings: Settings, place: Place, disk: FileStore) -> Store:
         endpoint_url=chosen.endpoint_url,
         region=chosen.region,
     )
-
-
-def _screens(chosen: list[Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return (name, options) of each screen in the config: a name, or a mapping from the name to its options."""
-    pairs: list[tuple[str, dict[str, Any]]] = []
-    for screen in chosen:
-        if isinstance(screen, str):
-            pairs.append((screen, {}))
-        else:
-            pairs += [(name, dict(options or {})) for name, options in screen.items()]
-    return [(name, options) for name, options in pairs if name != "valid"]
 
 
 def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:

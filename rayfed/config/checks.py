@@ -10,9 +10,6 @@ from typing import Any
 from rayfed.config.schema import Settings
 from rayfed.errors import ConfigError
 
-SCREENS = ("valid", "norm")
-"""Screens that there are; ``valid`` is always applied."""
-
 _TARGET = re.compile(r"\w+(\.\w+)*[.:]\w+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -25,6 +22,7 @@ def check(settings: Settings) -> None:
     _federation(settings)
     _merge(settings)
     _learning(settings)
+    _screens(settings)
     _outside(settings)
 
 
@@ -131,11 +129,17 @@ def _learning(settings: Settings) -> None:
     if train.device == "cpu" and settings.cluster.num_gpus > 0:
         raise ConfigError("train.device", "cpu would leave the GPUs that cluster.num_gpus reserves idle")
     _targeted(settings.learner, "learner")
-    for screen in settings.screens:
-        for name in screen if isinstance(screen, dict) else (screen,):
-            if name not in SCREENS:
-                known = ", ".join(SCREENS)
-                raise ConfigError("screens", f"there is no {name!r}{suggest(str(name), list(SCREENS))} ({known})")
+
+
+def _screens(settings: Settings) -> None:
+    from rayfed import screens  # and NumPy, which those who only ask for help need not wait for
+
+    nodes = settings.federation.nodes if settings.federation_address is None else None
+    known = list(screens.names())
+    for name, options in settings.screens.items():
+        if name not in known:
+            raise ConfigError(f"screens.{name}", f"there is no such screen{suggest(name, known)} ({', '.join(known)})")
+        screens.check(name, options or {}, nodes)
 
 
 def _targeted(spec: dict[str, Any], key: str) -> None:

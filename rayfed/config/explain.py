@@ -28,7 +28,7 @@ GROUPS = (
     "train/optimizer",
     "train/schedule",
     "merge",
-    "screen",
+    "screens",
     "ledger",
     "store",
     "cluster",
@@ -38,7 +38,7 @@ GROUPS = (
 )
 """Hydra's groups, in the order in which the data flows."""
 
-FREE = ("model", "train.optimizer", "train.schedule", "learner")
+FREE = ("model", "train.optimizer", "train.schedule", "learner", "screens")
 """Groups that take any parameter of their ``_target_``."""
 
 # Hydra says which override it could not apply in the first line of its message, and nowhere else.

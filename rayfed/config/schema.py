@@ -273,7 +273,8 @@ class Settings:
         model: ``_target_`` and parameters of a torch module; the number of classes and the shape of a picture are
             filled in. ``pretrained``: null, a path of weights, or "torchvision".
         learner: ``_target_``: a class of one's own may train in the place of ours.
-        screens: the tests by which a node decides its ballot: a name, or a mapping from the name to its settings.
+        screens: the tests by which a node decides its ballot, in order: settings by name. Well-formedness is always
+            tested.
     """
 
     name: str = "digits"
@@ -286,7 +287,7 @@ class Settings:
     train: Train = field(default_factory=Train)
     learner: dict[str, Any] = field(default_factory=lambda: {"_target_": LEARNER})
     merge: Merge = field(default_factory=Merge)
-    screens: list[Any] = field(default_factory=list)
+    screens: dict[str, Any] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     store: Store = field(default_factory=Store)
     cluster: Cluster = field(default_factory=Cluster)

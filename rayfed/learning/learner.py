@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 State = dict[str, torch.Tensor]
 
+JUDGED = 512
+"""Pictures at most on which a peer's update is judged: enough for a loss to two digits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -118,6 +121,8 @@ class TorchLearner:
         self._share = share(workshop.settings, workshop.pictures, slot)
         # Every node draws its own order and augmentation, and the same one in every run with the same seed.
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
+        order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
+        self._judged = np.sort(order[:JUDGED])
 
     def genesis(self) -> State:
         """See ``Learner``."""
@@ -132,6 +137,11 @@ class TorchLearner:
     def evaluate(self, state: Mapping[str, Any]) -> tuple[float, int]:
         """See ``Learner``."""
         return self._score(state, self._share.test_x, self._share.test_y)
+
+    def loss(self, state: Mapping[str, Any]) -> float:
+        """See ``Learner``. On some of the training pictures: the test pictures are there to measure the outcome."""
+        x, y = self._share.train_x[self._judged], self._share.train_y[self._judged]
+        return self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std).loss
 
     def alone(self) -> Iterator[float]:
         """See ``Learner``. Scored on all test pictures, not on the node's part: a lone model has no others to add."""
