@@ -166,19 +166,20 @@ class Blobs:
         seen = own if own in updates else None
         return Evidence(base, values, weights, seen, from_base, products, lost if loss else None)
 
-    def merge(self, updates: Mapping[Root, memoryview], round: int) -> Root:
-        """Merge these updates by the charter's rule, keep the result, and return its root."""
-        key = ("merge", self._rule, round, tuple(sorted(updates)))
+    def merge(self, updates: Mapping[Root, memoryview], round: int, base: Root) -> Root:
+        """Merge these updates to ``base`` by the charter's rule, keep the result, and return its root."""
+        key = ("merge", self._rule, round, base, tuple(sorted(updates)))
         blob, root = self._memo.get(
-            key, partial(self._merged, list(updates.values()), round), lambda made: len(made[0])
+            key, partial(self._merged, list(updates.values()), round, base), lambda made: len(made[0])
         )
         self._hold(root, blob)
         return root
 
-    def _merged(self, updates: list[memoryview], round: int) -> tuple[memoryview, Root]:
+    def _merged(self, updates: list[memoryview], round: int, base: Root) -> tuple[memoryview, Root]:
         weights = [codec.read_header(blob).weight for blob in updates]
         merged = codec.blank(self.layout, Header.merged(round, self.layout.hash))
-        self._rule.merge([self._values(blob) for blob in updates], weights, self._values(merged))
+        start = self._values(self._own(base)) if self._rule.needs_base else None
+        self._rule.merge([self._values(blob) for blob in updates], weights, self._values(merged), base=start)
         return merged, merkle.root(merged)
 
     def _header(self, round: int, node: Address, weight: int = 1) -> Header:

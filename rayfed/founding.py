@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.charter import Charter, DataTerms, MergeTerms
 from rayfed.rules import TRIM_UNIT
+from rayfed.rules.clipping import CLIP_UNIT
 
 if TYPE_CHECKING:
-    from rayfed.config import Settings
+    from rayfed.config import Merge, Settings
 
 
 def draft(settings: Settings) -> Charter:
@@ -37,7 +38,7 @@ def draft(settings: Settings) -> Charter:
         layout=layout,
         data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std),
         model=_plain(settings.model),
-        merge=MergeTerms(settings.merge.rule, round(settings.merge.trim * TRIM_UNIT), settings.merge.max_weight),
+        merge=_merge_terms(settings.merge),
         rounds=terms.rounds,
         join_seconds=terms.join_seconds,
         commit_seconds=terms.commit_seconds,
@@ -49,6 +50,19 @@ def draft(settings: Settings) -> Charter:
         quorum=terms.fraction,
         genesis=merkle.root(blob),
         genesis_source={"seed": settings.seed},
+    )
+
+
+def _merge_terms(merge: Merge) -> MergeTerms:
+    return MergeTerms(
+        rule=merge.rule,
+        trim=round(merge.trim * TRIM_UNIT),
+        max_weight=merge.max_weight,
+        mixing=merge.mixing,
+        f=merge.f,
+        bucket=merge.bucket,
+        clip=round(merge.clip * CLIP_UNIT),
+        iterations=merge.iterations,
     )
 
 

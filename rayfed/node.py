@@ -273,7 +273,7 @@ class EdgeNode:
         if len(present) < included.bit_count():
             return None
         with self._timed(round, "merge"):
-            root = self._blobs.merge(present, round)
+            root = self._blobs.merge(present, round, view.base)
         self._merged = (round, root)
         return root
 

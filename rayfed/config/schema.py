@@ -125,14 +125,26 @@ class Merge:
     """How the included updates become one model; part of the charter.
 
     Attributes:
-        rule: mean (weighted by examples), trimmed_mean, median (both by coordinate, unweighted).
+        rule: mean (weighted by examples), trimmed_mean, median (both by coordinate, unweighted): the contract can
+            recompute these. norm_clipping (weighted), centred_clipping, geometric_median: attested only.
         trim: trimmed_mean: fraction of the nodes whose value is left out at each end.
-        max_weight: mean: no update counts for more examples than this.
+        max_weight: mean and norm_clipping: no update counts for more examples than this.
+        mixing: none, nnm (each update becomes the mean of its n - f nearest) or bucketing, before the rule; a merge
+            with it is attested only.
+        f: how many nodes the merge has to bear; 0 says nothing. nnm needs it.
+        bucket: bucketing: updates in a bucket.
+        clip: the clipping rules: the radius as a multiple of the median distance from the base.
+        iterations: steps of centred_clipping and geometric_median.
     """
 
-    rule: str = one_of("mean", "trimmed_mean", "median")
+    rule: str = one_of("mean", "trimmed_mean", "median", "norm_clipping", "centred_clipping", "geometric_median")
     trim: float = 0.1
     max_weight: int = within(1_000_000, 1, 2**31 - 1)
+    mixing: str = one_of("none", "nnm", "bucketing")
+    f: int = within(0, 0, MAX_NODES // 2 - 1)
+    bucket: int = within(2, 2, MAX_NODES // 2)
+    clip: float = within(1.0, 0.0, 100.0, above=True)
+    iterations: int = within(8, 1, 1000)
 
 
 @dataclass(frozen=True)

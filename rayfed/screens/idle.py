@@ -56,7 +56,7 @@ class Idle:
             own = table[row][row]
             others = whole - 2 * total[row] + own
             score = cosine(total[row] - own, own, others)
-            still = 0 < middle and moved[row] <= self.min * middle
+            still = middle > 0 and moved[row] <= self.min * middle
             noise = n > 2 and chance <= CROWDED and others > 0 and abs(score) < chance
             reason = "has not moved from the base" if still else "moved as noise does" if noise else ""
             verdicts.append(Verdict(self.name, index, not reason, 0.0 if still else score, reason))
