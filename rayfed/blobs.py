@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed import codec, merkle
+from rayfed.behaviour import Behaviour
 from rayfed.codec import Header
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.gram import Gram, gram
@@ -21,6 +22,8 @@ from rayfed.screens import Evidence
 from rayfed.screens.norm import distance
 from rayfed.store import Store
 from rayfed.store.files import FileStore
+
+HONEST = Behaviour()
 
 MISSING = "not to be had"
 """The reason in the verdict on an update that nobody could give: it may still turn up, all others are final."""
@@ -59,14 +62,21 @@ class Blobs:
         self._hold(root, blob)
         return root
 
-    def update(self, round: int, node: Address, state: State, examples: int) -> tuple[Root, int]:
+    def update(
+        self, round: int, node: Address, state: State, examples: int, base: Root, behaviour: Behaviour = HONEST
+    ) -> tuple[Root, int]:
         """Write a trained state as this node's update on the own disk; return its root and how many values saturated.
+
+        Args:
+            base: what it was trained from.
+            behaviour: may change it.
 
         Raises:
             CodecError: a NaN or an infinity is in it.
             StoreError: the disk is full.
         """
         encoded = codec.encode(self.layout, state, self._header(round, node, examples))
+        behaviour.forge(round, lambda: self._values(self._own(base)), self._values(encoded.blob))
         return self.keep(encoded.blob), encoded.saturated
 
     def genesis(self, root: Root, state: State) -> None:
@@ -98,11 +108,17 @@ class Blobs:
         size = self.layout.blob_size
         return self._memo.get(("state", root), lambda: codec.decode(self.layout, blob), lambda _: size)
 
-    def publish(self, root: Root) -> bool:
-        """Give peers what is on the own disk; False if the store refuses just now (see ``trouble``)."""
+    def publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> bool:
+        """Give peers what is on the own disk; False if the store refuses just now (see ``trouble``).
+
+        Args:
+            change: what a dishonest node would rather give; None is nothing.
+        """
         if root not in self._published:
             try:
-                self._store.put(root, self._own(root))
+                offered = change(self._own(root))
+                if offered is not None:
+                    self._store.put(root, offered)
             except StoreError as error:
                 self.trouble = str(error)
                 return False

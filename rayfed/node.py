@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from rayfed import protocol
-from rayfed.blobs import MISSING, Blobs
+from rayfed.behaviour import Behaviour
+from rayfed.blobs import HONEST, MISSING, Blobs
 from rayfed.charter import Charter
 from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.journal import Journal
@@ -55,6 +57,7 @@ class EdgeNode:
         alone: whether to train alone at the end, for comparison.
         keep_rounds: how many rounds' blobs stay on the own disk; 0 keeps all, which is what an auditor wants.
         on_record: called with every round's record once it is complete.
+        behaviour: honest, but in experiments.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class EdgeNode:
         alone: bool = False,
         keep_rounds: int = 0,
         on_record: Callable[[NodeRecord], None] = lambda record: None,
+        behaviour: Behaviour = HONEST,
     ) -> None:
         self.slot = slot
         self.ledger = ledger
@@ -89,6 +93,7 @@ class EdgeNode:
         self._alone = alone
         self._keep_rounds = keep_rounds
         self._on_record = on_record
+        self._behaviour = behaviour
 
         self._model: Root = NO_ROOT
         self._base_state: State = {}
@@ -120,6 +125,9 @@ class EdgeNode:
         said = frozenset(self._in_flight | self._heard)
         me = protocol.Me(self.address, self._model, self._merged, said)
         action = protocol.next_action(view, me)
+        verb = VERBS.get(type(action))
+        if verb is not None and not self._behaviour.speaks(verb, view.round):
+            action = protocol.Wait(view.deadline)
         self._tell(action, view, index)
         acted = not self._resting(action, view) and self._do(action, view, index)
         self._close_records(view)
@@ -216,7 +224,9 @@ class EdgeNode:
             with self._timed(round, "train"):
                 update = self._learner.train(self._base_state, round)
             with self._timed(round, "encode"):
-                root, saturated = self._blobs.update(round, self.address, update.state, update.examples)
+                root, saturated = self._blobs.update(
+                    round, self.address, update.state, update.examples, view.base, self._behaviour
+                )
             self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated)
             self.status = replace(self.status, loss=update.loss)
             self._journal.say(round, Verb.COMMIT, root.hex())
@@ -237,6 +247,8 @@ class EdgeNode:
                 # Asked for by name only when a screen wants it: a learner of one's own may have no data to hold out.
                 evidence = self._blobs.evidence(updates, view, index, lambda state: self._learner.loss(state))
                 accepted, verdicts = ballot(self._screens, evidence)
+                self._behaviour.saw(round, evidence)
+            accepted = self._behaviour.ballot(round, accepted, committed)
             self._amend(round, verdicts=(*self._verdicts, *verdicts))
             self._journal.say(round, Verb.VOTE, f"{accepted:x}")
         else:
@@ -260,7 +272,7 @@ class EdgeNode:
             merged = self._merge(round, included, view)
             if merged is None:
                 return False
-            root = merged
+            root = self._behaviour.attestation(round, merged)
         self._journal.say(round, Verb.ATTEST, root.hex())
         self._send(Verb.ATTEST, round, view, lambda: self.ledger.attest(round, root))
         return True
@@ -286,10 +298,11 @@ class EdgeNode:
 
     def _serve_own_update(self, view: View, index: int) -> bool:
         """Publish what this node committed to, if anything; only ever called once COMMIT has closed."""
-        return view.roots[index] == NO_ROOT or self._publish(view.roots[index])
+        offer = partial(self._behaviour.offer, view.round)
+        return view.roots[index] == NO_ROOT or self._publish(view.roots[index], offer)
 
-    def _publish(self, root: Root) -> bool:
-        published = self._blobs.publish(root)
+    def _publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> bool:
+        published = self._blobs.publish(root, change)
         if not published:
             self._note(self._blobs.trouble)
         return published

@@ -23,6 +23,7 @@ def check(settings: Settings) -> None:
     _merge(settings)
     _learning(settings)
     _screens(settings)
+    _attack(settings)
     _outside(settings)
 
 
@@ -166,6 +167,18 @@ def _screens(settings: Settings) -> None:
         if name not in known:
             raise ConfigError(f"screens.{name}", f"there is no such screen{suggest(name, known)} ({', '.join(known)})")
         screens.check(name, options or {}, nodes)
+
+
+def _attack(settings: Settings) -> None:
+    from rayfed import attacks
+
+    attack, known = settings.attack, ["none", *attacks.names()]
+    if attack.kind not in known:
+        raise ConfigError(
+            "attack.kind", f"there is no {attack.kind!r}{suggest(attack.kind, known)} ({', '.join(known)})"
+        )
+    if attack.kind != "none" and attack.nodes > settings.federation.nodes:
+        raise ConfigError("attack.nodes", f"{attack.nodes} dishonest nodes of {settings.federation.nodes}")
 
 
 def _targeted(spec: dict[str, Any], key: str) -> None:

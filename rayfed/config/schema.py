@@ -274,6 +274,21 @@ class Federation:
 
 
 @dataclass(frozen=True)
+class Attack:
+    """Dishonest nodes, for experiments only.
+
+    Attributes:
+        kind: none, or a word of ``rayfed.attacks``.
+        nodes: how many of the run's nodes are dishonest: the last ones.
+        options: of the attack, by name.
+    """
+
+    kind: str = "none"
+    nodes: int = within(1, 0, MAX_NODES)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that a run is told.
 
@@ -305,3 +320,4 @@ class Settings:
     cluster: Cluster = field(default_factory=Cluster)
     track: Track = field(default_factory=Track)
     federation: Federation = field(default_factory=Federation)
+    attack: Attack = field(default_factory=Attack)

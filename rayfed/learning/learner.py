@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rayfed.config import Settings
 
 State = dict[str, torch.Tensor]
+Pictures = NDArray[np.uint8]
+Classes = NDArray[np.int64]
 
 JUDGED = 512
 """Pictures at most on which a peer's update is judged: enough for a loss to two digits."""
@@ -123,6 +125,11 @@ class TorchLearner:
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
         self._judged = np.sort(order[:JUDGED])
+
+    def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
+        """Train on other pictures and classes than the node's own: for experiments with dishonest nodes."""
+        x, y = change(self._share.train_x, self._share.train_y)
+        self._share = replace(self._share, train_x=x, train_y=y)
 
     def genesis(self) -> State:
         """See ``Learner``."""

@@ -108,6 +108,12 @@ def test_screens_are_chosen_as_a_group_and_one_by_one() -> None:
     assert chosen["cosine"] == {"min": -0.2}
 
 
+def test_an_attack_is_one_word_on_any_experiment() -> None:
+    settings = load(["+experiment=cifar10", "attack=sign_flip", "attack.nodes=2", "attack.options.scale=3"])
+    assert (settings.attack.kind, settings.attack.nodes, settings.attack.options) == ("sign_flip", 2, {"scale": 3})
+    assert load().attack.kind == "none"
+
+
 TYPED = [
     # what was typed, the setting that is named, words that help
     (["data=cifar12"], "data", "did you mean cifar10?"),
@@ -154,6 +160,8 @@ WRONG = [
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.5}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": math.nan}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.1}, "merge.trim", "nothing would be trimmed"),
+    ({"attack.kind": "sign_flop"}, "attack.kind", "did you mean sign_flip?"),
+    ({"attack.kind": "sign_flip", "attack.nodes": 5}, "attack.nodes", "5 dishonest nodes of 4"),
     ({"merge.f": 2, "merge.rule": "median"}, "merge.f", "no minority"),
     ({"merge.f": 1}, "merge.f", "mean bears no liar"),
     ({"merge.f": 128}, "merge.f", "out of range"),
