@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayfed import codec, merkle
+from rayfed.behaviour import Behaviour
 from rayfed.codec import Header
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
+from rayfed.gram import Gram, gram
 from rayfed.layout import Layout
 from rayfed.learning import State
 from rayfed.memo import Memo
@@ -20,6 +22,8 @@ from rayfed.screens import Evidence
 from rayfed.screens.norm import distance
 from rayfed.store import Store
 from rayfed.store.files import FileStore
+
+HONEST = Behaviour()
 
 MISSING = "not to be had"
 """The reason in the verdict on an update that nobody could give: it may still turn up, all others are final."""
@@ -59,14 +63,21 @@ class Blobs:
         self._hold(root, blob)
         return root
 
-    def update(self, round: int, node: Address, state: State, examples: int) -> tuple[Root, int]:
+    def update(
+        self, round: int, node: Address, state: State, examples: int, base: Root, behaviour: Behaviour = HONEST
+    ) -> tuple[Root, int]:
         """Write a trained state as this node's update on the own disk; return its root and how many values saturated.
+
+        Args:
+            base: what it was trained from.
+            behaviour: may change it.
 
         Raises:
             CodecError: a NaN or an infinity is in it.
             StoreError: the disk is full.
         """
         encoded = codec.encode(self.layout, state, self._header(round, node, examples))
+        behaviour.forge(round, lambda: self._values(self._own(base)), self._values(encoded.blob))
         return self.keep(encoded.blob), encoded.saturated
 
     def genesis(self, root: Root, state: State) -> None:
@@ -106,11 +117,17 @@ class Blobs:
             self.trouble = f"{root.hex()[:12]}: {error}"
             return None
 
-    def publish(self, root: Root) -> bool:
-        """Give peers what is on the own disk; False if the store refuses just now (see ``trouble``)."""
+    def publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> bool:
+        """Give peers what is on the own disk; False if the store refuses just now (see ``trouble``).
+
+        Args:
+            change: what a dishonest node would rather give; None is nothing.
+        """
         if root not in self._published:
             try:
-                self._store.put(root, self._own(root))
+                offered = change(self._own(root))
+                if offered is not None:
+                    self._store.put(root, offered)
             except StoreError as error:
                 self.trouble = str(error)
                 return False
@@ -155,30 +172,54 @@ class Blobs:
             reason = MISSING
         return (None if reason else blob), Verdict("valid", index, not reason, float(not reason), reason)
 
-    def evidence(self, updates: Mapping[int, memoryview], view: View, own: int | None) -> Evidence:
-        """Return what screens may look at: these valid updates by index, against the round's base."""
+    def evidence(
+        self,
+        updates: Mapping[int, memoryview],
+        view: View,
+        own: int | None,
+        loss: Callable[[State], float] | None = None,
+    ) -> Evidence:
+        """Return what screens may look at: these valid updates by index, against the round's base.
+
+        Args:
+            loss: of a state on the node's private data.
+        """
         values = {index: self._values(blob) for index, blob in updates.items()}
         base = self._values(self._own(view.base))
 
         def from_base(index: int) -> float:
             return self._memo.get(("distance", view.base, view.roots[index]), lambda: distance(values[index], base))
 
-        weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
-        return Evidence(base, values, weights, own if own in updates else None, from_base)
+        def products() -> tuple[Sequence[int], Gram]:
+            members = sorted(values)
+            key = ("products", view.base, tuple(view.roots[index] for index in members))
+            size = 48 * len(members) ** 2  # a whole number of this size and its place
+            return members, self._memo.get(key, lambda: gram([values[i] for i in members], base), lambda _: size)
 
-    def merge(self, updates: Mapping[Root, memoryview], round: int) -> Root:
-        """Merge these updates by the charter's rule, keep the result, and return its root."""
-        key = ("merge", self._rule, round, tuple(sorted(updates)))
+        def lost(numbers: NDArray[np.int32]) -> float:
+            assert loss is not None
+            blob = codec.blank(self.layout, Header.merged(view.round, self.layout.hash))
+            np.copyto(self._values(blob), numbers)
+            return loss(codec.decode(self.layout, blob))
+
+        weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
+        seen = own if own in updates else None
+        return Evidence(base, values, weights, seen, from_base, products, lost if loss else None)
+
+    def merge(self, updates: Mapping[Root, memoryview], round: int, base: Root) -> Root:
+        """Merge these updates to ``base`` by the charter's rule, keep the result, and return its root."""
+        key = ("merge", self._rule, round, base, tuple(sorted(updates)))
         blob, root = self._memo.get(
-            key, partial(self._merged, list(updates.values()), round), lambda made: len(made[0])
+            key, partial(self._merged, list(updates.values()), round, base), lambda made: len(made[0])
         )
         self._hold(root, blob)
         return root
 
-    def _merged(self, updates: list[memoryview], round: int) -> tuple[memoryview, Root]:
+    def _merged(self, updates: list[memoryview], round: int, base: Root) -> tuple[memoryview, Root]:
         weights = [codec.read_header(blob).weight for blob in updates]
         merged = codec.blank(self.layout, Header.merged(round, self.layout.hash))
-        self._rule.merge([self._values(blob) for blob in updates], weights, self._values(merged))
+        start = self._values(self._own(base)) if self._rule.needs_base else None
+        self._rule.merge([self._values(blob) for blob in updates], weights, self._values(merged), base=start)
         return merged, merkle.root(merged)
 
     def _header(self, round: int, node: Address, weight: int = 1) -> Header:

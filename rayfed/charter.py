@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, fields
 from typing import Any
 
 from rayfed import canonical, rules
@@ -19,8 +19,6 @@ from rayfed.messages import MAX_MEMBERS, NATIVE, Address, Root, Terms
 
 VERSION = 2
 
-RULES = {"mean": 1, "trimmed_mean": 2, "median": 3}
-"""What the contract calls the rules that it can recompute."""
 
 SHARES = 10_000
 """``refused_share`` and ``challenger_share`` count in parts of this."""
@@ -53,12 +51,41 @@ class MergeTerms:
     Attributes:
         rule: name of the rule.
         trim: per 10,000, cut from each end by ``trimmed_mean``; 0 <= trim < 5000.
-        max_weight: cap on a weight in ``mean``; 1..rules.MAX_WEIGHT.
+        max_weight: cap on a weight in ``mean`` and ``norm_clipping``; 1..rules.MAX_WEIGHT.
+        mixing, f, bucket, clip, iterations: as in ``rules.make``; in the text only where they are not the default.
     """
 
     rule: str
     trim: int = 0
     max_weight: int = 1_000_000
+    mixing: str = "none"
+    f: int = 0
+    bucket: int = 2
+    clip: int = 10_000
+    iterations: int = 8
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the terms as canonical JSON has them."""
+        always = ("rule", "trim", "max_weight")
+        return {i.name: getattr(self, i.name) for i in fields(self) if i.name in always or self._differs(i)}
+
+    def _differs(self, item: Field[Any]) -> bool:
+        return bool(getattr(self, item.name) != item.default)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> MergeTerms:
+        """Return the terms of ``to_dict``'s value.
+
+        Raises:
+            CodecError: a key is missing or unknown, or says what goes without saying.
+        """
+        types = {item.name: str if item.name in ("rule", "mixing") else int for item in fields(cls)}
+        always = ("rule", "trim", "max_weight")
+        expected = {name: kind for name, kind in types.items() if name in always or name in value}
+        terms = cls(**canonical.fields(value, expected, "charter.merge"))
+        if terms.to_dict() != value:
+            raise CodecError("charter.merge: a key is there whose value is the default")
+        return terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +176,8 @@ class Charter:
 
     def rule(self) -> rules.Rule:
         """Return the merge rule."""
-        return rules.make(self.merge.rule, trim=self.merge.trim, max_weight=self.merge.max_weight)
+        chosen = asdict(self.merge)
+        return rules.make(chosen.pop("rule"), **chosen)
 
     def terms(self, coin: Address = NATIVE) -> Terms:
         """Return what the contract is founded with.
@@ -157,7 +185,7 @@ class Charter:
         Args:
             coin: where the founder has deployed the coin; asked for only where the charter says ``dlc``.
         """
-        stake, rule = self.stake, self.merge.rule
+        stake, rule = self.stake, self.rule()
         return Terms(
             charter=self.hash,
             genesis=self.genesis,
@@ -179,8 +207,8 @@ class Charter:
             refused_share=stake.refused_share,
             challenger_share=stake.challenger_share,
             allow_list=bytes.fromhex(stake.allow_list[2:]),
-            rule=RULES[rule],
-            trim=self.merge.trim if rule == "trimmed_mean" else 0,
+            rule=rule.code,
+            trim=self.merge.trim if rule.name == "trimmed_mean" else 0,
             max_weight=self.merge.max_weight,
             layout=self.layout.hash,
             values=self.layout.size,
@@ -195,7 +223,7 @@ class Charter:
         """Return the one text that stands for this charter."""
         value: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         value["layout"] = self.layout.to_dict()
-        value["data"], value["merge"], value["stake"] = asdict(self.data), asdict(self.merge), asdict(self.stake)
+        value["data"], value["merge"], value["stake"] = asdict(self.data), self.merge.to_dict(), asdict(self.stake)
         value["genesis"] = "0x" + self.genesis.hex()
         return canonical.dumps(value)
 
@@ -216,9 +244,9 @@ class Charter:
         for name in names:
             if not all(isinstance(item, str if name == "classes" else int) for item in data[name]):
                 raise CodecError(f"charter.data.{name}: an item is of the wrong type")
-        merge = canonical.fields(entry["merge"], {"rule": str, "trim": int, "max_weight": int}, "charter.merge")
         kinds = {item.name: str if item.name in ("coin", "allow_list") else int for item in fields(StakeTerms)}
         stake = canonical.fields(entry["stake"], kinds, "charter.stake")
+        merge = MergeTerms.from_dict(entry["merge"])
         if len(entry["quorum"]) != 2 or not all(isinstance(item, int) for item in entry["quorum"]):
             raise CodecError("charter.quorum: not two whole numbers")
         try:
@@ -227,7 +255,7 @@ class Charter:
                     **entry,
                     "layout": Layout.from_dict(entry["layout"]),
                     "data": DataTerms(**data),
-                    "merge": MergeTerms(**merge),
+                    "merge": merge,
                     "stake": StakeTerms(**stake),
                     "quorum": tuple(entry["quorum"]),
                     "genesis": _root(entry["genesis"]),

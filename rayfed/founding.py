@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.rules import TRIM_UNIT
+from rayfed.rules.clipping import CLIP_UNIT
 
 if TYPE_CHECKING:
-    from rayfed.config import Settings
+    from rayfed.config import Merge, Settings
 
 
 def draft(settings: Settings) -> Charter:
@@ -39,7 +40,7 @@ def draft(settings: Settings) -> Charter:
         layout=layout,
         data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std),
         model=_plain(settings.model),
-        merge=MergeTerms(settings.merge.rule, round(settings.merge.trim * TRIM_UNIT), settings.merge.max_weight),
+        merge=_merge_terms(settings.merge),
         rounds=terms.rounds,
         join_seconds=terms.join_seconds,
         commit_seconds=terms.commit_seconds,
@@ -82,6 +83,19 @@ def stake_terms(settings: Settings) -> StakeTerms:
 def units(coins: float) -> int:
     """Return whole coins in their smallest unit, 10^-18, exactly as they were written."""
     return int(Decimal(repr(coins)).scaleb(18))
+
+
+def _merge_terms(merge: Merge) -> MergeTerms:
+    return MergeTerms(
+        rule=merge.rule,
+        trim=round(merge.trim * TRIM_UNIT),
+        max_weight=merge.max_weight,
+        mixing=merge.mixing,
+        f=merge.f,
+        bucket=merge.bucket,
+        clip=round(merge.clip * CLIP_UNIT),
+        iterations=merge.iterations,
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from rayfed import protocol
-from rayfed.blobs import MISSING, Blobs
+from rayfed.behaviour import Behaviour
+from rayfed.blobs import HONEST, MISSING, Blobs
 from rayfed.charter import Charter
 from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.journal import Journal
@@ -56,6 +58,7 @@ class EdgeNode:
         keep_rounds: how many rounds' blobs stay on the own disk; 0 keeps all, which is what an auditor wants.
         on_record: called with every round's record once it is complete.
         distrusts: whether a final merge is known to be wrong (``Watch.distrusted``).
+        behaviour: honest, but in experiments.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class EdgeNode:
         keep_rounds: int = 0,
         on_record: Callable[[NodeRecord], None] = lambda record: None,
         distrusts: Callable[[], bool] = lambda: False,
+        behaviour: Behaviour = HONEST,
     ) -> None:
         self.slot = slot
         self.ledger = ledger
@@ -92,6 +96,7 @@ class EdgeNode:
         self._keep_rounds = keep_rounds
         self._on_record = on_record
         self._distrusts = distrusts
+        self._behaviour = behaviour
 
         self._model: Root = NO_ROOT
         self._base_state: State = {}
@@ -123,6 +128,9 @@ class EdgeNode:
         said = frozenset(self._in_flight | self._heard)
         me = protocol.Me(self.address, self._model, self._merged, said, distrusts=self._distrusts())
         action = protocol.next_action(view, me)
+        verb = VERBS.get(type(action))
+        if verb is not None and not self._behaviour.speaks(verb, view.round):
+            action = protocol.Wait(view.deadline)
         self._tell(action, view, index)
         acted = not self._resting(action, view) and self._do(action, view, index)
         self._close_records(view)
@@ -219,7 +227,9 @@ class EdgeNode:
             with self._timed(round, "train"):
                 update = self._learner.train(self._base_state, round)
             with self._timed(round, "encode"):
-                root, saturated = self._blobs.update(round, self.address, update.state, update.examples)
+                root, saturated = self._blobs.update(
+                    round, self.address, update.state, update.examples, view.base, self._behaviour
+                )
             self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated)
             self.status = replace(self.status, loss=update.loss)
             self._journal.say(round, Verb.COMMIT, root.hex())
@@ -237,7 +247,11 @@ class EdgeNode:
             if updates is None:
                 return False
             with self._timed(round, "screen"):
-                accepted, verdicts = ballot(self._screens, self._blobs.evidence(updates, view, index))
+                # Asked for by name only when a screen wants it: a learner of one's own may have no data to hold out.
+                evidence = self._blobs.evidence(updates, view, index, lambda state: self._learner.loss(state))
+                accepted, verdicts = ballot(self._screens, evidence)
+                self._behaviour.saw(round, evidence)
+            accepted = self._behaviour.ballot(round, accepted, committed)
             self._amend(round, verdicts=(*self._verdicts, *verdicts))
             self._journal.say(round, Verb.VOTE, f"{accepted:x}")
         else:
@@ -261,7 +275,7 @@ class EdgeNode:
             merged = self._merge(round, included, view)
             if merged is None:
                 return False
-            root = merged
+            root = self._behaviour.attestation(round, merged)
         self._journal.say(round, Verb.ATTEST, root.hex())
         self._send(Verb.ATTEST, round, view, lambda: self.ledger.attest(round, root))
         return True
@@ -274,7 +288,7 @@ class EdgeNode:
         if len(present) < included.bit_count():
             return None
         with self._timed(round, "merge"):
-            root = self._blobs.merge(present, round)
+            root = self._blobs.merge(present, round, view.base)
         self._merged = (round, root)
         return root
 
@@ -287,10 +301,11 @@ class EdgeNode:
 
     def _serve_own_update(self, view: View, index: int) -> bool:
         """Publish what this node committed to, if anything; only ever called once COMMIT has closed."""
-        return view.roots[index] == NO_ROOT or self._publish(view.roots[index])
+        offer = partial(self._behaviour.offer, view.round)
+        return view.roots[index] == NO_ROOT or self._publish(view.roots[index], offer)
 
-    def _publish(self, root: Root) -> bool:
-        published = self._blobs.publish(root)
+    def _publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> bool:
+        published = self._blobs.publish(root, change)
         if not published:
             self._note(self._blobs.trouble)
         return published

@@ -183,7 +183,14 @@ class Watch:
             return None
         if self._keep:
             self._blobs.hold(round, updates)
-        return self._blobs.merge(updates, round)
+        return self._true(updates, round)
+
+    def _true(self, updates: Mapping[Root, memoryview], round: int) -> Root:
+        """Merge updates of a final round to the base that it had; return the root."""
+        record = self._court.record(round)
+        assert record is not None
+        before = self._court.record(record.base_round)
+        return self._blobs.merge(updates, round, before.root if before is not None else self._terms.genesis)
 
     def _updates(self, round: int, view: View) -> Mapping[Root, memoryview] | None:
         """Return the included updates by root; None if one is not to be had. Then it is demanded, in time."""
@@ -214,7 +221,7 @@ class Watch:
                 return True
         if any(case.round == round and case.challenger == self._address for case in self._court.cases()):
             return False
-        true = self._blobs.find(self._blobs.merge(updates, round), [])
+        true = self._blobs.find(self._true(updates, round), [])
         assert true is not None
         found = dispute.difference(claimed, true)
         assert found is not None, "blobs with different roots are different"
@@ -228,7 +235,7 @@ class Watch:
         self, case: Case, roots: Sequence[Root], updates: Mapping[Root, memoryview], claimed: memoryview
     ) -> bool:
         """Bring an open challenge a step further, whoever opened it, if it is one that will be upheld."""
-        true = self._blobs.find(self._blobs.merge(updates, case.round), [])
+        true = self._blobs.find(self._true(updates, case.round), [])
         assert true is not None
         if _at(claimed, case) == _at(true, case):
             return False  # somebody challenges what is right there; the bond is theirs to lose

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rayfed import codec, screens, store
+from rayfed.behaviour import Behaviour
+from rayfed.blobs import HONEST
 from rayfed.charter import Charter
 from rayfed.errors import ConfigError
 from rayfed.journal import Journal
@@ -67,6 +69,11 @@ class Wiring:
     def node(self, slot: int, ledger: Ledger, on_record: Callable[[NodeRecord], None]) -> EdgeNode:
         """Build one node."""
         settings, charter = self._settings, self.charter
+        behaviour = self._behaviour(slot, ledger)
+        honest = behaviour is HONEST
+        own = self._kind(self._workshop, charter, slot)
+        if not honest:
+            own.poison(behaviour.poison)
         folder = self.folder(slot)
         disk = FileStore(folder / "blobs", setting="cluster.state_dir")
         return EdgeNode(
@@ -75,17 +82,35 @@ class Wiring:
             store=self._store(disk),
             disk=disk,
             journal=Journal(folder / "journal.jsonl"),
-            learner=self._kind(self._workshop, charter, slot),
+            learner=own,
             charter=charter,
-            screens=[screens.make(name, options) for name, options in _screens(settings.screens)],
+            screens=[screens.make(name, options or {}) for name, options in settings.screens.items()],
             chain_id=self._place.chain_id,
             federation=self._place.federation,
-            memo=self._memo,
+            # What a dishonest node publishes must reach the others by the store, not through shared memory.
+            memo=self._memo if honest else None,
             patience=charter.vote_seconds / 2,
             alone=settings.federation.alone and slot >= 0,
             keep_rounds=settings.store.keep_rounds,
             on_record=on_record,
+            behaviour=behaviour,
         )
+
+    def _behaviour(self, slot: int, ledger: Ledger) -> Behaviour:
+        """Return honesty, or in an experiment with ``attack`` what the last nodes do instead."""
+        chosen, nodes = self._settings.attack, self._settings.federation.nodes
+        slots = tuple(range(nodes - chosen.nodes, nodes))
+        if chosen.kind == "none" or slot not in slots:
+            return HONEST
+        from rayfed import attacks
+        from rayfed.attacks.crew import crew
+
+        def addresses() -> list[str]:
+            # All nodes of an experiment on one machine keep their keys under one folder.
+            return [self.key(one).address for one in slots if (self._root / f"node-{one}" / "key").exists()]
+
+        made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, addresses)
+        return attacks.make(chosen.kind, made, chosen.options)
 
     def serve(self, root: Root) -> Any:
         """Answer a peer that asks for a blob."""
@@ -114,17 +139,6 @@ def _store(settings: Settings, place: Place, disk: FileStore) -> Store:
         endpoint_url=chosen.endpoint_url,
         region=chosen.region,
     )
-
-
-def _screens(chosen: list[Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return (name, options) of each screen in the config: a name, or a mapping from the name to its options."""
-    pairs: list[tuple[str, dict[str, Any]]] = []
-    for screen in chosen:
-        if isinstance(screen, str):
-            pairs.append((screen, {}))
-        else:
-            pairs += [(name, dict(options or {})) for name, options in screen.items()]
-    return [(name, options) for name, options in pairs if name != "valid"]
 
 
 def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:

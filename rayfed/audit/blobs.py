@@ -91,6 +91,7 @@ class Examiner:
         # Each thread holds one blob, and one more is the merge.
         self._threads = min(threads or blocks.cores(), memory // self._size - 1)
         self._seen = seen
+        self._base = (charter.genesis, 0)  # root and round of the model that the next round starts from
         self._spare: list[memoryview] = []
         self._lock = threading.Lock()
 
@@ -125,6 +126,8 @@ class Examiner:
         if facts.included:
             findings += self._merge(report, facts, included)
         self._give_back(sightings)
+        if facts.status is Status.FINAL:
+            self._base = (facts.root, facts.round)
         report.seconds = time.perf_counter() - started
         return report, findings
 
@@ -245,8 +248,9 @@ class Examiner:
         blobs = [sighting.blob for sighting in included if sighting.valid and sighting.blob is not None]
         merged: memoryview | None = None
         computed = facts.root  # where nothing can be computed, what the quorum said
-        if len(blobs) == facts.included.bit_count():
-            merged = self._compute(blobs, facts.round)
+        base = self._start()
+        if len(blobs) == facts.included.bit_count() and (base is not None or not self._rule.needs_base):
+            merged = self._compute(blobs, facts.round, base)
             computed = merkle.root(merged)
             report.bytes += self._size
         if merged is not None or facts.status is Status.FINAL:
@@ -281,11 +285,17 @@ class Examiner:
                 who = self._members[index]
                 yield Finding(Weight.DISCREPANCY, "attestation", words, facts.round, index, who, root=root)
 
-    def _compute(self, chosen: list[memoryview], number: int) -> memoryview:
+    def _start(self) -> memoryview | None:
+        """Return the round's base where the rule needs it and somebody has it; its own findings are its round's."""
+        root, number = self._base
+        return self._look(root, self._members, Header.merged(number)).blob if self._rule.needs_base else None
+
+    def _compute(self, chosen: list[memoryview], number: int, base: memoryview | None) -> memoryview:
         weights = [codec.read_header(blob).weight for blob in chosen]
         merged = codec.blank(self._layout, Header.merged(number), self._room())
         values = [codec.values(blob, self._layout.size) for blob in chosen]
-        self._rule.merge(values, weights, codec.values(merged, self._layout.size))
+        start = None if base is None else codec.values(base, self._layout.size)
+        self._rule.merge(values, weights, codec.values(merged, self._layout.size), base=start)
         return merged
 
     # -- small things -----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.config.checks import check, check_join
 from rayfed.config.schema import (
+    Attack,
     Augment,
     Cluster,
     Data,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rayfed.config.compose import conf_dir, load, plain, register, settings_from
 
 __all__ = [
+    "Attack",
     "Augment",
     "Cluster",
     "Data",

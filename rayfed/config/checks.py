@@ -7,11 +7,8 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from rayfed.config.schema import Settings
+from rayfed.config.schema import Merge, Settings
 from rayfed.errors import ConfigError
-
-SCREENS = ("valid", "norm")
-"""Screens that there are; ``valid`` is always applied."""
 
 COINS = ("dlc", "native")
 
@@ -31,6 +28,8 @@ def check(settings: Settings) -> None:
     _merge(settings)
     _stake(settings)
     _learning(settings)
+    _screens(settings)
+    _attack(settings)
     _outside(settings)
 
 
@@ -108,18 +107,44 @@ def _federation(settings: Settings) -> None:
 
 def _merge(settings: Settings) -> None:
     merge, nodes = settings.merge, settings.federation.nodes
-    if merge.rule != "trimmed_mean":
-        return
-    if not 0 <= merge.trim < 0.5:
+    trims = merge.rule == "trimmed_mean"
+    if trims and not 0 <= merge.trim < 0.5:
         raise ConfigError(
             "merge.trim", f"{merge.trim} is out of range: below 0.5, or nothing is left to take a mean of"
         )
-    if settings.federation_address is None and nodes * round(merge.trim * 10_000) < 10_000:
+    if merge.mixing == "nnm" and not merge.f:
+        raise ConfigError("merge.f", "nnm needs to know how many nodes may lie: at least 1")
+    if settings.federation_address is not None:
+        return
+    cut = nodes * round(merge.trim * 10_000) // 10_000
+    if trims and not cut:
         raise ConfigError(
             "merge.trim",
             f"{merge.trim} of {nodes} nodes is less than one, so nothing would be trimmed: "
             "a larger part, more nodes, or merge=mean",
         )
+    if merge.f:
+        _bears(merge, nodes, cut)
+
+
+def _bears(merge: Merge, nodes: int, cut: int) -> None:
+    """Check that the merge bears ``merge.f`` liars among the nodes."""
+    if nodes <= 2 * merge.f:
+        raise ConfigError("merge.f", f"{merge.f} liars of {nodes} nodes are no minority: fewer than half, always")
+    if merge.rule in ("mean", "norm_clipping") and merge.mixing == "none":
+        raise ConfigError("merge.f", f"{merge.rule} bears no liar by itself: merge.f=0 and screens, or another rule")
+    if merge.rule == "trimmed_mean" and cut < merge.f:
+        raise ConfigError(
+            "merge.trim", f"{merge.trim} of {nodes} nodes cuts {cut} at each end, which is less than merge.f={merge.f}"
+        )
+    if merge.mixing == "bucketing":
+        buckets = -(-nodes // merge.bucket)
+        if buckets <= 2 * merge.f:
+            raise ConfigError(
+                "merge.bucket",
+                f"{buckets} buckets of {merge.bucket}, of which {merge.f} liars may spoil {merge.f}: more than twice "
+                "as many are needed",
+            )
 
 
 def _stake(settings: Settings) -> None:
@@ -151,11 +176,29 @@ def _learning(settings: Settings) -> None:
     if train.device == "cpu" and settings.cluster.num_gpus > 0:
         raise ConfigError("train.device", "cpu would leave the GPUs that cluster.num_gpus reserves idle")
     _targeted(settings.learner, "learner")
-    for screen in settings.screens:
-        for name in screen if isinstance(screen, dict) else (screen,):
-            if name not in SCREENS:
-                known = ", ".join(SCREENS)
-                raise ConfigError("screens", f"there is no {name!r}{suggest(str(name), list(SCREENS))} ({known})")
+
+
+def _screens(settings: Settings) -> None:
+    from rayfed import screens  # and NumPy, which those who only ask for help need not wait for
+
+    nodes = settings.federation.nodes if settings.federation_address is None else None
+    known = list(screens.names())
+    for name, options in settings.screens.items():
+        if name not in known:
+            raise ConfigError(f"screens.{name}", f"there is no such screen{suggest(name, known)} ({', '.join(known)})")
+        screens.check(name, options or {}, nodes)
+
+
+def _attack(settings: Settings) -> None:
+    from rayfed import attacks
+
+    attack, known = settings.attack, ["none", *attacks.names()]
+    if attack.kind not in known:
+        raise ConfigError(
+            "attack.kind", f"there is no {attack.kind!r}{suggest(attack.kind, known)} ({', '.join(known)})"
+        )
+    if attack.kind != "none" and attack.nodes > settings.federation.nodes:
+        raise ConfigError("attack.nodes", f"{attack.nodes} dishonest nodes of {settings.federation.nodes}")
 
 
 def _targeted(spec: dict[str, Any], key: str) -> None:

@@ -28,18 +28,19 @@ GROUPS = (
     "train/optimizer",
     "train/schedule",
     "merge",
-    "screen",
+    "screens",
     "ledger",
     "store",
     "cluster",
     "track",
     "federation",
     "stake",
+    "attack",
     "experiment",
 )
 """Hydra's groups, in the order in which the data flows."""
 
-FREE = ("model", "train.optimizer", "train.schedule", "learner")
+FREE = ("model", "train.optimizer", "train.schedule", "learner", "screens", "attack.options")
 """Groups that take any parameter of their ``_target_``."""
 
 # Hydra says which override it could not apply in the first line of its message, and nowhere else.

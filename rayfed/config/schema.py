@@ -125,14 +125,26 @@ class Merge:
     """How the included updates become one model; part of the charter.
 
     Attributes:
-        rule: mean (weighted by examples), trimmed_mean, median (both by coordinate, unweighted).
+        rule: mean (weighted by examples), trimmed_mean, median (both by coordinate, unweighted): the contract can
+            recompute these. norm_clipping (weighted), centred_clipping, geometric_median: attested only.
         trim: trimmed_mean: fraction of the nodes whose value is left out at each end.
-        max_weight: mean: no update counts for more examples than this.
+        max_weight: mean and norm_clipping: no update counts for more examples than this.
+        mixing: none, nnm (each update becomes the mean of its n - f nearest) or bucketing, before the rule; a merge
+            with it is attested only.
+        f: how many nodes the merge has to bear; 0 says nothing. nnm needs it.
+        bucket: bucketing: updates in a bucket.
+        clip: the clipping rules: the radius as a multiple of the median distance from the base.
+        iterations: steps of centred_clipping and geometric_median.
     """
 
-    rule: str = one_of("mean", "trimmed_mean", "median")
+    rule: str = one_of("mean", "trimmed_mean", "median", "norm_clipping", "centred_clipping", "geometric_median")
     trim: float = 0.1
     max_weight: int = within(1_000_000, 1, 2**31 - 1)
+    mixing: str = one_of("none", "nnm", "bucketing")
+    f: int = within(0, 0, MAX_NODES // 2 - 1)
+    bucket: int = within(2, 2, MAX_NODES // 2)
+    clip: float = within(1.0, 0.0, 100.0, above=True)
+    iterations: int = within(8, 1, 1000)
 
 
 @dataclass(frozen=True)
@@ -292,6 +304,21 @@ class Stake:
 
 
 @dataclass(frozen=True)
+class Attack:
+    """Dishonest nodes, for experiments only.
+
+    Attributes:
+        kind: none, or a word of ``rayfed.attacks``.
+        nodes: how many of the run's nodes are dishonest: the last ones.
+        options: of the attack, by name.
+    """
+
+    kind: str = "none"
+    nodes: int = within(1, 0, MAX_NODES)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that a run is told.
 
@@ -303,7 +330,8 @@ class Settings:
         model: ``_target_`` and parameters of a torch module; the number of classes and the shape of a picture are
             filled in. ``pretrained``: null, a path of weights, or "torchvision".
         learner: ``_target_``: a class of one's own may train in the place of ours.
-        screens: the tests by which a node decides its ballot: a name, or a mapping from the name to its settings.
+        screens: the tests by which a node decides its ballot, in order: settings by name. Well-formedness is always
+            tested.
     """
 
     name: str = "digits"
@@ -316,10 +344,11 @@ class Settings:
     train: Train = field(default_factory=Train)
     learner: dict[str, Any] = field(default_factory=lambda: {"_target_": LEARNER})
     merge: Merge = field(default_factory=Merge)
-    screens: list[Any] = field(default_factory=list)
+    screens: dict[str, Any] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     store: Store = field(default_factory=Store)
     cluster: Cluster = field(default_factory=Cluster)
     track: Track = field(default_factory=Track)
     federation: Federation = field(default_factory=Federation)
     stake: Stake = field(default_factory=Stake)
+    attack: Attack = field(default_factory=Attack)

@@ -35,5 +35,8 @@ class Learner(Protocol):
     def evaluate(self, state: State) -> tuple[float, int]:
         """Return (accuracy 0..1, pictures) of a model on the node's test pictures."""
 
+    def loss(self, state: State) -> float:
+        """Return the mean loss of a model on private pictures of the node's own, for the screen ``holdout``."""
+
     def alone(self) -> Iterator[float]:
         """Train without the others from genesis, round by round; yield the accuracy after each."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from rayfed.config import Settings
 
 State = dict[str, torch.Tensor]
+Pictures = NDArray[np.uint8]
+Classes = NDArray[np.int64]
+
+JUDGED = 512
+"""Pictures at most on which a peer's update is judged: enough for a loss to two digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,13 @@ class TorchLearner:
         self._share = share(workshop.settings, workshop.pictures, slot)
         # Every node draws its own order and augmentation, and the same one in every run with the same seed.
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
+        order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
+        self._judged = np.sort(order[:JUDGED])
+
+    def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
+        """Train on other pictures and classes than the node's own: for experiments with dishonest nodes."""
+        x, y = change(self._share.train_x, self._share.train_y)
+        self._share = replace(self._share, train_x=x, train_y=y)
 
     def genesis(self) -> State:
         """See ``Learner``."""
@@ -132,6 +144,11 @@ class TorchLearner:
     def evaluate(self, state: Mapping[str, Any]) -> tuple[float, int]:
         """See ``Learner``."""
         return self._score(state, self._share.test_x, self._share.test_y)
+
+    def loss(self, state: Mapping[str, Any]) -> float:
+        """See ``Learner``. On some of the training pictures: the test pictures are there to measure the outcome."""
+        x, y = self._share.train_x[self._judged], self._share.train_y[self._judged]
+        return self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std).loss
 
     def alone(self) -> Iterator[float]:
         """See ``Learner``. Scored on all test pictures, not on the node's part: a lone model has no others to add."""

@@ -1,7 +1,9 @@
 """Merge rules: exact integer functions of the included updates, the same bits on every machine.
 
-A rule acts on each coordinate alone, on int32 values, and does not care about the order of the nodes. Sums are int64
-and divisions floor (towards minus infinity), as the contract's do.
+Mean, trimmed mean and median act on each coordinate alone, so the contract can recompute any coordinate that is
+disputed (``code`` is its number for them). The others look at whole updates and can only be attested (code 0). All work
+on int32 values; no order of the nodes matters; sums are int64 and divisions floor (towards minus infinity), as the
+contract's do.
 """
 
 from __future__ import annotations
@@ -30,55 +32,102 @@ class Rule(Protocol):
     def name(self) -> str:
         """The rule's name in ``merge.rule``."""
 
+    @property
+    def code(self) -> int:
+        """The contract's number for the rule: 1 mean, 2 trimmed mean, 3 median; 0 if it cannot recompute it."""
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether ``merge`` must be told the round's base."""
+
     def merge(
         self,
         values: Sequence[npt.NDArray[np.int32]],
         weights: Sequence[int],
         out: npt.NDArray[np.int32],
         threads: int | None = None,
+        base: npt.NDArray[np.int32] | None = None,
     ) -> None:
-        """Merge n updates coordinate by coordinate.
+        """Merge n updates.
 
         Args:
             values: n >= 1 arrays of shape (n_values,), C-contiguous; read only.
             weights: n weights from the updates' headers; a rule may leave them unused.
             out: (n_values,), written; may be none of ``values``.
             threads: how many to work on; None means ``blocks.default_threads()``.
+            base: (n_values,), what the round started from; unused unless ``needs_base``.
 
         Raises:
             ValueError: no update, more than 256, or lengths that differ.
         """
 
 
-def make(name: str, trim: int = 0, max_weight: int = 1_000_000) -> Rule:
+MIXINGS = ("none", "nnm", "bucketing")
+"""What may be done to the updates before the rule: nothing, nearest-neighbour mixing, bucketing."""
+
+
+def make(
+    name: str,
+    trim: int = 0,
+    max_weight: int = 1_000_000,
+    *,
+    mixing: str = "none",
+    f: int = 0,
+    bucket: int = 2,
+    clip: int = 10_000,
+    iterations: int = 8,
+) -> Rule:
     """Return the rule of this name.
 
     Args:
-        name: ``mean``, ``trimmed_mean`` or ``median``.
+        name: ``mean``, ``trimmed_mean``, ``median``, ``norm_clipping``, ``centred_clipping``, ``geometric_median``.
         trim: for ``trimmed_mean``: the part cut from each end, per 10,000; 0 <= trim < 5000.
-        max_weight: for ``mean``: weights are capped to 1..max_weight; 1 <= max_weight <= MAX_WEIGHT.
+        max_weight: for ``mean`` and ``norm_clipping``: weights are capped to 1..max_weight <= MAX_WEIGHT.
+        mixing: one of ``MIXINGS``.
+        f: how many of the updates may lie; ``nnm`` needs it.
+        bucket: updates in a bucket of ``bucketing``.
+        clip: of the clipping rules: the radius in parts of 10,000 of the median distance from the base.
+        iterations: steps of ``centred_clipping`` and ``geometric_median``.
 
     Raises:
-        ConfigError: naming ``merge.rule``, ``merge.trim`` or ``merge.max_weight``.
+        ConfigError: naming the setting under ``merge``.
     """
+    from rayfed.rules.clipping import CentredClipping, NormClipping
+    from rayfed.rules.geometric_median import GeometricMedian
     from rayfed.rules.mean import Mean
     from rayfed.rules.median import Median
+    from rayfed.rules.mixing import Buckets, Mixed, NearestNeighbours
     from rayfed.rules.trimmed_mean import TrimmedMean
 
     known: dict[str, Callable[[], Rule]] = {
         "mean": lambda: Mean(max_weight),
         "trimmed_mean": lambda: TrimmedMean(trim),
         "median": lambda: Median(),
+        "norm_clipping": lambda: NormClipping(clip, max_weight),
+        "centred_clipping": lambda: CentredClipping(clip, iterations),
+        "geometric_median": lambda: GeometricMedian(iterations),
     }
     if name not in known:
         raise ConfigError("merge.rule", f"there is no rule {name!r}; choose one of {', '.join(known)}")
-    return known[name]()
+    if mixing not in MIXINGS:
+        raise ConfigError("merge.mixing", f"there is no {mixing!r}; choose one of {', '.join(MIXINGS)}")
+    rule = known[name]()
+    if mixing == "none":
+        return rule
+    return Mixed(rule, NearestNeighbours(f) if mixing == "nnm" else Buckets(bucket))
 
 
-def check_shapes(values: Sequence[npt.NDArray[np.int32]], weights: Sequence[int], out: npt.NDArray[np.int32]) -> None:
+def check_shapes(
+    values: Sequence[npt.NDArray[np.int32]],
+    weights: Sequence[int],
+    out: npt.NDArray[np.int32],
+    base: npt.NDArray[np.int32] | None,
+) -> None:
     """Raise ValueError unless there are 1..256 updates, a weight for each, all int32 and as long as ``out``."""
     if not 1 <= len(values) <= MAX_MEMBERS or len(values) != len(weights):
         raise ValueError(f"{len(values)} updates with {len(weights)} weights; there must be 1..{MAX_MEMBERS} of both")
-    for array in (*values, out):
+    if base is None:
+        raise ValueError("this rule needs the round's base")
+    for array in (*values, out, base):
         if array.dtype != "<i4" or array.shape != (out.size,):
             raise ValueError(f"expected int32 of shape ({out.size},), not {array.dtype} of shape {array.shape}")

@@ -24,6 +24,8 @@ class Mean:
     """
 
     name = "mean"
+    code = 1
+    needs_base = False
 
     def __init__(self, max_weight: int = 1_000_000) -> None:
         if isinstance(max_weight, bool) or not isinstance(max_weight, int) or not 1 <= max_weight <= MAX_WEIGHT:
@@ -36,9 +38,10 @@ class Mean:
         weights: Sequence[int],
         out: npt.NDArray[np.int32],
         threads: int | None = None,
+        base: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """See ``Rule.merge``."""
-        check_shapes(values, weights, out)
+        check_shapes(values, weights, out, out)
         capped = [min(max(weight, 1), self.max_weight) for weight in weights]
         common = math.gcd(*capped)  # numerator and denominator alike: the quotient stays, equal weights become 1
         factors = [weight // common for weight in capped]

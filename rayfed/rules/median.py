@@ -17,6 +17,8 @@ class Median:
     """Per coordinate: the middle value, or for even n the floored mean of the middle two; weights are unused."""
 
     name = "median"
+    code = 3
+    needs_base = False
 
     def merge(
         self,
@@ -24,7 +26,8 @@ class Median:
         weights: Sequence[int],
         out: npt.NDArray[np.int32],
         threads: int | None = None,
+        base: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """See ``Rule.merge``."""
-        check_shapes(values, weights, out)
+        check_shapes(values, weights, out, out)
         merge_middle(values, (len(values) - 1) // 2, out, threads)

@@ -26,6 +26,8 @@ class TrimmedMean:
     """
 
     name = "trimmed_mean"
+    code = 2
+    needs_base = False
 
     def __init__(self, trim: int) -> None:
         if isinstance(trim, bool) or not isinstance(trim, int) or not 0 <= 2 * trim < TRIM_UNIT:
@@ -40,9 +42,10 @@ class TrimmedMean:
         weights: Sequence[int],
         out: npt.NDArray[np.int32],
         threads: int | None = None,
+        base: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """See ``Rule.merge``."""
-        check_shapes(values, weights, out)
+        check_shapes(values, weights, out, out)
         merge_middle(values, len(values) * self.trim // TRIM_UNIT, out, threads)
 
 

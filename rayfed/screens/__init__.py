@@ -9,13 +9,16 @@ it accepted. A node never refuses its own update.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayfed.errors import ConfigError
+from rayfed.gram import Gram, gram
 from rayfed.messages import Verdict, bitmap
 
 
@@ -30,6 +33,10 @@ class Evidence:
         own: this node's index, or None if it has no update in this round.
         distance: Euclidean distance of an update from the base, in units of the fixed point, by member index;
             computed once in a process however many screens and nodes ask.
+        products: exact inner products of all the round's valid updates, seen from the base, and the member index of
+            each row; None computes them from ``updates`` when a screen asks.
+        loss: mean loss on the node's private data of a model with these values, (n_values,) int32; None where there
+            is no such data.
     """
 
     base: NDArray[np.int32]
@@ -37,11 +44,26 @@ class Evidence:
     weights: Mapping[int, int]
     own: int | None
     distance: Callable[[int], float]
+    products: Callable[[], tuple[Sequence[int], Gram]] | None = None
+    loss: Callable[[NDArray[np.int32]], float] | None = None
 
     def without(self, refused: set[int]) -> Evidence:
         """Return the evidence that is left once some updates are refused."""
-        left = {i: u for i, u in self.updates.items() if i not in refused}
-        return Evidence(self.base, left, self.weights, self.own, self.distance)
+        return replace(self, updates={i: u for i, u in self.updates.items() if i not in refused})
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The members whose updates are judged, lowest first: the order of ``gram``'s rows."""
+        return tuple(sorted(self.updates))
+
+    @cached_property
+    def gram(self) -> Gram:
+        """Exact inner products of the updates, seen from the base; rows in the order of ``indices``."""
+        if self.products is None:
+            return gram([self.updates[i] for i in self.indices], self.base)
+        members, whole = self.products()
+        place = {member: row for row, member in enumerate(members)}
+        return whole.chosen([place[i] for i in self.indices])
 
 
 class Screen(Protocol):
@@ -66,18 +88,49 @@ def ballot(screens: Sequence[Screen], evidence: Evidence) -> tuple[int, tuple[Ve
     return bitmap(evidence.updates), tuple(verdicts)
 
 
+def names() -> tuple[str, ...]:
+    """Return the words by which the config knows the screens, in the order in which they are best applied."""
+    return tuple(_KNOWN)
+
+
 def make(name: str, settings: Mapping[str, Any]) -> Screen:
     """Build a screen by its name in the config.
 
     Raises:
         ConfigError: there is no such screen, or it does not take these settings.
     """
-    from rayfed.screens.norm import Norm
-
-    known: dict[str, Callable[..., Screen]] = {"norm": Norm}
-    if name not in known:
-        raise ConfigError("screens", f"there is no screen {name!r}; there are {', '.join(sorted(known))}")
+    if name not in _KNOWN:
+        raise ConfigError("screens", f"there is no screen {name!r}; there are {', '.join(_KNOWN)}")
+    module, _, kind = _KNOWN[name].rpartition(".")
     try:
-        return known[name](**settings)
+        made: Screen = getattr(import_module(f"rayfed.screens.{module}"), kind)(**settings)
     except TypeError as error:
         raise ConfigError(f"screens.{name}", f"these settings do not fit: {error}") from error
+    return made
+
+
+def check(name: str, settings: Mapping[str, Any], nodes: int | None) -> None:
+    """Say what is wrong with a screen's settings before anything starts.
+
+    Args:
+        name, settings: as for ``make``.
+        nodes: of the federation; None where it is not known.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    screen = make(name, settings)
+    if nodes is not None and hasattr(screen, "check"):
+        screen.check(nodes)
+
+
+_KNOWN = {
+    "norm": "norm.Norm",
+    "idle": "idle.Idle",
+    "duplicate": "duplicate.Duplicate",
+    "cosine": "cosine.Cosine",
+    "holdout": "holdout.Holdout",
+    "krum": "krum.Krum",
+    "multi_krum": "krum.MultiKrum",
+}
+"""Module and class by name: what is cheap and obvious first, what compares all with all last."""

@@ -123,6 +123,17 @@ def test_the_contract_knows_every_rule_by_its_number(rule: str, number: int, tri
     assert (terms.rule, terms.trim) == (number, trim)
 
 
+def test_merge_terms_are_in_the_text_where_they_are_not_the_default() -> None:
+    plain = json.loads(charter().canonical_json())["merge"]
+    assert set(plain) == {"rule", "trim", "max_weight"}
+    mixed = charter(merge=MergeTerms("trimmed_mean", 2500, mixing="nnm", f=2))
+    assert json.loads(mixed.canonical_json())["merge"] == {
+        "f": 2, "max_weight": 1_000_000, "mixing": "nnm", "rule": "trimmed_mean", "trim": 2500,
+    }  # fmt: skip
+    assert Charter.from_json(mixed.canonical_json()) == mixed
+    assert mixed.rule().name == "nnm+trimmed_mean"
+
+
 @pytest.mark.parametrize(
     ("change", "setting"),
     [
@@ -200,6 +211,10 @@ def edited(path: tuple[str, ...], value: Any) -> str:
         (("data", "mode"), "RGB", "unknown key: mode"),
         (("merge", "rule"), "krum", "merge.rule"),
         (("merge", "trim"), None, "missing: trim"),
+        (("merge", "mixing"), 1, "mixing: not of the type str"),
+        (("merge", "mixing"), "none", "default"),
+        (("merge", "mixing"), "nnm", "merge.f"),
+        (("merge", "blend"), 1, "unknown key: blend"),
         (("quorum",), [2, 3, 4], "quorum"),
         (("quorum",), ["2", "3"], "quorum"),
         (("genesis",), "0x12", "genesis"),

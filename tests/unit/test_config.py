@@ -26,7 +26,7 @@ def test_defaults_are_the_digits() -> None:
     assert (settings.name, settings.data.kind, settings.seed) == ("digits", "digits", 0)
     assert (settings.federation.nodes, settings.federation.rounds) == (4, 5)
     assert settings.model["_target_"] == "rayfed.learning.models.SmallCNN"
-    assert settings.screens == ["valid", "norm"]
+    assert list(settings.screens) == ["norm", "idle", "duplicate", "holdout"]
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -89,6 +89,7 @@ def test_every_option_composes() -> None:
         if group not in ("data", "experiment")
     ]
     needed = ["store.bucket=b", "data=image_folder", "data.root=/d", "ledger.rpc_url=http://h:1", "ledger.key_file=k"]
+    needed.append("federation.nodes=8")  # krum needs more than four
     for column in zip_longest(*options):  # the first option of every group, then the second of every group ...
         assert isinstance(load([*needed, *(option for option in column if option)]), Settings)
 
@@ -98,10 +99,25 @@ def test_every_data_set_composes(kind: str) -> None:
     assert load([f"data={kind}", "data.root=/d"]).data.kind == kind
 
 
+def test_screens_are_chosen_as_a_group_and_one_by_one() -> None:
+    assert load(["screens=none"]).screens == {}
+    assert load(["screens=krum", "federation.nodes=5"]).screens == {"krum": {"f": 1}}
+    chosen = load(["+screens.cosine.min=-0.2", "screens.norm.factor=3", "~screens.holdout"]).screens
+    assert list(chosen) == ["norm", "idle", "duplicate", "cosine"], "in the order in which they are applied"
+    assert chosen["norm"] == {"factor": 3}
+    assert chosen["cosine"] == {"min": -0.2}
+
+
+def test_an_attack_is_one_word_on_any_experiment() -> None:
+    settings = load(["+experiment=cifar10", "attack=sign_flip", "attack.nodes=2", "attack.options.scale=3"])
+    assert (settings.attack.kind, settings.attack.nodes, settings.attack.options) == ("sign_flip", 2, {"scale": 3})
+    assert load().attack.kind == "none"
+
+
 TYPED = [
     # what was typed, the setting that is named, words that help
     (["data=cifar12"], "data", "did you mean cifar10?"),
-    (["merge=medan"], "merge", "(mean, median, trimmed_mean)"),
+    (["merge=medan"], "merge", "median, nnm, norm_clipping, trimmed_mean)"),
     (["train/optimizer=adm"], "train/optimizer", "did you mean adam?"),
     (["+experiment=cifar11"], "experiment", "did you mean cifar10?"),
     (["experiment=cifar10"], "experiment", "use +experiment=cifar10"),
@@ -113,6 +129,8 @@ TYPED = [
     (["nodes=8"], "nodes", "did you mean federation.nodes?"),
     (["lr=1"], "lr", "did you mean train.optimizer.lr?"),
     (["train.optimizer.nesterov=true"], "train.optimizer.nesterov", "write +train.optimizer.nesterov=VALUE"),
+    (["screens.cosine.min=0"], "screens.cosine", "write +screens.cosine=VALUE"),
+    (["screens=krm"], "screens", "did you mean krum?"),
     (["seed=abc"], "seed", "could not be converted to Integer"),
     (["seed=1.5"], "seed", "could not be converted to Integer"),
     (["seed=1,2"], "seed", "--multirun"),
@@ -150,6 +168,17 @@ WRONG = [
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.5}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": math.nan}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.1}, "merge.trim", "nothing would be trimmed"),
+    ({"attack.kind": "sign_flop"}, "attack.kind", "did you mean sign_flip?"),
+    ({"attack.kind": "sign_flip", "attack.nodes": 5}, "attack.nodes", "5 dishonest nodes of 4"),
+    ({"merge.f": 2, "merge.rule": "median"}, "merge.f", "no minority"),
+    ({"merge.f": 1}, "merge.f", "mean bears no liar"),
+    ({"merge.f": 128}, "merge.f", "out of range"),
+    ({"merge.f": 1, "merge.rule": "norm_clipping"}, "merge.f", "bears no liar"),
+    ({"merge.f": 2, "merge.rule": "trimmed_mean", "merge.trim": 0.2, "federation.nodes": 9}, "merge.trim", "cuts 1"),
+    ({"merge.mixing": "nnm"}, "merge.f", "at least 1"),
+    ({"merge.f": 1, "merge.rule": "median", "merge.mixing": "bucketing"}, "merge.bucket", "2 buckets of 2"),
+    ({"merge.rule": "centred_clipping", "merge.clip": 0}, "merge.clip", "greater than 0"),
+    ({"merge.iterations": 0}, "merge.iterations", "out of range"),
     ({"merge.max_weight": 0}, "merge.max_weight", "out of range"),
     ({"partition.alpha": 0}, "partition.alpha", "greater than 0"),
     ({"partition.alpha": math.nan}, "partition.alpha", "out of range"),
@@ -163,8 +192,12 @@ WRONG = [
     ({"train.precision": "fp16"}, "train.precision", "fp32, bf16"),
     ({"train.device": "cuda"}, "train.device", "cluster.num_gpus"),
     ({"train.device": "cpu", "cluster.num_gpus": 0.25}, "train.device", "idle"),
-    ({"screens": ["vald"]}, "screens", "did you mean valid?"),
-    ({"screens": [{"nrm": {"factor": 3}}]}, "screens", "did you mean norm?"),
+    ({"screens": {"nrm": {"factor": 3}}}, "screens.nrm", "did you mean norm?"),
+    ({"screens": {"norm": {"facter": 3}}}, "screens.norm", "do not fit"),
+    ({"screens": {"norm": {"factor": 1}}}, "screens.norm.factor", "greater than 1"),
+    ({"screens": {"krum": {"f": 1}}}, "screens.krum.f", "more than 2f + 2 = 4"),
+    ({"screens": {"multi_krum": {"f": 0, "keep": 5}}}, "screens.multi_krum.keep", "no room"),
+    ({"screens": {"cosine": {"min": 1}}}, "screens.cosine.min", "less than 1"),
     ({"ledger.kind": "rpc"}, "ledger.rpc_url", "http://HOST:PORT"),
     ({"ledger.kind": "rpc", "ledger.rpc_url": "localhost:8545"}, "ledger.rpc_url", "does not begin with"),
     ({"ledger.kind": "rpc", "ledger.rpc_url": "http://h:1"}, "ledger.key_file", "pays"),

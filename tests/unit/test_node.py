@@ -38,13 +38,13 @@ def charter(**changes: Any) -> Charter:
         "min_members": 2,
         "max_missed": 3,
         "quorum": (2, 3),
+        "merge": MergeTerms("mean"),
     }
     return Charter(
         name="test",
         layout=LAYOUT,
         data=DataTerms(("a", "b"), (1, 1, 1), (0,), (1_000_000,)),
         model={},
-        merge=MergeTerms("mean"),
         genesis=merkle.root(blob),
         genesis_source={"seed": 0},
         **(terms | changes),

@@ -70,7 +70,7 @@ class Table:
         for i in range(4):
             self.chain.vote(MEMBERS[i], round, 0b1111)
         true = self.blobs("table")
-        merged = true.merge({root: self.blob(root) for root in roots}, round)
+        merged = true.merge({root: self.blob(root) for root in roots}, round, self.chain.base)
         if twist is not None:
             forged = bytearray(self.blob(merged, true))
             forged[twist] ^= 0x40

@@ -1,0 +1,63 @@
+"""Refuse updates behind which there is no work: the base itself, or the base and some noise.
+
+Source: free-riders, Lin, Du and Liu 2019, "Free-riders in Federated Learning: Attacks and Defenses". Noise in many
+dimensions stands at right angles to everything: its cosine with any fixed direction has standard deviation
+1/sqrt(n_values), which no update that has seen data of the same task comes near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import median
+
+from rayfed.errors import ConfigError
+from rayfed.gram import cosine
+from rayfed.messages import Verdict
+from rayfed.screens import Evidence
+
+CROWDED = 0.2
+"""Where noise would often reach a cosine as large as this, there are too few values to tell it from work."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Refuse an update that moved less than ``min`` of the median distance, or in a direction of pure chance.
+
+    Chance: the cosine with the sum of the others is within ``sigmas`` standard deviations of what noise would have.
+    """
+
+    min: float = 0.02
+    sigmas: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min < 1:
+            raise ConfigError("screens.idle.min", f"must be at least 0 and less than 1, is {self.min}")
+        if not self.sigmas >= 0:
+            raise ConfigError("screens.idle.sigmas", f"must not be negative, is {self.sigmas}")
+
+    @property
+    def name(self) -> str:
+        """See ``Screen``."""
+        return "idle"
+
+    def judge(self, evidence: Evidence) -> Sequence[Verdict]:
+        """See ``Screen``. The score is the cosine with the sum of the others, or 0 if the update hardly moved."""
+        table, indices = evidence.gram.table, evidence.indices
+        n = len(indices)
+        moved = [sqrt(table[row][row]) for row in range(n)]
+        middle = median(moved) if moved else 0.0
+        chance = self.sigmas / sqrt(max(1, evidence.base.size))
+        total = [sum(line) for line in table]
+        whole = sum(total)
+        verdicts = []
+        for row, index in enumerate(indices):
+            own = table[row][row]
+            others = whole - 2 * total[row] + own
+            score = cosine(total[row] - own, own, others)
+            still = middle > 0 and moved[row] <= self.min * middle
+            noise = n > 2 and chance <= CROWDED and others > 0 and abs(score) < chance
+            reason = "has not moved from the base" if still else "moved as noise does" if noise else ""
+            verdicts.append(Verdict(self.name, index, not reason, 0.0 if still else score, reason))
+        return verdicts

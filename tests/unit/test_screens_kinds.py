@@ -1,0 +1,167 @@
+"""What each screen refuses, and what it lets pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rayfed import screens
+from rayfed.errors import ConfigError
+from rayfed.messages import bitmap
+from rayfed.screens import Evidence, Screen, ballot
+from rayfed.screens.cosine import Cosine
+from rayfed.screens.duplicate import Duplicate
+from rayfed.screens.holdout import Holdout
+from rayfed.screens.idle import Idle
+from rayfed.screens.krum import Krum, MultiKrum, scores
+from rayfed.screens.norm import distance
+
+SIZE = 4000
+Values = NDArray[np.int32]
+
+
+def evidence(
+    updates: Sequence[Values], base: Values | None = None, loss: Callable[[Values], float] | None = None
+) -> Evidence:
+    start = np.full(SIZE, 7, np.int32) if base is None else base
+    given = dict(enumerate(updates))
+    return Evidence(start, given, dict.fromkeys(given, 1), None, lambda i: distance(given[i], start), loss=loss)
+
+
+def honest(count: int, seed: int = 0) -> list[Values]:
+    """Updates that share a direction, and are mostly their own: as with skewed data."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(0, 1000, SIZE)
+    return [(7 + shared + rng.normal(0, 2500, SIZE)).astype(np.int32) for _ in range(count)]
+
+
+def accepted(screen: Screen, given: Evidence) -> list[int]:
+    return [v.index for v in screen.judge(given) if v.accepted]
+
+
+@pytest.mark.parametrize("screen", [Cosine(), Duplicate(), Idle(), MultiKrum(f=0)], ids=lambda screen: screen.name)
+def test_honest_updates_pass(screen: Screen) -> None:
+    for seed in range(5):
+        assert accepted(screen, evidence(honest(8, seed))) == list(range(8))
+
+
+def test_cosine_refuses_what_points_backwards() -> None:
+    updates = honest(7)
+    updates[3] = (14 - 2 * updates[3]).astype(np.int32)
+    verdicts = Cosine().judge(evidence(updates))
+    assert [v.index for v in verdicts if not v.accepted] == [3]
+    assert verdicts[3].score < -0.1 < verdicts[0].score
+    assert "points away" in verdicts[3].reason
+
+
+def test_cosine_of_two_says_nothing() -> None:
+    one = honest(1)[0]
+    assert accepted(Cosine(), evidence([one, (14 - one).astype(np.int32)])) == [0, 1]
+
+
+@pytest.mark.parametrize(("noise", "refused"), [(0, True), (30, True), (2500, False)])
+def test_duplicate_refuses_both_author_and_copyist(noise: int, refused: bool) -> None:
+    updates = honest(6)
+    near = np.random.default_rng(9).normal(0, noise, SIZE)
+    updates[5] = (updates[0] + near).astype(np.int32)
+    verdicts = Duplicate().judge(evidence(updates))
+    assert [v.index for v in verdicts if not v.accepted] == ([0, 5] if refused else [])
+    if refused:
+        assert verdicts[5].reason == "a copy, or nearly, of member 0's"
+
+
+def test_idle_refuses_the_base_and_noise_on_it() -> None:
+    updates = honest(8)
+    updates[1] = np.full(SIZE, 7, np.int32)
+    updates[4] = (7 + np.random.default_rng(1).normal(0, 2700, SIZE)).astype(np.int32)
+    verdicts = Idle().judge(evidence(updates))
+    reasons = {v.index: v.reason for v in verdicts if not v.accepted}
+    assert reasons == {1: "has not moved from the base", 4: "moved as noise does"}
+
+
+def test_idle_takes_nothing_for_noise_where_there_are_few_values() -> None:
+    base = np.zeros(3, np.int32)
+    updates = [np.array(u, np.int32) for u in ([9, 0, 0], [0, 9, 0], [0, 0, 9])]
+    assert accepted(Idle(), evidence(updates, base)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("screen", [Cosine(), Duplicate(), Idle()], ids=lambda screen: screen.name)
+def test_where_nobody_moved_nobody_is_blamed(screen: Screen) -> None:
+    assert accepted(screen, evidence([np.full(SIZE, 7, np.int32)] * 3)) == [0, 1, 2]
+
+
+def test_krum_scores_are_the_papers() -> None:
+    updates = honest(7)
+    updates[6] = (updates[6] + 20_000).astype(np.int32)
+    given = evidence(updates)
+    wide = [u.astype(object) for u in updates]
+    expected = [
+        sum(sorted(int(((one - other) ** 2).sum()) for k, other in enumerate(wide) if k != i)[: 7 - 2 - 2])
+        for i, one in enumerate(wide)
+    ]
+    assert scores(given.gram, 2) == expected
+    assert accepted(MultiKrum(f=1), given) == [0, 1, 2, 3, 4, 5]
+    assert accepted(Krum(f=1), given) == [expected.index(min(expected))]
+
+
+def test_krum_with_few_updates_judges_as_well_as_it_can() -> None:
+    assert accepted(MultiKrum(f=3), evidence(honest(2))) == [0, 1]
+    assert len(accepted(MultiKrum(f=3), evidence(honest(5)))) == 4
+    assert accepted(MultiKrum(f=3), evidence([])) == []
+
+
+@pytest.mark.parametrize(("nodes", "f"), [(4, 1), (6, 2), (10, 4)])
+def test_krum_with_too_many_liars_is_refused_at_the_start(nodes: int, f: int) -> None:
+    for name in ("krum", "multi_krum"):
+        with pytest.raises(ConfigError, match="needs more than 2f") as caught:
+            screens.check(name, {"f": f}, nodes)
+        assert caught.value.setting == f"screens.{name}.f"
+        screens.check(name, {"f": f}, nodes + 1)
+        screens.check(name, {"f": f}, None)
+
+
+def loss_of(values: Values) -> float:
+    return float(np.abs(values.astype(np.float64) - 100).mean()) / 100
+
+
+def test_holdout_wants_worse_than_the_base_and_than_the_others() -> None:
+    base = np.zeros(SIZE, np.int32)
+    updates = [np.full(SIZE, at, np.int32) for at in (20, 30, 25, -40, 15)]
+    verdicts = Holdout().judge(evidence(updates, base, loss_of))
+    assert [v.index for v in verdicts if not v.accepted] == [3]
+    assert verdicts[3].reason == "a loss of 1.40 where the base has 1.00 and the others 0.80"
+    everybody_worse = [np.full(SIZE, at, np.int32) for at in (-20, -25, -30, -22)]
+    assert accepted(Holdout(), evidence(everybody_worse, base, loss_of)) == [0, 1, 2, 3]
+
+
+def test_holdout_refuses_a_loss_that_is_no_number() -> None:
+    base = np.zeros(SIZE, np.int32)
+    updates = [np.full(SIZE, at, np.int32) for at in (20, 30, 25)]
+    verdicts = Holdout().judge(evidence(updates, base, lambda v: float("nan") if v[0] == 30 else 1.0))
+    assert [v.index for v in verdicts if not v.accepted] == [1]
+    assert ballot([Holdout()], evidence(updates, base, loss_of))[0] == bitmap([0, 1, 2])
+
+
+def test_holdout_without_data_judges_nobody() -> None:
+    assert Holdout().judge(evidence(honest(3))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "setting"),
+    [
+        ("duplicate", {"ratio": 1}, "screens.duplicate.ratio"),
+        ("idle", {"min": 1}, "screens.idle.min"),
+        ("idle", {"sigmas": float("nan")}, "screens.idle.sigmas"),
+        ("holdout", {"factor": 0}, "screens.holdout.factor"),
+        ("holdout", {"slack": -1}, "screens.holdout.slack"),
+        ("krum", {"f": -1}, "screens.krum.f"),
+        ("multi_krum", {"f": 1, "keep": 0}, "screens.multi_krum.keep"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(name: str, settings: dict[str, float], setting: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        screens.make(name, settings)
+    assert caught.value.setting == setting
