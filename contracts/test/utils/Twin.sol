@@ -272,7 +272,7 @@ contract Twin is IFederation {
         _next(block.timestamp);
     }
 
-    function unseat(uint256 bitmap) external {
+    function unseatMembers(uint256 bitmap) external {
         uint256 unseated;
         for (uint256 i = 0; i < _members.length; ++i) {
             if ((bitmap >> i) % 2 == 0 || !_members[i].active) continue;
@@ -335,7 +335,7 @@ contract Twin is IFederation {
         return _terms;
     }
 
-    function court() external pure returns (ICourt) {
+    function COURT() external pure returns (ICourt) {
         return ICourt(address(0));
     }
 
