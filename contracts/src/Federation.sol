@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICourt} from "./ICourt.sol";
 import {IFederation} from "./IFederation.sol";
 import {Relay} from "./Relay.sol";
 import {Rounds} from "./Rounds.sol";
@@ -139,7 +138,7 @@ contract Federation is Relay {
     }
 
     /// @inheritdoc IFederation
-    function unseat(uint256 members_) external onlyCourt {
+    function unseatMembers(uint256 members_) external onlyCourt {
         uint256 active = _active;
         if (active & members_ == 0) return;
         _active = active & ~members_;
@@ -228,11 +227,6 @@ contract Federation is Relay {
         t.quorumNumerator = uint8(QUORUM_NUMERATOR);
         t.quorumDenominator = uint8(QUORUM_DENOMINATOR);
         t.allowList = ALLOW_LIST;
-    }
-
-    /// @inheritdoc IFederation
-    function court() external view returns (ICourt) {
-        return COURT;
     }
 
     /// @inheritdoc IFederation

@@ -13,7 +13,7 @@ import {ICourt} from "./ICourt.sol";
 /// Anybody whom the allow-list names (all, if there is none) and who has the stake may join; anybody may deploy a
 /// federation, `poke` it, and post messages that members have signed. Each member speaks for itself alone, by its own
 /// transaction or its own signature. The court, a contract that this one creates, may take rounds back (`undo`) and
-/// members off the next rosters (`unseat`), and does either only by a proof: `ICourt` says by which.
+/// members off the next rosters (`unseatMembers`), and does either only by a proof: `ICourt` says by which.
 ///
 /// Rounds. A round passes through `Commit`, `Vote` and `Attest` and closes *final* or *void*. Every transaction first
 /// moves the phase on by at most one step if its deadline has passed, because a phase that opens now has a fresh
@@ -362,7 +362,7 @@ interface IFederation {
 
     /// @notice Take members off the next rosters; the court's alone. They may come back as who left may.
     /// @dev Reverts with NotCourt.
-    function unseat(uint256 members) external;
+    function unseatMembers(uint256 members) external;
 
     // ---------------------------------------------------------------------------------------------------- views
 
@@ -380,7 +380,7 @@ interface IFederation {
     function terms() external view returns (Terms memory);
 
     /// @notice The contract that keeps the stakes and judges.
-    function court() external view returns (ICourt);
+    function COURT() external view returns (ICourt);
 
     /// @notice Who an address is, as the ledger has it now (nobody has moved the phase on for this answer).
     /// @return seat its index + 1, or 0 if it never joined

@@ -67,7 +67,8 @@ abstract contract Rounds is IFederation {
     uint256 internal immutable QUORUM_NUMERATOR;
     uint256 internal immutable QUORUM_DENOMINATOR;
     bytes32 internal immutable ALLOW_LIST;
-    ICourt internal immutable COURT;
+    /// @inheritdoc IFederation
+    ICourt public immutable COURT;
 
     /// @dev The current round, and the round closed last as it stood then (deadline 0 if it is void).
     Head internal _head;

@@ -173,7 +173,7 @@ abstract contract Treasury is ICourt, ReentrancyGuardTransient {
         uint128 share = uint128(taken * CHALLENGER_SHARE / SHARE_UNIT);
         _books.pool += uint128(taken) - share;
         _credit(challenger, share, id);
-        FEDERATION.unseat(members);
+        FEDERATION.unseatMembers(members);
     }
 
     function _credit(address account_, uint128 amount, uint256 id) internal {
@@ -224,7 +224,7 @@ abstract contract Treasury is ICourt, ReentrancyGuardTransient {
             if (_purses[members[i]].stake < STAKE) unseated |= 1 << i;
         }
         _books.pool += uint128(taken);
-        if (unseated != 0) FEDERATION.unseat(unseated);
+        if (unseated != 0) FEDERATION.unseatMembers(unseated);
     }
 
     /// @dev Sets a final round's reward aside.

@@ -5,7 +5,6 @@ import {IFederation} from "../src/IFederation.sol";
 import {Bitmaps} from "../src/libraries/Bitmaps.sol";
 import {FederationTest} from "./utils/FederationTest.sol";
 import {Pair} from "./utils/Pair.sol";
-import {Twin} from "./utils/Twin.sol";
 import {vm} from "./utils/Vm.sol";
 
 /// @title What is true of a federation whatever its members do, and that it does what its simple twin does.
@@ -31,7 +30,7 @@ contract InvariantsTest is FederationTest {
     function _pair(uint256 first, uint256 actors) internal returns (Pair) {
         IFederation.Terms memory t = _terms(4);
         t.rounds = 6;
-        return new Pair(_deploy(t), new Twin(t), first, actors);
+        return new Pair(_deploy(t), t, first, actors);
     }
 
     /// @dev One campaign for all of them: Foundry would play one for each invariant.

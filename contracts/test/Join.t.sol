@@ -29,7 +29,7 @@ contract JoinTest is FederationTest {
         emit IFederation.Joined(_member(3), 3);
         vm.expectEmit();
         emit IFederation.PhaseOpened(1, IFederation.Phase.Commit, START + COMMIT_SECONDS);
-        federation.join(CHARTER);
+        federation.join(CHARTER, new bytes32[](0));
         _expectPhase(1, IFederation.Phase.Commit);
         vm.assertEq(_now().roster, 15);
     }
@@ -91,14 +91,14 @@ contract JoinTest is FederationTest {
     function test_reverts_for_another_charter() external {
         vm.prank(_member(0));
         vm.expectRevert(abi.encodeWithSelector(IFederation.CharterMismatch.selector, CHARTER));
-        federation.join(keccak256("another"));
+        federation.join(keccak256("another"), new bytes32[](0));
     }
 
     function test_reverts_for_a_member() external {
         _joinAll(2);
         vm.prank(_member(1));
         vm.expectRevert(abi.encodeWithSelector(IFederation.AlreadyMember.selector, 1));
-        federation.join(CHARTER);
+        federation.join(CHARTER, new bytes32[](0));
     }
 
     function test_reverts_when_done() external {
@@ -108,7 +108,7 @@ contract JoinTest is FederationTest {
         }
         vm.prank(_member(9));
         vm.expectRevert(abi.encodeWithSelector(IFederation.WrongPhase.selector, IFederation.Phase.Done));
-        federation.join(CHARTER);
+        federation.join(CHARTER, new bytes32[](0));
     }
 
     function test_reverts_for_the_257th_address() external {
@@ -118,7 +118,7 @@ contract JoinTest is FederationTest {
         _join(255);
         vm.prank(_member(256));
         vm.expectRevert(IFederation.FederationFull.selector);
-        federation.join(CHARTER);
+        federation.join(CHARTER, new bytes32[](0));
         _join(0); // an index of its own waits for it
         vm.assertEq(_now().roster, type(uint256).max);
     }

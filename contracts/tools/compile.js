@@ -31,7 +31,8 @@ const input = {
 };
 const output = JSON.parse(solc.compile(JSON.stringify(input), { import: read }));
 // 6335: `leave` is to become a keyword in Solidity 0.9; the verb is called so, and the compiler is pinned.
-const messages = (output.errors ?? []).filter(({ errorCode }) => errorCode !== "6335");
+// 2394: transient storage outlives a call; OpenZeppelin's guard, which is all that uses it, clears it.
+const messages = (output.errors ?? []).filter(({ errorCode }) => !["6335", "2394"].includes(errorCode));
 for (const { formattedMessage } of messages) console.error(formattedMessage);
 if (messages.length) process.exit(1);
 

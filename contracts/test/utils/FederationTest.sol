@@ -16,6 +16,9 @@ abstract contract FederationTest {
     uint256 internal constant COMMIT_SECONDS = 500;
     uint256 internal constant VOTE_SECONDS = 300;
     uint256 internal constant ATTEST_SECONDS = 400;
+    uint256 internal constant CHALLENGE_SECONDS = 2000;
+    uint256 internal constant PROOF_SECONDS = 700;
+    uint256 internal constant BOND = 5 ether;
 
     IFederation internal federation;
 
@@ -30,21 +33,23 @@ abstract contract FederationTest {
         return IFederation(vm.deployCode("Federation.sol:Federation", abi.encode(t)));
     }
 
-    function _terms(uint256 members) internal pure returns (IFederation.Terms memory) {
-        return IFederation.Terms({
-            charter: CHARTER,
-            genesis: GENESIS,
-            rounds: 3,
-            joinSeconds: uint32(JOIN_SECONDS),
-            commitSeconds: uint32(COMMIT_SECONDS),
-            voteSeconds: uint32(VOTE_SECONDS),
-            attestSeconds: uint32(ATTEST_SECONDS),
-            startMembers: uint16(members),
-            minMembers: uint16(members < 2 ? members : 2),
-            maxMissed: 2,
-            quorumNumerator: 2,
-            quorumDenominator: 3
-        });
+    /// @dev No stake, no reward, a small bond; nothing that the court could recompute.
+    function _terms(uint256 members) internal pure returns (IFederation.Terms memory t) {
+        t.charter = CHARTER;
+        t.genesis = GENESIS;
+        t.rounds = 3;
+        t.joinSeconds = uint32(JOIN_SECONDS);
+        t.commitSeconds = uint32(COMMIT_SECONDS);
+        t.voteSeconds = uint32(VOTE_SECONDS);
+        t.attestSeconds = uint32(ATTEST_SECONDS);
+        t.startMembers = uint16(members);
+        t.minMembers = uint16(members < 2 ? members : 2);
+        t.maxMissed = 2;
+        t.quorumNumerator = 2;
+        t.quorumDenominator = 3;
+        t.bond = uint128(BOND);
+        t.challengeSeconds = uint32(CHALLENGE_SECONDS);
+        t.proofSeconds = uint32(PROOF_SECONDS);
     }
 
     // ---------------------------------------------------------------------------------------------- who and what
@@ -70,7 +75,7 @@ abstract contract FederationTest {
 
     function _join(uint256 index) internal {
         vm.prank(_member(index));
-        federation.join(CHARTER);
+        federation.join(CHARTER, new bytes32[](0));
     }
 
     function _leave(uint256 index) internal {

@@ -21,14 +21,15 @@ contract Pair {
     mapping(bytes32 message => bool) private _heard;
     uint256 private _place; // round * 8 + phase, which never falls
 
-    constructor(IFederation real, Twin twin, uint256 first, uint256 actors) {
+    constructor(IFederation real, IFederation.Terms memory t, uint256 first, uint256 actors) {
+        Twin twin = new Twin(t, address(real));
         (REAL, TWIN, FIRST, ACTORS) = (real, twin, first, actors);
         bytes32 charter = real.terms().charter;
         for (uint256 i = 0; i < first; ++i) {
             for (uint256 j = 0; j < 2; ++j) {
                 IFederation each = j == 0 ? real : twin;
                 vm.prank(actor(i));
-                each.join(charter);
+                each.join(charter, new bytes32[](0));
                 vm.prank(actor(i));
                 each.leave();
             }
@@ -43,7 +44,7 @@ contract Pair {
 
     function join(uint256 who) external {
         bytes32 charter = who % 16 == 7 ? bytes32(who) : REAL.terms().charter;
-        _both(_someone(who), abi.encodeCall(IFederation.join, (charter)));
+        _both(_someone(who), abi.encodeCall(IFederation.join, (charter, new bytes32[](0))));
     }
 
     function leave(uint256 who) external {
