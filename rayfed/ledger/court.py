@@ -205,6 +205,10 @@ class MemoryCourt(Treasury):
         self._emit("Equivocated", member=member, round=round, phase=int(phase), challenger=sender)
         self._punish(1 << index, Reason.EQUIVOCATION, round, sender, 0)
 
+    def open_cases(self) -> tuple[Case, ...]:
+        """Return the open cases, oldest first."""
+        return tuple(case for case in self.cases.values() if case.state is State.OPEN)
+
     # -- how cases end; an auditor who has no proofs calls these ----------------------------------------------------
 
     def uphold(self, case: Case, merged: bytes, expected: bytes) -> None:

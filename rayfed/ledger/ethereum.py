@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import is_address
 
 from rayfed.errors import CharterMismatch, ConfigError, LedgerError, NotAFederation, WrongChain
-from rayfed.ledger import abi, history, purse
+from rayfed.judgement import Account, Books, Case, Kind, Proof, Record, State
+from rayfed.ledger import abi, history, purse, signing
 from rayfed.ledger.clock import ChainClock
 from rayfed.ledger.fees import Fees
 from rayfed.ledger.history import Event
@@ -18,12 +19,29 @@ from rayfed.ledger.purse import Deployed, deploy, fund
 from rayfed.ledger.rpc import Rpc, RpcError
 from rayfed.ledger.sender import Sender
 from rayfed.ledger.waker import Waker
-from rayfed.messages import MAX_MEMBERS, Address, Outcome, Receipt, Root, Terms, Verb, View
+from rayfed.messages import (
+    MAX_MEMBERS,
+    NATIVE,
+    Address,
+    Outcome,
+    Phase,
+    Receipt,
+    Root,
+    Signed,
+    Status,
+    Terms,
+    Verb,
+    View,
+    bitmap,
+)
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 __all__ = ["Deployed", "EthereumFederation", "EthereumLedger", "Event", "connect", "deploy", "fund"]
+
+MOST_GAS = 1 << 24
+"""A transaction's limit (EIP-7825)."""
 
 GAS = {
     Verb.JOIN: (250_000, 1_000),
@@ -32,10 +50,31 @@ GAS = {
     Verb.COMMIT: (200_000, 1_500),
     Verb.VOTE: (250_000, 6_000),
     Verb.ATTEST: (300_000, 3_000),
+    Verb.RELAY: (700_000, 25_000),
+    Verb.APPROVE: (100_000, 0),
+    Verb.DEPOSIT: (200_000, 0),
+    Verb.EXIT: (150_000, 0),
+    Verb.WITHDRAW: (200_000, 0),
+    Verb.FUND: (200_000, 0),
+    Verb.SETTLE: (MOST_GAS, 0),
+    Verb.CLAIM: (MOST_GAS, 0),
+    Verb.CHALLENGE: (500_000, 500),
+    Verb.PROVE: (MOST_GAS, 0),
+    Verb.CONCLUDE: (2_000_000, 30_000),
+    Verb.EXPIRE: (300_000, 0),
+    Verb.DEMAND: (500_000, 500),
+    Verb.ANSWER: (1_500_000, 3_000),
+    Verb.FORFEIT: (1_500_000, 30_000),
+    Verb.CLOSE: (300_000, 0),
+    Verb.EQUIVOCATION: (500_000, 3_000),
 }
 """Gas limit by verb: so much, and so much more a member, because the transaction that closes a phase works for all of
 them. Measured with 256 members that disagree: 131, -, 90, 1,103 and 231 thousand. What is not used is not paid, but an
 account must be able to pay it."""
+
+
+SPOKEN_IN = {Verb.COMMIT: Phase.COMMIT, Verb.VOTE: Phase.VOTE, Verb.ATTEST: Phase.ATTEST}
+"""What can be signed for others to post, and in which phase it is said."""
 
 
 def connect(rpc_url: str, chain_id: int | None = None) -> Rpc:
@@ -71,6 +110,7 @@ class EthereumFederation:
         self._waker = Waker(self._look, self._clock.saw, address, ws_url)
         self._sending = sending
         self._terms: Terms | None = None
+        self._court: Address | None = None
         self._lock = threading.Lock()
         self._view: View | None = None
         self._asked_at = float("-inf")  # when the question that _view answers was sent
@@ -106,6 +146,7 @@ class EthereumFederation:
         if not abi.is_ours(code):
             raise NotAFederation(f"federation_address: the contract at {address} is not a rayfed federation")
         federation = cls(rpc, address, ws_url, **sending)
+        federation._check_court()
         founded = federation.terms().charter
         if charter_hash is not None and founded != charter_hash:
             raise CharterMismatch(
@@ -115,9 +156,10 @@ class EthereumFederation:
         federation._set_clock()
         return federation
 
-    def ledger(self, account: LocalAccount) -> EthereumLedger:
-        """Return one account's door."""
-        return EthereumLedger(self, account, Sender(self.rpc, self._fees, account, self.address, **self._sending))
+    def ledger(self, account: LocalAccount, proof: Sequence[bytes] = ()) -> EthereumLedger:
+        """Return one account's door; ``proof``: that the allow-list names it."""
+        sender = Sender(self.rpc, self._fees, account, self.address, **self._sending)
+        return EthereumLedger(self, account, sender, proof)
 
     def terms(self) -> Terms:
         """Return the federation's terms."""
@@ -145,13 +187,55 @@ class EthereumFederation:
         """Return what became of a closed round, or None if it has not closed."""
         return abi.outcome(self._ask("outcome", round))
 
+    @property
+    def court(self) -> Address:
+        """The contract that keeps stakes and judges."""
+        if self._court is None:
+            self._court = str(abi.answer("court", self._ask("court")))
+        return self._court
+
+    def record(self, round: int) -> Record | None:
+        """Return what a round rests on, or None if it has not closed."""
+        held = abi.answer("record", self._ask("record", round))
+        return Record(**{**held, "status": Status(held["status"])}) if held["status"] else None
+
+    def account(self, address: Address) -> Account:
+        """Return what an address has in the court."""
+        return Account(**self._ask_court("account", address))
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Return what each member has in the court, by index."""
+        return tuple(Account(**one) for one in self._ask_court("accounts"))
+
+    def books(self) -> Books:
+        """Return where all the money is."""
+        return Books(**self._ask_court("books"))
+
+    def case(self, id: int) -> Case | None:
+        """Return a case, or None if there is none of this number."""
+        held = _case(self._ask_court("caseOf", id))
+        return None if held.state is State.NONE else held
+
+    def open_cases(self) -> tuple[Case, ...]:
+        """Return the open cases, oldest first."""
+        return tuple(_case(one) for one in self._ask_court("openCases"))
+
+    def coins(self, address: Address) -> int:
+        """Return how much of the federation's coin an address holds, in its smallest unit."""
+        coin = self.terms().coin
+        return self.balance(address) if coin == NATIVE else self._ask_coin("balanceOf", address)
+
+    def allowance(self, owner: Address) -> int:
+        """Return how much of an owner's coins the court may take; of the chain's own currency nothing but what is sent."""
+        return 0 if self.terms().coin == NATIVE else self._ask_coin("allowance", owner, self.court)
+
     def balance(self, address: Address) -> int:
         """Return how many wei an account holds."""
         return purse.balance(self.rpc, address)
 
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
-        """Yield what the contract has said; see ``history.events``."""
-        return history.events(self.rpc, self.address, first, last, names)
+        """Yield what the federation and its court have said; see ``history.events``."""
+        return history.events(self.rpc, (self.address, self.court), first, last, names)
 
     def now(self) -> float:
         """Return chain time, in seconds since the epoch."""
@@ -180,9 +264,21 @@ class EthereumFederation:
         """Say that something was sent which may move the phase."""
         self._waker.hurry()
 
-    def _ask(self, name: str, *arguments: Any) -> bytes:
-        call = {"to": self.address, "data": "0x" + abi.call(name, *arguments).hex()}
+    def _ask(self, name: str, *arguments: Any, to: Address | None = None) -> bytes:
+        call = {"to": to or self.address, "data": "0x" + abi.call(name, *arguments).hex()}
         return bytes.fromhex(self.rpc.call("eth_call", call, "latest")[2:])
+
+    def _ask_court(self, name: str, *arguments: Any) -> Any:
+        return abi.answer(name, self._ask(name, *arguments, to=self.court))
+
+    def _ask_coin(self, name: str, *arguments: Any) -> int:
+        return int(abi.answer(name, self._ask(name, *arguments, to=self.terms().coin)))
+
+    def _check_court(self) -> None:
+        """Check that the court is ours, and this federation's: a look-alike could send the stakes anywhere."""
+        code = bytes.fromhex(self.rpc.call("eth_getCode", self.court, "latest")[2:])
+        if not abi.is_ours(code, abi.COURT) or self._ask_court("federation") != self.address:
+            raise NotAFederation(f"federation_address: the court of {self.address} is not a rayfed federation's")
 
     def _look(self) -> bool:
         """Take a view if there is a new block; say whether anything in it is new."""
@@ -207,10 +303,13 @@ class EthereumFederation:
 class EthereumLedger:
     """One account's door to a federation; follows the ``rayfed.ledger.Ledger`` protocol. One thread at a time."""
 
-    def __init__(self, federation: EthereumFederation, account: LocalAccount, sender: Sender) -> None:
+    def __init__(
+        self, federation: EthereumFederation, account: LocalAccount, sender: Sender, proof: Sequence[bytes] = ()
+    ) -> None:
         self._federation = federation
         self._account = account
         self._sender = sender
+        self._proof = proof
 
     @property
     def address(self) -> Address:
@@ -230,8 +329,15 @@ class EthereumLedger:
         return self._federation.outcome(round)
 
     def join(self, charter: bytes) -> None:
-        """See ``Ledger``."""
-        self._say(Verb.JOIN, 0, charter)
+        """See ``Ledger``; what is missing of the stake is put down first.
+
+        Raises:
+            LedgerError: the account does not hold what the stake lacks.
+        """
+        missing = self._federation.terms().stake - self._federation.account(self.address).stake
+        if missing > 0:
+            self.deposit(self.address, missing)
+        self._say(Verb.JOIN, 0, charter, list(self._proof))
 
     def leave(self) -> None:
         """See ``Ledger``."""
@@ -253,6 +359,98 @@ class EthereumLedger:
         """See ``Ledger``."""
         self._say(Verb.POKE, 0)
 
+    # -- signed for others to post ----------------------------------------------------------------------------------
+
+    def sign(self, verb: Verb, round: int, value: bytes) -> Signed:
+        """Sign a commit, a vote or an attestation for anybody to post; a ballot is given as 32 bytes."""
+        federation = self._federation
+        return signing.sign(self._account, federation.rpc.chain_id, federation.address, verb, round, value)
+
+    def relay(self, verb: Verb, round: int, messages: Mapping[int, Signed], members: Sequence[Address]) -> None:
+        """Post signed messages by their members' indices; ``members``: all by index, which makes it cheaper."""
+        parts = [(messages[i].value, messages[i].r, messages[i].vs) for i in sorted(messages)]
+        gas = GAS[Verb.RELAY][0] + GAS[Verb.RELAY][1] * len(members)
+        data = abi.call("relay", int(SPOKEN_IN[verb]), round, bitmap(messages), parts, list(members))
+        self._sender.send(Verb.RELAY, round, data, min(gas, MOST_GAS))
+        self._federation.hurry()
+
+    # -- money ------------------------------------------------------------------------------------------------------
+
+    def deposit(self, member: Address, amount: int) -> None:
+        """Put stake down for a member, the coin's approval before it where it is needed.
+
+        Raises:
+            LedgerError: the account does not hold so much.
+        """
+        self._pay(Verb.DEPOSIT, 0, amount, member, amount)
+
+    def fund(self, amount: int) -> None:
+        """Add to the pool.
+
+        Raises:
+            LedgerError: the account does not hold so much.
+        """
+        self._pay(Verb.FUND, 0, amount, amount)
+
+    def exit(self) -> None:
+        """Ask to have the stake back."""
+        self._tell_court(Verb.EXIT, 0)
+
+    def withdraw(self, to: Address) -> None:
+        """Have the stake paid out."""
+        self._tell_court(Verb.WITHDRAW, 0, to)
+
+    def settle(self, most: int = 64) -> None:
+        """Settle the next rounds, at most so many."""
+        self._tell_court(Verb.SETTLE, 0, most)
+
+    def claim(self, to: Address, most: int = 1_000) -> None:
+        """Have paid what was earned, in at most so many settled rounds, to any address."""
+        self._tell_court(Verb.CLAIM, 0, to, most)
+
+    # -- judgement --------------------------------------------------------------------------------------------------
+
+    def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
+        """Say that a round's merge is wrong at a coordinate; the bond goes along."""
+        bond = self._federation.terms().bond
+        self._pay(Verb.CHALLENGE, round, bond, round, leaf, coordinate, list(roots))
+
+    def prove(self, id: int, roots: Sequence[Root], proofs: Sequence[Proof]) -> None:
+        """Prove leaves of a challenge, some or all."""
+        given = [(p.which, p.data, p.path, p.header, p.header_path) for p in proofs]
+        self._tell_court(Verb.PROVE, 0, id, list(roots), given)
+
+    def conclude(self, id: int) -> None:
+        """Have a challenge judged."""
+        self._tell_court(Verb.CONCLUDE, 0, id)
+
+    def expire(self, id: int) -> None:
+        """End a challenge that was not proved in time."""
+        self._tell_court(Verb.EXPIRE, 0, id)
+
+    def demand(self, round: int, which: int, leaf: int, roots: Sequence[Root]) -> None:
+        """Demand to be shown a leaf; the bond goes along."""
+        self._pay(Verb.DEMAND, round, self._federation.terms().bond, round, which, leaf, list(roots))
+
+    def answer(self, id: int, roots: Sequence[Root], data: bytes, path: Sequence[bytes]) -> None:
+        """Show a demanded leaf."""
+        self._tell_court(Verb.ANSWER, 0, id, list(roots), data, list(path))
+
+    def forfeit(self, id: int) -> None:
+        """Have judged that a demanded leaf was not shown in time."""
+        self._tell_court(Verb.FORFEIT, 0, id)
+
+    def close_case(self, id: int) -> None:
+        """End a case whose round was undone by another one."""
+        self._tell_court(Verb.CLOSE, 0, id)
+
+    def equivocation(self, member: Address, verb: Verb, round: int, one: Signed, other: Signed) -> None:
+        """Show two messages of one member that contradict each other."""
+        said = [(message.value, message.r, message.vs) for message in (one, other)]
+        self._tell_court(Verb.EQUIVOCATION, 0, member, int(SPOKEN_IN[verb]), round, *said)
+
+    # -- what became of it ------------------------------------------------------------------------------------------
+
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
         return self._sender.receipts()
@@ -263,6 +461,24 @@ class EthereumLedger:
 
     def close(self) -> None:
         """The connection belongs to the process: ``EthereumFederation.close`` lets go of it."""
+
+    def _pay(self, verb: Verb, round: int, amount: int, *arguments: Any) -> None:
+        """Tell the court something for which it takes this account's money."""
+        held = self._federation.coins(self.address)
+        if held < amount:
+            raise LedgerError(f"stake.amount: {self.address} has {held} of the coin, and {verb} takes {amount}")
+        native = self._federation.terms().coin == NATIVE
+        if not native and self._federation.allowance(self.address) < amount:
+            coin = self._federation.terms().coin
+            approval = abi.call("approve", self._federation.court, amount)
+            self._sender.send(Verb.APPROVE, 0, approval, GAS[Verb.APPROVE][0], to=coin)
+        self._tell_court(verb, round, *arguments, value=amount if native else 0)
+
+    def _tell_court(self, verb: Verb, round: int, *arguments: Any, value: int = 0) -> None:
+        base, each = GAS[verb]
+        gas, data = min(MOST_GAS, base + each * self._federation.members()), abi.call(verb.value, *arguments)
+        self._sender.send(verb, round, data, gas, to=self._federation.court, value=value)
+        self._federation.hurry()
 
     def _say(self, verb: Verb, round: int, *arguments: Any) -> None:
         base, each = GAS[verb]
@@ -276,3 +492,7 @@ def _place(view: View) -> tuple[int, int]:
 
 def _news(view: View) -> tuple[int, ...]:
     return view.round, int(view.phase), view.active, view.committed, view.voted, view.attested
+
+
+def _case(held: dict[str, Any]) -> Case:
+    return Case(**{**held, "kind": Kind(held["kind"]), "state": State(held["state"])})

@@ -30,9 +30,9 @@ class Event:
 
 
 def events(
-    rpc: Rpc, address: Address, first: int = 0, last: int | None = None, names: Sequence[str] = ()
+    rpc: Rpc, addresses: Sequence[Address], first: int = 0, last: int | None = None, names: Sequence[str] = ()
 ) -> Iterator[Event]:
-    """Yield what the contract said in blocks ``first..last`` (None: up to now), in order.
+    """Yield what these contracts said in blocks ``first..last`` (None: up to now), in order.
 
     Args:
         names: only these events; all if empty.
@@ -43,7 +43,7 @@ def events(
     """
     if last is None:
         last = int(rpc.call("eth_blockNumber"), 16)
-    wanted: dict[str, Any] = {"address": address}
+    wanted: dict[str, Any] = {"address": list(addresses)}
     if names:
         wanted["topics"] = [[abi.TOPICS[name] for name in names]]
     start, size = first, BLOCKS
