@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rayfed import blocks
-from rayfed.errors import LedgerUnreachable, RayfedError
+from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError
 from rayfed.messages import Address, NodeRecord, NodeStatus, Root, Verdict
 from rayfed.place import Place
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rayfed.ledger.ethereum import EthereumFederation
     from rayfed.messages import View
     from rayfed.node import EdgeNode, Progress
+    from rayfed.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ RETRY_SECONDS = (0.02, 1.0)
 
 LAST_WORDS_SECONDS = 10
 """A host stays at least so long when all is over: the scribe has to hear that it is."""
+
+LOOK_SECONDS = 2.0
+"""How often a host looks after the federation when all is over."""
 
 T = TypeVar("T")
 
@@ -67,6 +71,7 @@ class Host:
         self._spec = spec
         self._nodes: list[EdgeNode] = []
         self._connection: EthereumFederation | None = None
+        self._watch: Watch | None = None
         self._statuses = {slot: NodeStatus(slot, "", None, 0, "starting") for slot in spec.slots}
         self._failed: dict[int, str] = {}
         self._records: list[NodeRecord] = []
@@ -107,10 +112,27 @@ class Host:
             line = _line(error)
             for slot in self._spec.slots:
                 self._fail(slot, line)
-        time.sleep(max(LAST_WORDS_SECONDS, self._spec.settings.cluster.linger_seconds))
+        self._linger()
         self._exit()
 
+    def _linger(self) -> None:
+        """Stay for a while, for those who still want a blob or an answer; settle, and claim what was earned."""
+        end = time.monotonic() + max(LAST_WORDS_SECONDS, self._spec.settings.cluster.linger_seconds)
+        while time.monotonic() < end:
+            time.sleep(LOOK_SECONDS)
+            if self._connection is None or self._watch is None:
+                continue
+            try:
+                view = self._connection.view()
+                for node in self._nodes:
+                    node.collect(view)
+                if not self._look_after(view):
+                    self._watch.claim()
+            except LedgerError as error:
+                log.warning("after the end: %s", error)
+
     def _build(self) -> None:
+        from rayfed.ledger.courtroom import EthereumCourt
         from rayfed.ledger.ethereum import EthereumFederation
         from rayfed.wiring import Wiring
 
@@ -136,7 +158,11 @@ class Host:
         self._serve = wiring.serve
         for slot, key in keys.items():
             on_record = self._recorder(wiring.folder(slot))
-            self._nodes.append(wiring.node(slot, self._connection.ledger(key), on_record))
+            ledger = self._connection.ledger(key)
+            node = wiring.node(slot, ledger, on_record, self._distrusts)
+            self._nodes.append(node)
+            if self._watch is None:  # one looks after the federation for all nodes of a process
+                self._watch = wiring.watch(node, EthereumCourt(self._connection, ledger))
         for node in self._nodes:
             self._wait_for_funds(node)
 
@@ -160,8 +186,13 @@ class Host:
                 for node in nodes:
                     self._guarded(node, partial(node.serve, view))
                 progress = {self._step(node, view) for node in nodes if node.slot not in self._failed}
+                watched = self._look_after(view)
                 if progress <= {Progress.FINISHED}:
-                    return
+                    if self._watch is None or self._watch.is_satisfied(view):
+                        return
+                    progress = {Progress.RETRY}
+                if watched:
+                    progress.add(Progress.ACTED)
                 if Progress.ACTED in progress:
                     pause = RETRY_SECONDS[0]
                 elif Progress.RETRY in progress:
@@ -175,6 +206,22 @@ class Host:
                 for node in nodes:
                     node.status = dataclasses.replace(node.status, error=str(error))
                 time.sleep(longest)
+
+    def _distrusts(self) -> bool:
+        return self._watch is not None and self._watch.distrusted
+
+    def _look_after(self, view: View) -> bool:
+        """Check what has become final, and answer those who ask; say whether anything was done."""
+        if self._watch is None:
+            return False
+        try:
+            return self._watch.step(view)
+        except LedgerUnreachable:
+            raise
+        except LedgerError as error:
+            # No coins for a bond, say. Rounds go on without, and it is tried again at the next look.
+            log.warning("looking after the federation: %s", error)
+            return False
 
     def _step(self, node: EdgeNode, view: View) -> Progress:
         from rayfed.node import Progress

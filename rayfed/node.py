@@ -116,11 +116,21 @@ class EdgeNode:
         """The node's account."""
         return self.ledger.address
 
+    @property
+    def is_honest(self) -> bool:
+        """Whether it does what an honest node does; another one is there for an experiment."""
+        return self._behaviour is HONEST
+
+    @property
+    def blobs(self) -> Blobs:
+        """The node's way to blobs."""
+        return self._blobs
+
     # -- the loop's body --------------------------------------------------------------------------------------------
 
     def step(self, view: View) -> Progress:
         """Do the one next thing. Never blocks on peers: what is not there yet is asked for again in the next step."""
-        self._collect_receipts(view)
+        self.collect(view)
         index = view.index_of(self.address)
         if index is not None and view.active >> index & 1:
             self._heard.discard((Verb.JOIN, 0))
@@ -210,7 +220,7 @@ class EdgeNode:
                 self._blobs.genesis(root, self._learner.genesis())
             state = self._blobs.model(root, [a for a in view.members if a != self.address])
             if state is None:
-                self._note(self._blobs.trouble)
+                self.note(self._blobs.trouble)
                 return False
             self._base_state, self._model = state, root
         # Whoever holds a final model serves it, so that a latecomer finds it however few are left.
@@ -307,7 +317,7 @@ class EdgeNode:
     def _publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> bool:
         published = self._blobs.publish(root, change)
         if not published:
-            self._note(self._blobs.trouble)
+            self.note(self._blobs.trouble)
         return published
 
     def _prune(self, last: int) -> None:
@@ -330,11 +340,12 @@ class EdgeNode:
         except LedgerError as error:
             # No funds for gas, say. It stays to be said, and somebody may pay in the meantime.
             self._rest((verb, round), view)
-            self._note(str(error))
+            self.note(str(error))
         else:
             self._in_flight.add((verb, round))
 
-    def _collect_receipts(self, view: View) -> None:
+    def collect(self, view: View) -> None:
+        """Take note of what became of transactions, without doing anything else."""
         for receipt in self.ledger.receipts():
             said = receipt.verb, receipt.round
             self._in_flight.discard(said)
@@ -345,7 +356,7 @@ class EdgeNode:
                 # Someone was quicker, or the phase moved on in the meantime: the next view says what to do now.
                 # If it says to try the same again, each time a little later.
                 self._rest(said, view)
-                self._note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
+                self.note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
                 continue
             if receipt.verb is not Verb.POKE:
                 self._heard.add(said)
@@ -415,7 +426,8 @@ class EdgeNode:
         doing = DOING[type(action)]
         self.status = replace(self.status, index=index, round=view.round, doing=doing)
 
-    def _note(self, line: str) -> None:
+    def note(self, line: str) -> None:
+        """Have a line shown beside the node."""
         self.status = replace(self.status, error=line)
 
 

@@ -20,6 +20,7 @@ from rayfed.messages import NodeRecord, Root
 from rayfed.node import EdgeNode
 from rayfed.store.files import FileStore
 from rayfed.store.ray_peers import RayPeers
+from rayfed.watch import Watch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rayfed.place import Place
     from rayfed.store import Store
     from rayfed.store.blob_server import BlobServer
+    from rayfed.watch import Court
 
 
 MEMO_BYTES = 4 << 30
@@ -66,8 +68,10 @@ class Wiring:
         """Return the node's account: its key is made in this process, kept in its folder, and never leaves them."""
         return keys.load_or_make_key(self.folder(slot) / "key", setting="cluster.state_dir")
 
-    def node(self, slot: int, ledger: Ledger, on_record: Callable[[NodeRecord], None]) -> EdgeNode:
-        """Build one node."""
+    def node(
+        self, slot: int, ledger: Ledger, on_record: Callable[[NodeRecord], None], distrusts: Callable[[], bool]
+    ) -> EdgeNode:
+        """Build one node; the last two arguments are ``EdgeNode``'s."""
         settings, charter = self._settings, self.charter
         behaviour = self._behaviour(slot, ledger)
         honest = behaviour is HONEST
@@ -93,6 +97,7 @@ class Wiring:
             alone=settings.federation.alone and slot >= 0,
             keep_rounds=settings.store.keep_rounds,
             on_record=on_record,
+            distrusts=distrusts,
             behaviour=behaviour,
         )
 
@@ -111,6 +116,14 @@ class Wiring:
 
         made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, addresses)
         return attacks.make(chosen.kind, made, chosen.options)
+
+    def watch(self, node: EdgeNode, court: Court) -> Watch | None:
+        """Return what looks after the federation for an honest node; None for a dishonest one."""
+        if not node.is_honest:
+            return None
+        # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
+        keep = self._settings.ledger.kind != "devchain"
+        return Watch(court, node.address, node.blobs, keep=keep, note=node.note)
 
     def serve(self, root: Root) -> Any:
         """Answer a peer that asks for a blob."""

@@ -359,6 +359,11 @@ class EthereumLedger:
         """See ``Ledger``."""
         self._say(Verb.POKE, 0)
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a transaction of this account is on its way, whose receipt has not been given out."""
+        return self._sender.is_waiting
+
     # -- signed for others to post ----------------------------------------------------------------------------------
 
     def sign(self, verb: Verb, round: int, value: bytes) -> Signed:

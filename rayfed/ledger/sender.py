@@ -130,6 +130,11 @@ class Sender:
             self._flights.append(flight)
             return
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is a transaction of which ``receipts`` has not told yet what became of it."""
+        return bool(self._flights or self._refused)
+
     def receipts(self) -> list[Receipt]:
         """Return what was mined, refused or given up since the last call; asks the node at most in one batch.
 

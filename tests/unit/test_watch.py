@@ -56,7 +56,7 @@ class Table:
     def update(self, index: int, value: float, round: int) -> Root:
         state = {"w": np.full(3000, value, np.float32), "steps": np.array(round, np.int64)}
         blobs = self.blobs(MEMBERS[index])
-        root, _ = blobs.update(round, MEMBERS[index], state, 10 + index)
+        root, _ = blobs.update(round, MEMBERS[index], state, 10 + index, self.chain.base)
         assert blobs.publish(root)
         return root
 
