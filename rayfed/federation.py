@@ -24,12 +24,14 @@ import ray
 
 from rayfed import founding, preflight
 from rayfed.charter import Charter
+from rayfed.earnings import Earnings
 from rayfed.errors import ConfigError, LedgerError, RayfedError
 from rayfed.host import Host, HostSpec
 from rayfed.ledger import ethereum, keys, purse
 from rayfed.ledger.devchain import DevChain
 from rayfed.ledger.rpc import Rpc
 from rayfed.live import LiveDisplay
+from rayfed.messages import NATIVE
 from rayfed.place import Place
 from rayfed.scribe import Scribe, Sight
 
@@ -78,11 +80,13 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         drafting = _task(founding.draft, settings).remote(settings)
         display.say("starting a chain" if settings.ledger.kind == "devchain" else "connecting to the chain")
         chain = stack.enter_context(_chain(settings, output_dir))
+        coin = purse.deploy_coin(chain.rpc, chain.purse) if settings.stake.coin == "dlc" else NATIVE
         display.say("loading data and drafting the charter")
         charter = _result(drafting)
         _write(output_dir / "charter.json", charter.canonical_json())
         display.say("founding the federation")
-        deployed = purse.deploy(chain.rpc, chain.purse, charter.terms())
+        terms = charter.terms(coin)
+        deployed = purse.deploy(chain.rpc, chain.purse, terms)
         place = Place(deployed.address, chain.rpc.chain_id, chain.rpc_url, chain.ws_url, charter.canonical_json())
         display.found(place.federation)
         display.say(f"starting {settings.federation.nodes} nodes")
@@ -90,7 +94,8 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         stack.callback(_keep_record, place, deployed.block, output_dir)
         stack.push(partial(_stop, settings, actors))
         scribe, hosts = _start(settings, config, place, output_dir, started, actors)
-        purse.fund(chain.rpc, chain.purse, _addresses(hosts), settings.ledger.fund_ether)
+        ether, pool = settings.ledger.fund_ether, founding.pool(settings)
+        purse.fund(chain.rpc, chain.purse, _addresses(hosts), ether, terms=terms, court=deployed.court, pool=pool)
         over = _watch(scribe, display)
         assert over.summary is not None
         _write(output_dir / "summary.json", over.summary.to_json())
@@ -118,11 +123,16 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path) -> None:
         spec = HostSpec(name, (-1,), place, settings, str(_state_dir(settings, output_dir)))
         host = _host(spec, settings)
         stack.push(partial(_stop, settings, [host]))
-        purse.fund(chain.rpc, chain.purse, _addresses([host]), settings.ledger.fund_ether)
         connection = ethereum.EthereumFederation.open(chain.rpc_url, place.federation, chain_id=place.chain_id)
+        earnings = Earnings(connection)
+        addresses, terms = _addresses([host]), connection.terms()
+        missing = max(0, terms.stake - connection.account(addresses[0]).stake)
+        owed = dataclasses.replace(terms, stake=missing)
+        purse.fund(chain.rpc, chain.purse, addresses, settings.ledger.fund_ether, terms=owed, court=connection.court)
         while True:
-            statuses = ray.get(host.status.remote())
-            display.update(connection.view(), statuses)
+            view = connection.view()
+            statuses = earnings.added(view, ray.get(host.status.remote()))
+            display.update(view, statuses)
             if statuses[0].doing == "failed":
                 raise RayfedError(statuses[0].error)
             if statuses[0].doing == "finished":

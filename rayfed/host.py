@@ -140,7 +140,7 @@ class Host:
         self._serve = wiring.serve
         for slot, key in keys.items():
             on_record = self._recorder(wiring.folder(slot))
-            self._nodes.append(wiring.node(slot, self._connection.ledger(key), on_record))
+            self._nodes.append(wiring.node(slot, self._connection.ledger(key, wiring.proof(key.address)), on_record))
         for node in self._nodes:
             self._wait_for_funds(node)
 

@@ -191,7 +191,7 @@ class EthereumFederation:
     def court(self) -> Address:
         """The contract that keeps stakes and judges."""
         if self._court is None:
-            self._court = str(abi.answer("court", self._ask("court")))
+            self._court = str(abi.answer("COURT", self._ask("COURT")))
         return self._court
 
     def record(self, round: int) -> Record | None:
@@ -225,8 +225,12 @@ class EthereumFederation:
         coin = self.terms().coin
         return self.balance(address) if coin == NATIVE else self._ask_coin("balanceOf", address)
 
+    def pays_in_dlc(self) -> bool:
+        """Say whether the coin is a DeepLearningCoin, by its code."""
+        return abi.is_ours(bytes.fromhex(self.rpc.call("eth_getCode", self.terms().coin, "latest")[2:]), abi.COIN)
+
     def allowance(self, owner: Address) -> int:
-        """Return how much of an owner's coins the court may take; of the chain's own currency nothing but what is sent."""
+        """Return how much of an owner's coins the court may take; of the chain's own currency nothing but what comes."""
         return 0 if self.terms().coin == NATIVE else self._ask_coin("allowance", owner, self.court)
 
     def balance(self, address: Address) -> int:
@@ -236,6 +240,10 @@ class EthereumFederation:
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
         """Yield what the federation and its court have said; see ``history.events``."""
         return history.events(self.rpc, (self.address, self.court), first, last, names)
+
+    def block(self) -> int:
+        """Return the number of the newest block."""
+        return int(self.rpc.call("eth_blockNumber"), 16)
 
     def now(self) -> float:
         """Return chain time, in seconds since the epoch."""
