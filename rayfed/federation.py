@@ -24,12 +24,14 @@ import ray
 
 from rayfed import founding, preflight, resume
 from rayfed.charter import Charter
+from rayfed.earnings import Earnings
 from rayfed.errors import ConfigError, LedgerError, RayfedError
 from rayfed.host import Host, HostSpec
 from rayfed.ledger import ethereum, keys, purse
 from rayfed.ledger.devchain import DevChain
 from rayfed.ledger.rpc import Rpc
 from rayfed.live import LiveDisplay
+from rayfed.messages import NATIVE
 from rayfed.place import Place
 from rayfed.scribe import Scribe, Sight
 
@@ -88,18 +90,21 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         if kept is not None and not purse.has_code(chain.rpc, kept.federation):
             # Killed before the chain had been written to disk for the first time: nothing was founded yet.
             kept, drafting = None, _task(founding.draft, settings).remote(settings)
+        pool = 0 if kept else founding.pool(settings)
         if kept is None:
+            coin = purse.deploy_coin(chain.rpc, chain.purse) if settings.stake.coin == "dlc" else NATIVE
             display.say("loading data and drafting the charter")
             charter = _result(drafting)
             _write(output_dir / resume.CHARTER, charter.canonical_json())
             display.say("founding the federation")
-            deployed = purse.deploy(chain.rpc, chain.purse, charter.terms())
+            deployed = purse.deploy(chain.rpc, chain.purse, charter.terms(coin))
             kept = resume.Founded(deployed.address, chain.rpc.chain_id, deployed.block, started)
             kept.keep(output_dir)
         else:
             display.say("carrying on with the federation that is there")
         text = (output_dir / resume.CHARTER).read_text()
         place = Place(kept.federation, kept.chain_id, chain.rpc_url, chain.ws_url, text)
+        connection = ethereum.EthereumFederation.open(chain.rpc_url, place.federation, chain_id=place.chain_id)
         display.found(place.federation)
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[Actor] = []
@@ -107,7 +112,9 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         stack.push(partial(_stop, settings, actors))
         scribe, hosts = _start(settings, config, place, output_dir, started, actors)
         poor = [address for address in _addresses(hosts) if not purse.balance(chain.rpc, address)]
-        purse.fund(chain.rpc, chain.purse, poor, settings.ledger.fund_ether)
+        ether, terms = settings.ledger.fund_ether, connection.terms()
+        purse.fund(chain.rpc, chain.purse, poor, ether, terms=terms, court=connection.court, pool=pool)
+        connection.close()
         over = _watch(scribe, display)
         assert over.summary is not None
         _write(output_dir / "summary.json", over.summary.to_json())
@@ -135,11 +142,16 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path) -> None:
         spec = HostSpec(name, (-1,), place, settings, str(_state_dir(settings, output_dir)))
         host = _host(spec, settings)
         stack.push(partial(_stop, settings, [host]))
-        purse.fund(chain.rpc, chain.purse, _addresses([host]), settings.ledger.fund_ether)
         connection = ethereum.EthereumFederation.open(chain.rpc_url, place.federation, chain_id=place.chain_id)
+        earnings = Earnings(connection)
+        addresses, terms = _addresses([host]), connection.terms()
+        missing = max(0, terms.stake - connection.account(addresses[0]).stake)
+        owed = dataclasses.replace(terms, stake=missing)
+        purse.fund(chain.rpc, chain.purse, addresses, settings.ledger.fund_ether, terms=owed, court=connection.court)
         while True:
-            statuses = _ask(host.status)
-            display.update(connection.view(), statuses)
+            view = connection.view()
+            statuses = earnings.added(view, _ask(host.status))
+            display.update(view, statuses)
             if statuses[0].doing == "failed":
                 raise RayfedError(statuses[0].error)
             if statuses[0].doing == "finished":

@@ -80,6 +80,12 @@ def stake_terms(settings: Settings) -> StakeTerms:
     )
 
 
+def pool(settings: Settings) -> int:
+    """Return what the founder puts into the pool, in the coin's smallest unit."""
+    chosen = settings.stake
+    return units(chosen.reward) * settings.federation.rounds if chosen.pool is None else units(chosen.pool)
+
+
 def units(coins: float) -> int:
     """Return whole coins in their smallest unit, 10^-18, exactly as they were written."""
     return int(Decimal(repr(coins)).scaleb(18))

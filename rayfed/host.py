@@ -14,7 +14,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rayfed import blocks
 from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError
-from rayfed.messages import Address, NodeRecord, NodeStatus, Root, Verdict
+from rayfed.messages import Address, NodeRecord, NodeStatus, Receipt, Root, Signed, Verb, Verdict
+from rayfed.peers import Peers
 from rayfed.place import Place
+from rayfed.relay import RelayPool
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
+    from rayfed.ledger.courtroom import EthereumCourt
     from rayfed.ledger.ethereum import EthereumFederation
+    from rayfed.ledger.relayed import RelayedLedger
     from rayfed.messages import View
     from rayfed.node import EdgeNode, Progress
     from rayfed.watch import Watch
@@ -39,6 +43,9 @@ RETRY_SECONDS = (0.02, 1.0)
 
 LAST_WORDS_SECONDS = 10
 """A host stays at least so long when all is over: the scribe has to hear that it is."""
+
+IDLE_SECONDS = 10.0
+"""How long a host rests at most: somebody may have gone to court, which changes no phase."""
 
 LOOK_SECONDS = 2.0
 """How often a host looks after the federation when all is over."""
@@ -72,6 +79,10 @@ class Host:
         self._nodes: list[EdgeNode] = []
         self._connection: EthereumFederation | None = None
         self._watch: Watch | None = None
+        self._courts: list[tuple[EdgeNode, EthereumCourt]] = []
+        self._pool = RelayPool(self._hand, self._tell)
+        self._poster: RelayedLedger | None = None
+        self._peers = Peers(spec.place.namespace, spec.name)
         self._statuses = {slot: NodeStatus(slot, "", None, 0, "starting") for slot in spec.slots}
         self._failed: dict[int, str] = {}
         self._records: list[NodeRecord] = []
@@ -88,6 +99,18 @@ class Host:
     def blob(self, root: Root) -> Any:
         """Return [ObjectRef of uint8 (size,)] of a blob that may be served, or None."""
         return self._serve(root)
+
+    def take(self, verb: Verb, round: int, messages: dict[int, Signed]) -> None:
+        """Take a peer's signed messages to post them; see ``rayfed.relay``."""
+        self._pool.take(verb, round, messages)
+        if self._connection is not None:
+            self._connection.nudge()
+
+    def told(self, verb: Verb, round: int, receipts: dict[int, Receipt]) -> None:
+        """Learn from a peer what became of messages that it was given."""
+        self._pool.told(verb, round, receipts)
+        if self._connection is not None:
+            self._connection.nudge()
 
     def status(self) -> list[NodeStatus]:
         """Return what each node says of itself right now."""
@@ -117,23 +140,27 @@ class Host:
 
     def _linger(self) -> None:
         """Stay for a while, for those who still want a blob or an answer; settle, and claim what was earned."""
+        from rayfed.watch import claim
+
         end = time.monotonic() + max(LAST_WORDS_SECONDS, self._spec.settings.cluster.linger_seconds)
         while time.monotonic() < end:
             time.sleep(LOOK_SECONDS)
-            if self._connection is None or self._watch is None:
+            if self._connection is None:
                 continue
             try:
                 view = self._connection.view()
                 for node in self._nodes:
                     node.collect(view)
                 if not self._look_after(view):
-                    self._watch.claim()
+                    for node, court in self._courts:
+                        claim(court, node.address, node.address)
             except LedgerError as error:
                 log.warning("after the end: %s", error)
 
     def _build(self) -> None:
         from rayfed.ledger.courtroom import EthereumCourt
         from rayfed.ledger.ethereum import EthereumFederation
+        from rayfed.ledger.relayed import RelayedLedger
         from rayfed.wiring import Wiring
 
         settings = self._spec.settings
@@ -158,11 +185,16 @@ class Host:
         self._serve = wiring.serve
         for slot, key in keys.items():
             on_record = self._recorder(wiring.folder(slot))
-            ledger = self._connection.ledger(key)
+            pool = self._pool if settings.cluster.relay else None
+            ledger = self._connection.ledger(key, wiring.proof(key.address), pool)
             node = wiring.node(slot, ledger, on_record, self._distrusts)
             self._nodes.append(node)
+            court = EthereumCourt(self._connection, ledger)
+            self._courts.append((node, court))
+            if isinstance(ledger, RelayedLedger) and self._poster is None:
+                self._poster = ledger
             if self._watch is None:  # one looks after the federation for all nodes of a process
-                self._watch = wiring.watch(node, EthereumCourt(self._connection, ledger))
+                self._watch = wiring.watch(node, court)
         for node in self._nodes:
             self._wait_for_funds(node)
 
@@ -186,6 +218,8 @@ class Host:
                 for node in nodes:
                     self._guarded(node, partial(node.serve, view))
                 progress = {self._step(node, view) for node in nodes if node.slot not in self._failed}
+                if self._poster is not None and self._pool.step(view, self._poster):
+                    progress.add(Progress.RETRY)
                 watched = self._look_after(view)
                 if progress <= {Progress.FINISHED}:
                     if self._watch is None or self._watch.is_satisfied(view):
@@ -199,13 +233,24 @@ class Host:
                     time.sleep(pause)
                     pause = min(2 * pause, longest)
                 else:
-                    flying = any(node.in_flight for node in nodes)
-                    self._connection.wait(view, 0.2 if flying else 30.0)
+                    flying = any(node.in_flight for node in nodes) or any(court.busy() for _, court in self._courts)
+                    self._connection.wait(view, 0.2 if flying else IDLE_SECONDS)
             except LedgerUnreachable as error:
                 # The chain may come back at any time; until then there is nothing that a node could do.
                 for node in nodes:
                     node.status = dataclasses.replace(node.status, error=str(error))
                 time.sleep(longest)
+
+    def _hand(self, turn: int, verb: Verb, round: int, messages: Mapping[int, Signed]) -> bool:
+        peer = self._peers.whose(turn)
+        if peer is None:
+            return False
+        peer.take.remote(verb, round, dict(messages))
+        return True
+
+    def _tell(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
+        for peer in self._peers.others():
+            peer.told.remote(verb, round, dict(receipts))
 
     def _distrusts(self) -> bool:
         return self._watch is not None and self._watch.distrusted

@@ -22,10 +22,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from rayfed.earnings import COIN
 from rayfed.messages import Address, NodeStatus, Outcome, Phase, Status, View
 
 if TYPE_CHECKING:
-    from rayfed.summary import Summary
+    from rayfed.summary import NodeSummary, Summary
 
 REFRESH = 4.0
 """Times a second that the table is drawn; one drawing costs some milliseconds of a core."""
@@ -163,7 +164,7 @@ class LiveDisplay:
         table.add_column("node", justify="right")
         table.add_column("address", no_wrap=True)
         table.add_column("doing", min_width=16, no_wrap=True)
-        for title in ("round", "loss", "accuracy", "txs", "gas"):
+        for title in ("round", "loss", "accuracy", "txs", "gas", "earned"):
             table.add_column(title, justify="right", no_wrap=True)
         room = max(3, self._console.size.height - OTHER_LINES)
         shown = self._statuses if len(self._statuses) <= room else self._statuses[: room - 1]
@@ -177,6 +178,7 @@ class LiveDisplay:
                 percent(status.accuracy),
                 str(status.transactions or ""),
                 f"{status.gas:,}" if status.gas else "",
+                _money(status),
             )
         if len(shown) < len(self._statuses):
             table.add_row("", "", Text(f"+ {len(self._statuses) - len(shown)} more", "dim"))
@@ -190,6 +192,7 @@ class LiveDisplay:
                 percent(mean_accuracy(self._statuses)),
                 str(sum(s.transactions for s in self._statuses)),
                 f"{sum(s.gas for s in self._statuses):,}",
+                coins(sum(s.earned for s in self._statuses)),
                 style="bold",
             )
         return table
@@ -294,6 +297,17 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f} %"
 
 
+def coins(amount: int) -> str:
+    """Return an amount in the coin's smallest unit as whole coins, or nothing."""
+    return f"{amount / COIN:,.4g}" if amount else ""
+
+
+def _money(status: NodeStatus) -> Text:
+    """Return what a node has earned, and in red what it has lost."""
+    lost = (f" -{coins(status.slashed)}", "bold red") if status.slashed else ("", "")
+    return Text.assemble(coins(status.earned), lost)
+
+
 def _of(bitmap: int, roster: int) -> str:
     return f"{bitmap.bit_count()}/{roster.bit_count()}"
 
@@ -318,8 +332,7 @@ def _scores(summary: Summary) -> list[tuple[str, Text]]:
     values = [node.alone_accuracy or 0.0 for node in alone]
     if len(alone) <= ALL_ALONE:
         for node, value in zip(alone, values, strict=True):
-            who = f"node {node.slot}" if node.slot >= 0 else short(node.address)
-            rows.append((f"{who} alone", _bar(value, "blue")))
+            rows.append((f"{node_name(node)} alone", _bar(value, "blue")))
     else:
         for what, value in (("worst", min(values)), ("median", median(values)), ("best", max(values))):
             rows.append((f"{what} alone", _bar(value, "blue")))
@@ -338,10 +351,20 @@ def _facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
     rows.append(("contract", Text(f"{summary.federation} (chain {summary.chain_id})")))
     if summary.gas_per_node_round is not None:
         rows.append(("gas", Text(f"{summary.gas_per_node_round:,.0f} a node and round")))
+    if any(node.earned for node in summary.nodes):
+        rows.append(("earned", Text(", ".join(f"{node.earned:.4g}" for node in summary.nodes[:ALL_ALONE]))))
+    lost = [f"{node_name(node)}: {node.slashed:.4g}" for node in summary.nodes if node.slashed]
+    if lost:
+        rows.append(("slashed", Text(", ".join(lost[:ALL_ALONE]), "red")))
     rows.append(("results", Text(_near(output_dir))))
     if summary.mlflow_run_id is not None:
         rows.append(("look", Text("make ui, or: python -m rayfed ui")))
     return rows
+
+
+def node_name(node: NodeSummary) -> str:
+    """Return what people call a node: its slot, or its address if it joined by itself."""
+    return f"node {node.slot}" if node.slot >= 0 else short(node.address)
 
 
 def _bar(value: float, style: str) -> Text:

@@ -22,6 +22,7 @@ MATRICES = 24
 CURVES = 32
 """How many nodes' own curves are drawn at most."""
 STATES = {"accepted": "accepted", "refused": "refused", "missing": "no update", "silent": "did not vote"}
+MONEY = ("stake#", "earned#", "slashed#")
 PHASES = {phase: f"ph-{phase}" for phase in ("forming", "commit", "vote", "attest")}
 
 
@@ -225,11 +226,14 @@ def _nodes(summary: Summary) -> str:
             _percent(node.alone_accuracy),
             _percent(merged.get(node.address)),
             f"{node.gas:,}",
+            f"{node.stake:,.6g}",
+            f"{node.earned:,.6g}",
+            f"{node.slashed:,.6g}" if node.slashed else "",
             f'<span class="error">{escape(node.error)}</span>',
         ]
         for node in summary.nodes
     ]
-    return _table(["node#", "address", "index#", "pictures#", "alone#", "merged, own test#", "gas#", ""], rows)
+    return _table(["node#", "address", "index#", "pictures#", "alone#", "merged, own test#", "gas#", *MONEY, ""], rows)
 
 
 def _transactions(summary: Summary) -> str:

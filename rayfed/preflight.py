@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rayfed.charter import Charter
-from rayfed.errors import CodecError, ConfigError
+from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import ethereum, keys
 from rayfed.ledger.devchain import find_anvil
 
@@ -60,10 +60,23 @@ def charter_of(settings: Settings) -> str:
     except (CodecError, UnicodeDecodeError) as error:
         raise ConfigError("charter", f"{path} is no charter: {error}") from error
     chosen = settings.ledger
-    ethereum.EthereumFederation.open(
+    federation = ethereum.EthereumFederation.open(
         settings.ledger.rpc_url, settings.federation_address, chain_id=chosen.chain_id, charter_hash=charter.hash
-    ).close()
+    )
+    try:
+        _terms(federation, charter)
+    finally:
+        federation.close()
     return text
+
+
+def _terms(federation: ethereum.EthereumFederation, charter: Charter) -> None:
+    """Check that the contract was founded on what its charter says: the charter's hash alone promises nothing."""
+    terms = federation.terms()
+    if charter.terms(terms.coin) != terms:
+        raise CharterMismatch(f"charter: the terms of {federation.address} are not the charter's")
+    if charter.stake.coin == "dlc" and not federation.pays_in_dlc():
+        raise CharterMismatch(f"charter: the coin at {terms.coin} is not a DeepLearningCoin")
 
 
 def _cluster(address: str) -> None:

@@ -203,6 +203,9 @@ class RelayPool:
         for address, index in self._indices.items():
             if index in told and batch is not None and batch.own.pop(index, None) is not None:
                 self._receipts.setdefault(address, []).append(told[index])
+                if told[index].error:  # if it is said again, then not in vain
+                    batch.posted.discard(index)
+                    batch.handed.discard(index)
 
     def _is_open(self, said: Said, view: View) -> bool:
         """Whether messages of this batch can still be heard."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rayfed.earnings import Earnings, claimed, with_account
 from rayfed.errors import LedgerUnreachable, RayfedError, StoreError
 from rayfed.history import History
 from rayfed.messages import Address, NodeRecord, NodeStatus, Phase, View
@@ -121,20 +122,20 @@ class Scribe:
         connection = EthereumFederation.open(
             place.rpc_url, place.federation, chain_id=place.chain_id, ws_url=place.ws_url, charter_hash=charter.hash
         )
-        tracker = self._tracker(charter)
+        tracker, earnings, first = self._tracker(charter), Earnings(connection), connection.block()
         while True:
             time.sleep(WATCH_SECONDS)
             self._ask_hosts(tracker)
             try:
                 view = connection.view()
+                statuses = earnings.added(view, sorted(self._statuses.values(), key=lambda s: (s.slot, s.address)))
             except LedgerUnreachable as error:
                 self._sight = dataclasses.replace(self._sight, error=str(error))
                 continue
-            statuses = tuple(sorted(self._statuses.values(), key=lambda s: (s.slot, s.address)))
             self._history.observe(view, statuses, time.monotonic())
             self._sight = Sight(view, statuses)
             if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
-                self._write_down(charter, connection, tracker, view)
+                self._write_down(charter, connection, tracker, view, first)
                 return
 
     def _ask_hosts(self, tracker: Tracker | None) -> None:
@@ -205,11 +206,16 @@ class Scribe:
         )
 
     def _write_down(
-        self, charter: Charter, connection: EthereumFederation, tracker: Tracker | None, view: View
+        self, charter: Charter, connection: EthereumFederation, tracker: Tracker | None, view: View, first: int
     ) -> None:
         from rayfed import summary
         from rayfed.page import page
 
+        paid = claimed(event.values for event in connection.events(first, names=["Claimed"]))
+        accounts = dict(zip(view.members, connection.accounts(), strict=False))
+        statuses = [
+            with_account(s, accounts.get(s.address), paid.get(s.address.lower(), 0)) for s in self._sight.statuses
+        ]
         outcomes = [o for r in range(1, charter.rounds + 1) if (o := connection.outcome(r)) is not None]
         told = summary.build(
             facts(self._settings),
@@ -219,7 +225,7 @@ class Scribe:
             outcomes=outcomes,
             members=view.members,
             records=self._records,
-            statuses=self._sight.statuses,
+            statuses=statuses,
             views=self._history.views.values(),
             wall_seconds=time.time() - self._started,
             mlflow_run_id=tracker.run_id() if tracker else None,
@@ -257,6 +263,7 @@ def facts(settings: Settings) -> dict[str, Any]:
         "rule": settings.merge.rule,
         "epochs": settings.train.epochs,
         "store": settings.store.kind,
+        "coin": settings.stake.coin,
     }
 
 

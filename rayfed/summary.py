@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rayfed.earnings import COIN
 from rayfed.messages import NO_ROOT, Address, NodeRecord, NodeStatus, Outcome, Status, Verb, View, bits
 
 VERSION = 1
@@ -31,6 +32,8 @@ class NodeSummary:
         alone_accuracy: what it reaches without the others, 0..1; None if it was not asked to try.
         alone_curve: the same after each round's epochs.
         gas: gas of all its transactions, joining included.
+        stake, earned, slashed: what it has at stake, what it has earned (claimed or not, final rounds that can still
+            be challenged included) and what it has lost, in whole coins.
         error: one line, empty when all went well.
     """
 
@@ -41,6 +44,9 @@ class NodeSummary:
     alone_accuracy: float | None = None
     alone_curve: tuple[float, ...] = ()
     gas: int = 0
+    stake: float = 0.0
+    earned: float = 0.0
+    slashed: float = 0.0
     error: str = ""
 
 
@@ -347,6 +353,9 @@ def _nodes(records: Iterable[NodeRecord], statuses: Sequence[NodeStatus]) -> tup
                 alone_accuracy=status.alone_accuracy if status else None,
                 alone_curve=status.alone_curve if status else (),
                 gas=max(counted, status.gas if status else 0),
+                stake=status.stake / COIN if status else 0.0,
+                earned=status.earned / COIN if status else 0.0,
+                slashed=status.slashed / COIN if status else 0.0,
                 error=status.error if status else "",
             )
         )

@@ -90,7 +90,6 @@ class Watch:
         court: the account's door.
         address: the account.
         blobs: its way to blobs.
-        payout: where earnings go.
         keep: whether to keep others' updates on the own disk while they can be asked for. Where all nodes are one
             party's, nothing is gained by it.
         note: told in a line what is wrong, and what was done about it.
@@ -101,14 +100,12 @@ class Watch:
         court: Court,
         address: Address,
         blobs: Blobs,
-        payout: Address | None = None,
         keep: bool = True,
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._court = court
         self._address = address
         self._blobs = blobs
-        self._payout = payout or address
         self._keep = keep
         self._note = note
         self._terms = court.terms()
@@ -147,13 +144,6 @@ class Watch:
         if not acted:
             self._looked = view.round, view.phase, view.time
         return acted
-
-    def claim(self) -> bool:
-        """Have what was earned so far paid out; say whether there was anything."""
-        if self._court.busy() or not self._court.account(self._address).claimable:
-            return False
-        self._court.claim(self._payout, CLAIM_AT_ONCE)
-        return True
 
     # -- is it right? -----------------------------------------------------------------------------------------------
 
@@ -318,6 +308,18 @@ class Watch:
     def _due(self, what: str, number: int, view: View, seconds: int) -> bool:
         """Whether so much time has passed since this was first asked."""
         return view.time >= self._since.setdefault((what, number), view.time) + seconds
+
+
+def claim(court: Court, address: Address, payout: Address) -> bool:
+    """Have what an account has earned so far paid out; say whether there was anything.
+
+    Raises:
+        LedgerUnreachable: nothing answers.
+    """
+    if court.busy() or not court.account(address).claimable:
+        return False
+    court.claim(payout, CLAIM_AT_ONCE)
+    return True
 
 
 MEAN = 1

@@ -14,9 +14,9 @@ from rayfed.errors import ConfigError
 from rayfed.journal import Journal
 from rayfed.learning import learner
 from rayfed.learning.learner import Workshop
-from rayfed.ledger import Ledger, keys
+from rayfed.ledger import Ledger, allow_list, keys
 from rayfed.memo import Memo
-from rayfed.messages import NodeRecord, Root
+from rayfed.messages import Address, NodeRecord, Root
 from rayfed.node import EdgeNode
 from rayfed.store.files import FileStore
 from rayfed.store.ray_peers import RayPeers
@@ -67,6 +67,11 @@ class Wiring:
     def key(self, slot: int) -> LocalAccount:
         """Return the node's account: its key is made in this process, kept in its folder, and never leaves them."""
         return keys.load_or_make_key(self.folder(slot) / "key", setting="cluster.state_dir")
+
+    def proof(self, address: Address) -> tuple[bytes, ...]:
+        """Return the proof that the allow-list names an account; nothing where there is no list."""
+        chosen = self._settings.stake.allow_list
+        return allow_list.proof(allow_list.read(Path(chosen)), address) if chosen else ()
 
     def node(
         self, slot: int, ledger: Ledger, on_record: Callable[[NodeRecord], None], distrusts: Callable[[], bool]

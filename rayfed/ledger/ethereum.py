@@ -38,6 +38,8 @@ from rayfed.messages import (
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
+    from rayfed.relay import RelayPool
+
 __all__ = ["Deployed", "EthereumFederation", "EthereumLedger", "Event", "connect", "deploy", "fund"]
 
 MOST_GAS = 1 << 24
@@ -156,10 +158,22 @@ class EthereumFederation:
         federation._set_clock()
         return federation
 
-    def ledger(self, account: LocalAccount, proof: Sequence[bytes] = ()) -> EthereumLedger:
-        """Return one account's door; ``proof``: that the allow-list names it."""
+    def ledger(
+        self, account: LocalAccount, proof: Sequence[bytes] = (), pool: RelayPool | None = None
+    ) -> EthereumLedger:
+        """Return one account's door.
+
+        Args:
+            account: that it signs for.
+            proof: that the allow-list names it.
+            pool: posts its messages together with others'; None: it posts them by itself.
+        """
         sender = Sender(self.rpc, self._fees, account, self.address, **self._sending)
-        return EthereumLedger(self, account, sender, proof)
+        if pool is None:
+            return EthereumLedger(self, account, sender, proof)
+        from rayfed.ledger.relayed import RelayedLedger
+
+        return RelayedLedger(self, account, sender, proof, pool)
 
     def terms(self) -> Terms:
         """Return the federation's terms."""
@@ -191,7 +205,7 @@ class EthereumFederation:
     def court(self) -> Address:
         """The contract that keeps stakes and judges."""
         if self._court is None:
-            self._court = str(abi.answer("court", self._ask("court")))
+            self._court = str(abi.answer("COURT", self._ask("COURT")))
         return self._court
 
     def record(self, round: int) -> Record | None:
@@ -225,8 +239,12 @@ class EthereumFederation:
         coin = self.terms().coin
         return self.balance(address) if coin == NATIVE else self._ask_coin("balanceOf", address)
 
+    def pays_in_dlc(self) -> bool:
+        """Say whether the coin is a DeepLearningCoin, by its code."""
+        return abi.is_ours(bytes.fromhex(self.rpc.call("eth_getCode", self.terms().coin, "latest")[2:]), abi.COIN)
+
     def allowance(self, owner: Address) -> int:
-        """Return how much of an owner's coins the court may take; of the chain's own currency nothing but what is sent."""
+        """Return how much of an owner's coins the court may take."""
         return 0 if self.terms().coin == NATIVE else self._ask_coin("allowance", owner, self.court)
 
     def balance(self, address: Address) -> int:
@@ -236,6 +254,10 @@ class EthereumFederation:
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
         """Yield what the federation and its court have said; see ``history.events``."""
         return history.events(self.rpc, (self.address, self.court), first, last, names)
+
+    def block(self) -> int:
+        """Return the number of the newest block."""
+        return int(self.rpc.call("eth_blockNumber"), 16)
 
     def now(self) -> float:
         """Return chain time, in seconds since the epoch."""
@@ -250,6 +272,10 @@ class EthereumFederation:
         if seen.deadline > seen.time:  # a deadline that had passed by then has had all the effect it can have
             timeout = min(timeout, self._clock.until(seen.deadline))
         self._waker.wait(_place(seen), timeout)
+
+    def nudge(self) -> None:
+        """Let whoever waits, or waits next, return at once: there is something else to do."""
+        self._waker.nudge()
 
     def close(self) -> None:
         """Wake all who wait and let go of the connection."""
@@ -371,12 +397,26 @@ class EthereumLedger:
         federation = self._federation
         return signing.sign(self._account, federation.rpc.chain_id, federation.address, verb, round, value)
 
-    def relay(self, verb: Verb, round: int, messages: Mapping[int, Signed], members: Sequence[Address]) -> None:
-        """Post signed messages by their members' indices; ``members``: all by index, which makes it cheaper."""
+    def relay(
+        self,
+        verb: Verb,
+        round: int,
+        messages: Mapping[int, Signed],
+        members: Sequence[Address],
+        said_as: Verb = Verb.RELAY,
+    ) -> None:
+        """Post signed messages.
+
+        Args:
+            verb, round: what they are.
+            messages: by their members' indices.
+            members: all by index, which makes it cheaper.
+            said_as: the verb in the receipt.
+        """
         parts = [(messages[i].value, messages[i].r, messages[i].vs) for i in sorted(messages)]
         gas = GAS[Verb.RELAY][0] + GAS[Verb.RELAY][1] * len(members)
         data = abi.call("relay", int(SPOKEN_IN[verb]), round, bitmap(messages), parts, list(members))
-        self._sender.send(Verb.RELAY, round, data, min(gas, MOST_GAS))
+        self._sender.send(said_as, round, data, min(gas, MOST_GAS))
         self._federation.hurry()
 
     # -- money ------------------------------------------------------------------------------------------------------

@@ -94,13 +94,14 @@ def fund(
     court: Address = NATIVE,
     pool: int = 0,
 ) -> None:
-    """Give each address ``ether`` to pay gas with and put its stake down; return when all has arrived.
+    """Give each address ``ether`` to pay gas with and a bond to go to court with, and put its stake down; return when
+    all has arrived.
 
     Args:
         rpc, purse: where, and who pays.
         addresses: the nodes' accounts.
-        ether: for each, beside its stake.
-        terms: they say how much is at stake, and in which coin; None: nothing is.
+        ether: for each, beside stake and bond.
+        terms: they say how much is at stake and what a bond is, and in which coin; None: nothing is.
         court: the contract that keeps stakes and pool.
         pool: how much goes into the pool, in the coin's smallest unit.
 
@@ -112,27 +113,29 @@ def fund(
     wei = round(ether * WEI)
     if wei >= 1 << 96:
         raise ConfigError("ledger.fund_ether", f"{ether:g} ether is more than there is")
-    coin = NATIVE if terms is None else terms.coin
-    stake = 0 if terms is None else terms.stake
+    coin, stake, bond = (NATIVE, 0, 0) if terms is None else (terms.coin, terms.stake, terms.bond)
     for start in range(0, len(addresses), AT_ONCE):
         some = addresses[start : start + AT_ONCE]
-        calls = [_Call(address, wei, gas=RECEIVE_GAS) for address in some if wei]
+        native = wei + (bond if coin == NATIVE else 0)
+        calls = [_Call(address, native, gas=RECEIVE_GAS) for address in some if native]
         given = [(abi.call("deposit", address, stake), stake) for address in some if stake]
         if pool and not start:
             given.append((abi.call("fund", pool), pool))
         total = sum(amount for _, amount in given)
         if coin == NATIVE:
             calls += [_Call(court, amount, data) for data, amount in given]
-        elif total:
-            calls += _taken(rpc, purse, coin, court, total)
+        elif total or bond:
+            calls += _taken(rpc, purse, coin, court, total, total + bond * len(some))
             calls += [_Call(court, 0, data) for data, _ in given]
+            calls += [_Call(coin, 0, abi.call("transfer", address, bond)) for address in some]
         if not calls:
             return
         _run(rpc, purse, calls, f"{ether:g} ether and a stake of {stake / WEI:g} to each of {len(addresses)} nodes")
 
 
-def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, court: Address, amount: int) -> list[_Call]:
-    """Let the next contract that the purse makes take so much of its coins; return the calls by which it does."""
+def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, court: Address, staked: int, amount: int) -> list[_Call]:
+    """Let the next contract that the purse makes take ``amount`` of its coins, and the court ``staked`` of them; return
+    the calls by which they do."""
     if rpc.call("eth_getCode", coin, "latest") == "0x":
         raise ConfigError("stake.coin", f"there is no contract at {coin}")
     after = int(rpc.call("eth_getTransactionCount", purse.address, "pending"), 16) + 1
@@ -143,7 +146,7 @@ def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, court: Address, amount:
         raise ConfigError("stake.coin", f"{coin} does not let {purse.address} pay: {error.message}") from error
     return [
         _Call(coin, 0, abi.call("transferFrom", purse.address, taker, amount)),
-        _Call(coin, 0, abi.call("approve", court, amount)),
+        _Call(coin, 0, abi.call("approve", court, staked)),
     ]
 
 

@@ -58,6 +58,7 @@ class Waker:
         self._heard = 0
         self._waiters = 0
         self._hurried = False
+        self._nudged = False
         self._failures = 0
         self._failure: LedgerError | None = None
         self._closed = False
@@ -87,8 +88,14 @@ class Waker:
                 self._hurried = True
                 self._changed.notify_all()
 
+    def nudge(self) -> None:
+        """Let one who waits, or the next who does, return at once."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
+
     def wait(self, seen: Place, timeout: float) -> None:
-        """Return when the federation stands elsewhere than ``seen``, or after ``timeout`` seconds.
+        """Return when the federation stands elsewhere than ``seen``, after a nudge, or after ``timeout`` seconds.
 
         Raises:
             LedgerError: while waiting, the ledger could not be asked.
@@ -100,7 +107,7 @@ class Waker:
             self._waiters += 1
             self._changed.notify_all()
             try:
-                while self._place == seen and not self._closed:
+                while self._place == seen and not self._closed and not self._nudged:
                     if self._failures != failures and self._failure is not None:
                         raise self._failure
                     left = end - time.monotonic()
@@ -109,6 +116,7 @@ class Waker:
                     self._changed.wait(left)
             finally:
                 self._waiters -= 1
+                self._nudged = False
 
     def close(self) -> None:
         """Stop listening and wake all."""

@@ -15,7 +15,8 @@ What it writes is the same for all experiments, so that runs compare:
 * Metrics by round of the federation: ``accuracy`` and ``loss`` (weighted means), ``alone_accuracy`` (mean),
   ``seconds/<step>`` (mean), ``gas/<verb>`` (sum), ``saturated``, ``refused`` (sums), ``included``, ``attesters``.
 * Metrics of the whole run (step 0): ``final/accuracy``, ``final/alone_accuracy_mean``,
-  ``final/alone_accuracy_best``, ``final/gas_per_node_round``, ``final/wall_seconds``.
+  ``final/alone_accuracy_best``, ``final/gas_per_node_round``, ``final/wall_seconds``, ``final/earned`` and
+  ``final/slashed`` (sums, in whole coins); of a node ``stake``, ``earned``, ``slashed``.
 * Tags: of the federation what the caller gives (contract, chain id, charter hash, deployment), ``rayfed.final_root``
   and ``rayfed.root.round-<r>``; of a node ``rayfed.address`` and ``rayfed.tx.round-<r>`` (its transactions' hashes).
 * Artifacts of the parent: ``charter.json``, ``config.yaml``, ``summary.json``, the tables ``rounds.json`` and

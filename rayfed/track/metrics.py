@@ -53,6 +53,8 @@ def final_metrics(summary: Summary) -> dict[str, float]:
             "final/alone_accuracy_best": max(alone, default=None),
             "final/gas_per_node_round": summary.gas_per_node_round,
             "final/wall_seconds": summary.wall_seconds,
+            "final/earned": math.fsum(node.earned for node in summary.nodes),
+            "final/slashed": math.fsum(node.slashed for node in summary.nodes),
         }
     )
 

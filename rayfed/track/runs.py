@@ -144,6 +144,7 @@ class MlflowRuns:
         for node in summary.nodes:
             if node.address in self._nodes:
                 curve = [Metric("alone_accuracy", value, now, r) for r, value in enumerate(node.alone_curve, start=1)]
+                curve += [Metric(name, getattr(node, name), now, 0) for name in ("stake", "earned", "slashed")]
                 self._log(self._nodes[node.address], curve, {"rayfed.error": node.error} if node.error else {})
         told = summary.to_dict()
         told["mlflow_run_id"] = told["mlflow_run_id"] or self.parent

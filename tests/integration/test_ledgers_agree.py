@@ -75,9 +75,7 @@ def say(chain: MemoryChain, event: Event) -> str | None:
 
 @pytest.fixture(scope="module")
 def rpc() -> Iterator[Rpc]:
-    dev = DevChain()
-    dev._options.append("--disable-code-size-limit")  # TEMPORARY
-    with dev:
+    with DevChain() as dev:
         rpc = Rpc(dev.rpc_url)
         rpc.call("anvil_autoImpersonateAccount", True)
         for account in ACCOUNTS:
@@ -100,7 +98,7 @@ class Twins:
             terms = replace(terms, coin=str(abi.checksum(coin)))
         self.memory = MemoryChain(terms, self.clock)
         self.address = str(abi.checksum(self._mine(ACCOUNTS[0], None, abi.deployment(terms))["contractAddress"]))
-        self.court = self.memory.court.federation = str(abi.answer("court", self._ask("court")))
+        self.court = str(abi.answer("COURT", self._ask("COURT")))
         self.memory.court.federation = self.address
         if terms.coin != NATIVE:
             for account in ACCOUNTS:

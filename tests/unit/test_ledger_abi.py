@@ -19,7 +19,10 @@ MEMBERS = ("0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A", "0x5FbDB2315678afecb367
 
 
 def test_a_call_is_the_selector_and_its_words() -> None:
-    assert abi.call("join", b"\5" * 32) == keccak(text="join(bytes32)")[:4] + b"\5" * 32
+    assert abi.call("attest", 7, b"\5" * 32)[:4] == keccak(text="attest(uint32,bytes32)")[:4]
+    assert abi.call("join", b"\5" * 32, []) == keccak(text="join(bytes32,bytes32[])")[:4] + encode(
+        ["bytes32", "bytes32[]"], [b"\5" * 32, []]
+    )
     assert abi.call("vote", 7, 3)[4:] == (7).to_bytes(32, "big") + (3).to_bytes(32, "big")
 
 
@@ -53,10 +56,11 @@ def test_an_outcome_that_is_not_there_is_none() -> None:
 
 
 def test_terms_come_back_as_they_went_out() -> None:
-    terms = Terms(b"\1" * 32, b"\2" * 32, 5, 10, 20, 30, 40, 8, 4, 3, (2, 3))
+    money = (MEMBERS[0], 11, 12, 13, 14, 15, 16, 17, b"\3" * 32, 2, 18, 19, b"\4" * 32, 20)
+    terms = Terms(b"\1" * 32, b"\2" * 32, 5, 10, 20, 30, 40, 8, 4, 3, (2, 3), *money)
     data = abi.deployment(terms)
     assert data.startswith(bytes.fromhex(abi.ARTIFACT["bytecode"].removeprefix("0x")))
-    assert abi.terms(data[-12 * 32 :]) == terms
+    assert abi.terms(data[-26 * 32 :]) == terms
 
 
 @pytest.mark.parametrize("answer", [b"", b"\1" * 31, b"\xff" * 64])

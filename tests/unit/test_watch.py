@@ -17,7 +17,7 @@ from rayfed.messages import Root, Status, View
 from rayfed.store.files import FileStore
 from rayfed.testing import ManualClock, MemoryChain, MemoryStore
 from rayfed.testing.court import MemoryCourtDoor
-from rayfed.watch import TURN_SECONDS, Watch
+from rayfed.watch import TURN_SECONDS, Watch, claim
 from tests.unit.test_node import FEDERATION, LAYOUT, charter
 
 MEMBERS = [f"0x{i + 1:040x}" for i in range(4)]
@@ -111,7 +111,7 @@ def test_a_right_merge_is_left_alone_and_settled_when_its_time_is_over(table: Ta
     table.clock.advance(4 * TURN_SECONDS)
     assert watch.step(table.chain.view())
     assert table.chain.court.books().settled >= round
-    assert watch.claim()
+    assert claim(MemoryCourtDoor(table.chain, MEMBERS[1]), MEMBERS[1], OUTSIDER)
     assert table.chain.court.account(MEMBERS[1]).claimable == 0
     assert table.chain.court.account(MEMBERS[2]).claimable == REWARD // 3
 
