@@ -201,8 +201,8 @@ class Cluster:
         nodes_per_actor: edge nodes in one Ray actor.
         num_cpus: processor share of an actor, fractions too; null shares the cluster's cores equally.
         num_gpus: GPU share of an actor, fractions too.
-        linger_seconds: how long nodes go on after the last round: they serve their blobs, answer demands, and settle and
-            claim once rounds can no longer be challenged (``stake.challenge_seconds``).
+        linger_seconds: how long nodes go on after the last round: they serve their blobs, answer demands, and settle
+            and claim once rounds can no longer be challenged (``stake.challenge_seconds``).
         relay: nodes of a cluster hand each other what they have signed, and one posts it for all: cheaper rounds.
         state_dir: where a node writes what it is about to sign, and its blobs; null is a folder under the output.
     """
