@@ -230,7 +230,7 @@ class EthereumFederation:
         return abi.is_ours(bytes.fromhex(self.rpc.call("eth_getCode", self.terms().coin, "latest")[2:]), abi.COIN)
 
     def allowance(self, owner: Address) -> int:
-        """Return how much of an owner's coins the court may take; of the chain's own currency nothing but what comes."""
+        """Return how much of an owner's coins the court may take; of the chain's own currency what comes."""
         return 0 if self.terms().coin == NATIVE else self._ask_coin("allowance", owner, self.court)
 
     def balance(self, address: Address) -> int:

@@ -128,7 +128,8 @@ def fund(
             calls += [_Call(court, 0, data) for data, _ in given]
         if not calls:
             return
-        _run(rpc, purse, calls, f"{ether:g} ether and a stake of {stake / WEI:g} to each of {len(addresses)} nodes")
+        what = f"{ether:g} ether" + (f" and a stake of {stake / WEI:g}" if stake else "")
+        _run(rpc, purse, calls, f"{what} to each of {len(addresses)} nodes")
 
 
 def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, court: Address, amount: int) -> list[_Call]:
