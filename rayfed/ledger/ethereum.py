@@ -22,9 +22,9 @@ from rayfed.ledger.waker import Waker
 from rayfed.messages import (
     MAX_MEMBERS,
     NATIVE,
+    SPOKEN_IN,
     Address,
     Outcome,
-    Phase,
     Receipt,
     Root,
     Signed,
@@ -71,10 +71,6 @@ GAS = {
 """Gas limit by verb: so much, and so much more a member, because the transaction that closes a phase works for all of
 them. Measured with 256 members that disagree: 131, -, 90, 1,103 and 231 thousand. What is not used is not paid, but an
 account must be able to pay it."""
-
-
-SPOKEN_IN = {Verb.COMMIT: Phase.COMMIT, Verb.VOTE: Phase.VOTE, Verb.ATTEST: Phase.ATTEST}
-"""What can be signed for others to post, and in which phase it is said."""
 
 
 def connect(rpc_url: str, chain_id: int | None = None) -> Rpc:
@@ -384,6 +380,14 @@ class EthereumLedger:
 
     # -- money ------------------------------------------------------------------------------------------------------
 
+    def account(self, address: Address) -> Account:
+        """See ``Ledger``."""
+        return self._federation.account(address)
+
+    def books(self) -> Books:
+        """See ``Ledger``."""
+        return self._federation.books()
+
     def deposit(self, member: Address, amount: int) -> None:
         """Put stake down for a member, the coin's approval before it where it is needed.
 
@@ -417,6 +421,18 @@ class EthereumLedger:
         self._tell_court(Verb.CLAIM, 0, to, most)
 
     # -- judgement --------------------------------------------------------------------------------------------------
+
+    def record(self, round: int) -> Record | None:
+        """See ``Ledger``."""
+        return self._federation.record(round)
+
+    def case(self, id: int) -> Case | None:
+        """See ``Ledger``."""
+        return self._federation.case(id)
+
+    def open_cases(self) -> tuple[Case, ...]:
+        """See ``Ledger``."""
+        return self._federation.open_cases()
 
     def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
         """Say that a round's merge is wrong at a coordinate; the bond goes along."""
