@@ -18,7 +18,7 @@ from rayfed.ledger.treasury import UNIT, Treasury, verb
 from rayfed.messages import Address, Phase, Root, Status, bits
 
 if TYPE_CHECKING:
-    from rayfed.ledger.memory import MemoryChain
+    from rayfed.ledger.rounds import MemoryRounds
 
 WORDS = merkle.LEAF // 32
 VALUES = merkle.LEAF // 4
@@ -36,7 +36,7 @@ class MemoryCourt(Treasury):
         chain_id, federation: what the headers of updates must name.
     """
 
-    def __init__(self, chain: MemoryChain, chain_id: int = 31337, federation: Address = "0x" + "fe" * 20) -> None:
+    def __init__(self, chain: MemoryRounds, chain_id: int = 31337, federation: Address = "0x" + "fe" * 20) -> None:
         super().__init__(chain)
         self.chain_id = chain_id
         self.federation = federation

@@ -14,7 +14,7 @@ from rayfed.judgement import Account, Books, Case, Reason, State
 from rayfed.messages import NATIVE, Address, Status, bitmap, bits
 
 if TYPE_CHECKING:
-    from rayfed.ledger.memory import MemoryChain
+    from rayfed.ledger.rounds import MemoryRounds
 
 UNIT = 10_000
 """Shares are counted in parts of this."""
@@ -58,7 +58,7 @@ def copied(state: dict[str, Any]) -> dict[str, Any]:
 class Treasury:
     """Who has how much. Senders are not asked whether they have the coins that they bring."""
 
-    def __init__(self, chain: MemoryChain) -> None:
+    def __init__(self, chain: MemoryRounds) -> None:
         self.chain = chain
         self.pool = 0
         self.stakes: dict[Address, int] = {}
