@@ -68,6 +68,10 @@ class Verb(StrEnum):
     EQUIVOCATION = "equivocation"
 
 
+SPOKEN_IN = {Verb.COMMIT: Phase.COMMIT, Verb.VOTE: Phase.VOTE, Verb.ATTEST: Phase.ATTEST}
+"""What can be signed for others to post, and in which phase it is said."""
+
+
 def bits(bitmap: int) -> Iterator[int]:
     """Yield the indices of the set bits, lowest first."""
     while bitmap:

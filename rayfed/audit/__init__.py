@@ -71,7 +71,10 @@ def audit(
     history = replay(record)
     report.members = history.members
     report.findings += history.findings
-    report.messages = sum(entry.name in MESSAGES for entry in record.entries)
+    report.messages = sum(
+        entry.values["members"].bit_count() if entry.name == "Relayed" else entry.name in MESSAGES
+        for entry in record.entries
+    )
     if record.transactions or signatures:
         from rayfed.audit.signatures import check
 

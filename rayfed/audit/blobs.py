@@ -18,7 +18,7 @@ from rayfed.audit.replay import RoundFacts
 from rayfed.charter import Charter
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
 from rayfed.header import Header
-from rayfed.messages import Address, Phase, Root, Status
+from rayfed.messages import NO_ROOT, Address, Phase, Root, Status
 
 MEMORY = 2 << 30
 """Bytes of blobs held at a time; where a merge needs more, they wait in a temporary file."""
@@ -255,7 +255,11 @@ class Examiner:
             report.bytes += self._size
         if merged is not None or facts.status is Status.FINAL:
             yield from self._attestations(facts, computed)
-        if facts.status is not Status.FINAL:
+        if facts.undone and facts.root != NO_ROOT:
+            report.merge = "taken back"
+            if facts.upheld and merged is not None and computed == facts.root:
+                yield Finding(Weight.DISCREPANCY, "merge", "it was taken back as wrong, and is right", facts.round)
+        elif facts.status is not Status.FINAL:
             report.merge = "no quorum" if facts.status is Status.VOID else "open"
         elif merged is None:
             refused = any(sighting.reason not in (MISSING, DAMAGED, "") for sighting in included)
@@ -283,7 +287,9 @@ class Examiner:
             if root != right:
                 words = f"attested {_short(root)}, the merge is {_short(right)}"
                 who = self._members[index]
-                yield Finding(Weight.DISCREPANCY, "attestation", words, facts.round, index, who, root=root)
+                # Where the round was taken back, the court has dealt with it.
+                weight = Weight.NOTE if facts.undone else Weight.DISCREPANCY
+                yield Finding(weight, "attestation", words, facts.round, index, who, root=root)
 
     def _start(self) -> memoryview | None:
         """Return the round's base where the rule needs it and somebody has it; its own findings are its round's."""

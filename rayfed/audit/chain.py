@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rayfed.audit.record import MESSAGES, Entry, Record
+from rayfed.audit.record import EVENTS, MESSAGES, Entry, Record
 from rayfed.errors import LedgerError
+from rayfed.judgement import Account, Books
 from rayfed.ledger import abi
 from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.ledger.rpc import BATCH, Rpc, RpcError
@@ -44,6 +45,9 @@ def read(federation: EthereumFederation, charter: str = "", first: int | None = 
     view = abi.view(_ask(rpc, federation.address, last, "snapshot", 0))
     closed = range(1, view.round + 1)
     outcomes = [abi.outcome(_ask(rpc, federation.address, last, "outcome", number)) for number in closed]
+    court = federation.court
+    accounts = abi.answer("accounts", _ask(rpc, court, last, "accounts"))
+    books = Books(**abi.answer("books", _ask(rpc, court, last, "books")))
     again = rpc.call("eth_getBlockByNumber", hex(last), False)
     if not isinstance(again, dict) or again["hash"] != head["hash"]:
         raise LedgerError("the chain was reorganised while it was being read: try again")
@@ -53,7 +57,14 @@ def read(federation: EthereumFederation, charter: str = "", first: int | None = 
         terms=federation.terms(),
         founded=times[born] if born is not None else 0,
         entries=tuple(
-            Entry(event.name, _values(event.values), times[event.block], event.block, event.position, event.tx_hash)
+            Entry(
+                event.name,
+                _values(event.name, event.values),
+                times[event.block],
+                event.block,
+                event.position,
+                event.tx_hash,
+            )
             for event in events
         ),
         outcomes=tuple(outcome for outcome in outcomes if outcome is not None),
@@ -62,6 +73,8 @@ def read(federation: EthereumFederation, charter: str = "", first: int | None = 
         block_hash=str(head["hash"]),
         charter=charter,
         transactions=raw,
+        accounts=tuple(Account(**account) for account in accounts),
+        books=books,
     )
 
 
@@ -77,8 +90,9 @@ def _transactions(rpc: Rpc, hashes: list[str]) -> dict[str, str]:
     return {tx_hash: raw for tx_hash, raw in zip(wanted, answers, strict=True) if isinstance(raw, str) and raw != "0x"}
 
 
-def _values(values: dict[str, Any]) -> dict[str, Any]:
-    return {**values, "member": str(abi.checksum(values["member"]))} if "member" in values else values
+def _values(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    addresses = [key for key, kind in EVENTS[name].items() if kind == "address"]
+    return {**values, **{key: str(abi.checksum(values[key])) for key in addresses}}
 
 
 def _by_code(rpc: Rpc, address: str, last: int) -> int | None:

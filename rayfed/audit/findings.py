@@ -24,8 +24,8 @@ class Finding:
 
     Attributes:
         weight: what it means for the verdict.
-        what: what it is about: record, charter, replay, signature, outcome, view, blob, update, merge, attestation
-            or base.
+        what: what it is about: record, charter, replay, signature, outcome, view, money, blob, update, merge,
+            attestation or base.
         message: one line.
         round: which round it concerns, or None.
         node: index of the member whom it concerns, or None.
@@ -66,8 +66,8 @@ class Finding:
 class RoundReport:
     """What the audit made of one round.
 
-    ``merge`` is ``verified``, ``wrong``, ``not checkable`` or empty (there was nothing to merge); ``blobs`` counts
-    copies that were read, ``bytes`` what was hashed.
+    ``merge`` is ``verified``, ``wrong``, ``taken back``, ``not checkable`` or empty (there was nothing to merge);
+    ``blobs`` counts copies that were read, ``bytes`` what was hashed.
     """
 
     round: int

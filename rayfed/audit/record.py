@@ -16,6 +16,7 @@ from typing import Any
 
 from rayfed import canonical
 from rayfed.errors import CodecError
+from rayfed.judgement import Account, Books
 from rayfed.messages import Address, Outcome, Phase, Status, Terms, View
 
 FORMAT = "rayfed.record.v2"
@@ -38,14 +39,50 @@ EVENTS: dict[str, dict[str, str]] = {
         "included": "bitmap",
         "attesters": "bitmap",
     },
+    "Relayed": {"round": "number", "phase": "number", "members": "bitmap", "values": "roots"},
+    "Undone": {"round": "number", "last": "number", "baseRound": "number"},
+    "Unseated": {"members": "bitmap"},
+    "Deposited": {"member": "address", "from": "address", "amount": "number"},
+    "Funded": {"from": "address", "amount": "number"},
+    "Exited": {"member": "address", "round": "number"},
+    "Withdrawn": {"member": "address", "to": "address", "amount": "number"},
+    "Slashed": {"member": "address", "amount": "number", "reason": "number", "round": "number"},
+    "Rewarded": {"round": "number", "share": "number", "earners": "bitmap"},
+    "Settled": {"round": "number"},
+    "Credited": {"account": "address", "amount": "number", "id": "number"},
+    "Claimed": {"account": "address", "to": "address", "amount": "number"},
+    "Challenged": {
+        "id": "number",
+        "round": "number",
+        "challenger": "address",
+        "leaf": "number",
+        "coordinate": "number",
+        "deadline": "number",
+    },
+    "Proved": {"id": "number", "proven": "bitmap", "mergedProven": "flag"},
+    "Upheld": {"id": "number", "merged": "root", "expected": "root"},
+    "Failed": {"id": "number", "expired": "flag"},
+    "Demanded": {
+        "id": "number",
+        "round": "number",
+        "challenger": "address",
+        "which": "number",
+        "leaf": "number",
+        "deadline": "number",
+    },
+    "Answered": {"id": "number", "answerer": "address"},
+    "Forfeited": {"id": "number"},
+    "Closed": {"id": "number"},
+    "Equivocated": {"member": "address", "round": "number", "phase": "number", "challenger": "address"},
 }
-"""What the contract says, and of which kind each value is."""
+"""What the federation and its court say, and of which kind each value is."""
 
-MESSAGES = frozenset({"Joined", "Left", "Committed", "Voted", "Attested"})
-"""Those in which it repeats what a member said; all others it says by itself."""
+MESSAGES = frozenset({"Joined", "Left", "Committed", "Voted", "Attested", "Relayed"})
+"""Those in which the federation repeats what members said."""
 
 _SINGULAR = {"members": "address", "roots": "root", "ballots": "bitmap", "attestations": "root"}
 _BITMAPS = frozenset({"roster", "active", "committed", "voted", "attested", "included", "attesters"})
+_OTHERS = {"coin": "address", "exiting": "flag"}
 _ROOTS = frozenset({"charter", "genesis", "root", "base", "allow_list", "layout"})
 
 
@@ -78,6 +115,7 @@ class Record:
         block, block_hash: the newest block that was looked at.
         charter: its canonical JSON, or empty.
         transactions: the signed transactions behind the messages, in hex by their hash, as far as they could be had.
+        accounts, books: what the court held, by member and in all; None where it was not asked.
         intact: whether the file said the digest that it has; True if it came from no file.
     """
 
@@ -92,6 +130,8 @@ class Record:
     block_hash: str
     charter: str = ""
     transactions: Mapping[str, str] = field(default_factory=dict)
+    accounts: tuple[Account, ...] = ()
+    books: Books | None = None
     intact: bool = True
 
     @property
@@ -117,8 +157,8 @@ class Record:
         kinds = {
             **dict.fromkeys(("format", "federation", "block_hash", "charter", "digest"), str),
             **dict.fromkeys(("chain_id", "founded", "block"), int),
-            **dict.fromkeys(("terms", "view", "transactions"), dict),
-            **dict.fromkeys(("entries", "outcomes"), list),
+            **dict.fromkeys(("terms", "view", "transactions", "books"), dict),
+            **dict.fromkeys(("entries", "outcomes", "accounts"), list),
         }
         whole = canonical.fields(canonical.loads(text), kinds, "record")
         if whole["format"] != FORMAT:
@@ -135,6 +175,8 @@ class Record:
             block_hash=whole["block_hash"],
             charter=whole["charter"],
             transactions=_texts(whole["transactions"]),
+            accounts=tuple(_account(one, f"record.accounts[{n}]") for n, one in enumerate(whole["accounts"])),
+            books=_read_all(Books, whole["books"], "record.books", {}) if whole["books"] else None,
         )
         return record if record.digest == whole["digest"] else replace(record, intact=False)
 
@@ -162,6 +204,8 @@ class Record:
             "block_hash": self.block_hash,
             "charter": self.charter,
             "transactions": dict(self.transactions),
+            "accounts": [_write_all(account) for account in self.accounts],
+            "books": _write_all(self.books) if self.books else {},
         }
 
 
@@ -171,8 +215,8 @@ class Record:
 def _kind(name: str) -> str:
     if name in _SINGULAR:
         return name
-    if name == "coin":
-        return "address"
+    if name in _OTHERS:
+        return _OTHERS[name]
     return "bitmap" if name in _BITMAPS else "root" if name in _ROOTS else "number"
 
 
@@ -186,7 +230,7 @@ def _write(kind: str, value: Any) -> Any:
     return str(value) if kind == "address" else int(value)
 
 
-def _write_all(value: Terms | Outcome | View) -> dict[str, Any]:
+def _write_all(value: Terms | Outcome | View | Account | Books) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for item in fields_of(value):
         held = getattr(value, item.name)
@@ -212,6 +256,9 @@ def _read(kind: str, value: Any, where: str) -> Any:
     if kind == "number":
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 256:
             return value
+    elif kind == "flag":
+        if value in (0, 1) and not isinstance(value, bool):
+            return bool(value)
     elif isinstance(value, str):
         if kind == "address" and re.fullmatch(r"0x[0-9a-fA-F]{40}", value):
             return value
@@ -243,6 +290,11 @@ def _terms(value: Any) -> Terms:
 def _outcome(value: Any, where: str) -> Outcome:
     outcome: Outcome = _read_all(Outcome, value, where, {"status": lambda given: _enum(Status, given, where)})
     return outcome
+
+
+def _account(value: Any, where: str) -> Account:
+    account: Account = _read_all(Account, value, where, {})
+    return account
 
 
 def _view(value: Any) -> View:

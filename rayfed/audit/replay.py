@@ -2,31 +2,41 @@
 
 The rules are ``ledger.memory.MemoryChain``'s, which a test holds against the contract's on random histories. What
 members did (joined, left, committed, voted, attested) is taken from the events; everything else (phases, deadlines,
-rosters, included sets, outcomes, who was dropped) is worked out anew and must be what the contract said.
+rosters, included sets, outcomes, who was dropped, stakes, rewards and slashes) is worked out anew and must be what the
+contracts said.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rayfed.audit import court
+from rayfed.audit.court import COURT_ACTS, SETTLING
 from rayfed.audit.findings import Finding, Weight
 from rayfed.audit.record import MESSAGES, Entry, Record
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import ManualClock, MemoryChain, Said
-from rayfed.messages import NO_ROOT, Address, Outcome, Phase, Root, Status
+from rayfed.messages import NO_ROOT, Address, Outcome, Phase, Root, Status, bits
 
 LONGEST = 100
 """Discrepancies of the replay after which it stops: once histories differ, every later event may differ as well."""
+
+
+ACTS = MESSAGES | COURT_ACTS
+"""What somebody did; all other events are what the rules make of it."""
+
+SPOKEN = {"Committed": Phase.COMMIT, "Voted": Phase.VOTE, "Attested": Phase.ATTEST}
 
 
 @dataclass(slots=True)
 class RoundFacts:
     """What happened in one round, by the replay.
 
-    ``status`` is NONE while the round is open; ``phase`` is the one that it is in or was closed in.
+    ``status`` is NONE while the round is open; ``phase`` is the one that it is in or was closed in. An ``undone`` round
+    is VOID, with all else as it was before it was taken back; ``upheld``: because its own merge was proved wrong.
     """
 
     round: int
@@ -39,6 +49,8 @@ class RoundFacts:
     roots: dict[int, Root] = field(default_factory=dict)
     ballots: dict[int, int] = field(default_factory=dict)
     attestations: dict[int, Root] = field(default_factory=dict)
+    undone: bool = False
+    upheld: bool = False
 
 
 @dataclass(slots=True)
@@ -72,7 +84,7 @@ class _Replay:
                 self._differs(f"{entry.name} in block {entry.block} is out of order", entry)
             place = (entry.block, entry.position)
             self._chain.clock.now = max(entry.time, self._chain.clock.now)
-            self._act(entry) if entry.name in MESSAGES else self._follow(entry)
+            self._act(entry) if entry.name in ACTS else self._follow(entry)
             if len(self._findings) >= LONGEST:
                 self._differs("too many discrepancies: the replay stops here", entry)
                 break
@@ -80,6 +92,7 @@ class _Replay:
             self._unsaid()
             self._findings += _outcomes(self._record, self._chain)
             self._findings += _view(self._record, self._chain)
+            self._findings += _money(self._record, self._chain)
             # Nobody has told the contract yet what time alone has done since, but everybody knows.
             self._chain.poke()
             deque(self._news(), maxlen=0)
@@ -95,7 +108,6 @@ class _Replay:
 
     def _act(self, entry: Entry) -> None:
         self._unsaid()
-        said = entry.values
         try:
             self._do(entry)
         except Rejected as error:
@@ -109,18 +121,40 @@ class _Replay:
             self._missing(given)
         self._compare(news[own], entry)
         self._given.extend(news[own + 1 :])
-        if entry.name in ("Committed", "Voted", "Attested"):
-            facts = self._rounds[said["round"]]
-            if entry.name == "Voted":
-                facts.ballots[said["index"]] = said["ballot"]
+        self._keep(entry)
+
+    def _keep(self, entry: Entry) -> None:
+        """Note in the books of the rounds what members said."""
+        said = entry.values
+        if entry.name == "Relayed":
+            phase, messages = Phase(said["phase"]), zip(bits(said["members"]), said["values"], strict=True)
+        elif entry.name in SPOKEN:
+            phase = SPOKEN[entry.name]
+            value = said["ballot"].to_bytes(32, "big") if phase is Phase.VOTE else said["root"]
+            messages = zip([said["index"]], [value], strict=True)
+        else:
+            return
+        facts = self._rounds[said["round"]]
+        for index, value in messages:
+            if phase is Phase.VOTE:
+                facts.ballots[index] = int.from_bytes(value, "big")
             else:
-                roots = facts.roots if entry.name == "Committed" else facts.attestations
-                roots[said["index"]] = said["root"]
+                (facts.roots if phase is Phase.COMMIT else facts.attestations)[index] = value
 
     def _do(self, entry: Entry) -> None:
         chain, said = self._chain, entry.values
+        if entry.name in COURT_ACTS:
+            court.act(chain, entry.name, said)
+            if entry.name == "Upheld":
+                self._rounds[chain.court.cases[said["id"]].round].upheld = True
+            return
         if entry.name == "Joined":
-            chain.join(said["member"], chain.terms.charter)
+            chain.join_listed(said["member"])
+            return
+        if entry.name == "Relayed":
+            signed = zip(bits(said["members"]), said["values"], strict=True)
+            messages = [(chain.members[i] if i < len(chain.members) else "", value) for i, value in signed]
+            chain.relay(Phase(said["phase"]), said["round"], said["members"], messages)
             return
         if said["index"] >= len(chain.members):
             raise Rejected("NotMember")
@@ -136,7 +170,9 @@ class _Replay:
     # -- what the rules made of it ----------------------------------------------------------------------------------
 
     def _follow(self, entry: Entry) -> None:
-        if not self._given:
+        if not self._given and entry.name in SETTLING:
+            self._settle(entry)
+        elif not self._given:
             self._perhaps_forming(entry)
             self._chain.poke()
             self._given.extend(self._news())
@@ -147,6 +183,14 @@ class _Replay:
         for _ in range(skipped.index(entry.name)):
             self._missing(self._given.popleft())
         self._compare(self._given.popleft(), entry)
+
+    def _settle(self, entry: Entry) -> None:
+        """Settle the next round: what the court says of it begins with this entry."""
+        try:
+            self._chain.court.settle(1)
+        except Rejected as error:
+            self._differs(f"{entry.name}, but the rules refuse to settle: {error.name}", entry)
+        self._given.extend(self._news())
 
     def _perhaps_forming(self, entry: Entry) -> None:
         """Where nobody knows when the federation was founded, believe that the time to join was over by now."""
@@ -170,8 +214,10 @@ class _Replay:
 
     def _close(self, facts: RoundFacts, outcome: Outcome | None) -> None:
         if outcome is not None:
-            facts.status, facts.root = outcome.status, outcome.root
-            facts.included, facts.attesters = outcome.included, outcome.attesters
+            was = self._chain.undone.get(facts.round, outcome)
+            facts.status, facts.root = outcome.status, was.root
+            facts.included, facts.attesters = was.included, was.attesters
+            facts.undone = facts.round in self._chain.undone
 
     # -- what differs -----------------------------------------------------------------------------------------------
 
@@ -234,6 +280,19 @@ def _view(record: Record, chain: MemoryChain) -> Iterator[Finding]:
         return
     chain.clock.now = record.view.time
     yield from _fields("view", "the contract's view has", record.view, chain.view(), None)
+
+
+def _money(record: Record, chain: MemoryChain) -> Iterator[Finding]:
+    """Compare what the court holds in the end: who has how much, and how much there is in all."""
+    if record.books is None:
+        return
+    yield from _fields("money", "the court's books have", record.books, chain.court.books(), None)
+    if len(record.accounts) != len(chain.members):
+        yield Finding(Weight.DISCREPANCY, "money", "there is not one account for each member")
+    for index, (held, ours) in enumerate(zip(record.accounts, chain.court.accounts(), strict=False)):
+        # Up to which round somebody claimed no event says, and it matters to nobody: the amount does.
+        for finding in _fields("money", "the court has", held, replace(ours, claimed=held.claimed), None):
+            yield replace(finding, node=index, address=chain.members[index])
 
 
 def _fields(what: str, words: str, theirs: Any, ours: Any, number: int | None) -> Iterator[Finding]:

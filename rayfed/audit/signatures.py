@@ -19,8 +19,8 @@ from hexbytes import HexBytes
 
 from rayfed.audit.findings import Finding, Weight
 from rayfed.audit.record import MESSAGES, Entry, Record
-from rayfed.ledger import abi
-from rayfed.messages import Address
+from rayfed.ledger import abi, signing
+from rayfed.messages import Address, Phase, Signed, Verb, bits
 
 _VERBS = {"Joined": "join", "Left": "leave", "Committed": "commit", "Voted": "vote", "Attested": "attest"}
 
@@ -49,6 +49,11 @@ def check(record: Record, members: Sequence[Address]) -> tuple[int, list[Finding
         if entry.tx_hash not in calls:
             calls[entry.tx_hash] = _read(raw, entry.tx_hash)
         call = calls[entry.tx_hash]
+        if entry.name == "Relayed" and isinstance(call, Call):
+            right, wrongs = _relayed(call, entry, record, members)
+            signed += right
+            findings += wrongs
+            continue
         wrong = call if isinstance(call, str) else _wrong(call, entry, record, members)
         if wrong is None:
             continue
@@ -62,11 +67,35 @@ def check(record: Record, members: Sequence[Address]) -> tuple[int, list[Finding
     return signed, findings
 
 
+def _relayed(call: Call, entry: Entry, record: Record, members: Sequence[Address]) -> tuple[int, list[Finding]]:
+    """Return how many messages of a batch carry their member's signature, and which carry a wrong one."""
+    if call.to.lower() != record.federation.lower() or call.data[:4] != _RELAY:
+        return 0, []
+    said = entry.values
+    phase, round, signers, messages, _ = abi.arguments("relay", call.data)
+    posted = dict(zip(bits(signers), messages, strict=False))
+    right, findings = 0, []
+    for index, value in zip(bits(said["members"]), said["values"], strict=False):
+        owner = members[index] if index < len(members) else ""
+        message = Signed(*posted[index]) if index in posted else None
+        wrong = ""
+        if message is None or (phase, round, message.value) != (said["phase"], said["round"], value):
+            wrong = "something else was posted"
+        else:
+            verb = _SPOKEN.get(phase, Verb.COMMIT)
+            who = signing.signer(record.chain_id, record.federation, verb, round, message)
+            wrong = "" if who is not None and who.lower() == owner.lower() else f"it was signed by {who or 'nobody'}"
+        right += not wrong
+        if wrong:
+            words = f"Relayed: {wrong} (transaction {entry.tx_hash[:18]}...)"
+            findings.append(Finding(Weight.DISCREPANCY, "signature", words, said["round"], index, owner))
+    return right, findings
+
+
 def _wrong(call: Call, entry: Entry, record: Record, members: Sequence[Address]) -> str | None:
     """Say what is wrong with the transaction of a message; empty if nothing is, None if it speaks to nobody we know."""
     said = entry.values
     arguments: dict[str, list[Any]] = {
-        "Joined": [record.terms.charter],
         "Left": [],
         "Committed": [said.get("round"), said.get("root")],
         "Voted": [said.get("round"), said.get("ballot")],
@@ -76,7 +105,11 @@ def _wrong(call: Call, entry: Entry, record: Record, members: Sequence[Address])
         return None
     if call.chain_id != record.chain_id:
         return f"it was signed for chain {call.chain_id}"
-    if call.data != abi.call(_VERBS[entry.name], *arguments[entry.name]):
+    if entry.name == "Joined":  # what follows the charter is the proof that the allow-list names the member
+        same = call.data[:36] == abi.call("join", record.terms.charter, [])[:36]
+    else:
+        same = call.data == abi.call(_VERBS[entry.name], *arguments[entry.name])
+    if not same:
         return "something else was signed"
     index = said["index"]
     owner = said["member"] if entry.name == "Joined" else members[index] if index < len(members) else ""
@@ -102,10 +135,12 @@ def _read(raw: str, tx_hash: str) -> Call | str:
 
 
 _EXAMPLES: dict[str, list[Any]] = {
-    "join": [bytes(32)],
+    "join": [bytes(32), []],
     "leave": [],
     "commit": [0, bytes(32)],
     "vote": [0, 0],
     "attest": [0, bytes(32)],
 }
 _SELECTORS = {abi.call(verb, *arguments)[:4] for verb, arguments in _EXAMPLES.items()}
+_RELAY = abi.call("relay", 0, 0, 0, [], [])[:4]
+_SPOKEN = {int(Phase.COMMIT): Verb.COMMIT, int(Phase.VOTE): Verb.VOTE, int(Phase.ATTEST): Verb.ATTEST}

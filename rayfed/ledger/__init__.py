@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rayfed.messages import Address, Outcome, Receipt, Root, Terms, View
+from rayfed.judgement import Account, Books, Case, Proof, Record
+from rayfed.messages import Address, Outcome, Receipt, Root, Signed, Terms, Verb, View
 
 
 class Ledger(Protocol):
@@ -28,7 +30,7 @@ class Ledger(Protocol):
         """Return what became of a closed round, or None if it has not closed."""
 
     def join(self, charter: bytes) -> None:
-        """Become a member, or come back after having been dropped."""
+        """Become a member, or come back after having been dropped; what is missing of the stake is put down first."""
 
     def leave(self) -> None:
         """Announce that the next rounds are not to count on this node."""
@@ -44,6 +46,80 @@ class Ledger(Protocol):
 
     def poke(self) -> None:
         """Move the phase on if its deadline has passed: for when nobody has anything else to say."""
+
+    # -- signed for others to post ----------------------------------------------------------------------------------
+
+    def sign(self, verb: Verb, round: int, value: bytes) -> Signed:
+        """Sign a commit, a vote or an attestation for anybody to post; a ballot is given as 32 bytes."""
+
+    def relay(self, verb: Verb, round: int, messages: Mapping[int, Signed], members: Sequence[Address]) -> None:
+        """Post signed messages by their members' indices; ``members``: all by index, which makes it cheaper."""
+
+    # -- money ------------------------------------------------------------------------------------------------------
+
+    def account(self, address: Address) -> Account:
+        """Return what an address has in the court."""
+
+    def books(self) -> Books:
+        """Return where all the money is."""
+
+    def deposit(self, member: Address, amount: int) -> None:
+        """Put stake down for a member; this and all that costs money raises LedgerError where the account lacks it."""
+
+    def fund(self, amount: int) -> None:
+        """Add to the pool."""
+
+    def exit(self) -> None:
+        """Ask to have the stake back."""
+
+    def withdraw(self, to: Address) -> None:
+        """Have the stake paid out."""
+
+    def settle(self, most: int = 64) -> None:
+        """Settle the next rounds, at most so many."""
+
+    def claim(self, to: Address, most: int = 1_000) -> None:
+        """Have paid what was earned, in at most so many settled rounds, to any address."""
+
+    # -- judgement --------------------------------------------------------------------------------------------------
+
+    def record(self, round: int) -> Record | None:
+        """Return what a round rests on, or None if it has not closed."""
+
+    def case(self, id: int) -> Case | None:
+        """Return a case, or None if there is none of this number."""
+
+    def open_cases(self) -> tuple[Case, ...]:
+        """Return the open cases, oldest first."""
+
+    def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
+        """Say that a round's merge is wrong at a coordinate; the bond goes along."""
+
+    def prove(self, id: int, roots: Sequence[Root], proofs: Sequence[Proof]) -> None:
+        """Prove leaves of a challenge, some or all."""
+
+    def conclude(self, id: int) -> None:
+        """Have a challenge judged."""
+
+    def expire(self, id: int) -> None:
+        """End a challenge that was not proved in time."""
+
+    def demand(self, round: int, which: int, leaf: int, roots: Sequence[Root]) -> None:
+        """Demand to be shown a leaf; the bond goes along."""
+
+    def answer(self, id: int, roots: Sequence[Root], data: bytes, path: Sequence[bytes]) -> None:
+        """Show a demanded leaf."""
+
+    def forfeit(self, id: int) -> None:
+        """Have judged that a demanded leaf was not shown in time."""
+
+    def close_case(self, id: int) -> None:
+        """End a case whose round was undone by another one."""
+
+    def equivocation(self, member: Address, verb: Verb, round: int, one: Signed, other: Signed) -> None:
+        """Show two messages of one member that contradict each other."""
+
+    # -- what became of it ------------------------------------------------------------------------------------------
 
     def receipts(self) -> list[Receipt]:
         """Return, once each, the transactions that were mined (or given up) since the last call. Does not block."""

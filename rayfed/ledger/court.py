@@ -18,7 +18,7 @@ from rayfed.ledger.treasury import UNIT, Treasury, verb
 from rayfed.messages import Address, Phase, Root, Status, bits
 
 if TYPE_CHECKING:
-    from rayfed.ledger.memory import MemoryChain
+    from rayfed.ledger.rounds import MemoryRounds
 
 WORDS = merkle.LEAF // 32
 VALUES = merkle.LEAF // 4
@@ -36,7 +36,7 @@ class MemoryCourt(Treasury):
         chain_id, federation: what the headers of updates must name.
     """
 
-    def __init__(self, chain: MemoryChain, chain_id: int = 31337, federation: Address = "0x" + "fe" * 20) -> None:
+    def __init__(self, chain: MemoryRounds, chain_id: int = 31337, federation: Address = "0x" + "fe" * 20) -> None:
         super().__init__(chain)
         self.chain_id = chain_id
         self.federation = federation
@@ -209,7 +209,37 @@ class MemoryCourt(Treasury):
         """Return the open cases, oldest first."""
         return tuple(case for case in self.cases.values() if case.state is State.OPEN)
 
-    # -- how cases end; an auditor who has no proofs calls these ----------------------------------------------------
+    # -- how cases go on; an auditor who has no proofs calls these --------------------------------------------------
+
+    @verb
+    def believe(self, id: int, proven: int, merged_proven: bool) -> None:
+        """Take it from another ledger that these leaves of a challenge were proved."""
+        case = self._case(id, Kind.CHALLENGE)
+        self._in_time(case)
+        if proven >> case.inputs or proven & case.proven != case.proven or (case.merged_proven and not merged_proven):
+            raise Rejected("NoSuchInput")
+        if (proven, merged_proven) == (case.proven, case.merged_proven):
+            raise Rejected("AlreadyProven")
+        self.cases[id] = replace(case, proven=proven, merged_proven=merged_proven)
+        self._emit("Proved", id=id, proven=proven, mergedProven=merged_proven)
+
+    def open_case(self, id: int, kind: Kind, proven: bool | None = None) -> Case:
+        """Return a case that can end now.
+
+        Args:
+            proven: of a challenge: whether all is proved, or the time for that is over. None: a demand in time.
+
+        Raises:
+            Rejected: it cannot.
+        """
+        case = self._case(id, kind)
+        if proven is None:
+            self._in_time(case)
+        elif proven != self._all_proven(case):
+            raise Rejected("AllProven" if not proven else "NotProven")
+        elif not proven:
+            self._over(case)
+        return case
 
     def uphold(self, case: Case, merged: bytes, expected: bytes) -> None:
         """The merge was wrong."""

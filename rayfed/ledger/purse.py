@@ -130,7 +130,8 @@ def fund(
             calls += [_Call(coin, 0, abi.call("transfer", address, bond)) for address in some]
         if not calls:
             return
-        _run(rpc, purse, calls, f"{ether:g} ether and a stake of {stake / WEI:g} to each of {len(addresses)} nodes")
+        what = f"{ether:g} ether" + (f" and a stake of {stake / WEI:g}" if stake else "")
+        _run(rpc, purse, calls, f"{what} to each of {len(addresses)} nodes")
 
 
 def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, court: Address, staked: int, amount: int) -> list[_Call]:

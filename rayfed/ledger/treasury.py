@@ -14,7 +14,7 @@ from rayfed.judgement import Account, Books, Case, Reason, State
 from rayfed.messages import NATIVE, Address, Status, bitmap, bits
 
 if TYPE_CHECKING:
-    from rayfed.ledger.memory import MemoryChain
+    from rayfed.ledger.rounds import MemoryRounds
 
 UNIT = 10_000
 """Shares are counted in parts of this."""
@@ -58,7 +58,7 @@ def copied(state: dict[str, Any]) -> dict[str, Any]:
 class Treasury:
     """Who has how much. Senders are not asked whether they have the coins that they bring."""
 
-    def __init__(self, chain: MemoryChain) -> None:
+    def __init__(self, chain: MemoryRounds) -> None:
         self.chain = chain
         self.pool = 0
         self.stakes: dict[Address, int] = {}
@@ -152,7 +152,7 @@ class Treasury:
             raise Rejected("ZeroRecipient")
         first = self.cursors.get(sender, 0)
         last = first if self.chain.index_of(sender) is None else min(self.settled, first + most)
-        amount = self.credits.get(sender, 0) + self._shares(sender, range(first + 1, last + 1))
+        amount = self.due(sender, most)
         if not amount and last == first:
             raise Rejected("NothingToClaim")
         self.cursors[sender], self.credits[sender] = last, 0
@@ -189,6 +189,12 @@ class Treasury:
             settled=self.settled,
             cases=len(self.cases),
         )
+
+    def due(self, address: Address, most: int) -> int:
+        """Return what a claim in at most so many rounds would pay."""
+        first = self.cursors.get(address, 0)
+        rounds = range(first + 1, min(self.settled, first + most) + 1)
+        return self.credits.get(address, 0) + self._shares(address, rounds)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 

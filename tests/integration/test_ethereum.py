@@ -23,7 +23,8 @@ from rayfed.errors import (
 )
 from rayfed.ledger import Ledger, abi, ethereum
 from rayfed.ledger.devchain import DevChain, find_anvil
-from rayfed.ledger.ethereum import GAS, EthereumFederation, EthereumLedger
+from rayfed.ledger.door import GAS
+from rayfed.ledger.ethereum import EthereumFederation, EthereumLedger
 from rayfed.ledger.purse import AT_ONCE, balance
 from rayfed.ledger.rpc import Rpc
 from rayfed.messages import NO_ROOT, Outcome, Phase, Receipt, Status, Terms, Verb, View

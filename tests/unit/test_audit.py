@@ -23,6 +23,7 @@ from rayfed.ledger.memory import ManualClock, MemoryChain
 from rayfed.messages import NO_ROOT, Outcome, Phase, Root, Status, Terms, View, bitmap
 from rayfed.testing import MemoryLedger, MemoryStore
 from tests.audited import FOUNDED, AuditedWorld
+from tests.sequences import say, sequence
 from tests.unit.test_node import FEDERATION, GENESIS, LAYOUT, Pull
 
 Finished = tuple[AuditedWorld, Record]
@@ -145,23 +146,35 @@ def history(seed: int) -> MemoryChain:
     return chain
 
 
+def lived(number: int) -> MemoryChain:
+    """Return a federation in which money moved and merges were challenged."""
+    terms, events = sequence(number)
+    chain = MemoryChain(terms, ManualClock(FOUNDED))
+    for event in events:
+        say(chain, event)
+    chain.poke()
+    return chain
+
+
 def test_the_replay_follows_any_history() -> None:
     kinds: set[str] = set()
     voids = finals = 0
-    for chain in map(history, range(80)):
+    for chain in (*map(history, range(80)), *map(lived, range(150))):
         kinds |= {said.name for said in chain.events}
         voids += sum(outcome.status is Status.VOID for outcome in chain.outcomes.values())
         record = bare(chain)
         assert not replay(record).findings
         assert Record.from_json(record.to_json()) == record
-        lived = replay(record)
-        for facts in lived.rounds:
+        again = replay(record)
+        for facts in again.rounds:
             outcome = chain.outcomes.get(facts.round)
             assert facts.roster == chain.rosters[facts.round]
             if outcome is not None:
-                assert (facts.status, facts.root, facts.included) == (outcome.status, outcome.root, outcome.included)
+                assert (facts.status, facts.included) == (outcome.status, outcome.included)
+                assert facts.root == chain.undone.get(facts.round, outcome).root
+                assert facts.undone == (facts.round in chain.undone)
                 finals += outcome.status is Status.FINAL
-        assert lived.members == tuple(chain.members)
+        assert again.members == tuple(chain.members)
     assert kinds == EVENTS.keys()
     assert voids > 20
     assert finals > 20
@@ -171,7 +184,39 @@ def bare(chain: MemoryChain) -> Record:
     """Return a record without a charter."""
     entries = tuple(Entry(said.name, said.values, said.time, n, 0, "0x") for n, said in enumerate(chain.events))
     outcomes = tuple(chain.outcomes[number] for number in sorted(chain.outcomes))
-    return Record(31337, FEDERATION, chain.terms, FOUNDED, entries, outcomes, chain.view(), len(entries), "0x")
+    held = {"accounts": chain.court.accounts(), "books": chain.court.books()}
+    return Record(31337, FEDERATION, chain.terms, FOUNDED, entries, outcomes, chain.view(), len(entries), "0x", **held)
+
+
+def test_every_figure_of_money_and_judgement_counts() -> None:
+    """Whatever the court's events say differently from what the rules give is found, and so is what it holds."""
+    rng = random.Random(9)
+    tried: set[tuple[str, str]] = set()
+    for number in range(60):
+        record = bare(lived(number))
+        for n, entry in enumerate(record.entries):
+            for name, kind in EVENTS[entry.name].items():
+                if (entry.name, name) in tried or entry.name not in OF_MONEY or (entry.name, name) in FREE:
+                    continue
+                tried.add((entry.name, name))
+                changed = replace(entry, values={**entry.values, name: other(kind, entry.values[name], rng)})
+                entries = (*record.entries[:n], changed, *record.entries[n + 1 :])
+                assert replay(replace(record, entries=entries)).findings, f"{entry} {name}"
+        assert record.books is not None
+        richer = replace(record, books=replace(record.books, pool=record.books.pool + 1))
+        assert "the court's books have pool" in replay(richer).findings[-1].message
+        if record.accounts:
+            account = replace(record.accounts[-1], stake=record.accounts[-1].stake + 1)
+            [finding] = replay(replace(record, accounts=(*record.accounts[:-1], account))).findings
+            assert (finding.what, finding.node) == ("money", len(record.accounts) - 1)
+    assert {name for name, _ in tried} == OF_MONEY
+
+
+OF_MONEY = frozenset(
+    {"Slashed", "Rewarded", "Settled", "Credited", "Undone", "Unseated", "Claimed", "Withdrawn", "Exited"}
+)
+FREE = {("Claimed", "to"), ("Withdrawn", "to")}
+"""Nobody but the account's owner has a say in where its money goes."""
 
 
 def test_without_a_founding_time_and_a_charter_it_says_what_it_could_not_check(finished: Finished) -> None:

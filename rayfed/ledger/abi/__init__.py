@@ -72,6 +72,15 @@ def call(name: str, *arguments: Any) -> bytes:
     return _SELECTORS[name] + encode(_INPUTS[name], arguments)
 
 
+def arguments(name: str, data: bytes) -> tuple[Any, ...]:
+    """Return what a call that was sent says; ``data`` begins with its selector.
+
+    Raises:
+        DecodingError: these are no such arguments.
+    """
+    return tuple(decode(_INPUTS[name], data[4:]))
+
+
 def deployment(terms: Terms) -> bytes:
     """Return the data of the transaction that founds a federation on these terms."""
     top, bottom = terms.quorum

@@ -102,6 +102,7 @@ def money(dice: random.Random, chain: MemoryChain, accounts: list[Address]) -> t
             ("deposit", (dice.choice(accounts), stake, None)),
             ("fund", (dice.choice((0, 7, COINS, 30 * COINS)), dice.choice((None, None, None, 1)))),
             ("exit", ()),
+            ("exit", ()),
             ("withdraw", (dice.choice((*accounts, "0x" + "0" * 40)),)),
             ("withdraw", (accounts[0],)),
             ("settle", (dice.choice((0, 1, 2, 100)),)),
@@ -163,7 +164,7 @@ def _of_case(dice: random.Random, chain: MemoryChain, case: Case) -> tuple[str, 
         not case.merged_proven
     )
     if not wanted:
-        return "conclude", (case.id,)
+        return dice.choice(("conclude", "conclude", "expire")), (case.id,)
     some = [w for w in wanted if w in blobs and dice.random() < 0.8]
     proofs = [proof(blobs[which], which, case.leaf, chain.terms.rule) for which in some]
     if proofs and dice.random() < 0.15:
@@ -213,6 +214,8 @@ def spoken(dice: random.Random, chain: MemoryChain, accounts: list[Address]) -> 
         phase = dice.choice((*Phase,))
     if dice.random() < 0.1:
         who = dice.choice(accounts[:3])
+        if chain.court.equivocations and dice.random() < 0.4:
+            who, phase, round = min(chain.court.equivocations)
         said = [dice.choice((1, 2)).to_bytes(32, "big") for _ in range(2)]
         second = who if dice.random() < 0.9 else accounts[0]
         return "equivocation", (who, phase, round, (who, said[0]), (second, said[1]))
