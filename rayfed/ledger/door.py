@@ -108,6 +108,11 @@ class EthereumLedger:
         """See ``Ledger``."""
         self._say(Verb.POKE, 0)
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether a transaction of this account is on its way, whose receipt has not been given out."""
+        return self._sender.is_waiting
+
     # -- signed for others to post ----------------------------------------------------------------------------------
 
     def sign(self, verb: Verb, round: int, value: bytes) -> Signed:
@@ -115,12 +120,26 @@ class EthereumLedger:
         federation = self._federation
         return signing.sign(self._account, federation.rpc.chain_id, federation.address, verb, round, value)
 
-    def relay(self, verb: Verb, round: int, messages: Mapping[int, Signed], members: Sequence[Address]) -> None:
-        """Post signed messages by their members' indices; ``members``: all by index, which makes it cheaper."""
+    def relay(
+        self,
+        verb: Verb,
+        round: int,
+        messages: Mapping[int, Signed],
+        members: Sequence[Address],
+        said_as: Verb = Verb.RELAY,
+    ) -> None:
+        """Post signed messages.
+
+        Args:
+            verb, round: what they are.
+            messages: by their members' indices.
+            members: all by index, which makes it cheaper.
+            said_as: the verb in the receipt.
+        """
         parts = [(messages[i].value, messages[i].r, messages[i].vs) for i in sorted(messages)]
         gas = GAS[Verb.RELAY][0] + GAS[Verb.RELAY][1] * len(members)
         data = abi.call("relay", int(SPOKEN_IN[verb]), round, bitmap(messages), parts, list(members))
-        self._sender.send(Verb.RELAY, round, data, min(gas, MOST_GAS))
+        self._sender.send(said_as, round, data, min(gas, MOST_GAS))
         self._federation.hurry()
 
     # -- money ------------------------------------------------------------------------------------------------------
