@@ -224,8 +224,9 @@ class EdgeNode:
             with self._timed(round, "train"):
                 update = self._learner.train(self._base_state, round)
             with self._timed(round, "encode"):
+                examples = self._behaviour.examples(round, update.examples)
                 root, saturated = self._blobs.update(
-                    round, self.address, update.state, update.examples, view.base, self._behaviour
+                    round, self.address, update.state, examples, view.base, self._behaviour
                 )
             self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated)
             self.status = replace(self.status, loss=update.loss)
