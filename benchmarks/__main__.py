@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.cifar import NoPictures
 
-NAMES = ("kernels", "epoch", "round", "train", "peer", "tables")
+NAMES = ("kernels", "epoch", "round", "train", "peer", "robustness", "tables")
 
 
 def main() -> None:

@@ -17,8 +17,10 @@ track, and the modules follow it:
     charter.py       what all nodes agree on, as canonical JSON
     merkle.py        tree, proof, verify
     learning/        data, partition, models, train, evaluate
-    rules/           how updates become one model: mean, trimmed_mean, median
+    rules/           how updates become one model: mean, trimmed_mean, median; clipping, geometric median, mixing
+    gram.py          exact inner products of whole updates, which rules and screens rest on
     screens/         how a node decides its ballot
+    behaviour.py     the seam at which a node could be dishonest; attacks/ holds the ways, for experiments
     ledger/          the door to Ethereum
     store/           the doors to where blobs are kept
     track.py         MLflow

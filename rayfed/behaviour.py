@@ -28,6 +28,10 @@ class Behaviour:
         """Say whether to send this message at all."""
         return True
 
+    def examples(self, round: int, own: int) -> int:
+        """Return how many examples to claim, given how many there were."""
+        return own
+
     def forge(self, round: int, base: Callable[[], NDArray[np.int32]], values: NDArray[np.int32]) -> None:
         """Change an update before it is committed to.
 

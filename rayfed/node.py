@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -237,8 +238,9 @@ class EdgeNode:
             with self._timed(round, "train"):
                 update = self._learner.train(self._base_state, round)
             with self._timed(round, "encode"):
+                examples = self._behaviour.examples(round, update.examples)
                 root, saturated = self._blobs.update(
-                    round, self.address, update.state, update.examples, view.base, self._behaviour
+                    round, self.address, update.state, examples, view.base, self._behaviour
                 )
             self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated)
             self.status = replace(self.status, loss=update.loss)
@@ -271,8 +273,10 @@ class EdgeNode:
 
     def _gather(self, round: int, committed: int, view: View) -> dict[int, memoryview] | None:
         """Return the valid updates by index, or None while one is missing and there is still time to wait for it."""
-        with self._timed(round, "fetch"):
-            judged = {index: self._blobs.peer_update(view, index) for index in bits(committed)}
+        # Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but those who ask it.
+        with self._timed(round, "fetch"), ThreadPoolExecutor(FETCHES, "rayfed-fetch") as pool:
+            indices = list(bits(committed))
+            judged = dict(zip(indices, pool.map(partial(self._blobs.peer_update, view), indices), strict=True))
         self._verdicts = tuple(verdict for _, verdict in judged.values())
         waited = view.time - (view.deadline - self.charter.vote_seconds)
         if waited < self._patience and any(verdict.reason == MISSING for verdict in self._verdicts):
@@ -430,6 +434,9 @@ class EdgeNode:
         """Have a line shown beside the node."""
         self.status = replace(self.status, error=line)
 
+
+FETCHES = 16
+"""Updates that are fetched at a time: more than the peers that may be slow, or they would be waited for in turn."""
 
 REVIVE_SECONDS = 2
 """How far a deadline has to move along before the first member takes the phase for one that nobody opened."""

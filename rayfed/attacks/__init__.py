@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rayfed.rules import Rule
     from rayfed.screens import Evidence
 
+JITTER = 0.3
+"""Noise that colluders add so that they are no copies of each other, in parts of their step's length."""
+
 LOW, HIGH = -(2**31), 2**31 - 1
 
 
@@ -70,14 +73,14 @@ class Crafted(Attack):
     """Sends a vector made from the crew's honest updates, moved by ``direction`` times ``scale`` from their mean.
 
     With ``optimised`` the scale is searched for: the one that moves the merge furthest, if the honest updates are as
-    the crew's own (Shejwalkar and Houmansadr 2021, "Manipulating the Byzantine").
+    the crew's own (Shejwalkar and Houmansadr 2021, "Manipulating the Byzantine"). ``jitter``: as in ``disguised``.
     """
 
     SCALES = tuple(2.0**power for power in range(-4, 6))
 
-    def __init__(self, crew: Crew, scale: float = 1.0, optimised: bool = False) -> None:
+    def __init__(self, crew: Crew, scale: float = 1.0, optimised: bool = False, jitter: float = JITTER) -> None:
         super().__init__(crew)
-        self.scale, self.optimised = scale, optimised
+        self.scale, self.optimised, self.jitter = scale, optimised, jitter
         self._spread: NDArray[np.float64] | None = None
 
     def direction(self, mean: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,7 +100,7 @@ class Crafted(Attack):
         spread = self._spread if self._spread is not None else honest.std(axis=0)
         direction = self.direction(mean, spread)
         scale = self._best(start, honest, mean, direction) if self.optimised else self.scale
-        fixed(start + mean + scale * direction, values)
+        disguised(self.crew, round, start, mean + scale * direction, self.jitter, values)
 
     def _best(
         self,
@@ -118,6 +121,22 @@ class Crafted(Attack):
             self.crew.rule.merge(updates, [1] * len(updates), merged, threads=1, base=base)
             harm.append(float(np.linalg.norm(merged - base - mean)))
         return self.SCALES[int(np.argmax(harm))]
+
+
+def disguised(
+    crew: Crew,
+    round: int,
+    base: NDArray[np.int32],
+    step: NDArray[np.float64],
+    jitter: float,
+    out: NDArray[np.int32],
+) -> None:
+    """Write ``base + step`` and the node's own noise, ``jitter`` times as long as the step.
+
+    Without it all of the crew would send the same vector, and a screen for copies would find them all.
+    """
+    length = float(np.sqrt(np.mean(step**2)))
+    fixed(base + step + jitter * length * crew.rng(round).standard_normal(len(step)), out)
 
 
 def fixed(wanted: NDArray[np.float64], out: NDArray[np.int32]) -> None:
@@ -166,6 +185,7 @@ _KNOWN = {
     "copycat": "copycat.Copycat",
     "stale": "stale.Stale",
     "sybils": "sybils.Sybils",
+    "heavy": "heavy.Heavy",
     "voters": "voters.Voters",
     "wrong_attestation": "wrong_attestation.WrongAttestation",
     "withheld": "withheld.Withheld",

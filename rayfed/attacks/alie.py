@@ -10,14 +10,14 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.attacks import Crafted, Crew
+from rayfed.attacks import JITTER, Crafted, Crew
 
 
 class LittleIsEnough(Crafted):
     """Sends ``mean - z * standard deviation``; z None: the paper's, by n and f; optimised: the most harmful."""
 
-    def __init__(self, crew: Crew, z: float | None = 1.5, optimised: bool = False) -> None:
-        super().__init__(crew, largest(crew.nodes, len(crew.slots)) if z is None else z, optimised)
+    def __init__(self, crew: Crew, z: float | None = 1.5, optimised: bool = False, jitter: float = JITTER) -> None:
+        super().__init__(crew, largest(crew.nodes, len(crew.slots)) if z is None else z, optimised, jitter)
 
     def direction(self, mean: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
         """See ``Crafted``."""

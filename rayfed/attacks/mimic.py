@@ -11,12 +11,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.attacks import Attack
+from rayfed.attacks import JITTER, Attack, Crew, disguised
 
 
 class Mimic(Attack):
-    """Sends the honest update of the first of the crew."""
+    """Sends the honest update of the first of the crew, with noise of its own."""
+
+    def __init__(self, crew: Crew, jitter: float = JITTER) -> None:
+        super().__init__(crew)
+        self.jitter = jitter
 
     def forge(self, round: int, base: Callable[[], NDArray[np.int32]], values: NDArray[np.int32]) -> None:
         """See ``Behaviour``."""
-        np.copyto(values, self.crew.honest(round, base(), values)[0])
+        start = base()
+        step = self.crew.honest(round, start, values)[0].astype(np.float64) - start
+        disguised(self.crew, round, start, step, self.jitter, values)

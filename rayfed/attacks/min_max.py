@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.attacks import Attack, fixed
+from rayfed.attacks import JITTER, Attack, Crew, disguised
 from rayfed.screens import Evidence
 
 STEPS = 30
@@ -20,7 +20,10 @@ STEPS = 30
 class MinMax(Attack):
     """Goes against the mean. Distances are those of the crew's updates, or of what was published in the last round."""
 
-    _seen: NDArray[np.float64] | None = None
+    def __init__(self, crew: Crew, jitter: float = JITTER) -> None:
+        super().__init__(crew)
+        self.jitter = jitter
+        self._seen: NDArray[np.float64] | None = None
 
     def saw(self, round: int, evidence: Evidence) -> None:
         """Keep what was published: the next updates will lie about as far apart."""
@@ -44,4 +47,4 @@ class MinMax(Attack):
                 low = middle
             else:
                 high = middle
-        fixed(start + mean + low * against, values)
+        disguised(self.crew, round, start, mean + low * against, self.jitter, values)

@@ -126,6 +126,7 @@ def check(name: str, settings: Mapping[str, Any], nodes: int | None) -> None:
 
 _KNOWN = {
     "norm": "norm.Norm",
+    "weight": "weight.Weight",
     "idle": "idle.Idle",
     "duplicate": "duplicate.Duplicate",
     "cosine": "cosine.Cosine",

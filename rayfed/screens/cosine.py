@@ -24,7 +24,7 @@ class Cosine:
     points clearly backwards from most of them.
     """
 
-    min: float = -0.1
+    min: float = -0.2
 
     def __post_init__(self) -> None:
         if not -1 <= self.min < 1:

@@ -24,7 +24,7 @@ class Duplicate:
     so whoever is copied within a round has given his work away.
     """
 
-    ratio: float = 0.1
+    ratio: float = 0.25
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio < 1:

@@ -1,8 +1,10 @@
 """Refuse updates behind which there is no work: the base itself, or the base and some noise.
 
-Source: free-riders, Lin, Du and Liu 2019, "Free-riders in Federated Learning: Attacks and Defenses". Noise in many
-dimensions stands at right angles to everything: its cosine with any fixed direction has standard deviation
-1/sqrt(n_values), which no update that has seen data of the same task comes near.
+Source: free-riders, Lin, Du and Liu 2019, "Free-riders in Federated Learning: Attacks and Defenses". Two signs of
+noise must come together. In many dimensions it stands at right angles to everything: its cosine with any direction has
+standard deviation 1/sqrt(n_values); but so, now and then, does honest work on other classes than everybody else's. And
+its values are spread evenly, with a kurtosis of 3 (standard deviation sqrt(24/n_values)) or less, while gradients are
+large in few places and small in most.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import median
 
+import numpy as np
+
+from rayfed.blocks import ranges
 from rayfed.errors import ConfigError
 from rayfed.gram import cosine
 from rayfed.messages import Verdict
@@ -25,7 +30,8 @@ CROWDED = 0.2
 class Idle:
     """Refuse an update that moved less than ``min`` of the median distance, or in a direction of pure chance.
 
-    Chance: the cosine with the sum of the others is within ``sigmas`` standard deviations of what noise would have.
+    Chance: both the cosine with the sum of the others and the kurtosis are within ``sigmas`` standard deviations of
+    what noise has.
     """
 
     min: float = 0.02
@@ -57,7 +63,19 @@ class Idle:
             others = whole - 2 * total[row] + own
             score = cosine(total[row] - own, own, others)
             still = middle > 0 and moved[row] <= self.min * middle
-            noise = n > 2 and chance <= CROWDED and others > 0 and abs(score) < chance
+            odd = n > 2 and chance <= CROWDED and others > 0 and abs(score) < chance
+            noise = odd and _kurtosis(evidence, index) <= 3 + chance * sqrt(24)
             reason = "has not moved from the base" if still else "moved as noise does" if noise else ""
             verdicts.append(Verdict(self.name, index, not reason, 0.0 if still else score, reason))
         return verdicts
+
+
+def _kurtosis(evidence: Evidence, index: int) -> float:
+    """Return the fourth moment of an update's differences from the base, in parts of the second one squared."""
+    update, base = evidence.updates[index], evidence.base
+    second = fourth = 0.0
+    for start, stop in ranges(base.size):
+        squares = np.subtract(update[start:stop], base[start:stop], dtype=np.float64) ** 2
+        second += float(squares.sum())
+        fourth += float(squares @ squares)
+    return fourth * base.size / second**2 if second else 3.0

@@ -28,7 +28,7 @@ class Norm:
     Honest nodes differ in how many examples they hold and so in how far they move; the default leaves them room.
     """
 
-    factor: float = 5.0
+    factor: float = 3.0
 
     def __post_init__(self) -> None:
         if not self.factor > 1:

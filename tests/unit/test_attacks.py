@@ -79,7 +79,7 @@ def test_a_free_rider_sends_the_base() -> None:
 
 
 def test_inner_product_manipulation() -> None:
-    assert np.abs(forged(build("ipm", HONEST, epsilon=0.5), HONEST[0]) + 0.5 * STEPS.mean(0)).max() <= 0.5
+    assert np.abs(forged(build("ipm", HONEST, epsilon=0.5, jitter=0), HONEST[0]) + 0.5 * STEPS.mean(0)).max() <= 0.5
     mean = build("ipm", HONEST, optimised=True)
     assert np.linalg.norm(forged(mean, HONEST[0])) > 20 * np.linalg.norm(STEPS.mean(0)), "a mean bears nothing"
     median = attacks.make("ipm", crew(HONEST, rule=rules.make("median")), {"optimised": True})
@@ -89,9 +89,9 @@ def test_inner_product_manipulation() -> None:
 
 def test_a_little_is_enough() -> None:
     assert largest(50, 24) == pytest.approx(1.426, abs=0.01), "24 of 26 honest values lie nearer"
-    made = forged(build("alie", HONEST, z=1.5), HONEST[0])
+    made = forged(build("alie", HONEST, z=1.5, jitter=0), HONEST[0])
     assert np.abs(made - (STEPS.mean(0) - 1.5 * STEPS.std(0))).max() <= 0.5
-    attack = build("alie", HONEST, z=1.5)
+    attack = build("alie", HONEST, z=1.5, jitter=0)
     seen = updates(6, seed=1)
     attack.saw(1, evidence(seen))
     spread = np.std(np.array(seen, np.float64), axis=0)
@@ -100,7 +100,7 @@ def test_a_little_is_enough() -> None:
 
 def test_min_max_is_no_further_off_than_honest_ones() -> None:
     seen = updates(8, seed=1)
-    attack = build("min_max", HONEST)
+    attack = build("min_max", HONEST, jitter=0)
     attack.saw(1, evidence(seen))
     made = forged(attack, HONEST[0])
     reach = max(gram(seen).squared_distance(i, j) for i in range(8) for j in range(8)) ** 0.5
@@ -111,10 +111,17 @@ def test_min_max_is_no_further_off_than_honest_ones() -> None:
 
 
 def test_mimics_and_sybils_follow_the_first() -> None:
-    np.testing.assert_array_equal(forged(build("mimic", HONEST), HONEST[1]), STEPS[0])
+    np.testing.assert_array_equal(forged(build("mimic", HONEST, jitter=0), HONEST[1]), STEPS[0])
     made = [forged(attacks.make("sybils", crew(HONEST, slot), {}), HONEST[1]) for slot in (8, 9)]
     assert 0 < np.linalg.norm(made[0] - made[1]) < 0.02 * np.linalg.norm(STEPS[0])
     assert made[0] @ STEPS[0] < -0.99 * np.linalg.norm(made[0]) * np.linalg.norm(STEPS[0])
+
+
+@pytest.mark.parametrize("name", ["ipm", "alie", "min_max", "mimic"])
+def test_colluders_are_no_copies_of_each_other(name: str) -> None:
+    made = [forged(attacks.make(name, crew(HONEST, slot), {"jitter": 0.3}), HONEST[0]) for slot in (8, 9)]
+    apart = np.linalg.norm(made[0] - made[1]) / np.linalg.norm(made[0])
+    assert apart == pytest.approx(0.3 * 2**0.5 / 1.09**0.5, rel=0.1)
 
 
 def test_overflow_holds_the_worst_bits() -> None:

@@ -26,7 +26,7 @@ def test_defaults_are_the_digits() -> None:
     assert (settings.name, settings.data.kind, settings.seed) == ("digits", "digits", 0)
     assert (settings.federation.nodes, settings.federation.rounds) == (4, 5)
     assert settings.model["_target_"] == "rayfed.learning.models.SmallCNN"
-    assert list(settings.screens) == ["norm", "idle", "duplicate", "holdout"]
+    assert list(settings.screens) == ["norm", "weight", "idle", "duplicate", "cosine", "holdout"]
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -102,10 +102,11 @@ def test_every_data_set_composes(kind: str) -> None:
 def test_screens_are_chosen_as_a_group_and_one_by_one() -> None:
     assert load(["screens=none"]).screens == {}
     assert load(["screens=krum", "federation.nodes=5"]).screens == {"krum": {"f": 1}}
-    chosen = load(["+screens.cosine.min=-0.2", "screens.norm.factor=3", "~screens.holdout"]).screens
-    assert list(chosen) == ["norm", "idle", "duplicate", "cosine"], "in the order in which they are applied"
-    assert chosen["norm"] == {"factor": 3}
-    assert chosen["cosine"] == {"min": -0.2}
+    chosen = load(["screens.cosine.min=-0.3", "screens.norm.factor=9", "~screens.holdout"]).screens
+    assert list(chosen) == ["norm", "weight", "idle", "duplicate", "cosine"], "in the order in which they are applied"
+    assert chosen["norm"] == {"factor": 9}
+    assert chosen["cosine"] == {"min": -0.3}
+    assert load(["screens=none", "+screens.cosine.min=-0.2"]).screens == {"cosine": {"min": -0.2}}
 
 
 def test_an_attack_is_one_word_on_any_experiment() -> None:
@@ -129,7 +130,7 @@ TYPED = [
     (["nodes=8"], "nodes", "did you mean federation.nodes?"),
     (["lr=1"], "lr", "did you mean train.optimizer.lr?"),
     (["train.optimizer.nesterov=true"], "train.optimizer.nesterov", "write +train.optimizer.nesterov=VALUE"),
-    (["screens.cosine.min=0"], "screens.cosine", "write +screens.cosine=VALUE"),
+    (["screens.krum.f=0"], "screens.krum", "write +screens.krum=VALUE"),
     (["screens=krm"], "screens", "did you mean krum?"),
     (["seed=abc"], "seed", "could not be converted to Integer"),
     (["seed=1.5"], "seed", "could not be converted to Integer"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from rayfed.screens.holdout import Holdout
 from rayfed.screens.idle import Idle
 from rayfed.screens.krum import Krum, MultiKrum, scores
 from rayfed.screens.norm import distance
+from rayfed.screens.weight import Weight
 
 SIZE = 4000
 Values = NDArray[np.int32]
@@ -34,7 +36,7 @@ def evidence(
 def honest(count: int, seed: int = 0) -> list[Values]:
     """Updates that share a direction, and are mostly their own: as with skewed data."""
     rng = np.random.default_rng(seed)
-    shared = rng.normal(0, 1000, SIZE)
+    shared = rng.normal(0, 1500, SIZE)
     return [(7 + shared + rng.normal(0, 2500, SIZE)).astype(np.int32) for _ in range(count)]
 
 
@@ -48,12 +50,20 @@ def test_honest_updates_pass(screen: Screen) -> None:
         assert accepted(screen, evidence(honest(8, seed))) == list(range(8))
 
 
+def test_weight_refuses_who_claims_too_much() -> None:
+    given = replace(evidence(honest(5)), weights={0: 100, 1: 140, 2: 80, 3: 100, 4: 1_000_000})
+    verdicts = Weight().judge(given)
+    assert [v.index for v in verdicts if not v.accepted] == [4]
+    assert verdicts[4].reason == "claims 10000.0 times as many examples as the median"
+    assert Weight().judge(evidence([])) == []
+
+
 def test_cosine_refuses_what_points_backwards() -> None:
     updates = honest(7)
     updates[3] = (14 - 2 * updates[3]).astype(np.int32)
     verdicts = Cosine().judge(evidence(updates))
     assert [v.index for v in verdicts if not v.accepted] == [3]
-    assert verdicts[3].score < -0.1 < verdicts[0].score
+    assert verdicts[3].score < -0.2 < 0.2 < verdicts[0].score
     assert "points away" in verdicts[3].reason
 
 
@@ -123,26 +133,78 @@ def test_krum_with_too_many_liars_is_refused_at_the_start(nodes: int, f: int) ->
         screens.check(name, {"f": f}, None)
 
 
+WANTED = np.random.default_rng(5).normal(0, 1000, SIZE)
+
+
 def loss_of(values: Values) -> float:
-    return float(np.abs(values.astype(np.float64) - 100).mean()) / 100
+    """A bowl: the nearer to what is wanted, the better."""
+    return float(np.mean((values - WANTED) ** 2)) / 1e6
 
 
-def test_holdout_wants_worse_than_the_base_and_than_the_others() -> None:
-    base = np.zeros(SIZE, np.int32)
-    updates = [np.full(SIZE, at, np.int32) for at in (20, 30, 25, -40, 15)]
-    verdicts = Holdout().judge(evidence(updates, base, loss_of))
+def learnt(n: int, seed: int = 0) -> list[Values]:
+    """Updates that go half of the way, each with its own errors, which a mean takes out."""
+    rng = np.random.default_rng(seed)
+    return [(WANTED / 2 + rng.normal(0, 600, SIZE)).astype(np.int32) for _ in range(n)]
+
+
+ZERO = np.zeros(SIZE, np.int32)
+
+
+def test_holdout_refuses_what_the_others_are_better_without() -> None:
+    updates = learnt(8)
+    updates[3] = (-updates[3] / 4).astype(np.int32)
+    verdicts = Holdout().judge(evidence(updates, ZERO, loss_of))
     assert [v.index for v in verdicts if not v.accepted] == [3]
-    assert verdicts[3].reason == "a loss of 1.40 where the base has 1.00 and the others 0.80"
-    everybody_worse = [np.full(SIZE, at, np.int32) for at in (-20, -25, -30, -22)]
-    assert accepted(Holdout(), evidence(everybody_worse, base, loss_of)) == [0, 1, 2, 3]
+    assert verdicts[3].score > 0.05 > verdicts[0].score
+    assert "without it the others' mean has" in verdicts[3].reason
+    assert ballot([Holdout()], evidence(updates, ZERO, loss_of))[0] == bitmap([0, 1, 2, 4, 5, 6, 7])
+
+
+def test_holdout_lets_pass_what_is_bad_alone_and_good_in_the_mean() -> None:
+    updates = learnt(8)
+    rng = np.random.default_rng(9)
+    updates[0] = (1.5 * WANTED + rng.normal(0, 1000, SIZE)).astype(np.int32)
+    given = evidence(updates, ZERO, loss_of)
+    assert loss_of(updates[0]) > loss_of(ZERO) > loss_of(updates[1])
+    assert accepted(Holdout(), given) == list(range(8))
+
+
+def test_holdout_refuses_what_is_ruinous_and_judges_the_others_without_it() -> None:
+    updates = learnt(6)
+    updates[2] = np.full(SIZE, 2**31 - 1, np.int32)
+    verdicts = Holdout().judge(evidence(updates, ZERO, loss_of))
+    assert [v.index for v in verdicts if not v.accepted] == [2]
+    assert verdicts[2].reason.startswith("ruinous: a loss of")
+
+
+def test_holdout_weighs_as_the_merge_does() -> None:
+    updates = learnt(8)
+    updates[3] = np.zeros(SIZE, np.int32)
+    light = evidence(updates, ZERO, loss_of)
+    heavy = replace(light, weights={index: 100 if index == 3 else 1 for index in range(8)})
+    score = [Holdout().judge(given)[3].score for given in (light, heavy)]
+    assert score[0] < 0.2 < score[1]
 
 
 def test_holdout_refuses_a_loss_that_is_no_number() -> None:
-    base = np.zeros(SIZE, np.int32)
-    updates = [np.full(SIZE, at, np.int32) for at in (20, 30, 25)]
-    verdicts = Holdout().judge(evidence(updates, base, lambda v: float("nan") if v[0] == 30 else 1.0))
-    assert [v.index for v in verdicts if not v.accepted] == [1]
-    assert ballot([Holdout()], evidence(updates, base, loss_of))[0] == bitmap([0, 1, 2])
+    updates = learnt(4)
+
+    def loss(values: Values) -> float:
+        return float("nan") if values is updates[1] else loss_of(values)
+
+    assert accepted(Holdout(), evidence(updates, ZERO, loss)) == [0, 2, 3]
+
+
+def test_holdout_of_two_blames_nobody() -> None:
+    one, other = learnt(2)
+    assert accepted(Holdout(), evidence([one, (-other).astype(np.int32)], ZERO, loss_of)) == [0, 1]
+    assert Holdout().judge(evidence([], ZERO, loss_of)) == []
+
+
+def test_holdout_does_not_mind_harm_too_small_to_matter() -> None:
+    updates = learnt(8)
+    updates[3] = (-updates[3] / 4).astype(np.int32)
+    assert accepted(Holdout(least=10.0), evidence(updates, ZERO, loss_of)) == list(range(8))
 
 
 def test_holdout_without_data_judges_nobody() -> None:
@@ -153,9 +215,12 @@ def test_holdout_without_data_judges_nobody() -> None:
     ("name", "settings", "setting"),
     [
         ("duplicate", {"ratio": 1}, "screens.duplicate.ratio"),
+        ("weight", {"factor": 1}, "screens.weight.factor"),
         ("idle", {"min": 1}, "screens.idle.min"),
         ("idle", {"sigmas": float("nan")}, "screens.idle.sigmas"),
         ("holdout", {"factor": 0}, "screens.holdout.factor"),
+        ("holdout", {"harm": 0}, "screens.holdout.harm"),
+        ("holdout", {"least": -1}, "screens.holdout.least"),
         ("holdout", {"slack": -1}, "screens.holdout.slack"),
         ("krum", {"f": -1}, "screens.krum.f"),
         ("multi_krum", {"f": 1, "keep": 0}, "screens.multi_krum.keep"),

@@ -1,0 +1,188 @@
+"""The tables of docs/robustness.md, between ``<!-- NAME -->`` and ``<!-- end -->``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+Cells = Mapping[tuple[str, str, int, str], Mapping[str, Any]]
+
+
+def fill(page: str, content: Mapping[str, Any]) -> str:
+    """Return the page with its tables made from the results."""
+    cells = {(c["defence"], c["attack"], c["f"], c["split"]): c for c in content["cells"]}
+    tables = {
+        "claim": _claim(cells),
+        "default": _default(cells),
+        "defences": _defences(cells),
+        "one": _one(cells),
+        "backdoor": _backdoor(cells),
+        "honest": _honest(cells),
+        "seconds": _seconds(cells),
+        "byzfl": _byzfl(content["byzfl"]),
+    }
+    for name, table in tables.items():
+        page = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+            lambda found, table=table: f"{found[1]}{table}\n{found[2]}",  # type: ignore[misc]
+            page,
+            flags=re.DOTALL,
+        )
+    return page
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _points(spread: Mapping[str, float]) -> str:
+    return f"{100 * spread['mean']:.1f} ± {100 * spread['sd']:.1f}"
+
+
+def _splits(cells: Cells) -> list[str]:
+    return list(dict.fromkeys(split for *_, split in cells))
+
+
+def _attacks(cells: Cells, defence: str) -> list[str]:
+    return list(dict.fromkeys(a for d, a, _, _ in cells if d == defence and a != "none"))
+
+
+def _names(cells: Cells) -> list[str]:
+    return list(dict.fromkeys(d for d, *_ in cells))
+
+
+def _at(cells: Cells, key: tuple[str, str, int, str], show: Callable[[Mapping[str, Any]], str]) -> str:
+    return show(cells[key]) if key in cells else ""
+
+
+def _claim(cells: Cells) -> str:
+    """How far below the clean run the default ends, at worst; and below a run in which the liars are absent."""
+    rows = []
+    for split in _splits(cells):
+        clean = cells["default", "none", 0, split]["final"]["mean"]
+        for f in (1, 2, 3):
+            lost = {
+                a: clean - cells["default", a, f, split]["final"]["mean"]
+                for a in _attacks(cells, "default")
+                if a != "absent" and ("default", a, f, split) in cells
+            }
+            absent = clean - cells["default", "absent", f, split]["final"]["mean"]
+            worst = sorted(lost, key=lambda a: lost[a], reverse=True)[:3]
+            within = sum(1 for points in lost.values() if points <= 0.02)
+            rows.append(
+                (
+                    f"{split}, f = {f}",
+                    f"{100 * clean:.1f}",
+                    f"{100 * absent:+.1f}",
+                    f"{within} of {len(lost)}",
+                    ", ".join(f"{a} {100 * lost[a]:+.1f}" for a in worst),
+                )
+            )
+    head = ("", "clean", "lost when f are absent", "attacks that cost 2 points or less", "worst (points lost)")
+    return _table(head, rows)
+
+
+def _default(cells: Cells) -> str:
+    columns = [(f, split) for split in _splits(cells) for f in (1, 2, 3)]
+    rows = [
+        ("no attack", *(_at(cells, ("default", "none", 0, split), _both) if f == 1 else "" for f, split in columns))
+    ]
+    for attack in _attacks(cells, "default"):
+        rows.append((attack, *(_at(cells, ("default", attack, f, split), _both) for f, split in columns)))
+    return _table(("", *(f"{split}, f = {f}" for f, split in columns)), rows)
+
+
+def _both(cell: Mapping[str, Any]) -> str:
+    return f"{_points(cell['final'])} ({100 * cell['best']['mean']:.1f})"
+
+
+def _defences(cells: Cells) -> str:
+    names = _names(cells)
+    parts = []
+    for split in _splits(cells):
+        rows = [("no attack", *(_at(cells, (d, "none", 0, split), _final) for d in names))]
+        for attack in _attacks(cells, "mean"):
+            rows.append((attack, *(_at(cells, (d, attack, 2, split), _final) for d in names)))
+        parts.append(f"{split}, f = 2:\n\n" + _table(("", *names), rows))
+    return "\n\n".join(parts)
+
+
+def _one(cells: Cells) -> str:
+    names = _names(cells)
+    attacks = [a for a in _attacks(cells, "mean") if any(("mean", a, 1, split) in cells for split in _splits(cells))]
+    parts = []
+    for split in _splits(cells):
+        rows = [(attack, *(_at(cells, (d, attack, 1, split), _final) for d in names)) for attack in attacks]
+        parts.append(f"{split}, f = 1:\n\n" + _table(("", *names), rows))
+    return "\n\n".join(parts)
+
+
+def _final(cell: Mapping[str, Any]) -> str:
+    return _points(cell["final"])
+
+
+def _backdoor(cells: Cells) -> str:
+    rows = []
+    for d in _names(cells):
+        columns = [
+            _at(cells, (d, attack, f, split), lambda c: _points(c["success"]))
+            for split in _splits(cells)
+            for attack, f in (("backdoor", 1), ("backdoor", 2), ("backdoor x 5", 2))
+        ]
+        rows.append((d, *columns))
+    head = [
+        f"{split}, {attack}, f = {f}"
+        for split in _splits(cells)
+        for attack, f in (("", 1), ("", 2), ("boosted x 5", 2))
+    ]
+    return _table(("", *(text.replace(", ,", ",") for text in head)), rows)
+
+
+def _honest(cells: Cells) -> str:
+    rows = []
+    for split in _splits(cells):
+        for f in (0, 1, 2, 3):
+            chosen = [c for (d, _, g, s), c in cells.items() if d == "default" and g == f and s == split]
+            refused = [100 * c["honest_refused"] for c in chosen]
+            bad = [100 * c["bad_included"] for c in chosen]
+            against: dict[str, int] = {}
+            for c in chosen:
+                for screen, count in c["ballots_against_honest"].items():
+                    against[screen] = against.get(screen, 0) + count
+            total = sum(against.values())
+            blame = ", ".join(f"{s} {100 * n / total:.0f} %" for s, n in sorted(against.items(), key=lambda p: -p[1]))
+            worst = max(chosen, key=lambda c: c["honest_refused"])
+            rows.append(
+                (
+                    f"{split}, f = {f}",
+                    f"{sum(refused) / len(refused):.1f} %",
+                    f"{max(refused):.1f} % ({worst['attack']})" if f else "",
+                    f"{sum(bad) / len(bad):.0f} %" if f else "",
+                    blame,
+                )
+            )
+    head = (
+        "",
+        "honest updates left out",
+        "at worst",
+        "dishonest updates let in",
+        "ballots against honest ones, by screen",
+    )
+    return _table(head, rows)
+
+
+def _seconds(cells: Cells) -> str:
+    rows = []
+    for d in _names(cells):
+        times = sorted(c["seconds_a_round"] for (name, *_), c in cells.items() if name == d)
+        rows.append((d, f"{1000 * times[len(times) // 2]:.1f}"))
+    return _table(("", "milliseconds a round"), rows)
+
+
+def _byzfl(rows: Sequence[Mapping[str, Any]]) -> str:
+    return _table(
+        ("", "largest difference of any weight", "in units of the fixed point"),
+        [(r["rule"], f"{r['largest_difference']:.1e}", f"{r['largest_difference'] * 2**24:.2f}") for r in rows],
+    )

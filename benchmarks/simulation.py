@@ -1,0 +1,320 @@
+"""A federation's learning without its protocol: n nodes with a small network each, trained side by side in one batch.
+
+Everything that decides about robustness is the real thing: rules, screens, attacks, the fixed point. What is left out
+is what carries it: chain, store, hashes. A round of ten nodes takes some hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rayfed import attacks, rules, screens
+from rayfed.attacks import Crew
+from rayfed.attacks.backdoor import stamped, success
+from rayfed.behaviour import Behaviour
+from rayfed.gram import gram
+from rayfed.learning import partition
+from rayfed.learning.data import Dataset
+from rayfed.messages import Verb, Verdict, bitmap
+from rayfed.screens import Evidence, Screen
+from rayfed.screens.norm import distance
+
+FRACTION = 1 << 24
+JUDGED = 64
+"""Private pictures a node on which updates are judged."""
+
+Values = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Defence:
+    """Screens by name, and the merge's settings as ``rules.make`` takes them."""
+
+    name: str
+    screens: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    merge: Mapping[str, Any] = field(default_factory=lambda: {"name": "mean"})
+
+    def build(self) -> tuple[list[Screen], rules.Rule]:
+        """Return the real parts."""
+        return [screens.make(name, options) for name, options in self.screens.items()], rules.make(**self.merge)
+
+
+@dataclass(frozen=True)
+class Threat:
+    """An attack by name, its settings, and how many nodes make it."""
+
+    name: str
+    kind: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Trace:
+    """What came of one run: by round the accuracy, the backdoor's success, and who was left out.
+
+    Attributes:
+        accuracy: of the merged model on all test pictures, 0..1.
+        success: of stamped test pictures of other classes, the part that is taken for class 0.
+        refused: honest updates that were not included, of ``honest`` in all.
+        passed: dishonest updates that were included, of ``bad`` that were committed.
+        against: by screen, how many honest nodes' ballots refused an honest update on its account.
+        void: rounds without a quorum.
+        seconds: of screening and merging, by round, for one node.
+    """
+
+    accuracy: list[float] = field(default_factory=list)
+    success: list[float] = field(default_factory=list)
+    refused: int = 0
+    honest: int = 0
+    passed: int = 0
+    bad: int = 0
+    against: dict[str, int] = field(default_factory=dict)
+    void: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+
+class Shared:
+    """A screen whose verdicts rest on nothing private: the same for all nodes that have the same updates left."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.name = screen.name
+        self._screen = screen
+        self._kept: dict[tuple[int, ...], Sequence[Verdict]] = {}
+
+    def judge(self, evidence: Evidence) -> Sequence[Verdict]:
+        """See ``Screen``."""
+        if evidence.indices not in self._kept:
+            self._kept[evidence.indices] = self._screen.judge(evidence)
+        return self._kept[evidence.indices]
+
+
+class World:
+    """Pictures dealt to n nodes, and a network of one hidden layer.
+
+    Args:
+        data: whose pictures.
+        nodes: how many.
+        alpha: of the Dirichlet distribution; None is iid.
+        seed: of everything random.
+        hidden: width of the hidden layer.
+        steps, batch, rate: of a node's SGD in a round.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        nodes: int,
+        alpha: float | None,
+        seed: int,
+        hidden: int = 64,
+        steps: int = 45,
+        batch: int = 16,
+        rate: float = 0.1,
+    ) -> None:
+        self.data, self.nodes, self.seed = data, nodes, seed
+        self.steps, self.batch, self.rate = steps, batch, rate
+        self.classes = len(data.classes)
+        self.inputs = int(np.prod(data.shape))
+        self.shapes = [(self.inputs, hidden), (hidden,), (hidden, self.classes), (self.classes,)]
+        self.size = sum(int(np.prod(shape)) for shape in self.shapes)
+        kind = "iid" if alpha is None else "dirichlet"
+        self.parts = partition.split(kind, data.train_y, nodes, seed, alpha=alpha or 1.0, min_examples=10)
+        self.test_x, self.test_y = self.pixels(data.test_x), torch.from_numpy(np.array(data.test_y))
+        self.stamped_x = self.pixels(stamped(np.array(data.test_x)))
+        drawn = np.random.default_rng([seed, 99])
+        chosen = [drawn.permutation(part)[:JUDGED] for part in self.parts]
+        self.judged_x = self.pixels(data.train_x[np.concatenate(chosen)])
+        self.judged_y = torch.from_numpy(data.train_y[np.concatenate(chosen)])
+        self.judged_of = np.repeat(np.arange(nodes), [len(one) for one in chosen])
+
+    def pixels(self, x: NDArray[np.uint8]) -> torch.Tensor:
+        """Return pictures (n, c, h, w) as (n, inputs) floats, normalised."""
+        mean = np.array(self.data.mean, np.float32)[:, None, None] / 1e6
+        std = np.array(self.data.std, np.float32)[:, None, None] / 1e6
+        return torch.from_numpy(((x.astype(np.float32) / 255 - mean) / std).reshape(len(x), -1))
+
+    @cached_property
+    def genesis(self) -> Values:
+        """The model that round 1 starts from."""
+        generator = np.random.default_rng([self.seed, 7])
+        parts = [
+            generator.normal(0, (2 / shape[0]) ** 0.5, shape).ravel() if len(shape) > 1 else np.zeros(shape)
+            for shape in self.shapes
+        ]
+        return np.rint(np.concatenate(parts) * FRACTION).astype(np.int32)
+
+    def tensors(self, models: Sequence[Values]) -> list[torch.Tensor]:
+        """Return m models' parameters, each (m, *shape)."""
+        flat = torch.from_numpy(np.array(models, np.float32) / FRACTION)
+        sizes = [int(np.prod(shape)) for shape in self.shapes]
+        return [
+            part.reshape(len(models), *shape) for part, shape in zip(flat.split(sizes, 1), self.shapes, strict=True)
+        ]
+
+    def scores(self, models: Sequence[Values], x: torch.Tensor) -> torch.Tensor:
+        """Return (m, n, classes) scores of m models on n pictures."""
+        w1, b1, w2, b2 = self.tensors(models)
+        return torch.relu(x @ w1 + b1[:, None]) @ w2 + b2[:, None]
+
+    def train(self, base: Values, shares: Sequence[tuple[torch.Tensor, torch.Tensor]], round: int) -> list[Values]:
+        """Return every node's honest update: the same number of SGD steps for each, on its own pictures."""
+        n = len(shares)
+        offsets = np.cumsum([0, *(len(y) for _, y in shares[:-1])])
+        x, y = torch.cat([x for x, _ in shares]), torch.cat([y for _, y in shares])
+        draws = np.empty((self.steps, n, self.batch), np.int64)
+        for node, (_, labels) in enumerate(shares):
+            generator = np.random.default_rng([self.seed, round, node])
+            draws[:, node] = offsets[node] + generator.integers(0, len(labels), (self.steps, self.batch))
+        onehot = torch.nn.functional.one_hot(y, self.classes).float()
+        w1, b1, w2, b2 = (part.repeat(n, *[1] * (part.dim() - 1)) for part in self.tensors([base]))
+        for chosen in torch.from_numpy(draws):
+            inputs, wanted = x[chosen], onehot[chosen]  # (n, batch, inputs), (n, batch, classes)
+            hidden = torch.relu(torch.baddbmm(b1[:, None], inputs, w1))
+            slope = (torch.softmax(torch.baddbmm(b2[:, None], hidden, w2), 2) - wanted) / self.batch
+            back = torch.bmm(slope, w2.transpose(1, 2)) * (hidden > 0)
+            w2.baddbmm_(hidden.transpose(1, 2), slope, alpha=-self.rate)
+            b2.sub_(slope.sum(1), alpha=self.rate)
+            w1.baddbmm_(inputs.transpose(1, 2), back, alpha=-self.rate)
+            b1.sub_(back.sum(1), alpha=self.rate)
+        flat = torch.cat([part.reshape(n, -1) for part in (w1, b1, w2, b2)], 1).double().numpy() * FRACTION
+        return list(np.clip(np.rint(flat), -(2**31), 2**31 - 128).astype(np.int32))
+
+    def losses(self, models: Sequence[Values]) -> NDArray[np.float64]:
+        """Return (m, nodes) mean losses of m models on each node's private pictures."""
+        with torch.no_grad():
+            logits = self.scores(models, self.judged_x)
+            each = -torch.log_softmax(logits, 2).gather(2, self.judged_y[None, :, None].expand(len(models), -1, 1))
+        lost = each[:, :, 0].double().numpy()
+        return np.stack([lost[:, self.judged_of == node].mean(1) for node in range(self.nodes)], 1)
+
+    def accuracy(self, model: Values) -> tuple[float, float]:
+        """Return the accuracy on the test pictures, and the backdoor's success on the stamped ones."""
+        predicted = self.scores([model], self.test_x)[0].argmax(1)
+        seen = self.scores([model], self.stamped_x)[0].argmax(1)
+        return float((predicted == self.test_y).double().mean()), success(seen.numpy(), self.test_y.numpy())
+
+
+def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> Trace:
+    """Let a federation learn while its last f nodes do what the threat says.
+
+    Votes are counted as the contract does: included is what more than half of the roster accepts, final what more than
+    two thirds attest.
+    """
+    n, trace = world.nodes, Trace()
+    chosen, rule = defence.build()
+    liars = tuple(range(n - f, n)) if threat.kind else ()
+    trained: dict[int, Values] = {}
+    crew_of = _crews(world, liars, rule, trained)
+    behave: list[Behaviour] = [
+        attacks.make(threat.kind, crew_of(node), threat.options) if threat.kind and node in liars else Behaviour()
+        for node in range(n)
+    ]
+    shares, counts, clean = [], [], []
+    for node, part in enumerate(world.parts):
+        x, y = world.data.train_x[part], world.data.train_y[part]
+        clean.append((world.pixels(x), torch.from_numpy(y)))
+        bad_x, bad_y = behave[node].poison(x, y)
+        shares.append((world.pixels(bad_x), torch.from_numpy(bad_y)) if node in liars else clean[-1])
+        counts.append(len(y))
+    base = world.genesis
+    for round in range(1, rounds + 1):
+        updates = dict(enumerate(world.train(base, shares, round)))
+        trained.clear()
+        trained |= {liar: updates[liar].copy() for liar in liars}
+        for liar in liars:
+            behave[liar].forge(round, lambda: base, updates[liar])  # noqa: B023 - called at once
+        committed = {node: u for node, u in updates.items() if behave[node].speaks(Verb.COMMIT, round)}
+        # A blob that is withheld, or does not hash to its root, never gets past the check of the bytes.
+        valid = {node: u for node, u in committed.items() if _served(behave[node], round, u)}
+        weights = {node: behave[node].examples(round, counts[node]) for node in valid}
+        started = time.perf_counter()
+        shown = [screen if screen.name == "holdout" else Shared(screen) for screen in chosen]
+        judged = _evidence(world, base, valid, weights)
+        ballots = {}
+        for node in range(n):
+            if not behave[node].speaks(Verb.VOTE, round):
+                continue
+            evidence = judged(node)
+            accepted, verdicts = screens.ballot(shown, evidence)
+            if node == 0:
+                trace.seconds.append(time.perf_counter() - started)
+            if node not in liars:
+                for verdict in verdicts:
+                    if not verdict.accepted and verdict.index not in liars and verdict.index != node:
+                        trace.against[verdict.screen] = trace.against.get(verdict.screen, 0) + 1
+            behave[node].saw(round, evidence)
+            ballots[node] = behave[node].ballot(round, accepted, bitmap(committed))
+        included = [node for node in valid if 2 * sum(b >> node & 1 for b in ballots.values()) > n]
+        trace.honest += n - len(liars)
+        trace.refused += sum(1 for node in range(n) if node not in liars and node not in included)
+        trace.bad += sum(1 for node in committed if node in liars)
+        trace.passed += sum(1 for node in included if node in liars)
+        attesters = sum(
+            1 for b in behave if b.speaks(Verb.ATTEST, round) and b.attestation(round, bytes(32)) == bytes(32)
+        )
+        if included and 3 * attesters > 2 * n:
+            merged = np.empty(world.size, np.int32)
+            began = time.perf_counter()
+            rule.merge([valid[i] for i in included], [weights[i] for i in included], merged, threads=1, base=base)
+            trace.seconds[-1] += time.perf_counter() - began
+            base = merged
+        else:
+            trace.void += 1
+        accuracy, taken = world.accuracy(base)
+        trace.accuracy.append(accuracy)
+        trace.success.append(taken)
+    return trace
+
+
+def _served(behaviour: Behaviour, round: int, update: Values) -> bool:
+    blob = memoryview(update).cast("B")
+    return behaviour.offer(round, blob) == blob
+
+
+def _crews(
+    world: World, liars: tuple[int, ...], rule: rules.Rule, trained: Mapping[int, Values]
+) -> Callable[[int], Crew]:
+    def crew(slot: int) -> Crew:
+        return Crew(
+            slot, liars, world.nodes, world.classes, world.seed, rule,
+            lambda round, base, own: [trained[liar].copy() for liar in liars], lambda: bitmap(liars),
+        )  # fmt: skip
+
+    return crew
+
+
+def _evidence(
+    world: World, base: Values, valid: Mapping[int, Values], weights: Mapping[int, int]
+) -> Callable[[int], Evidence]:
+    """Return what each node's screens see; what is the same for all is computed once."""
+    members = sorted(valid)
+    kept: dict[str, Any] = {}
+
+    def products() -> Any:
+        if "products" not in kept:
+            kept["products"] = gram([valid[i] for i in members], base, threads=1)
+        return members, kept["products"]
+
+    losses: dict[bytes, NDArray[np.float64]] = {}
+
+    def lost(node: int, values: Values) -> float:
+        key = values.tobytes()
+        if key not in losses:  # by one node for all: a model's loss on everybody's pictures is one pass
+            losses[key] = world.losses([values])[0]
+        return float(losses[key][node])
+
+    def evidence(node: int) -> Evidence:
+        own = node if node in valid else None
+        return Evidence(
+            base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values)
+        )
+
+    return evidence
