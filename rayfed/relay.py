@@ -75,6 +75,7 @@ class RelayPool:
         self._flights: list[tuple[Said, set[int]]] = []
         self._receipts: dict[Address, list[Receipt]] = {}
         self._mined: list[tuple[Said, set[int], Receipt]] = []
+        self._ripe: list[tuple[Said, set[int], Receipt]] = []  # mined before the next view is taken
         self._others: set[int] = set()  # members who have handed something over
 
     # -- the nodes' side --------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ class RelayPool:
     @property
     def is_pending(self) -> bool:
         """Whether there is something that is not on the ledger yet."""
-        return bool(self._waiting or self._batches or self._flights or self._mined)
+        return bool(self._waiting or self._batches or self._flights or self._mined or self._ripe)
 
     # -- the others' side -------------------------------------------------------------------------------------------
 
@@ -186,7 +187,8 @@ class RelayPool:
 
     def _conclude(self, view: View) -> None:
         """Tell the nodes what became of batches that were mined, each its share of the gas."""
-        mined, self._mined = self._mined, []
+        # A view that was taken before a batch was mined does not show what it has changed.
+        mined, self._ripe, self._mined = self._ripe, self._mined, []
         for said, members, receipt in mined:
             verb, round = said
             told: dict[int, Receipt] = {}
@@ -218,7 +220,7 @@ class RelayPool:
 
     def _drop_closed(self, view: View, now: float) -> None:
         """Forget batches whose time is over; whoever has heard nothing yet of its message gets to know it."""
-        in_flight = {said for said, _ in self._flights}
+        in_flight = {said for said, *_ in (*self._flights, *self._mined, *self._ripe)}
         for said, batch in [*self._batches.items()]:
             verb, round = said
             if said in in_flight:

@@ -33,6 +33,9 @@ class Holdout:
 
     The second: a loss that is more than ``slack`` nats above the base's *and* more than ``ruin`` median absolute
     deviations above the median of all.
+
+    Where fewer than ``fewest`` updates are to be judged, nothing is refused: the mean of three others with odd classes
+    does better or worse without a fourth for no fault of its author.
     """
 
     harm: float = 0.1
@@ -40,6 +43,7 @@ class Holdout:
     factor: float = 1.5
     slack: float = 0.5
     ruin: float = 5.0
+    fewest: int = 7
 
     def __post_init__(self) -> None:
         for name in ("harm", "factor", "ruin"):
@@ -56,7 +60,7 @@ class Holdout:
 
     def judge(self, evidence: Evidence) -> Sequence[Verdict]:
         """See ``Screen``. The score is the harm; infinite for an update whose loss is not a number."""
-        if evidence.loss is None or not evidence.updates:
+        if evidence.loss is None or len(evidence.updates) < max(1, self.fewest):
             return []
         base = _finite(evidence.loss(evidence.base))
         losses = {index: _finite(evidence.loss(evidence.updates[index])) for index in evidence.indices}
