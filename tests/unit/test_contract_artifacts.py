@@ -56,7 +56,7 @@ POWERS = {
         "transferFrom(address,address,uint256)",
     },
 }
-"""What can change anything, of each contract. `undo`, `unseatMembers` are the court's alone, `admit` the federation's."""
+"""What can change anything. `undo` and `unseatMembers` are the court's alone, `admit` is the federation's."""
 VIEWS = {
     "Federation": {
         "COURT()",
