@@ -121,6 +121,8 @@ def fund(
         if pool and not start:
             given.append((abi.call("fund", pool), pool))
         total = sum(amount for _, amount in given)
+        if total >= 1 << 96:
+            raise ConfigError("stake.amount", f"{total / WEI:g} coins at stake and in the pool are more than there are")
         if coin == NATIVE:
             calls += [_Call(court, amount, data) for data, amount in given]
         elif total:
