@@ -208,7 +208,8 @@ def _script(calls: Sequence[_Call]) -> bytes:
 
 def _pay(rpc: Rpc, purse: LocalAccount, code: bytes, value: int, to: Address | None = None) -> dict[str, Any]:
     """Call a contract, or run ``code`` as a new one's constructor, with so many wei; return the receipt."""
-    data, place = "0x" + code.hex(), {"to": to} if to else {}
+    data = "0x" + code.hex()
+    place: dict[str, Any] = {"to": to} if to else {}
     gas = int(rpc.call("eth_estimateGas", {"from": purse.address, "data": data, "value": hex(value), **place}), 16)
     max_fee, tip = Fees(rpc).now()
     signed = purse.sign_transaction(
@@ -216,7 +217,7 @@ def _pay(rpc: Rpc, purse: LocalAccount, code: bytes, value: int, to: Address | N
             "type": 2,
             "chainId": rpc.chain_id,
             "nonce": int(rpc.call("eth_getTransactionCount", purse.address, "pending"), 16),
-            "data": data,
+            "data": code,
             **place,
             "value": value,
             "gas": min(gas * 5 // 4, max(gas, MOST_GAS)),
