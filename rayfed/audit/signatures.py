@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import rlp  # type: ignore[import-untyped]  # it ships no types
+from eth_abi.exceptions import DecodingError
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
@@ -72,7 +73,10 @@ def _relayed(call: Call, entry: Entry, record: Record, members: Sequence[Address
     if call.to.lower() != record.federation.lower() or call.data[:4] != _RELAY:
         return 0, []
     said = entry.values
-    phase, round, signers, messages, _ = abi.arguments("relay", call.data)
+    try:
+        phase, round, signers, messages, _ = abi.arguments("relay", call.data)
+    except (DecodingError, ValueError):
+        phase, round, signers, messages = 0, 0, 0, ()  # whoever made the record made up these bytes
     posted = dict(zip(bits(signers), messages, strict=False))
     right, findings = 0, []
     for index, value in zip(bits(said["members"]), said["values"], strict=False):

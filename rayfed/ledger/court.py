@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rayfed import merkle
 from rayfed.errors import Rejected
@@ -297,7 +297,7 @@ class MemoryCourt(Treasury):
             raise Rejected("WrongRoots")
         return record
 
-    def _open(self, kind: Kind, round: int, challenger: Address, **said: int) -> Case:
+    def _open(self, kind: Kind, round: int, challenger: Address, **said: Any) -> Case:
         id, deadline = len(self.cases) + 1, self.chain.clock.now + self.chain.terms.proof_seconds
         self.cases[id] = Case(id, kind, State.OPEN, round, challenger, deadline, **said)
         return self.cases[id]

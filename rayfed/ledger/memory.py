@@ -144,8 +144,8 @@ class MemoryChain(MemoryRounds):
         signed = dict(zip(bits(signers), messages, strict=True))
         if (round, phase) != (self.round, self.phase):
             return self._relay_late(round, signed) if phase is Phase.ATTEST else 0
-        spoken = {Phase.COMMIT: self.roots, Phase.VOTE: self.ballots, Phase.ATTEST: self.attestations}[phase]
-        wanted = self._wanted(signers, self.roster, bitmap(spoken))
+        spoken = {Phase.COMMIT: [*self.roots], Phase.VOTE: [*self.ballots], Phase.ATTEST: [*self.attestations]}
+        wanted = self._wanted(signers, self.roster, bitmap(spoken[phase]))
         heard: dict[int, bytes] = {}
         final = NO_ROOT
         for index in bits(wanted):

@@ -122,6 +122,8 @@ def fund(
         if pool and not start:
             given.append((abi.call("fund", pool), pool))
         total = sum(amount for _, amount in given)
+        if total >= 1 << 96:
+            raise ConfigError("stake.amount", f"{total / WEI:g} coins at stake and in the pool are more than there are")
         if coin == NATIVE:
             calls += [_Call(court, amount, data) for data, amount in given]
         elif total or bond:
@@ -214,7 +216,8 @@ def _script(calls: Sequence[_Call]) -> bytes:
 
 def _pay(rpc: Rpc, purse: LocalAccount, code: bytes, value: int, to: Address | None = None) -> dict[str, Any]:
     """Call a contract, or run ``code`` as a new one's constructor, with so many wei; return the receipt."""
-    data, place = "0x" + code.hex(), {"to": to} if to else {}
+    data = "0x" + code.hex()
+    place: dict[str, Any] = {"to": to} if to else {}
     gas = int(rpc.call("eth_estimateGas", {"from": purse.address, "data": data, "value": hex(value), **place}), 16)
     max_fee, tip = Fees(rpc).now()
     signed = purse.sign_transaction(
@@ -222,7 +225,7 @@ def _pay(rpc: Rpc, purse: LocalAccount, code: bytes, value: int, to: Address | N
             "type": 2,
             "chainId": rpc.chain_id,
             "nonce": int(rpc.call("eth_getTransactionCount", purse.address, "pending"), 16),
-            "data": data,
+            "data": code,
             **place,
             "value": value,
             "gas": min(gas * 5 // 4, max(gas, MOST_GAS)),

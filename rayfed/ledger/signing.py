@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
+from eth_typing import Hash32
 from eth_utils.crypto import keccak
 
 from rayfed.ledger.abi import checksum
@@ -43,7 +44,8 @@ def digest(chain_id: int, federation: Address, verb: Verb, round: int, value: by
 
 def sign(account: LocalAccount, chain_id: int, federation: Address, verb: Verb, round: int, value: bytes) -> Signed:
     """Sign a message; ``value`` is the root, or the ballot as 32 bytes."""
-    made = account.unsafe_sign_hash(digest(chain_id, federation, verb, round, value))  # low s (EIP-2): so eth-keys does
+    # What comes back has a low s (EIP-2): so eth-keys does.
+    made = account.unsafe_sign_hash(Hash32(digest(chain_id, federation, verb, round, value)))
     vs = int(made.s) | (_PARITY if made.v == 28 else 0)
     return Signed(value, int(made.r).to_bytes(32, "big"), vs.to_bytes(32, "big"))
 

@@ -55,6 +55,8 @@ def test_it_tells_all_that_it_should(main_job: tuple[Path, Ended]) -> None:
         assert closed["gas"].keys() >= {"commit", "vote", "attest"}
         assert closed["seconds"].keys() >= {"train", "merge"}
     assert len(told["alone_accuracy"]) == 4
+    # 100 DLC at stake each, and 10 DLC a round for those whose update was merged and who attested.
+    assert [(node["stake"], node["earned"], node["slashed"]) for node in told["nodes"]] == [(100, 12.5, 0)] * 4
     for said in (told["final_root"], told["federation"]):
         assert said in ended.out
 
@@ -96,6 +98,8 @@ def test_mlflow_has_it_all(main_job: tuple[Path, Ended]) -> None:
     for child in children:
         assert [point.step for point in client.get_metric_history(child.info.run_id, "accuracy")] == [1, 2, 3, 4, 5]
         assert any(tag.startswith("rayfed.tx.") for tag in child.data.tags)
+        assert [child.data.metrics[name] for name in ("stake", "earned", "slashed")] == [100, 12.5, 0]
+    assert parent.data.metrics["final/earned"] == 50
     assert parent.data.tags["rayfed.final_root"] == told["final_root"]
     pictures = {item.path for item in client.list_artifacts(parent.info.run_id, "pictures")}
     assert len(pictures) >= 4

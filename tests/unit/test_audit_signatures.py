@@ -12,9 +12,9 @@ from eth_utils.crypto import keccak
 
 from rayfed.audit import Entry, Record
 from rayfed.audit.signatures import check
-from rayfed.ledger import abi
+from rayfed.ledger import abi, signing
 from rayfed.ledger.memory import ManualClock, MemoryChain
-from rayfed.messages import Terms
+from rayfed.messages import Phase, Terms, Verb
 
 FEDERATION = str(abi.checksum("0x" + "fe" * 20))
 ALICE: LocalAccount = Account.from_key(b"\1" * 32)
@@ -38,7 +38,7 @@ def record(account: LocalAccount = ALICE, root: bytes = ROOT, **options: Any) ->
     chain.commit(ALICE.address, 1, ROOT)
     transactions = dict(
         [
-            signed(account, abi.call("join", terms.charter), **options),
+            signed(account, abi.call("join", terms.charter, []), **options),
             signed(account, abi.call("commit", 1, root), **options),
         ]
     )
@@ -74,6 +74,51 @@ def test_whatever_somebody_else_signed_is_found(legacy: bool, forged: dict[str, 
 
 def test_messages_by_way_of_another_contract_prove_nothing_and_are_no_lie() -> None:
     assert check(record(to="0x" + "12" * 20), [ALICE.address]) == (0, [])
+
+
+def relayed(phase: Phase = Phase.COMMIT, posted: bytes = ROOT, chain_id: int = 31337, signer: Any = ALICE) -> Record:
+    """Return a record in which Mallory posted what ``signer`` had signed in Alice's name."""
+    terms = Terms(b"\1" * 32, b"\2" * 32, 1, 9, 9, 9, 9, 1, 1, 0)
+    chain = MemoryChain(terms, ManualClock())
+    chain.join(ALICE.address, terms.charter)
+    chain.relay(Phase.COMMIT, 1, 1, [(ALICE.address, ROOT)])
+    message = signing.sign(signer, chain_id, FEDERATION, Verb.COMMIT, 1, posted)
+    data = abi.call("relay", int(phase), 1, 1, [(message.value, message.r, message.vs)], [])
+    tx_hash, raw = signed(MALLORY, data)
+    entries = tuple(
+        Entry(said.name, said.values, said.time, n, 0, tx_hash if said.name == "Relayed" else "0x")
+        for n, said in enumerate(chain.events)
+    )
+    return Record(31337, FEDERATION, terms, 1, entries, (), chain.view(), 9, "0x", "", {tx_hash: raw})
+
+
+def test_a_relayed_message_carries_its_members_signature_whoever_posted_it() -> None:
+    assert check(relayed(), [ALICE.address]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("forged", "words"),
+    [
+        ({"signer": MALLORY}, f"it was signed by {MALLORY.address}"),
+        ({"chain_id": 1}, "it was signed by 0x"),
+        ({"posted": b"\4" * 32}, "something else was posted"),
+        ({"phase": Phase.ATTEST}, "something else was posted"),
+    ],
+)
+def test_a_relayed_message_that_its_member_never_signed_is_found(forged: dict[str, Any], words: str) -> None:
+    count, [finding] = check(relayed(**forged), [ALICE.address])
+    assert count == 0
+    assert words in finding.message
+    assert finding.node == 0
+
+
+def test_a_batch_that_cannot_be_read_signs_nothing() -> None:
+    honest = relayed()
+    tx_hash, raw = signed(MALLORY, abi.call("relay", 1, 1, 1, [], [])[:50])
+    entries = tuple(replace(entry, tx_hash=tx_hash) for entry in honest.entries if entry.name == "Relayed")
+    count, [finding] = check(replace(honest, entries=entries, transactions={tx_hash: raw}), [ALICE.address])
+    assert count == 0
+    assert "something else was posted" in finding.message
 
 
 def test_made_up_bytes_are_no_transaction() -> None:
