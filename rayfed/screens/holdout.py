@@ -60,8 +60,10 @@ class Holdout:
 
     def judge(self, evidence: Evidence) -> Sequence[Verdict]:
         """See ``Screen``. The score is the harm; infinite for an update whose loss is not a number."""
-        if evidence.loss is None or len(evidence.updates) < max(1, self.fewest):
+        if evidence.loss is None or not evidence.updates:
             return []
+        if len(evidence.updates) < self.fewest:
+            return [Verdict(self.name, index, True, 0.0) for index in evidence.indices]
         base = _finite(evidence.loss(evidence.base))
         losses = {index: _finite(evidence.loss(evidence.updates[index])) for index in evidence.indices}
         ruined = {i for i, up in _above(losses).items() if up > self.ruin and losses[i] > base + self.slack}
