@@ -327,10 +327,10 @@ contract Court is Treasury {
         require(seat != 0, IFederation.NotMember(member));
         bytes32 kind = Signatures.typeOf(phase);
         require(one.value != other.value, SameMessage());
-        bytes32 domain = Signatures.domain(address(FEDERATION));
-        address signer = Signatures.signer(domain, kind, round, one.value, one.r, one.vs);
+        bytes memory common = Signatures.prepare(Signatures.domain(address(FEDERATION)), kind, round);
+        address signer = Signatures.signer(common, one.value, one.r, one.vs);
         require(signer == member, IFederation.WrongSigner(seat - 1, signer));
-        signer = Signatures.signer(domain, kind, round, other.value, other.r, other.vs);
+        signer = Signatures.signer(common, other.value, other.r, other.vs);
         require(signer == member, IFederation.WrongSigner(seat - 1, signer));
         bytes32 offence = keccak256(abi.encode(member, phase, round));
         require(!_known[offence], KnownEquivocation());

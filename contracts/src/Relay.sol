@@ -20,8 +20,7 @@ abstract contract Relay is Rounds {
         uint32 round;
         uint256 signers;
         uint256 members; // of the signers, those whose message is heard now
-        bytes32 domain;
-        bytes32 kind;
+        bytes common; // as Signatures.prepare laid it out
     }
 
     /// @inheritdoc IFederation
@@ -30,8 +29,7 @@ abstract contract Relay is Rounds {
         returns (uint256 heard)
     {
         Batch memory b;
-        b.kind = Signatures.typeOf(phase);
-        b.domain = Signatures.domain(address(this));
+        b.common = Signatures.prepare(Signatures.domain(address(this)), Signatures.typeOf(phase), round);
         (b.phase, b.round, b.signers) = (phase, round, signers);
         require(messages.length == signers.count(), WrongCount(messages.length, signers.count()));
         if (roll.length != 0) _checkRoll(roll);
@@ -61,26 +59,39 @@ abstract contract Relay is Rounds {
         private
         returns (bytes32[] memory values)
     {
-        uint256 committed = b.phase == Phase.Vote ? _committed : 0;
         values = new bytes32[](b.members.count());
-        uint256 n;
-        uint256 k;
+        bool commits = b.phase == Phase.Commit;
+        uint256 committed = commits ? 0 : _committed;
+        uint256 signers = b.signers;
+        uint256 heard = b.members;
+        bytes memory common = b.common;
         unchecked {
-            for (uint256 i = 0; b.signers >> i != 0; ++i) {
-                if (!b.signers.has(i)) continue;
-                if (b.members.has(i)) {
-                    bytes32 value = _verified(b, messages[k], roll, i);
-                    if (b.phase == Phase.Commit) {
-                        if (value == 0) revert ZeroRoot();
-                        _roots[i] = value;
-                    } else {
-                        if (uint256(value) & ~committed != 0) revert BallotOutsideCommits(committed);
-                        _ballots[i] = uint256(value);
-                    }
-                    values[n++] = value;
+            uint256 n;
+            uint256 k;
+            for (uint256 i = 0; signers != 0; (signers, heard, i) = (signers >> 1, heard >> 1, i + 1)) {
+                if (signers & 1 == 0) continue;
+                Signed calldata message = _at(messages, k++);
+                if (heard & 1 == 0) continue;
+                bytes32 value = _verified(common, message, roll, i);
+                if (commits) {
+                    if (value == 0) revert ZeroRoot();
+                    _roots[i] = value;
+                } else {
+                    if (uint256(value) & ~committed != 0) revert BallotOutsideCommits(committed);
+                    _ballots[i] = uint256(value);
                 }
-                ++k;
+                assembly ("memory-safe") {
+                    n := add(n, 32)
+                    mstore(add(values, n), value)
+                }
             }
+        }
+    }
+
+    /// @dev A message of the batch, which has one for each signer.
+    function _at(Signed[] calldata messages, uint256 k) private pure returns (Signed calldata message) {
+        assembly ("memory-safe") {
+            message := add(messages.offset, mul(96, k))
         }
     }
 
@@ -100,7 +111,7 @@ abstract contract Relay is Rounds {
             for (uint256 i = 0; !closes && b.signers >> i != 0; ++i) {
                 if (!b.signers.has(i)) continue;
                 if (b.members.has(i)) {
-                    root = _verified(b, messages[k], roll, i);
+                    root = _verified(b.common, messages[k], roll, i);
                     if (root == 0) revert ZeroRoot();
                     values[n++] = root;
                     heard |= 1 << i;
@@ -153,7 +164,7 @@ abstract contract Relay is Rounds {
         for (uint256 i = 0; b.signers >> i != 0; ++i) {
             if (!b.signers.has(i)) continue;
             if (b.members.has(i) && messages[k].value == root) {
-                values[n++] = _verified(b, messages[k], roll, i);
+                values[n++] = _verified(b.common, messages[k], roll, i);
                 heard |= 1 << i;
             }
             ++k;
@@ -167,15 +178,24 @@ abstract contract Relay is Rounds {
         emit Relayed(b.round, b.phase, heard, values);
     }
 
-    /// @dev What the member with this index has signed, and nobody else can have.
-    function _verified(Batch memory b, Signed calldata message, address[] calldata roll, uint256 index)
+    /// @dev What the member with this index, who is in the roster, has signed, and nobody else can have.
+    function _verified(bytes memory common, Signed calldata message, address[] calldata roll, uint256 index)
         private
         view
         returns (bytes32 value)
     {
         value = message.value;
-        address signer = Signatures.signer(b.domain, b.kind, b.round, value, message.r, message.vs);
-        if (signer != (roll.length != 0 ? roll[index] : _members[index])) revert WrongSigner(index, signer);
+        address signer = Signatures.signer(common, value, message.r, message.vs);
+        address member;
+        if (roll.length == 0) {
+            member = _members[index];
+        } else {
+            // A roll that has been checked is as long as the list of members.
+            assembly ("memory-safe") {
+                member := calldataload(add(roll.offset, shl(5, index)))
+            }
+        }
+        if (signer != member) revert WrongSigner(index, signer);
     }
 
     /// @dev Signers who are not heard have to be members of the roster who were heard before.
@@ -191,14 +211,12 @@ abstract contract Relay is Rounds {
     /// @dev The list of members that the caller brings is as good as the one that is kept.
     function _checkRoll(address[] calldata roll) private view {
         bytes32 chain;
-        unchecked {
-            for (uint256 i = 0; i < roll.length; ++i) {
-                address member = roll[i];
-                assembly ("memory-safe") {
-                    mstore(0, chain)
-                    mstore(32, member)
-                    chain := keccak256(0, 64)
-                }
+        assembly ("memory-safe") {
+            let end := add(roll.offset, shl(5, roll.length))
+            for { let at := roll.offset } lt(at, end) { at := add(at, 32) } {
+                mstore(0, chain)
+                mstore(32, calldataload(at))
+                chain := keccak256(0, 64)
             }
         }
         require(chain == _roll, WrongRoll());

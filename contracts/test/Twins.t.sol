@@ -23,7 +23,9 @@ contract TwinsTest is FederationTest {
             if (dice < 6 || i < t.startMembers) pair.join(who);
             else if (dice < 8) pair.leave(who);
             else if (dice < 16) pair.speak(who, what);
-            else if (dice < 22) pair.speakTogether(who, what);
+            else if (dice < 20) pair.speakTogether(who, what);
+            else if (dice < 21) pair.relay(who, what);
+            else if (dice < 22) pair.judge(who, what);
             else if (dice < 25) pair.attestLate(who, what);
             else if (dice < 27) pair.babble(who, what, uint32(x >> 64), x >> 160);
             else if (dice < 30) pair.sleep(what);

@@ -54,8 +54,12 @@ abstract contract FederationTest {
 
     // ---------------------------------------------------------------------------------------------- who and what
 
+    function _key(uint256 index) internal pure returns (uint256) {
+        return uint256(keccak256(abi.encode("member", index)));
+    }
+
     function _member(uint256 index) internal pure returns (address) {
-        return address(uint160(uint256(keccak256(abi.encode("member", index)))));
+        return vm.addr(_key(index));
     }
 
     function _update(uint32 round, uint256 index) internal pure returns (bytes32) {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IFederation} from "../../src/IFederation.sol";
+import {Signatures} from "../../src/libraries/Signatures.sol";
 import {Twin} from "./Twin.sol";
 import {Vm, vm} from "./Vm.sol";
 
@@ -37,7 +38,11 @@ contract Pair {
     }
 
     function actor(uint256 index) public pure returns (address) {
-        return address(uint160(uint256(keccak256(abi.encode("actor", index)))));
+        return vm.addr(_key(index));
+    }
+
+    function _key(uint256 index) private pure returns (uint256) {
+        return uint256(keccak256(abi.encode("actor", index)));
     }
 
     // ---------------------------------------------------------------------------------- what can happen to a pair
@@ -88,6 +93,66 @@ contract Pair {
         if (verb % 3 == 0) _both(member, abi.encodeCall(IFederation.commit, (round, bytes32(value))));
         if (verb % 3 == 1) _both(member, abi.encodeCall(IFederation.vote, (round, value)));
         if (verb % 3 == 2) _both(member, abi.encodeCall(IFederation.attest, (round, bytes32(value % 2 * value))));
+    }
+
+    /// @dev What some of the members have signed, posted by anybody; mostly of the current phase.
+    function relay(uint256 who, uint256 what) external {
+        IFederation.View memory v = REAL.snapshot(0);
+        uint8 phase = what % 8 == 7 ? uint8(1 + (what >> 8) % 3) : uint8(v.phase);
+        uint32 round = what % 16 == 5 && v.round > 0 ? v.round - 1 : v.round;
+        if (what % 16 == 5) phase = uint8(IFederation.Phase.Attest);
+        if (phase == 0 || phase == 4) return;
+        uint256 signers;
+        IFederation.Signed[] memory messages = new IFederation.Signed[](ACTORS);
+        uint256 n;
+        for (uint256 i = 0; i < v.members.length; ++i) {
+            uint256 key = _keyOf(v.members[i]);
+            if (key == 0 || (who >> n) & 1 == 0 || n == ACTORS) continue;
+            signers |= 1 << i;
+            messages[n++] = _sign(key, IFederation.Phase(phase), round, _word(v, phase, round, what >> n));
+        }
+        assembly ("memory-safe") {
+            mstore(messages, n)
+        }
+        address[] memory roll = what % 3 == 0 ? new address[](0) : v.members;
+        bytes memory data =
+            abi.encodeCall(IFederation.relay, (IFederation.Phase(phase), round, signers, messages, roll));
+        _both(address(this), data);
+    }
+
+    function _word(IFederation.View memory v, uint8 phase, uint32 round, uint256 what) private pure returns (bytes32) {
+        if (phase == uint8(IFederation.Phase.Vote)) return bytes32(what & v.committed);
+        if (round != v.round) return v.previous.root;
+        return _root(round, what);
+    }
+
+    function _keyOf(address member) private view returns (uint256) {
+        for (uint256 i = FIRST; i < FIRST + ACTORS; ++i) {
+            if (actor(i) == member) return _key(i);
+        }
+        return 0;
+    }
+
+    function _sign(uint256 key, IFederation.Phase phase, uint32 round, bytes32 value)
+        private
+        view
+        returns (IFederation.Signed memory m)
+    {
+        bytes32 content = keccak256(abi.encode(Signatures.typeOf(phase), round, value));
+        bytes32 domain = Signatures.domain(address(REAL));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, keccak256(abi.encodePacked(hex"1901", domain, content)));
+        (m.value, m.r, m.vs) = (value, r, bytes32(uint256(s) | uint256(v - 27) << 255));
+    }
+
+    /// @dev What the court may do: take rounds back, and members off the next rosters.
+    function judge(uint256 who, uint256 what) external {
+        address court = address(REAL.COURT());
+        if (what % 2 == 0) return _both(court, abi.encodeCall(IFederation.unseatMembers, (who & what >> 8)));
+        uint256 last = REAL.snapshot(0).round;
+        uint256 round = last == 0 ? 0 : 1 + who % last;
+        // The court asks for it only while the round is final, as it is kept now.
+        if (REAL.record(uint32(round)).status != IFederation.Status.Final) return;
+        _both(court, abi.encodeCall(IFederation.undo, (uint32(round))));
     }
 
     function sleep(uint256 time) external {
@@ -170,6 +235,7 @@ contract Pair {
         vm.assertEq(abi.encode(REAL.snapshot(later)), _twinView(later));
         uint256 round = seed % 8;
         vm.assertEq(abi.encode(REAL.outcome(round)), abi.encode(TWIN.outcome(round)));
+        vm.assertEq(abi.encode(REAL.record(uint32(round))), abi.encode(TWIN.record(uint32(round))));
         uint256 place = uint256(v.round) * 8 + uint256(v.phase);
         vm.assertGe(place, _place, "round or phase went back");
         _place = place;

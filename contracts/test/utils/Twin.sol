@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {ICourt} from "../../src/ICourt.sol";
 import {IFederation} from "../../src/IFederation.sol";
 import {Signatures} from "../../src/libraries/Signatures.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
 /// @title A federation without a single trick: sets are loops over flags, counters are counted, nothing is packed.
 /// @notice Written from the words of `IFederation` to be compared with the real one; slow, and meant to be read.
@@ -233,7 +234,9 @@ contract Twin is IFederation {
 
     function _check(Phase phase, uint32 round, uint256 index, Signed calldata m) private view returns (bytes32) {
         bytes32 kind = Signatures.typeOf(phase);
-        address signer = Signatures.signer(Signatures.domain(REAL), kind, round, m.value, m.r, m.vs);
+        bytes32 content = keccak256(abi.encode(kind, round, m.value));
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", Signatures.domain(REAL), content));
+        address signer = ECDSA.recover(digest, m.r, m.vs);
         require(signer == _members[index].account, WrongSigner(index, signer));
         return m.value;
     }

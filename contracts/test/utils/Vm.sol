@@ -27,6 +27,10 @@ interface Vm {
     function assertGe(uint256 left, uint256 right, string calldata error) external pure;
     function assume(bool condition) external pure;
     function prank(address sender) external;
+    function deal(address account, uint256 balance) external;
+    function chainId(uint256 id) external;
+    function addr(uint256 key) external pure returns (address);
+    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 timestamp) external;
     function getCode(string calldata artifact) external view returns (bytes memory);
     function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
