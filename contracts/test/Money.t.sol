@@ -24,7 +24,7 @@ contract MoneyTest {
         targets[0] = address(bank);
     }
 
-    function invariant_rewards_come_out_of_the_pool_alone() external view {
+    function invariant_settling_has_a_bounded_price() external view {
         vm.assertLe(bank.mostGasToSettle(), 2_000_000, "settling");
     }
 }

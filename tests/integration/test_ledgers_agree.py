@@ -276,7 +276,6 @@ UNREACHED = {
     "TooMuch",
     # Signatures here are always well-formed.
     "ECDSAInvalidSignature",
-    "ECDSAInvalidSignatureLength",
     "ECDSAInvalidSignatureS",
 }
 

@@ -11,13 +11,13 @@ struct Blob {
     bytes32 root;
 }
 
-/// @title Makes small blobs: a model of 1100 values, of which all but a few are zero, in three leaves.
+/// @title Makes small blobs: a model of 1100 values, of which all but a few are the same everywhere, in three leaves.
 library Blobs {
     uint256 internal constant VALUES = 1100;
     uint256 internal constant LEAVES = 3;
     bytes32 internal constant LAYOUT = keccak256("layout");
 
-    /// @notice The values that are not zero, by position.
+    /// @notice The values in which updates differ, by position.
     function positions() internal pure returns (uint256[5] memory) {
         return [uint256(0), 7, 1023, 1024, 1099];
     }
@@ -110,9 +110,16 @@ library Blobs {
         return Merkle.leafHash(b.leaves[leaf]);
     }
 
+    /// @dev Leaf 1 is full of the same value in every blob, for bytes that are not zero cost more.
     function _fill(Blob memory b) private pure {
         for (uint256 i = 1; i < LEAVES; ++i) {
             b.leaves[i] = new bytes(Merkle.LEAF);
+        }
+        bytes memory full = b.leaves[1];
+        for (uint256 i = 1; i <= Merkle.LEAF / 32; ++i) {
+            assembly ("memory-safe") {
+                mstore(add(full, mul(32, i)), 0x0101010101010101010101010101010101010101010101010101010101010101)
+            }
         }
     }
 }

@@ -99,25 +99,39 @@ contract Pair {
     function relay(uint256 who, uint256 what) external {
         IFederation.View memory v = REAL.snapshot(0);
         uint8 phase = what % 8 == 7 ? uint8(1 + (what >> 8) % 3) : uint8(v.phase);
-        uint32 round = what % 16 == 5 && v.round > 0 ? v.round - 1 : v.round;
-        if (what % 16 == 5) phase = uint8(IFederation.Phase.Attest);
+        uint32 round = v.round;
+        if (what % 16 == 5 && round > 0) (phase, round) = (uint8(IFederation.Phase.Attest), round - 1);
         if (phase == 0 || phase == 4) return;
-        uint256 signers;
-        IFederation.Signed[] memory messages = new IFederation.Signed[](ACTORS);
-        uint256 n;
-        for (uint256 i = 0; i < v.members.length; ++i) {
-            uint256 key = _keyOf(v.members[i]);
-            if (key == 0 || (who >> n) & 1 == 0 || n == ACTORS) continue;
-            signers |= 1 << i;
-            messages[n++] = _sign(key, IFederation.Phase(phase), round, _word(v, phase, round, what >> n));
-        }
-        assembly ("memory-safe") {
-            mstore(messages, n)
-        }
+        uint256 signers = _signers(v.members, who);
+        IFederation.Signed[] memory messages = _messages(v, phase, round, signers, what);
         address[] memory roll = what % 3 == 0 ? new address[](0) : v.members;
         bytes memory data =
             abi.encodeCall(IFederation.relay, (IFederation.Phase(phase), round, signers, messages, roll));
         _both(address(this), data);
+    }
+
+    /// @dev Some of the actors who are members, by index.
+    function _signers(address[] memory members, uint256 who) private view returns (uint256 signers) {
+        for (uint256 i = 0; i < members.length; ++i) {
+            if ((who >> i % 64) & 1 != 0 && _keyOf(members[i]) != 0) signers |= 1 << i;
+        }
+    }
+
+    function _messages(IFederation.View memory v, uint8 phase, uint32 round, uint256 signers, uint256 what)
+        private
+        view
+        returns (IFederation.Signed[] memory messages)
+    {
+        messages = new IFederation.Signed[](ACTORS);
+        uint256 n;
+        for (uint256 i = 0; i < v.members.length; ++i) {
+            if ((signers >> i) & 1 == 0) continue;
+            bytes32 value = _word(v, phase, round, what >> n);
+            messages[n++] = _sign(_keyOf(v.members[i]), IFederation.Phase(phase), round, value);
+        }
+        assembly ("memory-safe") {
+            mstore(messages, n)
+        }
     }
 
     function _word(IFederation.View memory v, uint8 phase, uint32 round, uint256 what) private pure returns (bytes32) {
