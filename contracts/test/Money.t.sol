@@ -7,8 +7,8 @@ import {vm} from "./utils/Vm.sol";
 /// @title What is true of a federation's money whatever happens.
 /// @notice `Bank` checks after each call: balance = stakes + bonds + owed + pool, which are the sums of the accounts; who is
 /// honest never loses stake; nobody withdraws what may still be slashed; round, phase and settling never go back.
-/// forge-config: default.invariant.runs = 8
-/// forge-config: default.invariant.depth = 60
+/// forge-config: default.invariant.runs = 4
+/// forge-config: default.invariant.depth = 50
 contract MoneyTest {
     bool public constant IS_TEST = true;
 

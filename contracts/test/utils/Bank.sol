@@ -50,8 +50,9 @@ contract Bank is CourtTest {
         if (v.phase != IFederation.Phase.Commit || v.roster == 0) return poke(seed);
         for (uint256 i = 0; i < MEMBERS; ++i) {
             bytes32 root = _blob(v.round, i).root;
+            if (!v.roster.has(i)) continue;
             vm.prank(_member(i));
-            if (v.roster.has(i)) federation.commit(v.round, root);
+            federation.commit(v.round, root);
         }
         for (uint256 i = 0; i < MEMBERS; ++i) {
             uint256 ballot = i != 0 && (seed >> i) % 4 == 0 ? v.roster & (seed >> 8 | 1) : v.roster;
