@@ -59,12 +59,34 @@ def test_weight_refuses_who_claims_too_much() -> None:
 
 
 def test_cosine_refuses_what_points_backwards() -> None:
-    updates = honest(7)
+    updates = honest(10)
     updates[3] = (14 - 2 * updates[3]).astype(np.int32)
     verdicts = Cosine().judge(evidence(updates))
     assert [v.index for v in verdicts if not v.accepted] == [3]
     assert verdicts[3].score < -0.2 < 0.2 < verdicts[0].score
     assert "points away" in verdicts[3].reason
+
+
+def test_cosine_is_milder_among_few() -> None:
+    rng = np.random.default_rng(0)
+    one, two, three = (rng.normal(0, 1000, SIZE) for _ in range(3))
+    updates = [(7 + step).astype(np.int32) for step in (one, two, three, -0.5 * (one + two + three))]
+    scores = [v.score for v in Cosine().judge(evidence(updates))]
+    assert min(scores) < -0.4, "beyond the limit for ten"
+    assert min(scores) > -0.6
+    assert 3 not in accepted(Cosine(min=-0.2), replace(evidence(updates), weights=dict.fromkeys(range(10), 1)))
+    assert 3 in accepted(Cosine(min=-0.25), evidence(updates))
+
+
+def test_holdout_is_milder_among_few() -> None:
+    updates = learnt(8)
+    updates[3] = (-updates[3] / 4).astype(np.int32)
+    few = evidence(updates, ZERO, loss_of)
+    crowd = replace(few, weights=dict.fromkeys(range(10), 1))
+    score = Holdout().judge(few)[3].score
+    screen = Holdout(harm=score / 1.2, factor=1e9)  # (10/8)^2 is more than 1.2
+    assert accepted(screen, crowd) == [0, 1, 2, 4, 5, 6, 7]
+    assert accepted(screen, few) == list(range(8))
 
 
 def test_cosine_of_two_says_nothing() -> None:
