@@ -15,7 +15,6 @@ from rayfed.errors import ConfigError
 from rayfed.messages import Verdict
 from rayfed.screens import Evidence
 
-
 AMONG = 10
 """The number of updates that the limit is for."""
 

@@ -20,7 +20,6 @@ from rayfed.errors import ConfigError
 from rayfed.messages import Verdict
 from rayfed.screens import Evidence
 
-
 AMONG = 10
 """With fewer updates than this, honest ones that are the only ones of their kind do a mean much good and much harm."""
 
