@@ -117,7 +117,7 @@ def cells() -> Iterable[Cell]:
 
 KEY = (
     *("absent", "sign flip", "label flip", "Gaussian", "IPM", "IPM, optimised", "ALIE", "ALIE, optimised"),
-    *("min-max", "mimic", "backdoor", "overflow", "Sybils"),
+    *("min-max", "mimic", "backdoor", "backdoor x 5", "overflow", "Sybils", "a million examples"),
 )
 """What all defences are measured against, with two liars."""
 

@@ -105,6 +105,8 @@ class Train:
         channels_last: memory layout of convolutions.
         weight_decay_on: patterns (``classifier.*``) of the parameters that the optimizer's weight_decay is for;
             empty is all.
+        worker_momentum: part of its last step that a node carries into the next round's update (Karimireddy et al.
+            2021, arXiv:2012.10333); 0 is none, 0.9 is the paper's.
     """
 
     optimizer: dict[str, Any] = field(default_factory=dict)
@@ -118,6 +120,7 @@ class Train:
     precision: str = one_of("fp32", "bf16")
     channels_last: bool = False
     weight_decay_on: list[str] = field(default_factory=list)
+    worker_momentum: float = within(0.0, 0.0, 0.999)
 
 
 @dataclass(frozen=True)

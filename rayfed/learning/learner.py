@@ -125,6 +125,7 @@ class TorchLearner:
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
         self._judged = np.sort(order[:JUDGED])
+        self._momentum: State = {}
 
     def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
         """Train on other pictures and classes than the node's own: for experiments with dishonest nodes."""
@@ -138,8 +139,27 @@ class TorchLearner:
     def train(self, base: Mapping[str, Any], round: int) -> Update:
         """See ``Learner``."""
         x, y = self._share.train_x, self._share.train_y
-        fit = self._workshop.trainer.fit(_tensors(base), x, y, self._mean, self._std, self._seed, round)
-        return Update(fit.state, fit.loss, fit.examples)
+        start = _tensors(base)
+        fit = self._workshop.trainer.fit(start, x, y, self._mean, self._std, self._seed, round)
+        return Update(self._carried(start, fit.state), fit.loss, fit.examples)
+
+    def _carried(self, base: Mapping[str, torch.Tensor], trained: State) -> State:
+        """Return the update with the node's momentum: ``m = momentum * m + (1 - momentum) * step``, sent as base + m.
+
+        Karimireddy, He and Jaggi 2021, "Learning from History": what honest nodes send varies less from round to round,
+        so that liars have less to hide in. Local, in floats, and begun anew when a node is started again.
+        """
+        keep = self._workshop.settings.train.worker_momentum
+        if not keep:
+            return trained
+        sent = dict(trained)
+        for name, value in trained.items():
+            if value.is_floating_point():
+                step = value - base[name]
+                carried = self._momentum.get(name, step)
+                self._momentum[name] = keep * carried + (1 - keep) * step
+                sent[name] = base[name] + self._momentum[name]
+        return sent
 
     def evaluate(self, state: Mapping[str, Any]) -> tuple[float, int]:
         """See ``Learner``."""
@@ -152,6 +172,7 @@ class TorchLearner:
 
     def alone(self) -> Iterator[float]:
         """See ``Learner``. Scored on all test pictures, not on the node's part: a lone model has no others to add."""
+        self._momentum = {}
         state: Mapping[str, Any] = self.genesis()
         for round in range(1, self._workshop.settings.federation.rounds + 1):
             state = self.train(state, round).state

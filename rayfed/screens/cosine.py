@@ -15,13 +15,17 @@ from rayfed.errors import ConfigError
 from rayfed.messages import Verdict
 from rayfed.screens import Evidence
 
+AMONG = 10
+"""The number of updates that the limit is for."""
+
 
 @dataclass(frozen=True)
 class Cosine:
     """Refuse an update whose cosines with the others have a median below ``min``.
 
     Honest nodes with other classes than everybody else may well stand at right angles; what is refused by default
-    points clearly backwards from most of them.
+    points clearly backwards from most of them. ``min`` is for ``AMONG`` updates or more: a few that share few classes
+    pull in different directions, and a negative limit grows with how many are missing to that number.
     """
 
     min: float = -0.2
@@ -37,11 +41,13 @@ class Cosine:
 
     def judge(self, evidence: Evidence) -> Sequence[Verdict]:
         """See ``Screen``. The score is the median of the cosines with all other updates; fewer than three: all pass."""
+        # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limit.
+        limit = min(self.min, self.min * max(1.0, AMONG / max(1, len(evidence.weights))))
         verdicts = []
         for row, index in enumerate(evidence.indices):
             others = [evidence.gram.cosine(row, other) for other in range(len(evidence.indices)) if other != row]
             score = median(others) if len(others) > 1 else 1.0
-            accepted = score >= self.min
+            accepted = score >= limit
             reason = "" if accepted else f"points away from the others: a median cosine of {score:.2f}"
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         return verdicts

@@ -20,6 +20,9 @@ from rayfed.errors import ConfigError
 from rayfed.messages import Verdict
 from rayfed.screens import Evidence
 
+AMONG = 10
+"""With fewer updates than this, honest ones that are the only ones of their kind do a mean much good and much harm."""
+
 
 @dataclass(frozen=True)
 class Holdout:
@@ -34,8 +37,8 @@ class Holdout:
     The second: a loss that is more than ``slack`` nats above the base's *and* more than ``ruin`` median absolute
     deviations above the median of all.
 
-    Where fewer than ``fewest`` updates are to be judged, nothing is refused: the mean of three others with odd classes
-    does better or worse without a fourth for no fault of its author.
+    All limits are for ``AMONG`` updates or more. The fewer there are, the more each one changes the mean, and the less
+    is known of what is usual among them: limits grow with the square of how many are missing to that number.
     """
 
     harm: float = 0.1
@@ -43,7 +46,6 @@ class Holdout:
     factor: float = 1.5
     slack: float = 0.5
     ruin: float = 5.0
-    fewest: int = 7
 
     def __post_init__(self) -> None:
         for name in ("harm", "factor", "ruin"):
@@ -62,11 +64,13 @@ class Holdout:
         """See ``Screen``. The score is the harm; infinite for an update whose loss is not a number."""
         if evidence.loss is None or not evidence.updates:
             return []
-        if len(evidence.updates) < self.fewest:
-            return [Verdict(self.name, index, True, 0.0) for index in evidence.indices]
+        # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limits.
+        scale = max(1.0, (AMONG / len(evidence.weights)) ** 2)
         base = _finite(evidence.loss(evidence.base))
         losses = {index: _finite(evidence.loss(evidence.updates[index])) for index in evidence.indices}
-        ruined = {i for i, up in _above(losses).items() if up > self.ruin and losses[i] > base + self.slack}
+        ruined = {
+            i for i, up in _above(losses).items() if up > self.ruin * scale and losses[i] > base + self.slack * scale
+        }
         harms = _harms(evidence, ruined | {i for i, loss in losses.items() if loss == math.inf}, self.least)
         above = _above(harms)
         verdicts = []
@@ -75,7 +79,7 @@ class Holdout:
             reason = ""
             if index not in harms:
                 reason = f"ruinous: a loss of {loss:.2f} where the base has {base:.2f}"
-            elif harm > self.harm or (harm > self.harm / 5 and above[index] > self.factor):
+            elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > self.factor * scale):
                 reason = f"without it the others' mean has {100 * harm:.0f} % less loss"
             verdicts.append(Verdict(self.name, index, not reason, harm, reason))
         return verdicts
