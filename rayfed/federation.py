@@ -26,7 +26,7 @@ from rayfed import founding, preflight
 from rayfed.charter import Charter
 from rayfed.errors import ConfigError, LedgerError, RayfedError
 from rayfed.host import Host, HostSpec
-from rayfed.ledger import ethereum, keys, purse
+from rayfed.ledger import ethereum, purse
 from rayfed.ledger.devchain import DevChain
 from rayfed.ledger.rpc import Rpc
 from rayfed.live import LiveDisplay
@@ -82,6 +82,8 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         charter = _result(drafting)
         _write(output_dir / "charter.json", charter.canonical_json())
         display.say("founding the federation")
+        if chain.purse is None:
+            raise ConfigError("ledger.key_file", "is needed with ledger=rpc: the account that pays")
         deployed = purse.deploy(chain.rpc, chain.purse, charter.terms())
         place = Place(deployed.address, chain.rpc.chain_id, chain.rpc_url, chain.ws_url, charter.canonical_json())
         display.found(place.federation)
@@ -118,7 +120,11 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path) -> None:
         spec = HostSpec(name, (-1,), place, settings, str(_state_dir(settings, output_dir)))
         host = _host(spec, settings)
         stack.push(partial(_stop, settings, [host]))
-        purse.fund(chain.rpc, chain.purse, _addresses([host]), settings.ledger.fund_ether)
+        addresses = _addresses([host])
+        if chain.purse is not None:
+            purse.fund(chain.rpc, chain.purse, addresses, settings.ledger.fund_ether)
+        elif purse.balance(chain.rpc, addresses[0]) == 0:
+            display.say(f"send {addresses[0]} something to pay gas with")
         connection = ethereum.EthereumFederation.open(chain.rpc_url, place.federation, chain_id=place.chain_id)
         while True:
             statuses = ray.get(host.status.remote())
@@ -323,12 +329,12 @@ def _keep_record(place: Place, first: int, output_dir: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """A chain that answers, and who pays for deployment and for the nodes' gas."""
+    """A chain that answers, and who pays for deployment and for the nodes' gas (None: nobody here)."""
 
     rpc: Rpc
     rpc_url: str
     ws_url: str | None
-    purse: LocalAccount
+    purse: LocalAccount | None
 
 
 @contextmanager
@@ -341,7 +347,5 @@ def _chain(settings: Settings, output_dir: Path) -> Iterator[Chain]:
             return
         if chosen.rpc_url is None:
             raise ConfigError("ledger.rpc_url", "is needed with ledger=rpc")
-        if chosen.key_file is None:
-            raise ConfigError("ledger.key_file", "is needed with ledger=rpc: the account that pays")
         rpc = ethereum.connect(chosen.rpc_url, chain_id=chosen.chain_id)
-        yield Chain(rpc, chosen.rpc_url, chosen.ws_url, keys.load_key(Path(chosen.key_file)))
+        yield Chain(rpc, chosen.rpc_url, chosen.ws_url, preflight.purse(settings))

@@ -217,7 +217,7 @@ class EdgeNode:
                 update = self._learner.train(self._base_state, round)
             with self._timed(round, "encode"):
                 root, saturated = self._blobs.update(round, self.address, update.state, update.examples)
-            self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated)
+            self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated, epsilon=update.epsilon)
             self.status = replace(self.status, loss=update.loss)
             self._journal.say(round, Verb.COMMIT, root.hex())
         else:

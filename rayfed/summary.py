@@ -32,6 +32,7 @@ class NodeSummary:
         alone_curve: the same after each round's epochs.
         gas: gas of all its transactions, joining included.
         error: one line, empty when all went well.
+        epsilon: what it has spent of its privacy over all rounds; None without DP-SGD.
     """
 
     slot: int
@@ -42,6 +43,7 @@ class NodeSummary:
     alone_curve: tuple[float, ...] = ()
     gas: int = 0
     error: str = ""
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class RoundSummary:
         transactions: transaction hash by verb, by node.
         refusals: every verdict against an update.
         saturated: values of all updates that did not fit the fixed point.
+        epsilons: what each node has spent of its privacy up to this round; empty without DP-SGD.
     """
 
     round: int
@@ -91,6 +94,7 @@ class RoundSummary:
     transactions: dict[Address, dict[str, str]] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     saturated: int = 0
+    epsilons: dict[Address, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +318,7 @@ def _round(
             if not verdict.accepted
         ),
         saturated=sum(record.saturated for record in records),
+        epsilons={r.address: r.epsilon for r in records if r.epsilon is not None},
     )
 
 
@@ -348,6 +353,7 @@ def _nodes(records: Iterable[NodeRecord], statuses: Sequence[NodeStatus]) -> tup
                 alone_curve=status.alone_curve if status else (),
                 gas=max(counted, status.gas if status else 0),
                 error=status.error if status else "",
+                epsilon=max((record.epsilon for record in own if record.epsilon is not None), default=None),
             )
         )
     late = 1 << 20  # nodes that joined by themselves, or never, come after the starter's own
