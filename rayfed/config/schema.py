@@ -126,16 +126,16 @@ class Privacy:
 
     Attributes:
         kind: none, or dp (DP-SGD: Abadi et al. 2016, arXiv:1607.00133; needs the extra ``privacy``).
-        noise_multiplier: standard deviation of the noise over ``max_grad_norm``; or else:
-        target_epsilon: the noise is chosen so that all rounds together spend no more; a node that would stops.
+        target_epsilon: what a node spends over all rounds at most; one that would spend more stops. Null: no limit.
+        noise_multiplier: standard deviation of the noise over ``max_grad_norm``; null: what ``target_epsilon`` takes.
         max_grad_norm: L2 norm to which the gradient of each picture is clipped.
         delta: probability with which the guarantee may fail; below 1 / pictures of a node.
         accountant: rdp (Mironov 2017, an upper bound) or prv (Gopi et al. 2021, tighter and slower).
     """
 
     kind: str = one_of("none", "dp")
-    noise_multiplier: float | None = within(None, 0.0, 1e6, above=True)
     target_epsilon: float | None = within(None, 0.0, 1e6, above=True)
+    noise_multiplier: float | None = within(None, 0.0, 1e6, above=True)
     max_grad_norm: float = within(1.0, 0.0, 1e6, above=True)
     delta: float = within(1e-5, 0.0, 0.5, above=True)
     accountant: str = one_of("rdp", "prv")
