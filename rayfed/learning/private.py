@@ -51,9 +51,14 @@ def require(model: nn.Module) -> None:
     training = model.training
     model.train()
     try:
-        errors = [*ModuleValidator.validate(model, strict=False), *GradSampleHooks.validate(model, strict=False)]
+        errors: list[object] = [
+            *ModuleValidator.validate(model, strict=False),
+            *GradSampleHooks.validate(model, strict=False),
+        ]
     finally:
         model.train(training)
+    # Opacus looks at layers with weights only; statistics of others would leave the node as they are.
+    errors += [f"{name} keeps running statistics" for name, _ in model.named_buffers() if "running_" in name]
     if errors:
         first = " ".join(str(errors[0]).split())
         if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
@@ -84,7 +89,7 @@ class PrivateTrainer(Trainer):
         self.max_grad_norm = max_grad_norm
         for module in self.model.modules():
             if hasattr(module, "inplace"):
-                module.inplace = False  # backward hooks see what the module gave, so it must stay as it was
+                module.inplace = False  # type: ignore[assignment]  # backward hooks see what the module gave, so it must stay as it was
         self._hooks = GradSampleHooks(self.model, loss_reduction="sum")
         self._hooks.disable_hooks()
         size = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
@@ -145,7 +150,7 @@ class PrivateTrainer(Trainer):
         seen = 0
         for step in range(steps):
             drawn = torch.from_numpy(np.flatnonzero(stream.uniform(n) < rate)).to(device)
-            parts = drawn.split(self._part) if len(drawn) else (drawn,)
+            parts = torch.split(drawn, self._part) if len(drawn) else (drawn,)  # type: ignore[no-untyped-call]
             for number, chosen in enumerate(parts):
                 wanted = labels[chosen]
                 optimizer.zero_grad()
@@ -174,6 +179,10 @@ class PrivateTrainer(Trainer):
             optimizer.original_optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         state = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+        trained = {name for name, _ in model.named_parameters()}
+        for name in state.keys() - trained:
+            if not torch.equal(state[name], base[name].cpu()):
+                raise ConfigError("model", f"{name} changes while it trains, and dp adds no noise to it")
         return Fit(state, float(loss_sum) / max(1, seen), int(correct) / max(1, seen), n, steps)
 
     def _private_optimizer(self, round: int) -> Any:
