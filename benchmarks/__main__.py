@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.cifar import NoPictures
 
-NAMES = ("kernels", "epoch", "round", "train", "peer")
+NAMES = ("kernels", "epoch", "round", "train", "peer", "privacy")
 
 
 def main() -> None:
