@@ -150,7 +150,7 @@ class PrivateTrainer(Trainer):
         seen = 0
         for step in range(steps):
             drawn = torch.from_numpy(np.flatnonzero(stream.uniform(n) < rate)).to(device)
-            parts = torch.split(drawn, self._part) if len(drawn) else (drawn,)  # type: ignore[no-untyped-call]
+            parts = torch.split(drawn, self._part) if len(drawn) else (drawn,)
             for number, chosen in enumerate(parts):
                 wanted = labels[chosen]
                 optimizer.zero_grad()
