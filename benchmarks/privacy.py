@@ -51,8 +51,10 @@ def with_odd_labels(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(dice.random(len(labels)) < ODD, dice.integers(0, 10, len(labels)), labels)
 
 
-def membership(pictures: data.Dataset, epsilon: float | None, seed: int) -> tuple[float, float, float]:
-    """Return (AUC, accuracy on the test pictures, epsilon spent) of a node after all its rounds."""
+def membership(
+    pictures: data.Dataset, epsilon: float | None, seed: int, rounds: int = ROUNDS
+) -> tuple[float, float, float]:
+    """Return (AUC, accuracy on the test pictures, epsilon spent) of a node after its rounds."""
     order = np.random.default_rng(seed).permutation(len(pictures.train_y))
     inside, outside = order[:MEMBERS], order[MEMBERS:]
     labels = with_odd_labels(pictures.train_y)
@@ -63,7 +65,7 @@ def membership(pictures: data.Dataset, epsilon: float | None, seed: int) -> tupl
     spent = 0.0
     if epsilon is None:
         plain = trainer = Trainer(model, training(0.05, BATCH, EPOCHS, 0.9))
-        for round in range(1, ROUNDS + 1):
+        for round in range(1, rounds + 1):
             state = plain.fit(state, x, y, mean, std, seed, round).state
     else:
         trainer = noisy = PrivateTrainer(model, training(0.5, BATCH, EPOCHS, 0.0), 1.0)
@@ -71,7 +73,7 @@ def membership(pictures: data.Dataset, epsilon: float | None, seed: int) -> tupl
         with tempfile.TemporaryDirectory() as folder:
             budget = Budget(Path(folder) / "privacy.jsonl", DELTA)
             node = Private(settings, ROUNDS, seed.to_bytes(32, "big"), budget)
-            for round in range(1, ROUNDS + 1):
+            for round in range(1, rounds + 1):
                 fit, spent = node.fit(noisy, state, x, y, mean, std, round)
                 state = fit.state
     accuracy = trainer.evaluate(state, pictures.test_x, pictures.test_y, mean, std).accuracy
@@ -130,6 +132,8 @@ def main(seeds: int = 5, pictures_each: int = PICTURES, steps: int = 300) -> Non
         add(f"accuracy, {told}", "of 1", [accuracy for _, accuracy, _ in found])
         if epsilon is not None:
             add(f"spent, {told}", "epsilon", [spent for _, _, spent in found], f"delta {DELTA:g}")
+    untrained = [membership(digits, None, seed, rounds=0)[0] for seed in range(seeds)]
+    add("membership, untrained", "AUC", untrained, "what the draw of the members alone does")
     for noise in NOISES:
         told = "no clipping, no noise" if noise is None else f"clipped, noise multiplier {noise:g}"
         found_psnr = [inversion(STRIDED, digits, noise, seed, steps) for seed in range(pictures_each)]

@@ -30,7 +30,8 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
         federation = federation_of(tmp_path / "a")
         mine = identity.derive(master, chain.chain_id, federation)
         joiner = start(
-            "join", *shared, f"+federation_address='{federation}'", f"+charter={tmp_path / 'a' / 'run' / 'charter.json'}",
+            "join", *shared, f"+federation_address='{federation}'",
+            f"+charter={tmp_path / 'a' / 'run' / 'charter.json'}",
             f"ledger.keystore={tmp_path / 'master.json'}", f"ledger.password_file={password}", folder=tmp_path / "b",
         )  # fmt: skip
         joiner.says(f"send {mine.address} something to pay gas with")
