@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from eth_account import Account
 
 from rayfed.ledger import ethereum, identity, keys, purse
 from rayfed.ledger.devchain import DevChain
-from tests.integration.federations import SMALL, federation_of, start, summary
+from tests.integration.federations import PATIENCE, SMALL, federation_of, start, summary
+
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 
 def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevChain, tmp_path: Path) -> None:
