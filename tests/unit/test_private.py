@@ -189,6 +189,21 @@ def test_training_alone_costs_nothing_and_draws_other_noise(fitted: Any) -> None
     assert any(not torch.equal(alone.state[name], shown.state[name]) for name in shown.state)
 
 
+def test_a_node_tells_what_it_spent_and_its_lonely_run_adds_nothing(tmp_path: Path) -> None:
+    small = ["model.width=4", "model.hidden=16", "train.epochs=1", "train.threads=1", "federation.rounds=2"]
+    settings = config.load([*small, "federation.nodes=2", "privacy=dp", "privacy.delta=0.0005"])
+    charter = founding.draft(settings)
+    mine = Private(settings.privacy, charter.rounds, SECRET, Budget(tmp_path / "privacy.jsonl", settings.privacy.delta))
+    node = learner.TorchLearner(learner.Workshop(settings, charter), charter, 0, private=mine)
+    first = node.train(node.genesis(), 1)
+    assert first.epsilon is not None
+    assert len(list(node.alone())) == 2
+    second = node.train(first.state, 2)
+    assert second.epsilon is not None
+    assert 0 < first.epsilon < second.epsilon <= 8.0
+    assert len((tmp_path / "privacy.jsonl").read_text().splitlines()) == 2
+
+
 def test_a_delta_that_would_give_a_picture_away_is_refused(fitted: Any) -> None:
     with pytest.raises(ConfigError, match=r"^privacy\.delta: 0\.025 is too large for 40 pictures"):
         fitted(1, noise_multiplier=1.0, delta=0.025)
