@@ -1,4 +1,4 @@
-"""The command line: ``python -m rayfed [run|join|audit|chain|ui] ...``.
+"""The command line: ``python -m rayfed [run|join|audit|chain|ui|keys] ...``.
 
 ``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
 the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
@@ -94,7 +94,9 @@ def _hydra(job: Callable[[DictConfig, Path], object], words: list[str]) -> int:
 
     from rayfed.config.compose import conf_dir, register
     from rayfed.config.explain import explain
+    from rayfed.ledger.keys_cli import refuse_key_settings
 
+    refuse_key_settings(words)  # Hydra writes down what it was told before the settings are looked at
     trace = any(os.environ.get(name) == "1" for name in _TRACES)
     asked = os.environ.get("HYDRA_FULL_ERROR")
     code = 0
@@ -186,6 +188,13 @@ def _audit(words: list[str]) -> int:
     return audit(words)
 
 
+def _keys(words: list[str]) -> int:
+    """Make, list and look into encrypted keystores."""
+    from rayfed.ledger.keys_cli import main as keys
+
+    return keys(words)
+
+
 def _complain(error: RayfedError) -> None:
     print(f"rayfed: {' '.join(str(error).split())}", file=sys.stderr)
 
@@ -212,6 +221,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "audit": _audit,
     "chain": _chain,
     "ui": _ui,
+    "keys": _keys,
 }
 
 

@@ -27,7 +27,7 @@ from rayfed.charter import Charter
 from rayfed.earnings import Earnings
 from rayfed.errors import ConfigError, LedgerError, RayfedError
 from rayfed.host import Host, HostSpec
-from rayfed.ledger import ethereum, keys, purse
+from rayfed.ledger import ethereum, purse
 from rayfed.ledger.devchain import DevChain
 from rayfed.ledger.rpc import Rpc
 from rayfed.live import LiveDisplay
@@ -90,14 +90,15 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         if kept is not None and not purse.has_code(chain.rpc, kept.federation):
             # Killed before the chain had been written to disk for the first time: nothing was founded yet.
             kept, drafting = None, _task(founding.draft, settings).remote(settings)
+        payer = _payer(chain)
         pool = 0 if kept else founding.pool(settings)
         if kept is None:
-            coin = purse.deploy_coin(chain.rpc, chain.purse) if settings.stake.coin == "dlc" else NATIVE
+            coin = purse.deploy_coin(chain.rpc, payer) if settings.stake.coin == "dlc" else NATIVE
             display.say("loading data and drafting the charter")
             charter = _result(drafting)
             _write(output_dir / resume.CHARTER, charter.canonical_json())
             display.say("founding the federation")
-            deployed = purse.deploy(chain.rpc, chain.purse, charter.terms(coin))
+            deployed = purse.deploy(chain.rpc, payer, charter.terms(coin))
             kept = resume.Founded(deployed.address, chain.rpc.chain_id, deployed.block, started)
             kept.keep(output_dir)
         else:
@@ -113,7 +114,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         scribe, hosts = _start(settings, config, place, output_dir, started, actors)
         poor = [address for address in _addresses(hosts) if not purse.balance(chain.rpc, address)]
         ether, terms = settings.ledger.fund_ether, connection.terms()
-        purse.fund(chain.rpc, chain.purse, poor, ether, terms=terms, court=connection.court, pool=pool)
+        purse.fund(chain.rpc, payer, poor, ether, terms=terms, court=connection.court, pool=pool)
         connection.close()
         over = _watch(scribe, display)
         assert over.summary is not None
@@ -147,7 +148,11 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path) -> None:
         addresses, terms = _addresses([host]), connection.terms()
         missing = max(0, terms.stake - connection.account(addresses[0]).stake)
         owed = dataclasses.replace(terms, stake=missing)
-        purse.fund(chain.rpc, chain.purse, addresses, settings.ledger.fund_ether, terms=owed, court=connection.court)
+        if chain.purse is not None:
+            ether = settings.ledger.fund_ether
+            purse.fund(chain.rpc, chain.purse, addresses, ether, terms=owed, court=connection.court)
+        elif purse.balance(chain.rpc, addresses[0]) == 0:
+            display.say(f"send {addresses[0]} something to pay gas with, and what it has to stake")
         while True:
             view = connection.view()
             statuses = earnings.added(view, _ask(host.status))
@@ -371,12 +376,23 @@ def _keep_record(place: Place, first: int, output_dir: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """A chain that answers, and who pays for deployment and for the nodes' gas."""
+    """A chain that answers, and who pays for deployment and for the nodes' gas (None: nobody here)."""
 
     rpc: Rpc
     rpc_url: str
     ws_url: str | None
-    purse: LocalAccount
+    purse: LocalAccount | None
+
+
+def _payer(chain: Chain) -> LocalAccount:
+    """Return the account that founds the federation and pays for what its nodes need.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if chain.purse is None:
+        raise ConfigError("ledger.key_file", "is needed with ledger=rpc: the account that pays")
+    return chain.purse
 
 
 @contextmanager
@@ -392,7 +408,5 @@ def _chain(settings: Settings, output_dir: Path) -> Iterator[Chain]:
             return
         if chosen.rpc_url is None:
             raise ConfigError("ledger.rpc_url", "is needed with ledger=rpc")
-        if chosen.key_file is None:
-            raise ConfigError("ledger.key_file", "is needed with ledger=rpc: the account that pays")
         rpc = ethereum.connect(chosen.rpc_url, chain_id=chosen.chain_id)
-        yield Chain(rpc, chosen.rpc_url, chosen.ws_url, keys.load_key(Path(chosen.key_file)))
+        yield Chain(rpc, chosen.rpc_url, chosen.ws_url, preflight.purse(settings))

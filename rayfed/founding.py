@@ -26,12 +26,18 @@ def draft(settings: Settings) -> Charter:
         ConfigError: the model or the partition does not fit them.
     """
     from rayfed import codec, merkle
-    from rayfed.learning import learner
+    from rayfed.learning import group_norm, learner
 
     pictures = learner.load(settings)
     for slot in range(settings.federation.nodes):
         learner.share(settings, pictures, slot)  # a partition that cannot be is found here, before anything starts
     model, state = learner.genesis(settings, pictures)
+    described = _plain(settings.model)
+    if settings.privacy.kind == "dp":
+        from rayfed.learning import private
+
+        private.require(model)
+        described[group_norm.KEY] = group_norm.VALUE
     layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
     blob = codec.encode(layout, state, codec.Header.merged(0, layout.hash)).blob
     terms = settings.federation
@@ -39,7 +45,7 @@ def draft(settings: Settings) -> Charter:
         name=settings.name,
         layout=layout,
         data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std),
-        model=_plain(settings.model),
+        model=described,
         merge=_merge_terms(settings.merge),
         rounds=terms.rounds,
         join_seconds=terms.join_seconds,

@@ -153,7 +153,7 @@ class Host:
                     node.collect(view)
                 if not self._look_after(view):
                     for node, court in self._courts:
-                        claim(court, node.address, node.address)
+                        claim(court, node.address, self._spec.settings.ledger.payout_address or node.address)
             except LedgerError as error:
                 log.warning("after the end: %s", error)
 

@@ -268,6 +268,7 @@ class NodeRecord:
         seconds: wall seconds by step (train, encode, fetch, screen, merge, evaluate, ...).
         gas, transactions: gas used and transaction hash by verb.
         saturated: how many values did not fit the fixed point and were clipped.
+        epsilon: what the node has spent of its privacy up to this round; None without DP-SGD.
     """
 
     slot: int
@@ -283,6 +284,7 @@ class NodeRecord:
     transactions: dict[str, str] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
     saturated: int = 0
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ class EdgeNode:
                 root, saturated = self._blobs.update(
                     round, self.address, update.state, examples, view.base, self._behaviour
                 )
-            self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated)
+            self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated, epsilon=update.epsilon)
             self.status = replace(self.status, loss=update.loss)
             self._journal.say(round, Verb.COMMIT, root.hex())
         else:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from rayfed.charter import Charter
 from rayfed.errors import CharterMismatch, CodecError, ConfigError
-from rayfed.ledger import ethereum, keys
+from rayfed.ledger import ethereum, identity, keys
 from rayfed.ledger.devchain import find_anvil
 
 if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
     from rayfed.config import Settings
 
 KNOCK_SECONDS = 10.0
@@ -79,6 +81,19 @@ def _terms(federation: ethereum.EthereumFederation, charter: Charter) -> None:
         raise CharterMismatch(f"charter: the coin at {terms.coin} is not a DeepLearningCoin")
 
 
+def purse(settings: Settings) -> LocalAccount | None:
+    """Return the account that pays, or None where a node is to be given its gas money otherwise.
+
+    Raises:
+        ConfigError: its file cannot be used.
+    """
+    chosen = settings.ledger
+    if chosen.key_file is None:
+        return None
+    password = Path(chosen.password_file) if chosen.password_file else None
+    return keys.load_key(Path(chosen.key_file), password_file=password)
+
+
 def _cluster(address: str) -> None:
     """Knock at HOST:PORT; Ray itself would knock for minutes, and complain of each time."""
     host, _, port = address.rpartition(":")
@@ -96,8 +111,9 @@ def _chain(settings: Settings) -> None:
         find_anvil(chosen.anvil)
         return
     assert chosen.rpc_url is not None
-    assert chosen.key_file is not None
-    keys.load_key(Path(chosen.key_file))
+    purse(settings)
+    if chosen.keystore and settings.cluster.address is None:  # elsewhere it lies where the nodes are
+        identity.master(chosen.keystore, chosen.password_file)
     rpc = ethereum.connect(chosen.rpc_url, chain_id=chosen.chain_id)
     rpc.call("eth_blockNumber")  # connecting alone asks nothing where any chain will do
     rpc.close()

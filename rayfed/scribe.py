@@ -261,6 +261,7 @@ def facts(settings: Settings) -> dict[str, Any]:
         "data": settings.data.kind,
         "partition": settings.partition.kind,
         "rule": settings.merge.rule,
+        "privacy": settings.privacy.kind,
         "epochs": settings.train.epochs,
         "store": settings.store.kind,
         "coin": settings.stake.coin,

@@ -35,6 +35,7 @@ class NodeSummary:
         stake, earned, slashed: what it has at stake, what it has earned (claimed or not, final rounds that can still
             be challenged included) and what it has lost, in whole coins.
         error: one line, empty when all went well.
+        epsilon: what it has spent of its privacy over all rounds; None without DP-SGD.
     """
 
     slot: int
@@ -48,6 +49,7 @@ class NodeSummary:
     earned: float = 0.0
     slashed: float = 0.0
     error: str = ""
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class RoundSummary:
         transactions: transaction hash by verb, by node.
         refusals: every verdict against an update.
         saturated: values of all updates that did not fit the fixed point.
+        epsilons: what each node has spent of its privacy up to this round; empty without DP-SGD.
     """
 
     round: int
@@ -97,6 +100,7 @@ class RoundSummary:
     transactions: dict[Address, dict[str, str]] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     saturated: int = 0
+    epsilons: dict[Address, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +324,7 @@ def _round(
             if not verdict.accepted
         ),
         saturated=sum(record.saturated for record in records),
+        epsilons={r.address: r.epsilon for r in records if r.epsilon is not None},
     )
 
 
@@ -357,6 +362,7 @@ def _nodes(records: Iterable[NodeRecord], statuses: Sequence[NodeStatus]) -> tup
                 earned=status.earned / COIN if status else 0.0,
                 slashed=status.slashed / COIN if status else 0.0,
                 error=status.error if status else "",
+                epsilon=max((record.epsilon for record in own if record.epsilon is not None), default=None),
             )
         )
     late = 1 << 20  # nodes that joined by themselves, or never, come after the starter's own

@@ -13,8 +13,10 @@ from rayfed.charter import Charter
 from rayfed.errors import ConfigError
 from rayfed.journal import Journal
 from rayfed.learning import learner
+from rayfed.learning.budget import Budget
 from rayfed.learning.learner import Workshop
-from rayfed.ledger import Ledger, allow_list, keys
+from rayfed.learning.private import Private
+from rayfed.ledger import Ledger, allow_list, identity, keys
 from rayfed.memo import Memo
 from rayfed.messages import Address, NodeRecord, Root
 from rayfed.node import EdgeNode
@@ -54,6 +56,7 @@ class Wiring:
         self._workshop = Workshop(settings, self.charter)
         self._kind = learner.kind(settings)
         self._servers: list[BlobServer] = []
+        self._keys: dict[int, LocalAccount] = {}
 
     def folder(self, slot: int) -> Path:
         """Return the node's own folder, made if it is not there."""
@@ -65,8 +68,16 @@ class Wiring:
         return folder
 
     def key(self, slot: int) -> LocalAccount:
-        """Return the node's account: its key is made in this process, kept in its folder, and never leaves them."""
-        return keys.load_or_make_key(self.folder(slot) / "key", setting="cluster.state_dir")
+        """Return the node's account. Its key never leaves this process: it is derived here from the master key in
+        ``ledger.keystore``, or else made here and kept in the node's folder."""
+        if slot not in self._keys:
+            ledger, place = self._settings.ledger, self._place
+            if ledger.keystore:
+                master = identity.master(ledger.keystore, ledger.password_file)
+                self._keys[slot] = identity.derive(master, place.chain_id, place.federation, slot + 1)
+            else:
+                self._keys[slot] = keys.load_or_make_key(self.folder(slot) / "key", setting="cluster.state_dir")
+        return self._keys[slot]
 
     def proof(self, address: Address) -> tuple[bytes, ...]:
         """Return the proof that the allow-list names an account; nothing where there is no list."""
@@ -80,7 +91,7 @@ class Wiring:
         settings, charter = self._settings, self.charter
         behaviour = self._behaviour(slot, ledger)
         honest = behaviour is HONEST
-        own = self._kind(self._workshop, charter, slot)
+        own = self._kind(self._workshop, charter, slot, **self._privately(slot))
         if not honest:
             own.poison(behaviour.poison)
         folder = self.folder(slot)
@@ -130,6 +141,15 @@ class Wiring:
         keep = self._settings.ledger.kind != "devchain"
         return Watch(court, node.address, node.blobs, keep=keep, note=node.note)
 
+    def _privately(self, slot: int) -> dict[str, Private]:
+        """Return what a learner needs for DP-SGD. Its secret follows from the node's key: one thing less to lose."""
+        chosen = self._settings.privacy
+        if chosen.kind == "none":
+            return {}
+        secret = identity.hkdf(bytes(self.key(slot).key), b"", b"rayfed dp-sgd", 32)
+        budget = Budget(self.folder(slot) / "privacy.jsonl", chosen.delta, chosen.accountant)
+        return {"private": Private(chosen, self.charter.rounds, secret, budget)}
+
     def serve(self, root: Root) -> Any:
         """Answer a peer that asks for a blob."""
         for server in self._servers:
@@ -172,7 +192,7 @@ def final_model(settings: Settings, place: Place, view: View, folder: Path) -> t
     blob = None
     if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
         blob = _store(settings, place, FileStore(folder)).get(view.base, charter.layout.blob_size, view.members)
-    model, state = learner.genesis(settings, learner.load(settings, charter.data.classes))
+    model, state = learner.genesis(settings, learner.load(settings, charter.data.classes), charter)
     if blob is not None:
         state = codec.decode(charter.layout, blob, out=state)
     model.load_state_dict(state)

@@ -175,6 +175,7 @@ def _learning(settings: Settings) -> None:
         raise ConfigError("train.device", "cuda needs a GPU share for the nodes' actors: cluster.num_gpus=0.25")
     if train.device == "cpu" and settings.cluster.num_gpus > 0:
         raise ConfigError("train.device", "cpu would leave the GPUs that cluster.num_gpus reserves idle")
+    _privacy(settings)
     _targeted(settings.learner, "learner")
 
 
@@ -201,6 +202,15 @@ def _attack(settings: Settings) -> None:
         raise ConfigError("attack.nodes", f"{attack.nodes} dishonest nodes of {settings.federation.nodes}")
 
 
+def _privacy(settings: Settings) -> None:
+    privacy = settings.privacy
+    asked = privacy.noise_multiplier is not None or privacy.target_epsilon is not None
+    if privacy.kind == "dp" and not asked:
+        raise ConfigError("privacy", "dp needs privacy.target_epsilon=8 or privacy.noise_multiplier=1.0")
+    if privacy.kind == "none" and asked:
+        raise ConfigError("privacy", "noise is asked for, but not privacy=dp")
+
+
 def _targeted(spec: dict[str, Any], key: str) -> None:
     """Check that a free-form group names a class; whether it takes the parameters is for the class to say."""
     target = spec.get("_target_")
@@ -215,8 +225,13 @@ def _outside(settings: Settings) -> None:
             raise ConfigError("ledger.rpc_url", "ledger=rpc needs the address of a chain's node, http://HOST:PORT")
         if not ledger.rpc_url.startswith(("http://", "https://")):
             raise ConfigError("ledger.rpc_url", f"{ledger.rpc_url!r} does not begin with http:// or https://")
-        if not ledger.key_file:
+        joins = settings.federation_address is not None
+        if not ledger.key_file and not (joins and ledger.keystore):
             raise ConfigError("ledger.key_file", "ledger=rpc needs a file with the key that pays the nodes' gas")
+    if ledger.keystore and not ledger.password_file:
+        raise ConfigError("ledger.password_file", "ledger.keystore is encrypted: say which file holds its password")
+    if ledger.payout_address is not None:
+        _payout(ledger.payout_address)
     if ledger.ws_url and not ledger.ws_url.startswith(("ws://", "wss://")):
         raise ConfigError("ledger.ws_url", f"{ledger.ws_url!r} does not begin with ws:// or wss://")
     if store.kind == "s3" and not store.bucket:
@@ -228,3 +243,17 @@ def _outside(settings: Settings) -> None:
     address = settings.federation_address
     if address is not None and not _ADDRESS.fullmatch(address):
         raise ConfigError("federation_address", f"{address!r} is no address: 0x and 40 hexadecimal digits")
+
+
+def _payout(address: str) -> None:
+    """Check an address as far as it can be: money that goes to a mistyped one is gone."""
+    from eth_utils.address import is_checksum_address
+
+    key = "ledger.payout_address"
+    if not _ADDRESS.fullmatch(address):
+        raise ConfigError(key, f"{address!r} is no address: 0x and 40 hexadecimal digits")
+    if int(address, 16) == 0:
+        raise ConfigError(key, "is the zero address: whatever goes there is lost")
+    digits = address[2:]
+    if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(address):
+        raise ConfigError(key, f"{address} is mistyped: its capitals are not those of its checksum (EIP-55)")

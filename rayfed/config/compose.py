@@ -22,7 +22,7 @@ from rayfed.track import default_uri
 
 PATHS = {
     "data": ("root", "cache_dir"),
-    "ledger": ("key_file",),
+    "ledger": ("key_file", "keystore", "password_file"),
     "store": ("path",),
     "cluster": ("state_dir",),
     "stake": ("allow_list",),

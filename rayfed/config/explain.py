@@ -27,6 +27,7 @@ GROUPS = (
     "train",
     "train/optimizer",
     "train/schedule",
+    "privacy",
     "merge",
     "screens",
     "ledger",

@@ -124,6 +124,27 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """How much an update may tell of a single picture of the node that made it.
+
+    Attributes:
+        kind: none, or dp (DP-SGD: Abadi et al. 2016, arXiv:1607.00133; needs the extra ``privacy``).
+        target_epsilon: what a node spends over all rounds at most; one that would spend more stops. Null: no limit.
+        noise_multiplier: standard deviation of the noise over ``max_grad_norm``; null: what ``target_epsilon`` takes.
+        max_grad_norm: L2 norm to which the gradient of each picture is clipped.
+        delta: probability with which the guarantee may fail; below 1 / pictures of a node.
+        accountant: rdp (Mironov 2017, an upper bound) or prv (Gopi et al. 2021, tighter and slower).
+    """
+
+    kind: str = one_of("none", "dp")
+    target_epsilon: float | None = within(None, 0.0, 1e6, above=True)
+    noise_multiplier: float | None = within(None, 0.0, 1e6, above=True)
+    max_grad_norm: float = within(1.0, 0.0, 1e6, above=True)
+    delta: float = within(1e-5, 0.0, 0.5, above=True)
+    accountant: str = one_of("rdp", "prv")
+
+
+@dataclass(frozen=True)
 class Merge:
     """How the included updates become one model; part of the charter.
 
@@ -159,7 +180,12 @@ class Ledger:
         rpc_url: http(s) address of a node of the chain.
         ws_url: ws(s) address for subscriptions; null polls ``rpc_url``.
         chain_id: the chain must have this id; null takes what is there.
-        key_file: a file with the private key that funds the nodes' own keys; devchain needs none.
+        key_file: a file with the private key that funds the nodes' own keys, bare or as an encrypted keystore;
+            devchain needs none, and a node that joins with a ``keystore`` can be given its gas money otherwise.
+        keystore: an encrypted keystore with the party's master key: its nodes' keys are derived from it, other ones in
+            every federation; null has each node make a key and keep it in its own folder.
+        password_file: a file whose first line opens ``keystore``, and ``key_file`` if that is encrypted.
+        payout_address: where this party's rewards go; null is the node's own account.
         anvil: path of the anvil binary; null looks in PATH and in contracts/node_modules.
         fund_ether: what each node's key is given for gas.
         confirmations: blocks on top of a transaction before it counts.
@@ -170,6 +196,9 @@ class Ledger:
     ws_url: str | None = None
     chain_id: int | None = within(None, 1, 2**63 - 1)
     key_file: str | None = None
+    keystore: str | None = None
+    password_file: str | None = None
+    payout_address: str | None = None
     anvil: str | None = None
     fund_ether: float = within(10.0, 0.0, 1e9)
     confirmations: int = within(0, 0, 10_000)
@@ -348,6 +377,7 @@ class Settings:
     partition: Partition = field(default_factory=Partition)
     model: dict[str, Any] = field(default_factory=dict)
     train: Train = field(default_factory=Train)
+    privacy: Privacy = field(default_factory=Privacy)
     learner: dict[str, Any] = field(default_factory=lambda: {"_target_": LEARNER})
     merge: Merge = field(default_factory=Merge)
     screens: dict[str, Any] = field(default_factory=dict)

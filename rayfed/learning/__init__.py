@@ -16,11 +16,15 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Update:
-    """What local training gives: the weights after it, the last epoch's mean loss, pictures used in an epoch."""
+    """What local training gives: the weights after it, the last epoch's mean loss, pictures used in an epoch.
+
+    ``epsilon`` is what the node has spent of its privacy so far, this update included; None without DP-SGD.
+    """
 
     state: State
     loss: float
     examples: int
+    epsilon: float | None = None
 
 
 class Learner(Protocol):

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from rayfed.errors import ConfigError
-from rayfed.learning import Update, data, models, partition
+from rayfed.learning import Update, data, group_norm, models, partition
 from rayfed.learning.data import Dataset
+from rayfed.learning.private import Private, PrivateTrainer
 from rayfed.learning.targets import locate
-from rayfed.learning.train import Trainer
+from rayfed.learning.train import Fit, Trainer
 
 if TYPE_CHECKING:
     from rayfed.charter import Charter
@@ -88,10 +89,17 @@ def _split(settings: Settings, pictures: Dataset) -> list[NDArray[np.int64]]:
     )
 
 
-def genesis(settings: Settings, pictures: Dataset) -> tuple[torch.nn.Module, State]:
-    """Build the model that the federation starts from; return it and its state."""
+def genesis(settings: Settings, pictures: Dataset, charter: Charter | None = None) -> tuple[torch.nn.Module, State]:
+    """Build the model that the federation starts from; return it and its state.
+
+    Args:
+        charter: says whether group norm takes the place of batch norm; None before there is one: then it does if this
+            federation is founded with ``privacy=dp``.
+    """
     shape = pictures.train_x.shape[1:]
     model = models.build(settings.model, shape, len(pictures.classes), settings.seed, settings.model.get("pretrained"))
+    if group_norm.chosen(charter.model) if charter else settings.privacy.kind == "dp":
+        group_norm.replace(model)
     return model, {name: value.clone() for name, value in model.state_dict().items()}
 
 
@@ -104,8 +112,13 @@ class Workshop:
     def __init__(self, settings: Settings, charter: Charter) -> None:
         self.settings = settings
         self.pictures = load(settings, charter.data.classes)
-        model, self.genesis = genesis(settings, self.pictures)
-        self.trainer = Trainer(model, {**asdict(settings.train), "augment": asdict(settings.data.augment)})
+        model, self.genesis = genesis(settings, self.pictures, charter)
+        training = {**asdict(settings.train), "augment": asdict(settings.data.augment)}
+        self.trainer: Trainer
+        if settings.privacy.kind == "dp":
+            self.trainer = PrivateTrainer(model, training, settings.privacy.max_grad_norm)
+        else:
+            self.trainer = Trainer(model, training)
 
 
 class TorchLearner:
@@ -115,10 +128,12 @@ class TorchLearner:
         workshop: shared with the process's other nodes.
         charter: whose preprocessing the pictures get.
         slot: which share of the pictures is this node's.
+        private: how it trains under DP-SGD; None: it does not.
     """
 
-    def __init__(self, workshop: Workshop, charter: Charter, slot: int) -> None:
+    def __init__(self, workshop: Workshop, charter: Charter, slot: int, private: Private | None = None) -> None:
         self._workshop = workshop
+        self._private = private
         self._mean, self._std = charter.data.mean, charter.data.std
         self._share = share(workshop.settings, workshop.pictures, slot)
         # Every node draws its own order and augmentation, and the same one in every run with the same seed.
@@ -138,10 +153,8 @@ class TorchLearner:
 
     def train(self, base: Mapping[str, Any], round: int) -> Update:
         """See ``Learner``."""
-        x, y = self._share.train_x, self._share.train_y
-        start = _tensors(base)
-        fit = self._workshop.trainer.fit(start, x, y, self._mean, self._std, self._seed, round)
-        return Update(self._carried(start, fit.state), fit.loss, fit.examples)
+        fit, epsilon = self._fit(base, round)
+        return Update(self._carried(_tensors(base), fit.state), fit.loss, fit.examples, epsilon)
 
     def _carried(self, base: Mapping[str, torch.Tensor], trained: State) -> State:
         """Return the update with the node's momentum: ``m = momentum * m + (1 - momentum) * step``, sent as base + m.
@@ -175,9 +188,20 @@ class TorchLearner:
         self._momentum = {}
         state: Mapping[str, Any] = self.genesis()
         for round in range(1, self._workshop.settings.federation.rounds + 1):
-            state = self.train(state, round).state
+            # What nobody is shown costs no privacy.
+            state = self._fit(state, round, shown=False)[0].state if self._private else self.train(state, round).state
             accuracy, _ = self._score(state, self._workshop.pictures.test_x, self._workshop.pictures.test_y)
             yield accuracy
+
+    def _fit(self, base: Mapping[str, Any], round: int, shown: bool = True) -> tuple[Fit, float | None]:
+        trainer, mine = self._workshop.trainer, self._share
+        if self._private is None:
+            start = _tensors(base)
+            return trainer.fit(start, mine.train_x, mine.train_y, self._mean, self._std, self._seed, round), None
+        assert isinstance(trainer, PrivateTrainer)
+        return self._private.fit(
+            trainer, _tensors(base), mine.train_x, mine.train_y, self._mean, self._std, round, spend=shown
+        )
 
     def _score(self, state: Mapping[str, Any], x: NDArray[np.uint8], y: NDArray[np.int64]) -> tuple[float, int]:
         scored = self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std)

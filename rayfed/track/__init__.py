@@ -11,9 +11,11 @@ What it writes is the same for all experiments, so that runs compare:
 * A parent run for the federation, a child run ``node-<slot>`` for each node. Every run of one federation has the tag
   ``rayfed.run``, by which a restarted tracker finds them again, and ``rayfed.role`` (``federation`` or ``node``).
 * Metrics by round (step = round) of a node: ``accuracy`` of the merged model on the node's test pictures,
-  ``loss``, ``alone_accuracy``, ``seconds/<step>``, ``gas/<verb>``, ``saturated``, ``refused`` (updates it refused).
+  ``loss``, ``alone_accuracy``, ``seconds/<step>``, ``gas/<verb>``, ``saturated``, ``refused`` (updates it refused),
+  with DP-SGD ``epsilon`` (spent up to this round).
 * Metrics by round of the federation: ``accuracy`` and ``loss`` (weighted means), ``alone_accuracy`` (mean),
-  ``seconds/<step>`` (mean), ``gas/<verb>`` (sum), ``saturated``, ``refused`` (sums), ``included``, ``attesters``.
+  ``seconds/<step>`` (mean), ``gas/<verb>`` (sum), ``saturated``, ``refused`` (sums), ``epsilon`` (largest),
+  ``included``, ``attesters``.
 * Metrics of the whole run (step 0): ``final/accuracy``, ``final/alone_accuracy_mean``,
   ``final/alone_accuracy_best``, ``final/gas_per_node_round``, ``final/wall_seconds``, ``final/earned`` and
   ``final/slashed`` (sums, in whole coins); of a node ``stake``, ``earned``, ``slashed``.

@@ -12,7 +12,13 @@ from rayfed.summary import RoundSummary, Summary, mean_seconds, summed_gas, weig
 def node_metrics(record: NodeRecord) -> dict[str, float]:
     """Return one node's metrics of one round."""
     return _finite(
-        {"accuracy": record.accuracy, "loss": record.loss, "saturated": record.saturated, "refused": _refused(record)}
+        {
+            "accuracy": record.accuracy,
+            "loss": record.loss,
+            "saturated": record.saturated,
+            "refused": _refused(record),
+            "epsilon": record.epsilon,
+        }
         | _grouped(record.seconds, record.gas)
     )
 
@@ -25,6 +31,7 @@ def round_metrics(records: Sequence[NodeRecord]) -> dict[str, float]:
             "loss": weighted_loss(records),
             "saturated": sum(record.saturated for record in records),
             "refused": sum(_refused(record) for record in records),
+            "epsilon": max((record.epsilon for record in records if record.epsilon is not None), default=None),
         }
         | _grouped(mean_seconds(records), summed_gas(records))
     )
@@ -38,6 +45,7 @@ def closed_metrics(closed: RoundSummary) -> dict[str, float]:
             "loss": closed.loss,
             "saturated": closed.saturated,
             "refused": len({(refusal.by, refusal.update) for refusal in closed.refusals}),
+            "epsilon": max(closed.epsilons.values(), default=None),
         }
         | _grouped(closed.seconds, closed.gas)
     )

@@ -1,0 +1,58 @@
+"""A node that joins with a master key, and with gas money that came from nobody's purse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from rayfed.ledger import ethereum, identity, keys, purse
+from rayfed.ledger.devchain import DevChain
+from tests.integration.federations import PATIENCE, SMALL, eventually, federation_of, start, summary
+
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
+
+
+def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevChain, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text("not easily guessed\n")
+    master = Account.create()
+    keys.write_keystore(tmp_path / "master.json", master, "not easily guessed")
+    keys.write_key(tmp_path / "purse", chain.funder)
+    rpc = [f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", "ledger.confirmations=0"]
+    shared = [*SMALL, *rpc, "store=files", f"store.path={tmp_path / 'blobs'}", "train.epochs=1", "train.threads=1"]
+    rounds = "federation.rounds=25"  # some are left when the third node comes
+
+    founder = start(
+        *shared, rounds, "federation.nodes=2", f"ledger.key_file={tmp_path / 'purse'}", folder=tmp_path / "a"
+    )
+    joiner = None
+    try:
+        federation = federation_of(tmp_path / "a")
+        mine = identity.derive(master, chain.chain_id, federation)
+        joiner = start(
+            "join", *shared, f"+federation_address='{federation}'",
+            f"+charter={tmp_path / 'a' / 'run' / 'charter.json'}",
+            f"ledger.keystore={tmp_path / 'master.json'}", f"ledger.password_file={password}", folder=tmp_path / "b",
+        )  # fmt: skip
+        joiner.says(f"send {mine.address} something to pay gas with")
+        rpc_door = ethereum.connect(chain.rpc_url)
+        purse.fund(rpc_door, chain.funder, [mine.address], 1.0)
+        door = ethereum.EthereumFederation.open(chain.rpc_url, federation, chain_id=chain.chain_id)
+        eventually("it is a member", lambda: door.view().members == (mine.address,))
+        nodes = tmp_path / "a" / "run" / "nodes" / federation.lower()
+        others = [keys.load_key(nodes / f"node-{slot}" / "key").address for slot in range(2)]
+        purse.fund(rpc_door, chain.funder, others, 1.0)
+        assert joiner.wait().code == 0, joiner.wait()
+        assert founder.wait().code == 0, founder.wait()
+    finally:
+        for command in (founder, joiner):
+            if command is not None:
+                command.end()
+
+    told = summary(tmp_path / "a")
+    assert [closed["status"] for closed in told["rounds"]] == ["final"] * 3
+    assert all(mine.address in closed["included"] for closed in told["rounds"])
+    assert not list((tmp_path / "b").rglob("key"))  # the derived key is in no file
