@@ -13,7 +13,25 @@ sys.path[:0] = [str(ROOT)]
 from docs import settings  # noqa: E402
 
 LINK = re.compile(r"\[([^\]]*)\]\(((?:\.\./)[^)\s#]*)(#[^)\s]*)?\)")
+AWAITED = ("how-to/privacy.md", "how-to/keys.md", "robustness.md", "threat-model.md")
+"""Pages that stand in the navigation and may not have been written yet."""
 GENERATED = {"reference/settings.md": settings.page}
+
+
+def on_config(config: Any) -> Any:
+    """Leave out of the navigation what is not written yet."""
+    config.nav = [entry for entry in map(_written, config.nav) if entry]
+    return config
+
+
+def _written(entry: Any) -> Any:
+    """Return an entry of the navigation without the awaited pages that are not there; None if nothing is left."""
+    if isinstance(entry, dict):
+        ((title, inner),) = entry.items()
+        if isinstance(inner, list):
+            return {title: [kept for kept in map(_written, inner) if kept]}
+        return None if inner in AWAITED and not (ROOT / "docs" / inner).is_file() else entry
+    return entry
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:

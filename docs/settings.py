@@ -17,8 +17,11 @@ import yaml
 from rayfed.config import schema
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-GROUPS = ("data", "partition", "model", "train", "train/optimizer", "train/schedule", "merge", "screen", "ledger")
-GROUPS += ("store", "cluster", "track", "federation", "experiment")
+GROUPS = sorted(
+    {file.parent.relative_to(CONF).as_posix() for file in CONF.rglob("*.yaml")}
+    - {".", "hydra/help", "hydra/job_logging"}
+)
+"""Hydra's groups: the folders of ``conf/``."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def options(group: str) -> Iterator[tuple[str, str, str]]:
 def page() -> str:
     """Return the page below its introduction, as Markdown."""
     parts: list[str] = []
+    left = list(GROUPS)
     for prefix, cls, own in walk():
         title = prefix.rstrip(".") or "Top level"
         summary = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
@@ -83,18 +87,16 @@ def page() -> str:
             row = (f"`{setting.key}`", setting.kind, f"`{setting.default}`", setting.meaning)
             parts.append(f"| {' | '.join(_cell(cell) for cell in row)} |")
         parts.append("")
-        parts += _table_of(title)
-        if not prefix:
-            parts += [line for group in ("model", "screen", "experiment") for line in _table_of(group)]
-        if prefix == "train.":
-            parts += [line for group in ("train/optimizer", "train/schedule") for line in _table_of(group)]
+        for group in [group for group in left if group.partition("/")[0] == title]:
+            parts += _table_of(group)
+            left.remove(group)
+    for group in left:  # those that are no class of the schema
+        parts += [f"## Group {group}\n", *_table_of(group)]
     return "\n".join(parts)
 
 
 def _table_of(group: str) -> list[str]:
-    rows = list(options(group)) if group in GROUPS else []
-    if not rows:
-        return []
+    rows = list(options(group))
     choose = f"+{group}" if group == "experiment" else group
     lines = [f"Options of the group `{group}`, chosen by `{choose}=NAME`:\n", "| option | what it is | it sets |"]
     lines.append("| --- | --- | --- |")

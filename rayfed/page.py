@@ -214,7 +214,8 @@ def _timeline(summary: Summary, history: History) -> str:
     drawn = svg.timeline(rows, max(span.end for span in history.spans), classes)
     opened = {span.what for span in by_slot.get(None, ())}
     key = {f"phase: {phase}": kind for phase, kind in PHASES.items() if phase in opened}
-    key |= {step: classes[step] for step in steps}
+    key |= {step: classes[step] for step in busy}
+    key |= {"starting, waiting": "still"} if len(busy) < len(steps) else {}
     return f'{_key(key)}<figure class="wide">{drawn}</figure>'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def named(file: str) -> frozenset[str]:
 def test_clauses_are_numbered_without_a_gap() -> None:
     numbers = [tuple(map(int, number.split("."))) for number in clauses()]
     assert len(numbers) > 20
-    for before, after in zip(numbers, numbers[1:], strict=False):
+    for before, after in pairwise(numbers):
         assert after in ((before[0], before[1] + 1), (before[0] + 1, 1)), f"{before} is followed by {after}"
 
 
