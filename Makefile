@@ -52,7 +52,7 @@ format: setup  ## let ruff and forge lay out the code
 
 docs: $(DOCS_READY)  ## the documents as a site in site/, or an error where a link is dead
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet
-	@echo "the site is in site/index.html"
+	@echo "the site is in site/index.html; with its search: python3 -m http.server --directory site"
 
 bench: setup  ## the benchmarks; tables and JSON go to benchmarks/results
 	@$(BIN)/python -m benchmarks $(ARGS)
