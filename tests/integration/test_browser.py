@@ -243,8 +243,8 @@ def test_mlflow_shows_metrics_by_round(opened: Watched, mlflow: str, finished: P
     search = opened.page.get_by_placeholder("Search metric charts")
     for wanted, names in (
         ("^gas/", ["commit", "vote", "attest"]),
-        ("^seconds/", ["train", "merge"]),
-        ("^final/", ["accuracy", "wall_seconds"]),
+        ("^seconds/(train|merge)$", ["train", "merge"]),
+        ("^final/(accuracy|wall_seconds)$", ["accuracy", "wall_seconds"]),
         ("^(accuracy|loss|alone_accuracy)$", ["accuracy", "loss", "alone_accuracy"]),
     ):
         search.fill(wanted)
