@@ -10,10 +10,11 @@ FORGE := contracts/node_modules/.bin/forge
 # thing whatever the files' dates.
 hash = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
 PYTHON_READY := $(VENV)/.ready-$(call hash,pyproject.toml requirements-uv.lock requirements.lock)
+DOCS_READY := .venv-docs/.ready-$(call hash,requirements-docs.lock)
 CHAIN_READY := contracts/node_modules/.ready-$(call hash,contracts/package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-contracts test-integration lint format bench ui setup lock clean
+.PHONY: help demo test test-fast test-contracts test-integration lint format docs bench ui setup lock clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
@@ -21,7 +22,7 @@ help:  ## show this
 demo: setup  ## set up, then train four nodes on handwritten digits (about a minute); ARGS="..." adds settings
 	@$(BIN)/python -m rayfed $(ARGS)
 
-test: setup  ## set up, then all tests
+test: setup $(DOCS_READY)  ## set up, then all tests
 	@echo "== fast tests"
 	@$(BIN)/python -m pytest -q $(wildcard tests/unit tests/properties tests/protocol)
 	@echo "== contracts"
@@ -49,6 +50,10 @@ format: setup  ## let ruff and forge lay out the code
 	@$(BIN)/ruff format .
 	@cd contracts && node_modules/.bin/forge fmt
 
+docs: $(DOCS_READY)  ## the documents as a site in site/, or an error where a link is dead
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict --quiet
+	@echo "the site is in site/index.html; with its search: python3 -m http.server --directory site"
+
 bench: setup  ## the benchmarks; tables and JSON go to benchmarks/results
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -73,6 +78,12 @@ $(VENV)/.uv-$(call hash,requirements-uv.lock):
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.lock
 	@touch $@
 
+$(DOCS_READY): | $(VENV)/.uv-$(call hash,requirements-uv.lock)
+	@echo "== what builds the documents, as locked in requirements-docs.lock, into .venv-docs"
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-docs
+	@$(BIN)/uv pip sync -q --python .venv-docs/bin/python --require-hashes requirements-docs.lock
+	@touch $@
+
 $(CHAIN_READY):
 	@command -v npm >/dev/null || { echo "rayfed needs Node 20 or newer with npm" >&2; exit 1; }
 	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || \
@@ -85,9 +96,12 @@ $(CHAIN_READY):
 lock:  ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 		--extra dev pyproject.toml -o requirements.lock
+	@# Only the extra: what builds the site reads rayfed's sources and runs what needs no package.
+	@sed -n '/^docs = \[/,/^\]/s/^ *"\(.*\)",.*/\1/p' pyproject.toml | $(BIN)/uv pip compile -q --universal \
+		--generate-hashes --python-version 3.11 --no-header --no-annotate - -o requirements-docs.lock
 	@echo "uv" | $(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 		- -o requirements-uv.lock
-	@! grep -nE '://|^-|find-links' requirements.lock requirements-uv.lock
+	@! grep -nE '://|^-|find-links' requirements.lock requirements-uv.lock requirements-docs.lock
 
 clean:  ## remove what set-up and runs have made (the results of runs too)
-	rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache build dist outputs mlruns mlflow.db*
+	rm -rf $(VENV) .venv-docs site contracts/node_modules contracts/out contracts/cache build dist outputs mlruns mlflow.db*

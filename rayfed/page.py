@@ -23,6 +23,8 @@ CURVES = 32
 """How many nodes' own curves are drawn at most."""
 STATES = {"accepted": "accepted", "refused": "refused", "missing": "no update", "silent": "did not vote"}
 MONEY = ("stake#", "earned#", "slashed#")
+STILL = ("starting", "waiting")
+"""Steps in which a node only waits are drawn pale, whatever they wait for."""
 PHASES = {phase: f"ph-{phase}" for phase in ("forming", "commit", "vote", "attest")}
 
 
@@ -204,14 +206,17 @@ def _timeline(summary: Summary, history: History) -> str:
         by_slot.setdefault(span.slot, []).append(span)
     classes = dict(PHASES)
     steps = list(dict.fromkeys(span.what for span in history.spans if span.slot is not None))
-    classes |= {step: f"s{place % 8}" for place, step in enumerate(steps)}
+    busy = [step for step in steps if not step.startswith(STILL)]
+    classes |= {step: "still" for step in steps if step.startswith(STILL)}
+    classes |= {step: f"s{place % 8}" for place, step in enumerate(busy)}
     for slot in sorted(by_slot, key=lambda slot: (slot is not None, slot or 0)):
         spans = [(s.what, s.start, s.end, f"round {s.round}, {s.what}: {s.end - s.start:.1f} s") for s in by_slot[slot]]
         rows.append(("phase" if slot is None else f"node {slot}", spans))
     drawn = svg.timeline(rows, max(span.end for span in history.spans), classes)
     opened = {span.what for span in by_slot.get(None, ())}
     key = {f"phase: {phase}": kind for phase, kind in PHASES.items() if phase in opened}
-    key |= {step: classes[step] for step in steps}
+    key |= {step: classes[step] for step in busy}
+    key |= {"starting, waiting": "still"} if len(busy) < len(steps) else {}
     return f'{_key(key)}<figure class="wide">{drawn}</figure>'
 
 

@@ -15,6 +15,9 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 34
 ROW = 20
 LABEL = 66
 TIME_WIDTH = 900
+NAMED_UP_TO = 8
+"""So many curves have their names at their ends; more would hide each other."""
+NAME = 44
 GAPS_UP_TO = 16
 """Matrices of at most so many nodes have gaps between cells; larger ones would be all gap."""
 
@@ -37,9 +40,11 @@ def lines(
     """
     everything = [value for _, value in merged] + [value for curve in others.values() for value in curve]
     bottom, top, ticks = _axis(100 * min(everything, default=0.0), 100 * max(everything, default=1.0))
+    named = {name: curve for name, curve in others.items() if curve} if len(others) <= NAMED_UP_TO else {}
+    right = RIGHT + (NAME if named else 0)
 
     def x(round: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (round - 0.5) / max(1, rounds)
+        return LEFT + (WIDTH - LEFT - right) * (round - 0.5) / max(1, rounds)
 
     def y(value: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (100 * value - bottom) / (top - bottom)
@@ -49,7 +54,7 @@ def lines(
         f'height="{HEIGHT - TOP - BOTTOM}"><title>round {r} was void</title></rect>'
         for r in void
     ]
-    parts += _frame([(y(tick / 100), f"{tick:g} %") for tick in ticks])
+    parts += _frame([(y(tick / 100), f"{tick:g} %") for tick in ticks], right)
     parts += _rounds(rounds, x)
     for name, curve in others.items():
         points = " ".join(f"{x(r):.1f},{y(value):.1f}" for r, value in enumerate(curve, start=1))
@@ -62,6 +67,7 @@ def lines(
         f"<title>round {r}: {100 * v:.2f} %</title></circle>"
         for r, v in merged
     ]
+    parts += _ends({name: (x(len(curve)), y(curve[-1])) for name, curve in named.items()})
     return _svg(WIDTH, HEIGHT, label, parts)
 
 
@@ -151,10 +157,19 @@ def _svg(width: float, height: float, label: str, parts: Sequence[str]) -> str:
     return f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label, quote=True)}">{inner}</svg>'
 
 
-def _frame(ticks: Sequence[tuple[float, str]]) -> list[str]:
+def _ends(ends: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Write names beside the ends of curves, pushed apart where those lie close together."""
+    parts, lowest = [], math.inf
+    for name, (x, y) in sorted(ends.items(), key=lambda item: -item[1][1]):
+        lowest = min(y, lowest - 11)
+        parts.append(f'<text class="name" x="{x + 5:.1f}" y="{lowest + 3:.1f}">{escape(name)}</text>')
+    return parts
+
+
+def _frame(ticks: Sequence[tuple[float, str]], right: float = RIGHT) -> list[str]:
     parts = []
     for at, text in ticks:
-        parts.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<path class="grid" d="M{LEFT} {at:.1f}H{WIDTH - right}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
     return parts
 

@@ -79,10 +79,12 @@ def _short(bound: float) -> str:
 
 def _federation(settings: Settings) -> None:
     terms = settings.federation
-    if terms.start > terms.nodes and settings.federation_address is None:
+    # Members that others start can come to a chain that is there for others too, and to no chain of this run's own.
+    if terms.start > terms.nodes and settings.ledger.kind == "devchain":
         raise ConfigError(
             "federation.start_members",
-            f"{terms.start} members are waited for, but federation.nodes starts only {terms.nodes}",
+            f"{terms.start} members are waited for, but federation.nodes starts only {terms.nodes}; "
+            "others can join on a chain that they reach: ledger=rpc",
         )
     if terms.fewest > terms.start:
         raise ConfigError(

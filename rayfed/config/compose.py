@@ -66,6 +66,10 @@ def settings_from(cfg: DictConfig) -> Settings:
     if settings.charter:
         settings = dataclasses.replace(settings, charter=str(Path(settings.charter).expanduser().absolute()))
     # Actors have another working folder, so a relative path would mean something else to them.
+    weights = settings.model.get("pretrained")
+    if weights not in (None, "torchvision"):
+        model = {**settings.model, "pretrained": str(Path(weights).expanduser().absolute())}
+        settings = dataclasses.replace(settings, model=model)
     for group, names in PATHS.items():
         values = getattr(settings, group)
         given = {name: getattr(values, name) for name in names if getattr(values, name)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from rayfed.errors import ConfigError
 from rayfed.learning import Update, data, group_norm, models, partition
 from rayfed.learning.data import Dataset
+from rayfed.learning.pictures import Normalise, resident
 from rayfed.learning.private import Private, PrivateTrainer
 from rayfed.learning.targets import locate
 from rayfed.learning.train import Fit, Trainer
@@ -122,7 +125,10 @@ class Workshop:
 
 
 class TorchLearner:
-    """Trains with torch; follows ``rayfed.node.Learner``. The setting ``learner._target_`` may name a subclass.
+    """Trains with torch; follows ``rayfed.learning.Learner``. The setting ``learner._target_`` may name a subclass.
+
+    A subclass that trains in its own way replaces ``train``, for which ``settings``, ``model``, ``training_pictures``
+    and ``seed`` give it what it needs.
 
     Args:
         workshop: shared with the process's other nodes.
@@ -202,6 +208,28 @@ class TorchLearner:
         return self._private.fit(
             trainer, _tensors(base), mine.train_x, mine.train_y, self._mean, self._std, round, spend=shown
         )
+
+    @property
+    def settings(self) -> Settings:
+        """What the run was told."""
+        return self._workshop.settings
+
+    def model(self, state: Mapping[str, Any]) -> nn.Module:
+        """Return a model of the caller's own with this state, ready to be trained, on the trainer's device."""
+        model = deepcopy(self._workshop.trainer.model)
+        model.load_state_dict(_tensors(state))
+        return model.train()
+
+    def training_pictures(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the node's pictures, normalised (n, c, h, w) float32, and their classes (n,) int64, on that device."""
+        trainer = self._workshop.trainer
+        normalise = Normalise(self._mean, self._std, trainer.device, trainer.channels_last)
+        classes = torch.from_numpy(np.array(self._share.train_y)).to(trainer.device)
+        return normalise(resident(self._share.train_x, trainer.device)), classes
+
+    def seed(self, round: int) -> int:
+        """Return the seed of whatever this node draws in a round: its own, and the same in every run."""
+        return int(np.random.SeedSequence([self._seed, round]).generate_state(1)[0])
 
     def _score(self, state: Mapping[str, Any], x: NDArray[np.uint8], y: NDArray[np.int64]) -> tuple[float, int]:
         scored = self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std)

@@ -188,6 +188,27 @@ def test_a_late_node_joins(
     assert closed[-1].included == 0b1111
 
 
+def test_a_founder_waits_for_members_that_others_start(
+    tmp_path: Path,
+    cluster: RayCluster,
+    slow_chain: DevChain,
+    slow: tuple[str, ...],
+    commands: list[Command],
+) -> None:
+    """Two parties with one node each: round 1 opens when the second has joined, and both are in every merge."""
+    terms = ("federation.nodes=1", "federation.start_members=2", "federation.min_members=2", "federation.rounds=2")
+    commands.append(start(*slow, *terms, "federation.join_seconds=900", folder=tmp_path / "founder"))
+    federation = watch(tmp_path / "founder", slow_chain)
+    until(federation, "the founder's node is a member", lambda view: len(view.members) == 1)
+    assert federation.view().phase is Phase.FORMING
+    joining = (f"+federation_address={federation.address}", f"+charter={tmp_path / 'founder/run/charter.json'}")
+    commands.append(start("join", *slow, *joining, folder=tmp_path / "second"))
+    for ended in (commands[1].wait(), commands[0].wait()):
+        assert (ended.code, ended.left) == (0, []), ended
+    closed = outcomes(federation)
+    assert [(outcome.status, outcome.included) for outcome in closed] == [(Status.FINAL, 0b11)] * 2
+
+
 def test_a_starved_quorum_makes_the_round_void(
     tmp_path: Path,
     cluster: RayCluster,

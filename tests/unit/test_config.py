@@ -65,8 +65,11 @@ def test_a_model_of_ones_own_takes_any_parameter() -> None:
 
 def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = load(["data=image_folder", "data.root=pictures", "store=files", "ledger.anvil=anvil"])
+    own = ["data=image_folder", "data.root=pictures", "store=files", "ledger.anvil=anvil"]
+    settings = load([*own, "model.pretrained=weights.pt"])
     assert settings.data.root == str(tmp_path / "pictures")
+    assert settings.model["pretrained"] == str(tmp_path / "weights.pt")
+    assert load(["model.pretrained=torchvision"]).model["pretrained"] == "torchvision"
     assert settings.store.path == str(tmp_path / "outputs/blobs")
     assert settings.data.cache_dir is None
     assert settings.track.tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
@@ -274,3 +277,10 @@ def test_joining_with_all_that_is_needed() -> None:
     settings = load([f"federation_address={ADDRESS}", "charter=c.json", *CHAIN, "store=s3", "store.bucket=b"])
     check_join(settings)
     assert Path(str(settings.charter)).is_absolute()
+
+
+def test_members_that_others_start_can_be_waited_for_on_a_chain_that_is_theirs_too() -> None:
+    chain = ["ledger.rpc_url=http://h:1", "ledger.key_file=k"]
+    assert load(["federation.nodes=1", "federation.start_members=3", *chain]).federation.start == 3
+    with pytest.raises(ConfigError, match="ledger=rpc"):
+        load(["federation.nodes=1", "federation.start_members=3"])

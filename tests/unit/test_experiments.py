@@ -13,7 +13,7 @@ EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.y
 
 
 def test_those_that_are_promised_are_there() -> None:
-    promised = {"digits", "cifar10", "cifar10_paper", "cifar100_paper", "tiny_imagenet_paper", "transfer"}
+    promised = {"digits", "cifar10", "cifar10_paper", "cifar100_paper", "tiny_imagenet_paper", "transfer", "pictures"}
     assert promised <= set(EXPERIMENTS)
 
 

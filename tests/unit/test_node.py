@@ -15,7 +15,7 @@ from rayfed.charter import Charter, DataTerms, MergeTerms
 from rayfed.errors import LedgerError, RayfedError
 from rayfed.journal import Journal
 from rayfed.learning import State, Update
-from rayfed.messages import NO_ROOT, Address, NodeRecord, Phase, Receipt, Root, Status, Verb, View, bitmap
+from rayfed.messages import NO_ROOT, Address, NodeRecord, Phase, Receipt, Root, Status, Verb, View, bitmap, bits
 from rayfed.node import EdgeNode, Progress
 from rayfed.screens.norm import Norm
 from rayfed.store.files import FileStore
@@ -168,6 +168,20 @@ def test_records_tell_every_round(tmp_path: Path) -> None:
         assert record.examples == 10
     attested = [r for r in world.records if "attest" in r.transactions]
     assert len(attested) >= 9
+
+
+def test_an_update_is_published_only_once_commit_has_closed(tmp_path: Path) -> None:
+    world = World(tmp_path, rounds=1)
+    quick, slow = [world.nodes[slot] for slot in range(3)], world.nodes[3]
+    world.run(until=lambda view: view.phase is Phase.COMMIT)
+    for _ in range(20):
+        for node in quick:
+            node.step(world.chain.view())
+    view = world.chain.view()
+    assert (view.phase, view.committed.bit_count()) == (Phase.COMMIT, 3), slow.status
+    assert not any(world.store.has(view.roots[index]) for index in bits(view.committed)), "nobody can copy it yet"
+    view = world.run(until=lambda view: view.phase is Phase.ATTEST)
+    assert all(world.store.has(view.roots[index]) for index in bits(view.committed))
 
 
 def test_a_node_trains_alone_at_the_end(tmp_path: Path) -> None:

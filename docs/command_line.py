@@ -1,0 +1,60 @@
+"""The reference of the command line: what each command says of itself when it is asked for ``--help``.
+
+``python -m docs.command_line`` prints the page. It is kept in ``docs/reference/command-line.md``, because the commands
+need packages that the site's builder does not have; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+from rayfed.__main__ import COMMANDS, main
+
+PAGE = Path(__file__).parent / "reference" / "command-line.md"
+HYDRA = ("run", "join")
+TOP = """\
+# Command line
+
+`python -m rayfed` and `rayfed` are the same. Without a command it is `run`.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | all went well |
+| 1 | a bug, with its trace; from `audit`: there are discrepancies |
+| 2 | bad input; one line on standard error begins with the setting to change |
+| 130 | Ctrl-C |
+
+`RAYFED_TRACE=1` shows the trace of an error that has one line otherwise.
+
+## run and join
+
+Both take Hydra's words: `GROUP=OPTION`, `SETTING=VALUE`, `+experiment=NAME`, `--multirun`, `--cfg job` (show the
+settings, run nothing). What there is to set stands in [Settings](settings.md); `python -m rayfed --help` lists groups
+and examples, `python -m rayfed --hydra-help` Hydra's own options. `join` brings one party's node into a federation that
+is there already: see [Use a real chain](../how-to/chain.md).
+"""
+
+
+def page() -> str:
+    """Return the whole page, as Markdown."""
+    parts = [TOP]
+    for name in COMMANDS:
+        if name not in HYDRA:
+            parts.append(f"## {name}\n\n```text\n{said(name)}\n```\n")
+    return "\n".join(parts)
+
+
+def said(command: str) -> str:
+    """Return what a command prints for ``--help``, 100 columns wide."""
+    out = io.StringIO()
+    with patch.dict(os.environ, COLUMNS="100"), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        main([command, "--help"])
+    return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+if __name__ == "__main__":
+    print(page(), end="")
