@@ -23,11 +23,9 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
     keys.write_key(tmp_path / "purse", chain.funder)
     rpc = [f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", "ledger.confirmations=0"]
     shared = [*SMALL, *rpc, "store=files", f"store.path={tmp_path / 'blobs'}", "train.epochs=1", "train.threads=1"]
-    rounds = "federation.rounds=25"  # some are left when the third node comes
-
-    founder = start(
-        *shared, rounds, "federation.nodes=2", f"ledger.key_file={tmp_path / 'purse'}", folder=tmp_path / "a"
-    )
+    # The founder's own nodes get nothing to pay gas with until the third is a member: nothing is over before.
+    terms = ["federation.rounds=3", "federation.nodes=2", "ledger.fund_ether=0", "federation.join_seconds=3600"]
+    founder = start(*shared, *terms, f"ledger.key_file={tmp_path / 'purse'}", folder=tmp_path / "a")
     joiner = None
     try:
         federation = federation_of(tmp_path / "a")
