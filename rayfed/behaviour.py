@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rayfed.blobs import Blobs
     from rayfed.messages import Root, Verb
     from rayfed.screens import Evidence
 
@@ -51,6 +52,6 @@ class Behaviour:
         """Return the bitmap to vote, given what the screens accept of what was committed."""
         return accepted
 
-    def attestation(self, round: int, root: Root) -> Root:
-        """Return the root to attest, given the one of the merge."""
+    def attestation(self, round: int, root: Root, blobs: Blobs) -> Root:
+        """Return the root to attest, given the one of the merge, which is among the node's own blobs."""
         return root

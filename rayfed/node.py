@@ -289,7 +289,7 @@ class EdgeNode:
             merged = self._merge(round, included, view)
             if merged is None:
                 return False
-            root = self._behaviour.attestation(round, merged)
+            root = self._behaviour.attestation(round, merged, self._blobs)
         self._journal.say(round, Verb.ATTEST, root.hex())
         self._send(Verb.ATTEST, round, view, lambda: self.ledger.attest(round, root))
         return True

@@ -188,6 +188,7 @@ _KNOWN = {
     "heavy": "heavy.Heavy",
     "voters": "voters.Voters",
     "wrong_attestation": "wrong_attestation.WrongAttestation",
+    "forged_merge": "forged_merge.ForgedMerge",
     "withheld": "withheld.Withheld",
     "garbage": "garbage.Garbage",
     "silent": "silent.Silent",

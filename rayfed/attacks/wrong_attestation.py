@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from rayfed.attacks import Attack
 from rayfed.messages import Root
+
+if TYPE_CHECKING:
+    from rayfed.blobs import Blobs
 
 
 class WrongAttestation(Attack):
     """All of the crew attest the same wrong root, so that it is as near to a quorum as they can bring it."""
 
-    def attestation(self, round: int, root: Root) -> Root:
+    def attestation(self, round: int, root: Root, blobs: Blobs) -> Root:
         """See ``Behaviour``."""
         return hashlib.sha256(b"wrong" + root).digest()

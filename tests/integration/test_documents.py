@@ -77,7 +77,8 @@ def shim(folder: Path, extra: list[str]) -> dict[str, str]:
     words = " ".join(f"'{word}'" for word in extra)
     script.write_text(
         "#!/bin/sh\n"
-        f'if [ "$1 $2" = "-m rayfed" ] && [ "$3" != audit ] && [ "$3" != keys ]; then exec {sys.executable} "$@" {words}; fi\n'
+        f'case "$1 $2 $3" in "-m rayfed audit" | "-m rayfed keys") exec {sys.executable} "$@" ;; esac\n'
+        f'if [ "$1 $2" = "-m rayfed" ]; then exec {sys.executable} "$@" {words}; fi\n'
         f'exec {sys.executable} "$@"\n'
     )
     script.chmod(0o755)

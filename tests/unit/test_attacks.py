@@ -235,6 +235,6 @@ def test_screens_and_messages_are_what_they_are_in_an_honest_node() -> None:
     np.testing.assert_array_equal(values, HONEST[0])
     assert honest.offer(1, memoryview(b"x")) == b"x"
     assert honest.ballot(1, 0b101, 0b111) == 0b101
-    assert honest.attestation(1, bytes(32)) == bytes(32)
+    assert honest.attestation(1, bytes(32), blobs=None) == bytes(32)  # type: ignore[arg-type]
     assert all(honest.speaks(verb, 1) for verb in Verb)
     assert Norm().name == "norm"

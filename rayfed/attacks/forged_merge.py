@@ -1,0 +1,41 @@
+"""Forged merge: honest work, and then a model of one's own in the place of the merge, attested by the whole crew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rayfed import merkle
+from rayfed.attacks import Attack, Crew
+from rayfed.messages import Root
+
+if TYPE_CHECKING:
+    from rayfed.blobs import Blobs
+
+
+class ForgedMerge(Attack):
+    """All of the crew attest, and publish, the same model, in which every value is turned round.
+
+    With more than the quorum it becomes final; whoever looks finds it, and one honest node has it taken back.
+
+    Args:
+        round: the only one in which they do so; 0: in all.
+    """
+
+    def __init__(self, crew: Crew, round: int = 0) -> None:
+        super().__init__(crew)
+        self._round = round
+
+    def attestation(self, round: int, root: Root, blobs: Blobs) -> Root:
+        """See ``Behaviour``."""
+        if self._round not in (0, round):
+            return root
+        true = blobs.find(root, [])
+        assert true is not None, "it has just been merged"
+        forged = bytearray(true)
+        values = np.frombuffer(forged, "<i4", offset=merkle.LEAF)
+        values[: blobs.layout.size] *= -1
+        wrong = blobs.keep(memoryview(bytes(forged)))
+        blobs.publish(wrong)
+        return wrong

@@ -1,0 +1,52 @@
+"""All nodes but one collude to make a forged model final. The honest one has it taken back, on a real chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rayfed.__main__ import main
+from tests.integration.federations import PATIENCE, SMALL, run, summary
+
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
+
+FORGED = 2
+WORDS = (
+    *SMALL,
+    "federation.nodes=4",
+    "federation.min_members=1",
+    "federation.max_missed=0",
+    "federation.rounds=6",
+    "cluster.nodes_per_actor=2",
+    "attack=forged_merge",
+    "attack.nodes=3",
+    f"attack.options.round={FORGED}",
+    "track=mlflow",
+)
+
+
+def test_one_honest_node_is_enough(tmp_path: Path, shared: tuple[str, ...]) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    ended = run(*WORDS, *shared, f"track.tracking_uri={uri}", folder=tmp_path)
+    assert ended.code == 0, ended
+    told = summary(tmp_path)
+    rounds = {closed["round"]: closed for closed in told["rounds"]}
+    assert rounds[1]["status"] == "final"
+    assert rounds[FORGED]["status"] == "void"
+    assert rounds[6]["status"] == "final"
+    money = {node["slot"]: node for node in told["nodes"]}
+    assert [money[slot]["stake"] for slot in range(4)] == [100, 0, 0, 0]
+    assert [money[slot]["slashed"] for slot in range(4)] == [0, 100, 100, 100]
+    assert money[0]["earned"] > 150  # half of what the others lost, and its rewards
+    # The rounds after it are built on the last right model, by the honest node alone.
+    honest = money[0]["address"]
+    assert rounds[6]["attesters"] == [honest]
+    assert told["final_root"] == rounds[6]["root"]
+    client = MlflowClient(uri)
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    lost = [one.data.metrics["slashed"] for one in runs if one.data.metrics.get("slashed")]
+    assert lost == [100, 100, 100]
+    assert main(["audit", str(tmp_path / "run"), "--json", str(tmp_path / "audit.json")]) == 0
