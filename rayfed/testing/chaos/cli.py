@@ -34,16 +34,18 @@ def main(words: Sequence[str]) -> int:
         ConfigError: there is no such scenario, or the report cannot be written.
     """
     args = _parser().parse_args(words)
-    names = args.scenario or list(SCENARIOS)
+    known = _about(args.real)
+    names = args.scenario or list(known)
     for name in names:
-        if name not in SCENARIOS:
-            raise ConfigError("--scenario", f"there is no {name!r}; there are {', '.join(SCENARIOS)}")
+        if name not in known:
+            raise ConfigError("--scenario", f"there is no {name!r}; there are {', '.join(known)}")
     if args.seeds < 1:
         raise ConfigError("--seeds", f"{args.seeds} are no runs")
     seeds = [args.seed] if args.seed is not None else list(range(args.seeds))
     console = Console()
-    results = list(_shown(run_all(names, seeds), len(names) * len(seeds), console))
-    rows = table(results)
+    runs = _real(names, seeds, console) if args.real else run_all(names, seeds)
+    results = list(_shown(runs, len(names) * len(seeds), console))
+    rows = table(results, known)
     console.print(as_table(rows, wide=console.width >= WIDE))
     if args.json is not None:
         write(args.json, rows, results)
@@ -60,6 +62,28 @@ def _shown(results: Iterable[Result], total: int, console: Console) -> Iterator[
             for check, found in result.broken.items():
                 progress.console.print(f"{check}: {found}\n  again: {result.again}", soft_wrap=True, highlight=False)
             yield result
+
+
+def _about(real: bool) -> dict[str, str]:
+    if not real:
+        return {name: scenario.about for name, scenario in SCENARIOS.items()}
+    from rayfed.testing.chaos.real.strikes import REAL
+
+    return {name: scenario.about for name, scenario in REAL.items()}
+
+
+def _real(names: Sequence[str], seeds: Sequence[int], console: Console) -> Iterator[Result]:
+    """Run each scenario with each seed over real parts, seed by seed, and tell what is done."""
+    from rayfed.testing.chaos.real.runner import run_real
+    from rayfed.testing.chaos.real.strikes import REAL
+
+    def tell(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    for seed in seeds:
+        for name in names:
+            tell(f"{name} {seed}")
+            yield run_real(REAL[name], seed, tell)
 
 
 def as_table(rows: Sequence[Row], *, wide: bool) -> Table:
@@ -99,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Let machines die, peers cheat and the chain go back, and check that the right model comes of it.",
         epilog="; ".join(f"{scenario.name}: {scenario.about}" for scenario in SCENARIOS.values()),
     )
+    parser.add_argument("--real", action="store_true", help="over Ray, Anvil and an S3 server: minutes, not seconds")
     parser.add_argument("--seeds", type=int, default=10, help="runs a scenario (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="one run with just this seed")
     parser.add_argument("--scenario", action="append", help="only this one; may be given several times")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -23,9 +23,11 @@ class Result:
     Attributes:
         scenario, seed: what repeats it.
         broken: the checks that failed, with what they found; empty if it survived.
-        extra_seconds: how much longer it took by the chain's clock than if nothing had gone wrong.
-        rounds_lost: how many rounds ended void.
-        reorganisations, restarts: how often the chain went back, and nodes were started again.
+        extra_seconds: how much longer it took by the chain's clock than if nothing had gone wrong; of a run over real
+            parts, how long it took.
+        rounds, rounds_lost: how many rounds there were, and how many of them ended void.
+        reorganisations, restarts: how often the chain went back, and nodes were started again; of a run over real
+            parts, how often the whole run was carried on.
         wall_seconds: what it took here.
     """
 
@@ -33,6 +35,7 @@ class Result:
     seed: int
     broken: dict[str, str]
     extra_seconds: int
+    rounds: int
     rounds_lost: int
     reorganisations: int
     restarts: int
@@ -41,7 +44,8 @@ class Result:
     @property
     def again(self) -> str:
         """The command that repeats it."""
-        return f"python -m rayfed chaos --scenario {self.scenario} --seed {self.seed}"
+        real = "--real " if self.scenario.startswith("real_") else ""
+        return f"python -m rayfed chaos {real}--scenario {self.scenario} --seed {self.seed}"
 
 
 def run(scenario: Scenario, seed: int, build: type[EdgeNode] = EdgeNode) -> tuple[Result, World]:
@@ -62,6 +66,7 @@ def run(scenario: Scenario, seed: int, build: type[EdgeNode] = EdgeNode) -> tupl
         seed,
         broken,
         world.clock.now - world.began,  # undisturbed, no second passes: everybody acts at once
+        scenario.rounds,
         rounds_lost(world),
         world.chain.reorganisations,
         sum(seat.starts - 1 for seat in world.seats),
@@ -102,25 +107,25 @@ class Row:
     broken: tuple[str, ...]
 
 
-def table(results: Iterable[Result]) -> list[Row]:
-    """Add results up by scenario, in the order of ``SCENARIOS``."""
+def table(results: Iterable[Result], about: Mapping[str, str] | None = None) -> list[Row]:
+    """Add results up by scenario, in the order of ``about``: what each is about, by name; by default ``SCENARIOS``."""
     by_name: dict[str, list[Result]] = {}
     for result in results:
         by_name.setdefault(result.scenario, []).append(result)
     rows = []
-    for name, scenario in SCENARIOS.items():
+    for name, line in (about or {name: scenario.about for name, scenario in SCENARIOS.items()}).items():
         if name not in by_name:
             continue
         found = by_name[name]
         rows.append(
             Row(
                 name,
-                scenario.about,
+                line,
                 len(found),
                 sum(not result.broken for result in found),
                 mean(result.extra_seconds for result in found),
                 max(result.extra_seconds for result in found),
-                scenario.rounds * len(found),
+                sum(result.rounds for result in found),
                 sum(result.rounds_lost for result in found),
                 sum(result.wall_seconds for result in found),
                 tuple(sorted({check for result in found for check in result.broken})),
