@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 
+from rayfed.errors import RayfedError
 from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real.stage import NODES, Stage
 
@@ -41,8 +42,11 @@ def the_audit_finds_nothing(stage: Stage) -> None:
     from rayfed.audit.cli import main
 
     report = stage.folder / "audit.json"
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        code = main([str(stage.output), "--strict", "--json", str(report)])
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            code = main([str(stage.output), "--strict", "--json", str(report)])
+    except RayfedError as error:  # no record, say
+        raise Broken(f"there is nothing to audit: {error}") from error
     if code != 0:
         raise Broken(f"the audit ends with {code}: {said.getvalue()[-600:]}")
 

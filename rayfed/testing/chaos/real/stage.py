@@ -22,7 +22,7 @@ from rayfed.ledger import ethereum
 from rayfed.ledger.devchain import DevChain, find_anvil
 from rayfed.ledger.rpc import Rpc
 from rayfed.testing.chaos.real import processes
-from rayfed.testing.chaos.real.strikes import RealScenario
+from rayfed.testing.chaos.real.strikes import FATAL, RealScenario
 from rayfed.testing.proxy import Proxy
 
 NODES, NODES_PER_HOST = 4, 2
@@ -106,7 +106,7 @@ class Stage:
                 break
             self.tell(strike.__name__ + f": {(strike.__doc__ or '').splitlines()[0]}")
             strike(self)
-            trouble = self._carry_on()
+            trouble = self._carry_on() if strike in FATAL else ""
             if trouble:
                 return trouble
         return self._end()
@@ -129,10 +129,7 @@ class Stage:
         return not self.run.running
 
     def _carry_on(self) -> str:
-        """Start the run again if the strike was meant to end it; say what is wrong if it hangs instead."""
-        fatal = ("kill_starter", "kill_raylet", "kill_all")
-        if not self.log or not any(name in self.log[-1] for name in fatal):
-            return ""
+        """Start a run again that was struck fatally; say what is wrong if it hangs instead of ending."""
         try:
             self.run.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

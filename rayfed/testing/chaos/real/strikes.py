@@ -94,6 +94,10 @@ def leap(stage: Stage) -> None:
     stage.rpc.call("evm_increaseTime", stage.random.randint(5, 40))
 
 
+FATAL = (kill_starter, kill_raylet, kill_all)
+"""After these a run ends, and is carried on by ``resume=``."""
+
+
 def _trouble(name: str, mode: str) -> Strike:
     def strike(stage: Stage) -> None:
         proxy = stage.rpc_proxy if name == "rpc" else stage.s3_proxy
@@ -101,6 +105,7 @@ def _trouble(name: str, mode: str) -> Strike:
         time.sleep(stage.random.uniform(1, 5))
         proxy.mode = "pass"
 
+    strike.__name__ = f"{name}_{mode}"
     strike.__doc__ = f"Let the way to {'the chain' if name == 'rpc' else 'S3'} be bad for a while: {mode}."
     return strike
 
