@@ -67,7 +67,7 @@ def reorganise(stage: Stage) -> None:
     height = int(stage.rpc.call("eth_blockNumber"), 16)
     depth = min(stage.random.randint(1, 4), height - stage.founded_in - 1)
     if depth > 0:
-        stage.rpc.call("anvil_reorg", {"depth": depth, "txBlockPairs": []})
+        stage.rpc.call("anvil_reorg", depth, [])
         stage.tell(f"{depth} blocks back")
 
 
