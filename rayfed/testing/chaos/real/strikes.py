@@ -161,6 +161,11 @@ REAL: dict[str, RealScenario] = {
             store="s3",
         ),
         RealScenario(
+            "real_short",
+            "what the tests run: a host, the chain, the way to it",
+            (kill_host, reorganise, _trouble("rpc", "cut")),
+        ),
+        RealScenario(
             "real_storm",
             "all of it in one run",
             (kill_host, reorganise, _trouble("rpc", "cut"), drop, _trouble("s3", "busy"), kill_all, fees, kill_scribe),
