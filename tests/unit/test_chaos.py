@@ -16,7 +16,7 @@ from rayfed.node import EdgeNode, Progress
 from rayfed.testing.chaos import SCENARIOS, Scenario, run
 from rayfed.testing.chaos.checks import merkle_root
 
-SEEDS = 2
+SEEDS = 1
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
