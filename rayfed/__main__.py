@@ -1,4 +1,4 @@
-"""The command line: ``python -m rayfed [run|join|audit|chain|ui|keys] ...``.
+"""The command line: ``python -m rayfed [run|join|audit|chaos|chain|ui|keys] ...``.
 
 ``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
 the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
@@ -32,7 +32,8 @@ _TRACES = ("RAYFED_TRACE", "HYDRA_FULL_ERROR")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0, 1 (a bug, with its trace; from ``audit``: there are discrepancies), 2 (bad input, one line), 130 (Ctrl-C).
+    0, 1 (a bug, with its trace; from ``audit`` and ``chaos``: something is not as it must be), 2 (bad input, one
+    line), 130 (Ctrl-C).
     """
     words = list(sys.argv[1:] if argv is None else argv)
     command = words.pop(0) if words and words[0] in COMMANDS else "run"
@@ -196,6 +197,13 @@ def _keys(words: list[str]) -> int:
     return keys(words)
 
 
+def _chaos(words: list[str]) -> int:
+    """Let machines die, peers cheat and the chain go back, and check what comes of it."""
+    from rayfed.testing.chaos.cli import main as chaos
+
+    return chaos(words)
+
+
 def _complain(error: RayfedError) -> None:
     print(f"rayfed: {' '.join(str(error).split())}", file=sys.stderr)
 
@@ -220,6 +228,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
     "join": _join,
     "audit": _audit,
+    "chaos": _chaos,
     "chain": _chain,
     "ui": _ui,
     "keys": _keys,

@@ -85,7 +85,7 @@ class Blobs:
 
         Another library version may build other bits: then the charter's root decides, and a peer has the blob.
         """
-        if not self._disk.has(root):
+        if self._intact(root) is None:
             built = codec.encode(self.layout, state, Header.merged(0, self.layout.hash)).blob
             if merkle.root(built) == root:
                 self._hold(root, built)
@@ -98,10 +98,9 @@ class Blobs:
         Its blob is on the own disk afterwards.
         """
         try:
-            if self._disk.has(root):
-                blob = self._own(root)
-            else:
-                blob = self._fetch(root, holders)
+            own = self._intact(root)
+            blob = self._fetch(root, holders) if own is None else own
+            if own is None:
                 self._disk.put(root, blob)
         except (BlobMissing, BlobCorrupt, StoreError) as error:
             self.trouble = f"{root.hex()[:12]}: {error}"
@@ -122,10 +121,16 @@ class Blobs:
 
         Args:
             change: what a dishonest node would rather give; None is nothing.
+
+        What the own disk has lost cannot be given, now or later: peers do without it.
         """
         if root not in self._published:
+            blob = self._intact(root)
+            if blob is None:
+                self.trouble = f"{root.hex()[:12]}: the own disk has lost it"
+                return True
             try:
-                offered = change(self._own(root))
+                offered = change(blob)
                 if offered is not None:
                     self._store.put(root, offered)
             except StoreError as error:
@@ -161,7 +166,8 @@ class Blobs:
         expected = self._header(view.round, owner)
         blob = None
         try:
-            blob = self._own(root) if self._disk.has(root) else self._fetch(root, [owner])
+            own = self._intact(root)
+            blob = self._fetch(root, [owner]) if own is None else own
             reason = self._memo.get(("valid", root, expected), partial(codec.check, self.layout, blob, expected))
         except BlobMissing:
             reason = MISSING
@@ -239,6 +245,13 @@ class Blobs:
     def _own(self, root: Root) -> memoryview:
         size = self.layout.blob_size
         return self._memo.get(("blob", root), lambda: self._disk.get(root, size), len)
+
+    def _intact(self, root: Root) -> memoryview | None:
+        """Return what is on the own disk, or None if it is not there or not whole: after a power cut, say."""
+        try:
+            return self._own(root) if self._disk.has(root) else None
+        except (BlobMissing, BlobCorrupt):
+            return None
 
     def _fetch(self, root: Root, holders: Sequence[Address]) -> memoryview:
         size = self.layout.blob_size

@@ -103,7 +103,10 @@ class EdgeNode:
         self._base_state: State = {}
         self._merged: tuple[int, Root] | None = None
         self._in_flight: set[tuple[Verb, int]] = set()
-        self._heard: set[tuple[Verb, int]] = set()
+        self._heard: dict[tuple[Verb, int], int] = {}
+        self._abstains: set[tuple[int, int]] = set()
+        self._owed: set[Root] = set()
+        self._finished_at = 0
         self._refused: dict[tuple[Verb, int], tuple[int, int]] = {}
         self._verdicts: tuple[Verdict, ...] = ()
         self._records: dict[int, NodeRecord] = {}
@@ -134,9 +137,8 @@ class EdgeNode:
         self.collect(view)
         index = view.index_of(self.address)
         if index is not None and view.active >> index & 1:
-            self._heard.discard((Verb.JOIN, 0))
-        # A receipt may be newer than the view: what the ledger has heard is not said again.
-        said = frozenset(self._in_flight | self._heard)
+            self._heard.pop((Verb.JOIN, 0), None)
+        said = frozenset(self._in_flight | self._just_heard(view) | self._refrains(view))
         me = protocol.Me(self.address, self._model, self._merged, said, distrusts=self._distrusts())
         action = protocol.next_action(view, me)
         verb = VERBS.get(type(action))
@@ -149,6 +151,8 @@ class EdgeNode:
             return Progress.ACTED
         if self._idle(isinstance(action, protocol.Finish)):
             return Progress.ACTED
+        if self._owes(isinstance(action, protocol.Finish), view):
+            return Progress.RETRY
         if isinstance(action, protocol.Finish) and not self._in_flight:
             self.status = replace(self.status, doing="finished")
             return Progress.FINISHED
@@ -168,6 +172,30 @@ class EdgeNode:
         self._place = place, view.deadline
         self._send(Verb.POKE, 0, view, self.ledger.poke)
         return True
+
+    def _just_heard(self, view: View) -> set[tuple[Verb, int]]:
+        """Return what the ledger has heard a moment ago: a receipt may be newer than the view, and is not said again.
+
+        What a view still does not know some time later is no longer there: the chain has gone back. It is said again.
+        """
+        self._heard = {said: at for said, at in self._heard.items() if view.time < at + HEARD_SECONDS}
+        return set(self._heard)
+
+    def _refrains(self, view: View) -> set[tuple[Verb, int]]:
+        """Return the attestations that would contradict an earlier one, given what is included now."""
+        last = view.previous
+        now = {(view.round, view.included)} | ({(last.round, last.included)} if last else set())
+        return {(Verb.ATTEST, round) for round, _ in self._abstains & now}
+
+    def _owes(self, finished: bool, view: View) -> bool:
+        """Try to publish the final models that the store has refused; say whether to try again.
+
+        Nobody who comes late could do without them. A node that is finished waits for its store as it would for a peer.
+        """
+        self._owed = {root for root in self._owed if not self._publish(root)}
+        if finished and not self._finished_at:
+            self._finished_at = view.time
+        return bool(self._owed) and (not finished or view.time - self._finished_at < self._patience)
 
     @property
     def in_flight(self) -> bool:
@@ -225,7 +253,8 @@ class EdgeNode:
                 return False
             self._base_state, self._model = state, root
         # Whoever holds a final model serves it, so that a latecomer finds it however few are left.
-        self._publish(root)
+        if not self._publish(root):
+            self._owed.add(root)
         if view.base_round:
             self._unscored = (view.base_round, root)
         if self._keep_rounds:
@@ -251,7 +280,7 @@ class EdgeNode:
         return True
 
     def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
-        if not self._serve_own_update(view, index):
+        if not self._serve_own_update(view, index) and self._has_time(view):
             return False
         said = self._journal.said(round, Verb.VOTE)
         if said is None:
@@ -268,6 +297,10 @@ class EdgeNode:
             self._journal.say(round, Verb.VOTE, f"{accepted:x}")
         else:
             accepted = int(said, 16)
+            if accepted & ~committed:
+                # The chain went back after this node had voted, and not all of those updates came again.
+                self.note(f"round {round}: already signed another ballot; does not vote")
+                return False
         self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, accepted))
         return True
 
@@ -278,10 +311,13 @@ class EdgeNode:
             indices = list(bits(committed))
             judged = dict(zip(indices, pool.map(partial(self._blobs.peer_update, view), indices), strict=True))
         self._verdicts = tuple(verdict for _, verdict in judged.values())
-        waited = view.time - (view.deadline - self.charter.vote_seconds)
-        if waited < self._patience and any(verdict.reason == MISSING for verdict in self._verdicts):
+        if self._has_time(view) and any(verdict.reason == MISSING for verdict in self._verdicts):
             return None
         return {index: blob for index, (blob, _) in judged.items() if blob is not None}
+
+    def _has_time(self, view: View) -> bool:
+        """Whether VOTE is still young enough to wait for a peer or for the store."""
+        return view.time - (view.deadline - self.charter.vote_seconds) < self._patience
 
     def _attest(self, round: int, included: int, root: Root, view: View, index: int) -> bool:
         if root == NO_ROOT:
@@ -290,6 +326,11 @@ class EdgeNode:
             if merged is None:
                 return False
             root = self._behaviour.attestation(round, merged, self._blobs)
+        if self._journal.said(round, Verb.ATTEST) not in (None, root.hex()):
+            # The chain went back after this node had attested, and other updates are included now.
+            self._abstains.add((round, included))
+            self.note(f"round {round}: already signed another root; does not attest")
+            return False
         self._journal.say(round, Verb.ATTEST, root.hex())
         self._send(Verb.ATTEST, round, view, lambda: self.ledger.attest(round, root))
         return True
@@ -363,7 +404,7 @@ class EdgeNode:
                 self.note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
                 continue
             if receipt.verb is not Verb.POKE:
-                self._heard.add(said)
+                self._heard[said] = view.time
             if receipt.round:
                 record = self._record(receipt.round)
                 self._amend(
@@ -440,6 +481,9 @@ FETCHES = 16
 
 REVIVE_SECONDS = 2
 """How far a deadline has to move along before the first member takes the phase for one that nobody opened."""
+
+HEARD_SECONDS = 15
+"""For how long a receipt may be newer than the ledger's view; afterwards what the view does not show is not there."""
 
 LONGEST_PAUSE = 30
 """Seconds, at most, before a transaction that the ledger refused is tried again."""

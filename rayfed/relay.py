@@ -147,7 +147,10 @@ class RelayPool:
                 left.append((address, verb, round, signed))
                 continue
             self._indices[address] = index
-            self._batches.setdefault((verb, round), _Batch(since=now)).own[index] = signed
+            batch = self._batches.setdefault((verb, round), _Batch(since=now))
+            batch.own[index] = signed
+            batch.posted.discard(index)  # said again, because the chain has gone back, or would not take it
+            batch.handed.discard(index)
         self._waiting = left
 
     def _forward(self, said: Said, batch: _Batch, view: View, poster: Poster, now: float) -> None:
@@ -205,9 +208,6 @@ class RelayPool:
         for address, index in self._indices.items():
             if index in told and batch is not None and batch.own.pop(index, None) is not None:
                 self._receipts.setdefault(address, []).append(told[index])
-                if told[index].error:  # if it is said again, then not in vain
-                    batch.posted.discard(index)
-                    batch.handed.discard(index)
 
     def _is_open(self, said: Said, view: View) -> bool:
         """Whether messages of this batch can still be heard."""

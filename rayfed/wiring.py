@@ -85,7 +85,11 @@ class Wiring:
         return allow_list.proof(allow_list.read(Path(chosen)), address) if chosen else ()
 
     def node(
-        self, slot: int, ledger: Ledger, on_record: Callable[[NodeRecord], None], distrusts: Callable[[], bool]
+        self,
+        slot: int,
+        ledger: Ledger,
+        on_record: Callable[[NodeRecord], None],
+        distrusts: Callable[[], bool] = lambda: False,
     ) -> EdgeNode:
         """Build one node; the last two arguments are ``EdgeNode``'s."""
         settings, charter = self._settings, self.charter

@@ -47,6 +47,21 @@ class Ledger(Protocol):
     def poke(self) -> None:
         """Move the phase on if its deadline has passed: for when nobody has anything else to say."""
 
+    # -- what became of it ------------------------------------------------------------------------------------------
+
+    def receipts(self) -> list[Receipt]:
+        """Return, once each, the transactions that were mined (or given up) since the last call. Does not block."""
+
+    def wait(self, seen: View, timeout: float) -> None:
+        """Block until the phase differs from ``seen``, its deadline has passed, or ``timeout`` seconds are over."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class FullLedger(Ledger, Protocol):
+    """The same, with all else that an account can say: for others to post, of money, and to the court."""
+
     # -- signed for others to post ----------------------------------------------------------------------------------
 
     def sign(self, verb: Verb, round: int, value: bytes) -> Signed:
@@ -118,14 +133,3 @@ class Ledger(Protocol):
 
     def equivocation(self, member: Address, verb: Verb, round: int, one: Signed, other: Signed) -> None:
         """Show two messages of one member that contradict each other."""
-
-    # -- what became of it ------------------------------------------------------------------------------------------
-
-    def receipts(self) -> list[Receipt]:
-        """Return, once each, the transactions that were mined (or given up) since the last call. Does not block."""
-
-    def wait(self, seen: View, timeout: float) -> None:
-        """Block until the phase differs from ``seen``, its deadline has passed, or ``timeout`` seconds are over."""
-
-    def close(self) -> None:
-        """Let go of the connection."""

@@ -50,7 +50,7 @@ account must be able to pay it."""
 
 
 class EthereumLedger:
-    """One account's door to a federation; follows the ``rayfed.ledger.Ledger`` protocol. One thread at a time."""
+    """One account's door to a federation; follows the ``rayfed.ledger.FullLedger`` protocol. One thread at a time."""
 
     def __init__(
         self, federation: EthereumFederation, account: LocalAccount, sender: Sender, proof: Sequence[bytes] = ()

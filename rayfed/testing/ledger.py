@@ -12,7 +12,7 @@ from rayfed.messages import SPOKEN_IN, Address, Outcome, Receipt, Root, Signed, 
 
 
 class MemoryLedger:
-    """One account's door to a ``MemoryChain``; follows the ``rayfed.ledger.Ledger`` protocol."""
+    """One account's door to a ``MemoryChain``; follows the ``rayfed.ledger.FullLedger`` protocol."""
 
     def __init__(self, chain: MemoryChain, address: Address, proof: Sequence[bytes] = ()) -> None:
         self.chain = chain

@@ -1,0 +1,199 @@
+"""What must hold after a run, whatever went wrong: one named function a claim, each of which can fail.
+
+A check returns nothing and raises ``Broken`` with what it found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayfed import codec
+from rayfed.ledger.memory import Said
+from rayfed.messages import Outcome, Root, Status, Verb, bits
+from rayfed.node import Progress
+from rayfed.testing.chaos.model import GENESIS, LAYOUT, VALUES, Counting
+from rayfed.testing.chaos.world import Seat, World
+
+LEAF = 4096
+
+
+class Broken(AssertionError):
+    """A check found that its claim does not hold."""
+
+
+def run_ends(world: World) -> None:
+    """The federation is done and every honest node says that it has finished."""
+    late = [seat.slot for seat in honest(world) if seat.progress is not Progress.FINISHED]
+    if late or len(outcomes(world)) < world.scenario.rounds:
+        raise Broken(f"not over after {world.ticks} turns: round {world.chain.chain.round}, nodes {late} do not finish")
+
+
+def nobody_fails(world: World) -> None:
+    """No honest node raised anything but that its own disk was full."""
+    for seat in honest(world):
+        if seat.failures:
+            raise Broken(f"node {seat.slot}: {seat.failures[0]} (and {len(seat.failures) - 1} more)")
+
+
+def nobody_contradicts_itself(world: World) -> None:
+    """All that an honest node ever sent with one verb in one round says one thing, forks and restarts included."""
+    addresses = {seat.address: seat.slot for seat in honest(world)}
+    said: dict[tuple[str, Verb, int], object] = {}
+    for sender, verb, round, value in world.said:
+        if sender in addresses and verb in (Verb.COMMIT, Verb.VOTE, Verb.ATTEST):
+            before = said.setdefault((sender, verb, round), value)
+            if before != value:
+                raise Broken(f"node {addresses[sender]} said two things with {verb} in round {round}")
+
+
+def honest_models_agree(world: World) -> None:
+    """Every honest node ends with the model that the ledger names."""
+    base = world.chain.chain.view().base
+    for seat in honest(world):
+        if seat.node is not None and seat.progress is Progress.FINISHED and seat.node._model != base:
+            raise Broken(f"node {seat.slot} ends with {seat.node._model.hex()[:8]}, the ledger with {base.hex()[:8]}")
+
+
+def merges_are_right(world: World) -> None:
+    """Every final root is the merge of the included updates, by arithmetic and hashing that share no code with it."""
+    for outcome in outcomes(world):
+        if outcome.status is not Status.FINAL:
+            continue
+        committed = {
+            event.values["index"]: event.values["root"]
+            for event in events(world, "Committed")
+            if event.values["round"] == outcome.round
+        }
+        updates = [world.blobs.bytes[committed[index]] for index in bits(outcome.included)]
+        weights = [codec.read_header(memoryview(update)).weight for update in updates]
+        sums = [0] * VALUES
+        for update, weight in zip(updates, weights, strict=True):
+            for place, value in enumerate(_values(update).tolist()):
+                sums[place] += weight * value
+        header = codec.Header.merged(outcome.round, LAYOUT.hash).bound(LAYOUT).to_bytes()
+        merged = np.array([total // sum(weights) for total in sums], "<i4").tobytes()
+        padding = -len(merged) % LEAF
+        root = merkle_root(header.ljust(LEAF, b"\0") + merged + bytes(padding))
+        if root != outcome.root:
+            raise Broken(
+                f"round {outcome.round}: the merge is {root.hex()[:8]}, the ledger says {outcome.root.hex()[:8]}"
+            )
+
+
+def updates_follow_their_base(world: World) -> None:
+    """Every included update of an honest node is what its training makes of the round's base.
+
+    A node that had committed before the chain went back stands by that, and so by a base that is on no branch any more;
+    one whose clock is ahead may take a round for void, and train for the next one, a moment before it is final.
+    """
+    slots = {seat.address: seat.slot for seat in honest(world)}
+    bases = [GENESIS["w"]]
+    for outcome in outcomes(world):
+        for event in events(world, "Committed"):
+            index = event.values["index"]
+            address = world.chain.chain.members[index]
+            if event.values["round"] != outcome.round or not outcome.included >> index & 1 or address not in slots:
+                continue
+            values = _values(world.blobs.bytes[event.values["root"]])
+            learner = Counting(slots[address])
+            unsure = world.chain.reorganisations or world.scenario.skew
+            possible = world.trained if unsure else bases[-1:]
+            if not any((learner.train({"w": base}, outcome.round).state["w"] == values).all() for base in possible):
+                raise Broken(f"round {outcome.round}: node {slots[address]}'s update follows from no base")
+        if outcome.status is Status.FINAL and outcome.root in world.blobs.bytes:
+            bases.append(_values(world.blobs.bytes[outcome.root]))
+
+
+def final_models_can_be_had(world: World) -> None:
+    """Every final model is where latecomers and auditors look for it."""
+    for outcome in outcomes(world):
+        if outcome.status is Status.FINAL and outcome.root not in world.blobs.bytes:
+            raise Broken(f"round {outcome.round}: nobody published the final model {outcome.root.hex()[:8]}")
+
+
+def no_phase_is_stuck(world: World) -> None:
+    """Every phase ends by its deadline, or soon after: as soon as anybody who is able to can say so."""
+    opened = events(world, "PhaseOpened")
+    for this, following in pairwise(opened):
+        late = following.time - this.values["deadline"]
+        if late > world.scenario.slack:
+            place = f"phase {this.values['phase']} of round {this.values['round']}"
+            raise Broken(f"{place} ended {late} s after its deadline; {world.scenario.slack} can be explained")
+
+
+def it_recovers(world: World) -> None:
+    """When nothing goes wrong any more, a round is final, with all honest members of its roster in it."""
+    last = outcomes(world)[-1:]
+    if not last or last[0].round != world.scenario.rounds:
+        raise Broken("there is no last round")
+    addresses = {seat.address for seat in honest(world)}
+    members = world.chain.chain.members
+    expected = {i for i in bits(world.chain.chain.rosters[last[0].round]) if members[i] in addresses}
+    missing = expected - set(bits(last[0].included))
+    if last[0].status is not Status.FINAL or missing:
+        raise Broken(f"the last round is {last[0].status.name}, without {sorted(missing)}")
+
+
+def no_bad_update_is_included(world: World) -> None:
+    """What cheats committed to, or kept to themselves, is in no merge."""
+    bad = {seat.address for seat in world.seats if seat.cheats in ("garbage", "withhold")}
+    for outcome in outcomes(world):
+        for index in bits(outcome.included):
+            if world.chain.chain.members[index] in bad:
+                raise Broken(f"round {outcome.round}: member {index} is included and should not be")
+
+
+Check = Callable[[World], None]
+CHECKS: tuple[Check, ...] = (
+    run_ends,
+    nobody_fails,
+    nobody_contradicts_itself,
+    honest_models_agree,
+    merges_are_right,
+    final_models_can_be_had,
+    updates_follow_their_base,
+    no_phase_is_stuck,
+    it_recovers,
+    no_bad_update_is_included,
+)
+
+
+def honest(world: World) -> list[Seat]:
+    """Return those who do not cheat."""
+    return [seat for seat in world.seats if not seat.cheats]
+
+
+def outcomes(world: World) -> list[Outcome]:
+    """Return what became of the rounds that are closed, in order."""
+    return [world.chain.chain.outcomes[round] for round in sorted(world.chain.chain.outcomes)]
+
+
+def rounds_lost(world: World) -> int:
+    """Return how many rounds ended void."""
+    return sum(outcome.status is Status.VOID for outcome in outcomes(world))
+
+
+def events(world: World, name: str) -> list[Said]:
+    """Return what the chain has said by this name, as it stands in the end."""
+    return [event for event in world.chain.chain.events if event.name == name]
+
+
+def merkle_root(blob: bytes) -> Root:
+    """Return the RFC 6962 root of a blob, written down as the RFC says it: slow, and of no use to anybody else."""
+
+    def node(leaves: list[bytes]) -> bytes:
+        if len(leaves) == 1:
+            return sha256(b"\0" + leaves[0]).digest()
+        split = 1 << (len(leaves) - 1).bit_length() - 1
+        return sha256(b"\1" + node(leaves[:split]) + node(leaves[split:])).digest()
+
+    return node([blob[i : i + LEAF] for i in range(0, len(blob), LEAF)])
+
+
+def _values(blob: bytes) -> NDArray[np.int32]:
+    return np.frombuffer(blob, "<i4")[LEAF // 4 :][:VALUES]

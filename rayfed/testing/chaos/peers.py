@@ -1,0 +1,62 @@
+"""Nodes that cheat: real edge nodes behind doors that say something else, or keep something back."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from rayfed import codec, merkle
+from rayfed.messages import Address, Root, Verb, bitmap
+from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore
+from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, GENESIS, LAYOUT
+
+
+class Cheat(ChaosLedger):
+    """A door through which another message leaves than the one that came in.
+
+    Attributes:
+        how: one of ``CHEATS``.
+        friends: the accounts that cheat together.
+        blobs: where to lay what is not an update.
+    """
+
+    how: str
+    friends: frozenset[Address]
+    blobs: Blobs
+
+    def _send(self, verb: Verb, round: int, value: Any) -> None:
+        super()._send(verb, round, self._twisted(verb, round, value))
+
+    def _twisted(self, verb: Verb, round: int, value: Any) -> Any:
+        match self.how, verb:
+            case "garbage", Verb.COMMIT:
+                return self._garbage(round)
+            case (("wrong" | "collude"), Verb.ATTEST):
+                # What colluders attest is the same for all of them.
+                return sha256(f"{'' if self.how == 'collude' else self.address}{round}".encode()).digest()
+            case "collude", Verb.VOTE:
+                chain = self._chain.chain
+                return bitmap(i for i in chain.roots if chain.members[i] in self.friends)
+        return value
+
+    def _garbage(self, round: int) -> Root:
+        """Publish something that hashes to what was committed and is no update of this node in this round."""
+        size = LAYOUT.blob_size
+        header = codec.Header.update(CHAIN_ID, FEDERATION, round + 1, self.address, LAYOUT.hash, 10)
+        late = bytes(codec.encode(LAYOUT, GENESIS, header).blob)
+        noise = sha256(f"{self.address}{round}".encode()).digest() * (size // 32)
+        blob = self._weather.random.choice((bytes(size), noise, late, late[: size // 2]))
+        root = merkle.root(blob)
+        self.blobs.bytes[root], self.blobs.since[root] = blob, 0
+        return root
+
+
+class Hoard(ChaosStore):
+    """Keeps to itself what others should have."""
+
+    def put(self, root: Root, blob: memoryview) -> None:
+        """Say that it is there; it is not."""
+
+
+CHEATS = ("garbage", "wrong", "withhold", "collude")
+"""Commits to garbage; attests another root; publishes nothing; votes for its friends alone and attests their root."""

@@ -1,0 +1,76 @@
+"""What must hold after a run over real parts, whatever struck it: one named function a claim."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+
+from rayfed.errors import RayfedError
+from rayfed.testing.chaos.checks import Broken
+from rayfed.testing.chaos.real.stage import NODES, Stage
+
+
+def a_round_is_final(stage: Stage) -> None:
+    """Some round is, and the last one among them."""
+    rounds = stage.summary().get("rounds", [])
+    if not rounds or rounds[-1]["status"] != "final":
+        raise Broken(f"how the rounds ended: {[closed['status'] for closed in rounds]}")
+
+
+def all_hold_the_final_model(stage: Stage) -> None:
+    """Every node has the model that the ledger names on its own disk."""
+    root = stage.summary().get("final_root", "0x?").removeprefix("0x")
+    holding = list((stage.output / "nodes").glob(f"0x*/node-*/blobs/{root[:2]}/{root}"))
+    if len(holding) != NODES:
+        raise Broken(f"{len(holding)} of {NODES} nodes hold {root[:8]}")
+
+
+def no_journal_contradicts_itself(stage: Stage) -> None:
+    """No node wrote down two things for the same round and verb."""
+    for path in (stage.output / "nodes").glob("0x*/node-*/journal.jsonl"):
+        said: dict[tuple[int, str], str] = {}
+        for line in path.read_text().splitlines():
+            entry = json.loads(line)
+            if said.setdefault((entry["round"], entry["verb"]), entry["value"]) != entry["value"]:
+                raise Broken(f"{path.parent.name} signed two things with {entry['verb']} in round {entry['round']}")
+
+
+def the_audit_finds_nothing(stage: Stage) -> None:
+    """``python -m rayfed audit --strict`` recomputes every merge from the record and the nodes' blobs."""
+    from rayfed.audit.cli import main
+
+    report = stage.folder / "audit.json"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            code = main([str(stage.output), "--strict", "--json", str(report)])
+    except RayfedError as error:  # no record, say
+        raise Broken(f"there is nothing to audit: {error}") from error
+    if code != 0:
+        raise Broken(f"the audit ends with {code}: {said.getvalue()[-600:]}")
+
+
+def no_process_is_left(stage: Stage) -> None:
+    """Nothing that the run started outlives it."""
+    left = stage.run.left()
+    if left:
+        raise Broken(f"still there: {sorted(left.values())}")
+
+
+def no_file_is_left(stage: Stage) -> None:
+    """No half-written file in the run's folder, nothing of rayfed's in the folder for temporary files."""
+    left = [*stage.output.rglob("*.part"), *stage.output.rglob("*.new"), *stage.scratch.glob("rayfed*")]
+    if left:
+        raise Broken(f"still there: {sorted(str(path.relative_to(stage.folder)) for path in left)}")
+
+
+Check = Callable[[Stage], None]
+CHECKS: tuple[Check, ...] = (
+    a_round_is_final,
+    all_hold_the_final_model,
+    no_journal_contradicts_itself,
+    the_audit_finds_nothing,
+    no_process_is_left,
+    no_file_is_left,
+)

@@ -1,0 +1,44 @@
+"""Runs real scenarios by seed. The seed draws moments and victims; what else the machine does is its own affair, so a
+seed repeats what was done and not, as in memory, every line of what came of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rayfed.testing.chaos.checks import Broken
+from rayfed.testing.chaos.real.checks import CHECKS
+from rayfed.testing.chaos.real.stage import Stage
+from rayfed.testing.chaos.real.strikes import RealScenario
+from rayfed.testing.chaos.runner import Result
+
+ENDS = "run_ends"
+
+
+def run_real(scenario: RealScenario, seed: int, tell: Callable[[str], None] = lambda line: None) -> Result:
+    """Run one real scenario once, in a folder that is gone afterwards unless a check failed."""
+    folder = Path(tempfile.mkdtemp(prefix="rayfed-chaos-"))
+    start = time.perf_counter()
+    with Stage(scenario, seed, folder) as stage:
+        trouble = stage.play()
+        broken = {ENDS: trouble} if trouble else {}
+        if not trouble:
+            for check in CHECKS:
+                try:
+                    check(stage)
+                except Broken as found:
+                    broken[check.__name__] = str(found)
+        rounds = stage.summary().get("rounds", [])
+        log, resumed = stage.log, stage.resumed
+    for line in log:
+        tell(line)
+    if broken:
+        tell(f"kept for a look: {folder}")
+    else:
+        shutil.rmtree(folder)
+    seconds = time.perf_counter() - start
+    lost = sum(closed["status"] != "final" for closed in rounds)
+    return Result(scenario.name, seed, broken, round(seconds), len(rounds), lost, 0, resumed, seconds)

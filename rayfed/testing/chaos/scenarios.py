@@ -1,0 +1,189 @@
+"""What goes wrong, as data. A scenario and a seed are a whole run: the same two give the same run, line by line.
+
+A rate is a probability, drawn anew each time that it could happen: at each step of a node, at each transaction, or each
+time that the chain mines. All faults end with the round before the last ``calm`` ones, so that what is left to see is
+whether the federation is whole again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from rayfed.messages import Verb
+
+COMMIT_SECONDS, VOTE_SECONDS, ATTEST_SECONDS, JOIN_SECONDS = 60, 30, 30, 120
+PATIENCE_SECONDS = 15
+RESEND_SECONDS = 30
+"""After so long a transaction that was lost is sent again, as ``rayfed.ledger.sender`` does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What goes wrong in a run.
+
+    Attributes:
+        name, about: for the command line and the table.
+        nodes: how many there are, those that cheat and those that come late among them.
+        rounds: how many, of which the last ``calm`` ones are without faults.
+        max_missed: as in ``messages.Terms``.
+        confirmations: how many blocks must hold a transaction before its receipt is given out; 1: its own.
+        kill: a step: the node dies at one of its next operations on ledger, store, journal and disk.
+        torn: a death: it was a power cut, and a blob that was written last is damaged.
+        together: mining: all nodes die at the same moment.
+        down_seconds: until a dead node is started again, at most.
+        stop: a step: the node stands still between looking at the ledger and acting on it.
+        stop_seconds: for so long, at most.
+        silent: in each round one node loses what it says with one of these verbs.
+        lose: a transaction: it vanishes, and is sent again after ``RESEND_SECONDS``.
+        delay, delay_seconds: a transaction: it waits for so long, at most.
+        refuse: a transaction: the chain does not take it, or mines it in vain.
+        shuffle: transactions are mined in another order than they came in.
+        reorg, depth: mining: so many transactions, at most, go back, and come again in another order or not at all.
+        stale: a step: what answers is a few transactions behind.
+        skew: how far each node's idea of the chain's time is off, in seconds, at most.
+        leap: mining: the chain's time leaps ahead by up to ``leap_seconds``.
+        unreachable: a step: nothing answers at the ledger for up to ``outage_seconds``.
+        store_down: a step: the store refuses this node for up to ``outage_seconds``.
+        store_slow: a blob: it is there only after up to ``outage_seconds``.
+        garbage: a fetch: other bytes come back than were asked for.
+        disk_full: a step: the node's disk has no room for up to ``outage_seconds``.
+        late: so many nodes start only when a later round is open.
+        leave: a step: the node leaves, ends, and comes back after ``down_seconds`` at most.
+        byzantine: how the last nodes cheat, one word each; see ``peers.CHEATS``.
+    """
+
+    name: str
+    about: str
+    nodes: int = 4
+    rounds: int = 6
+    calm: int = 2
+    max_missed: int = 3
+    confirmations: int = 1
+    kill: float = 0.0
+    torn: float = 0.0
+    together: float = 0.0
+    down_seconds: int = 25
+    stop: float = 0.0
+    stop_seconds: int = 40
+    silent: tuple[Verb, ...] = ()
+    lose: float = 0.0
+    delay: float = 0.0
+    delay_seconds: int = 20
+    refuse: float = 0.0
+    shuffle: bool = False
+    reorg: float = 0.0
+    depth: int = 6
+    stale: float = 0.0
+    skew: int = 0
+    leap: float = 0.0
+    leap_seconds: int = 40
+    unreachable: float = 0.0
+    store_down: float = 0.0
+    store_slow: float = 0.0
+    garbage: float = 0.0
+    disk_full: float = 0.0
+    outage_seconds: int = 20
+    late: int = 0
+    leave: float = 0.0
+    byzantine: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if 3 * len(self.byzantine) >= self.nodes:
+            raise ValueError(f"{self.name}: {len(self.byzantine)} of {self.nodes} nodes cheat; less than a third can")
+        for rate in fields(self):
+            value = getattr(self, rate.name)
+            if isinstance(value, float) and not 0 <= value <= 1:
+                raise ValueError(f"{self.name}: {rate.name} is a probability, not {value}")
+
+    @property
+    def slack(self) -> int:
+        """For how long, in seconds, a phase may outlast its deadline, given who is kept from saying that it is over."""
+        seconds = 2 * (1 + self.nodes) + 2  # the last member's turn to poke, see rayfed.node.REVIVE_SECONDS
+        seconds += max(RESEND_SECONDS * (self.lose > 0), self.delay_seconds * (self.delay > 0))
+        seconds += self.down_seconds * (self.kill > 0 or self.together > 0 or self.leave > 0 or self.disk_full > 0)
+        seconds += self.stop_seconds * (self.stop > 0)
+        seconds += self.outage_seconds * (self.unreachable > 0)
+        seconds += self.leap_seconds * (self.leap > 0)
+        seconds += RESEND_SECONDS * (self.refuse > 0)
+        seconds += 2 * RESEND_SECONDS * (self.reorg > 0)  # what went back may go back again
+        return seconds + self.skew
+
+
+EVERYTHING = Scenario(
+    "everything",
+    "all of it at once",
+    nodes=7,
+    kill=0.01,
+    torn=0.3,
+    together=0.002,
+    stop=0.005,
+    silent=(Verb.COMMIT, Verb.VOTE, Verb.ATTEST),
+    lose=0.03,
+    delay=0.1,
+    refuse=0.05,
+    shuffle=True,
+    reorg=0.02,
+    stale=0.03,
+    skew=3,
+    leap=0.005,
+    unreachable=0.01,
+    store_down=0.01,
+    store_slow=0.1,
+    garbage=0.02,
+    disk_full=0.005,
+    late=1,
+    leave=0.001,
+)
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("none", "nothing goes wrong: what the others are compared with"),
+        Scenario("kill", "nodes die between any two operations and start again from disk", kill=0.08),
+        Scenario("power_cut", "nodes die and lose or damage what they wrote last", kill=0.08, torn=0.8),
+        Scenario("kill_all", "all nodes die at the same moment", together=0.15),
+        Scenario("stop", "nodes stand still between looking and acting, and go on", stop=0.06),
+        Scenario("silent_commit", "in each round one node's commit is lost for good", silent=(Verb.COMMIT,)),
+        Scenario("silent_vote", "in each round one node's vote is lost for good", silent=(Verb.VOTE,)),
+        Scenario("silent_attest", "in each round one node's attestation is lost for good", silent=(Verb.ATTEST,)),
+        Scenario("lost", "transactions vanish and are sent again", lose=0.15),
+        Scenario("delayed", "transactions wait", delay=0.4),
+        Scenario("reordered", "transactions are mined in another order", delay=0.3, delay_seconds=3, shuffle=True),
+        Scenario("refused", "transactions are not taken, or mined in vain", refuse=0.2),
+        Scenario("reorg", "the chain goes back and goes on otherwise", reorg=0.3),
+        Scenario("reorg_confirmed", "the same, with two confirmations asked for", reorg=0.3, confirmations=3),
+        Scenario("stale", "what answers is behind the chain", stale=0.3),
+        Scenario("skew", "nodes' clocks are off, and the chain's leaps", skew=8, leap=0.1),
+        Scenario("unreachable", "nothing answers at the ledger for a while", unreachable=0.05),
+        Scenario("store_down", "the store refuses for a while", store_down=0.05),
+        Scenario("store_slow", "blobs turn up late", store_slow=0.5),
+        Scenario("store_garbage", "the store answers with other bytes", garbage=0.3),
+        Scenario("disk_full", "nodes' disks are full for a while", disk_full=0.03),
+        Scenario("late", "two of five come when the others are at work", nodes=5, late=2),
+        Scenario("leave", "nodes leave and come back", nodes=5, leave=0.02),
+        Scenario("garbage_blob", "one of four commits to garbage", byzantine=("garbage",), max_missed=0),
+        Scenario("wrong_attestation", "one of four attests another root", byzantine=("wrong",), max_missed=0),
+        Scenario("withheld_blob", "one of four keeps its update to itself", byzantine=("withhold",), max_missed=0),
+        Scenario(
+            "colluding",
+            "two of seven vote for each other alone, and attest what they like",
+            nodes=7,
+            byzantine=("collude", "collude"),
+            max_missed=0,
+        ),
+        Scenario(
+            "cheats_and_crashes",
+            "two of seven cheat while all machines break",
+            nodes=7,
+            byzantine=("withhold", "wrong"),
+            max_missed=0,
+            kill=0.02,
+            torn=0.3,
+            delay=0.2,
+            reorg=0.02,
+            store_slow=0.2,
+        ),
+        EVERYTHING,
+    )
+}
+"""By name, mildest first."""

@@ -1,0 +1,275 @@
+"""Nodes, what they share, and what goes wrong between them: one run of one scenario."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayfed.errors import LedgerUnreachable, StoreError
+from rayfed.ledger.memory import ManualClock, MemoryChain
+from rayfed.messages import Address, Phase, Verb, View
+from rayfed.node import EdgeNode, Progress
+from rayfed.screens.norm import Norm
+from rayfed.testing.chaos.chain import ChaosChain, Transaction
+from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore, Sent, Weather
+from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse, Killed, power_cut
+from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, Counting, charter
+from rayfed.testing.chaos.peers import Cheat, Hoard
+from rayfed.testing.chaos.scenarios import PATIENCE_SECONDS, Scenario
+
+MAX_TICKS = 20_000
+"""Turns of all nodes after which a run that is not over is called one that does not end."""
+
+DEADLY_OPERATIONS = 30
+"""A lit fuse ends within so many operations; a whole round of a node has about as many."""
+
+
+@dataclass
+class Seat:
+    """One participant: what outlives its process, and the process while there is one.
+
+    Attributes:
+        slot, address, cheats: who it is; ``cheats`` is a word of ``peers.CHEATS`` or empty.
+        node: the running node, or None while it is down.
+        starts: how often it was started.
+        down_until, still_until: until when it is dead, or stands still, in seconds since the epoch.
+        seen: the view that it stood still upon.
+        progress: what came of its last step.
+        failures: what it raised and should not have.
+    """
+
+    slot: int
+    address: Address
+    cheats: str
+    folder: Path
+    weather: Weather
+    fuse: Fuse
+    node: EdgeNode | None = None
+    journal: FailingJournal | None = None
+    starts: int = 0
+    down_until: int = 0
+    still_until: int = 0
+    seen: View | None = None
+    progress: Progress = Progress.RETRY
+    failures: list[str] = field(default_factory=list)
+
+
+class World:
+    """One run of a scenario. ``play`` runs it; afterwards everything that checks want to know is in its attributes.
+
+    Args:
+        scenario: what goes wrong.
+        seed: of everything that is drawn.
+        folder: where the nodes' folders go.
+        build: makes an edge node from its parts; tests put a broken one in here.
+
+    Attributes:
+        chain, blobs, seats: the ledger, all that was ever published, the participants.
+        said: everything that any node ever handed to its door, in order.
+        trained: every base that any node ever trained from.
+        log: what happened, line by line; the same for the same scenario and seed.
+        ticks, began: how many turns there were, and when the first was, in seconds since the epoch.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, folder: Path, build: type[EdgeNode] = EdgeNode) -> None:
+        self.scenario = scenario
+        self.random = Random(f"{scenario.name} {seed}")
+        self.charter = charter(scenario)
+        self.clock = ManualClock()
+        self.began = self.clock.now
+        self.chain = ChaosChain(MemoryChain(self.charter.terms(), self.clock), self.random)
+        self.blobs = Blobs()
+        self.said: list[Sent] = []
+        self.trained: list[NDArray[np.int32]] = []
+        self.log: list[str] = []
+        self.ticks = 0
+        self.calm = False
+        self._build = build
+        honest = scenario.nodes - len(scenario.byzantine)
+        cheats = ("",) * honest + scenario.byzantine
+        self.seats = [self._seat(slot, cheats[slot], folder) for slot in range(scenario.nodes)]
+        # Latecomers are honest; which round they wait for is drawn.
+        self._late = {
+            slot: self.random.randint(1, max(1, scenario.rounds - scenario.calm))
+            for slot in range(honest - scenario.late, honest)
+        }
+
+    def _seat(self, slot: int, cheats: str, folder: Path) -> Seat:
+        weather = Weather(self.scenario, self.random, self.clock)
+        return Seat(slot, f"0x{slot + 1:040x}", cheats, folder / f"node-{slot}", weather, Fuse())
+
+    # -- the run ----------------------------------------------------------------------------------------------------
+
+    def play(self) -> bool:
+        """Run to the end; return whether there was one."""
+        for self.ticks in range(1, MAX_TICKS + 1):
+            view = self.chain.chain.view()
+            if not self.calm and view.round > self.scenario.rounds - self.scenario.calm:
+                self._calm_down()
+            order = list(self.seats)
+            self.random.shuffle(order)
+            acted = [self._turn(seat) for seat in order]
+            self._trouble()
+            mined = self.chain.mine(shuffle=self.scenario.shuffle and not self.calm)
+            if self.chain.chain.view().phase is Phase.DONE and all(
+                seat.progress is Progress.FINISHED for seat in self.seats if not seat.cheats
+            ):
+                return True
+            if not mined and not any(acted):
+                self._let_time_pass()
+        return False
+
+    def tell(self, line: str) -> None:
+        """Note what happened."""
+        self.log.append(f"{self.clock.now - self.began:>5}  {line}")
+
+    def _turn(self, seat: Seat) -> bool:
+        """Give a node its turn, if it is up; return whether it did anything."""
+        now = self.clock.now
+        if seat.node is None:
+            if now < seat.down_until or self._late.get(seat.slot, 0) > self.chain.chain.view().round:
+                return False
+            return self._start(seat)
+        if now < seat.still_until:
+            return False
+        seat.weather.draw()
+        if not seat.cheats and not seat.fuse.lit and seat.weather.happens(self.scenario.kill):
+            seat.fuse.light(self.random.randint(1, DEADLY_OPERATIONS))
+        if not seat.cheats and seat.weather.happens(self.scenario.leave):
+            self._leave(seat)
+            return True
+        return self._step(seat)
+
+    def _start(self, seat: Seat) -> bool:
+        seat.starts += 1
+        fuse, weather = seat.fuse, seat.weather
+        told, blobs = self.said.append, self.blobs
+        ledger: ChaosLedger
+        store: ChaosStore = (
+            Hoard(blobs, weather, fuse) if seat.cheats == "withhold" else ChaosStore(blobs, weather, fuse)
+        )
+        if seat.cheats:
+            ledger = cheat = Cheat(self.chain, seat.address, weather, fuse, told)
+            cheat.how, cheat.blobs = seat.cheats, blobs
+            cheat.friends = frozenset(other.address for other in self.seats if other.cheats == seat.cheats)
+        else:
+            ledger = ChaosLedger(self.chain, seat.address, weather, fuse, told, self._silences(seat))
+        try:
+            seat.journal = FailingJournal(seat.folder / "journal.jsonl", fuse, weather.disk_full)
+            seat.node = self._build(
+                slot=seat.slot,
+                ledger=ledger,
+                store=store,
+                disk=FailingDisk(seat.folder / "blobs", fuse, weather.disk_full),
+                journal=seat.journal,
+                learner=Counting(seat.slot, self.trained),
+                charter=self.charter,
+                screens=[Norm()],
+                chain_id=CHAIN_ID,
+                federation=FEDERATION,
+                patience=PATIENCE_SECONDS,
+            )
+        except Killed:
+            self._die(seat, "dies while it starts")
+        else:
+            self.tell(f"node {seat.slot} starts")
+        return True
+
+    def _step(self, seat: Seat) -> bool:
+        assert seat.node is not None
+        try:
+            view = seat.seen
+            if view is None:
+                view = seat.node.ledger.view()
+                if seat.weather.happens(self.scenario.stop):
+                    seat.seen = view
+                    seat.still_until = self.clock.now + self.random.randint(1, self.scenario.stop_seconds)
+                    self.tell(f"node {seat.slot} stands still for {seat.still_until - self.clock.now} s")
+                    return False
+            seat.seen = None
+            seat.node.serve(view)
+            seat.progress = seat.node.step(view)
+        except Killed:
+            self._die(seat, "is killed")
+        except LedgerUnreachable:
+            seat.progress = Progress.RETRY
+            return False
+        except Exception as error:
+            full = isinstance(error, StoreError) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+            if not (full and seat.weather.disk_full()):
+                seat.failures.append(f"{type(error).__name__}: {error}")
+            self._die(seat, f"fails: {type(error).__name__}: {error}")
+        return seat.node is None or seat.progress is Progress.ACTED
+
+    def _die(self, seat: Seat, how: str) -> None:
+        """Let a node's process end; what it had in memory is gone."""
+        self.tell(f"node {seat.slot} {how}")
+        if seat.journal is not None:
+            seat.journal.close()
+        seat.node = seat.journal = seat.seen = None
+        seat.fuse.light(0)
+        seat.progress = Progress.RETRY
+        seat.still_until = 0
+        seat.down_until = self.clock.now + (0 if self.calm else self.random.randint(0, self.scenario.down_seconds))
+        if seat.weather.happens(self.scenario.torn):
+            power_cut(seat.folder / "blobs", self.random)
+
+    def _leave(self, seat: Seat) -> None:
+        now = self.clock.now
+        self.chain.pool.append(Transaction(seat.address, Verb.LEAVE, 0, None, now))
+        self._die(seat, "leaves")
+
+    def _trouble(self) -> None:
+        """Let happen to the chain, and to all nodes at once, what the scenario says: just before a block is mined."""
+        world = self.seats[0].weather
+        if not any(transaction.due <= self.clock.now for transaction in self.chain.pool):
+            return
+        if world.happens(self.scenario.reorg):
+            depth = self.chain.reorganise(self.random.randint(1, self.scenario.depth), drop=0.2)
+            self.tell(f"the chain goes back by {depth}")
+        if world.happens(self.scenario.leap):
+            leap = self.random.randint(1, self.scenario.leap_seconds)
+            self.clock.advance(leap)
+            self.tell(f"the chain leaps by {leap} s")
+        if world.happens(self.scenario.together):
+            for seat in self.seats:
+                if seat.node is not None:
+                    self._die(seat, "is killed with all others")
+
+    def _silences(self, seat: Seat) -> Callable[[Verb, int], bool]:
+        def silenced(verb: Verb, round: int) -> bool:
+            victim = Random(f"{verb} {round}").randrange(self.scenario.nodes)
+            return not self.calm and verb in self.scenario.silent and victim == seat.slot
+
+        return silenced
+
+    def _calm_down(self) -> None:
+        self.calm = True
+        self.tell("calm from here on")
+        for seat in self.seats:
+            seat.weather.clear()
+            seat.down_until = seat.still_until = 0
+            seat.fuse.light(0)
+        self._late.clear()
+        for transaction in self.chain.pool:
+            transaction.due = min(transaction.due, self.clock.now)
+
+    def _let_time_pass(self) -> None:
+        """Go on to the next moment at which something can happen, a second at least."""
+        now = self.clock.now
+        if any(seat.node is not None and seat.progress is Progress.RETRY for seat in self.seats):
+            self.clock.advance(1)
+            return
+        moments = [self.chain.chain.deadline, self.chain.chain.view().deadline]
+        moments += [seat.down_until for seat in self.seats if seat.node is None]
+        moments += [seat.still_until for seat in self.seats]
+        moments += [transaction.due for transaction in self.chain.pool]
+        # Receipts, resending, patience and pokes have clocks of their own: look again every few seconds.
+        ahead = [moment for moment in moments if moment > now]
+        self.clock.advance(max(1, min([*ahead, now + 5]) - now))
