@@ -203,8 +203,10 @@ def test_every_path_in_the_command_is_mounted(name: str, number: int) -> None:
             assert mount is not None, f"{path} is on no volume"
             assert not (writable and mount.get("readOnly")), f"{path} cannot be written"
     (purse,) = head["initContainers"]
-    assert purse["command"][-1] == made.ledger.key_file
-    mount = mount_of(purse, purse["command"][-2])
+    *sources, target = purse["command"][3:]
+    handed = [target] if len(sources) == 1 else [f"{target}/{Path(source).name}" for source in sources]
+    assert handed == [file for file in (made.ledger.key_file, made.ledger.password_file) if file]
+    mount = mount_of(purse, sources[0])
     assert mount is not None
     (volume,) = [volume for volume in head["volumes"] if volume["name"] == mount["name"]]
     assert volume["secret"]["secretName"] == "chain-key"
@@ -236,6 +238,26 @@ def test_the_purse_is_handed_over_as_rayfed_wants_it(tmp_path: Path) -> None:
         keys.load_key(mounted)
     subprocess.run([*purse["command"][:-2], mounted, memory / Path(target).name], check=True, timeout=30)
     assert keys.load_key(memory / Path(target).name).address == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+
+
+def test_a_keystore_is_handed_over_with_its_password(tmp_path: Path) -> None:
+    """The same for a real chain, where the purse is encrypted."""
+    (job,) = jobs("external")
+    (purse,) = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["initContainers"]
+    made = settings(job)
+    volume, memory = tmp_path / "secret", tmp_path / "memory"
+    volume.mkdir()
+    memory.mkdir()
+    account = keys.make_key(volume / "raw")
+    (volume / "password").write_text("a password\n")
+    keys.write_keystore(volume / "purse.key", account, "a password")
+    for file in volume.iterdir():
+        file.chmod(0o440)
+    *sources, _ = purse["command"][3:]
+    words = [*purse["command"][:3], *(volume / Path(source).name for source in sources), memory]
+    subprocess.run(words, check=True, timeout=30)
+    key, password = (memory / Path(str(file)).name for file in (made.ledger.key_file, made.ledger.password_file))
+    assert keys.load_key(key, password_file=password).address == account.address
 
 
 def decoded(secret: Object) -> dict[str, bytes]:
