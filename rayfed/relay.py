@@ -106,10 +106,7 @@ class RelayPool:
     def told(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
         """Learn what became of messages that were handed over."""
         with self._lock:
-            batch = self._batches.get((verb, round))
-            for address, index in self._indices.items():
-                if index in receipts and batch is not None and batch.own.pop(index, None) is not None:
-                    self._receipts.setdefault(address, []).append(receipts[index])
+            self._give((verb, round), receipts)
 
     # -- the driver's side ------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from eth_utils.crypto import keccak
 
 from rayfed.errors import LedgerError
 from rayfed.judgement import Account, Books, Case, Proof, Record
+from rayfed.ledger.history import BLOCKS, Event
 from rayfed.messages import Address, Phase, Root, Terms, bits
 
 if TYPE_CHECKING:
@@ -22,13 +23,11 @@ class EthereumCourt:
     Args:
         federation: the process's connection.
         ledger: the account's door.
-        first: a block that is not after the federation's foundation.
     """
 
-    def __init__(self, federation: EthereumFederation, ledger: EthereumLedger, first: int = 0) -> None:
+    def __init__(self, federation: EthereumFederation, ledger: EthereumLedger) -> None:
         self._federation = federation
         self._ledger = ledger
-        self._first = first
         self._roots: dict[int, tuple[Root, ...]] = {}
 
     def terms(self) -> Terms:
@@ -58,7 +57,8 @@ class EthereumCourt:
     def included(self, round: int) -> Sequence[Root]:
         """Return the roots of a final round's included updates, in the order of the members' indices.
 
-        The contract keeps but a hash of them; the updates' own announcements are searched for those that have it.
+        The contract keeps but a hash of them; the updates' own announcements are searched for those that have it, the
+        newest blocks first: what can still be challenged is young, and a chain may be long.
 
         Raises:
             LedgerError: the chain's node has forgotten them.
@@ -67,17 +67,18 @@ class EthereumCourt:
             record = self.record(round)
             assert record is not None
             said: dict[int, Root] = {}
-            for event in self._federation.events(self._first, names=("Committed", "Relayed")):
-                if event.values["round"] != round:
-                    continue
-                if event.name == "Committed":
-                    said[event.values["index"]] = event.values["root"]
-                elif event.values["phase"] == Phase.COMMIT:
-                    said |= dict(zip(bits(event.values["members"]), event.values["values"], strict=True))
-            roots = tuple(said[index] for index in bits(record.included) if index in said)
-            if keccak(b"".join(roots)) != record.evidence:
+            last = self._federation.block()
+            while last >= 0:
+                first = max(0, last - BLOCKS + 1)
+                for event in self._federation.events(first, last, names=("Committed", "Relayed")):
+                    said |= _commits(event, round)
+                roots = tuple(said[index] for index in bits(record.included) if index in said)
+                if keccak(b"".join(roots)) == record.evidence:
+                    self._roots[round] = roots
+                    break
+                last = first - 1
+            else:
                 raise LedgerError(f"ledger.rpc_url: the chain's node does not have all that was said in round {round}")
-            self._roots[round] = roots
         return self._roots[round]
 
     def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
@@ -111,3 +112,14 @@ class EthereumCourt:
     def claim(self, to: Address, most: int) -> None:
         """See ``Court``."""
         self._ledger.claim(to, most)
+
+
+def _commits(event: Event, round: int) -> dict[int, Root]:
+    """Return the roots that an event announces in this round, by index."""
+    if event.values["round"] != round:
+        return {}
+    if event.name == "Committed":
+        return {event.values["index"]: event.values["root"]}
+    if event.values["phase"] != Phase.COMMIT:
+        return {}
+    return dict(zip(bits(event.values["members"]), event.values["values"], strict=True))
