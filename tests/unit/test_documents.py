@@ -34,6 +34,22 @@ def test_no_command_hides_outside_of_blocks() -> None:
             assert not re.match(r"(    |\t)\$? ?(python|make|kubectl) ", line) or line in inside or line[4:] in inside
 
 
+def test_the_readme_names_every_group_and_its_options() -> None:
+    conf = ROOT / "conf"
+    rows = re.findall(
+        r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert {group for group, _ in rows} == {p.name for p in conf.iterdir() if p.is_dir()} - {"experiment", "hydra"}
+    for group, told in rows:
+        named = set(re.findall(r"`(\w+)`", told))
+        more = re.search(r"and (\d+) more", told)
+        options = {path.stem for path in (conf / group).glob("*.yaml")}
+        unnamed = int(more[1]) if more else 0
+        assert len(options - named) == unnamed, group
+        inner = {path.stem for path in (conf / group).glob("*/*.yaml")}  # train/optimizer and the like
+        assert named <= options | inner, group
+
+
 @pytest.mark.parametrize("block", FAST)
 def test_a_fast_command_is_one_that_works(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
