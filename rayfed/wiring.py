@@ -108,7 +108,7 @@ class Wiring:
             journal=Journal(folder / "journal.jsonl"),
             learner=own,
             charter=charter,
-            screens=[screens.make(name, options or {}) for name, options in settings.screens.items()],
+            screens=self._screens(),
             chain_id=self._place.chain_id,
             federation=self._place.federation,
             # What a dishonest node publishes must reach the others by the store, not through shared memory.
@@ -120,6 +120,12 @@ class Wiring:
             distrusts=distrusts,
             behaviour=behaviour,
         )
+
+    def _screens(self) -> list[screens.Screen]:
+        """Return the node's tests. Under DP-SGD honest work moves as noise does, so that is no sign of idleness."""
+        noisy = {"idle": {"sigmas": 0.0}} if self._settings.privacy.kind == "dp" else {}
+        chosen = self._settings.screens.items()
+        return [screens.make(name, {**(options or {}), **noisy.get(name, {})}) for name, options in chosen]
 
     def _behaviour(self, slot: int, ledger: Ledger) -> Behaviour:
         """Return honesty, or in an experiment with ``attack`` what the last nodes do instead."""
