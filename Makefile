@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 FORGE := contracts/node_modules/.bin/forge
 
+# Fast tests keep the cores busy; integration tests mostly wait, a file after the other in each of three processes.
+FAST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4 $(wildcard tests/unit tests/properties tests/protocol)
+INTEGRATION := $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/integration
+
 # A stamp is named after what was installed, so a fresh clone, a switched branch and a deleted folder all do the right
 # thing whatever the files' dates.
 hash = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
@@ -24,20 +28,20 @@ demo: setup  ## set up, then train four nodes on handwritten digits (about a min
 
 test: setup $(DOCS_READY)  ## set up, then all tests
 	@echo "== fast tests"
-	@$(BIN)/python -m pytest -q $(wildcard tests/unit tests/properties tests/protocol)
+	@$(FAST)
 	@echo "== contracts"
 	@cd contracts && node_modules/.bin/forge test --offline
 	@echo "== integration tests"
-	@$(BIN)/python -m pytest -q tests/integration
+	@$(INTEGRATION)
 
 test-fast: setup  ## the tests that need neither a chain nor Ray
-	@$(BIN)/python -m pytest -q $(wildcard tests/unit tests/properties tests/protocol)
+	@$(FAST)
 
 test-contracts: setup  ## the contracts' own tests
 	@cd contracts && node_modules/.bin/forge test --offline
 
 test-integration: setup  ## real chain, real Ray, real stores
-	@$(BIN)/python -m pytest -q tests/integration
+	@$(INTEGRATION)
 
 lint: setup  ## ruff, mypy --strict, forge fmt
 	@$(BIN)/ruff check .
