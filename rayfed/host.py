@@ -47,6 +47,9 @@ LAST_WORDS_SECONDS = 10
 IDLE_SECONDS = 10.0
 """How long a host rests at most: somebody may have gone to court, which changes no phase."""
 
+FLYING_SECONDS = 0.2
+"""How long a host rests at most while it does not know what became of something that it has sent."""
+
 LOOK_SECONDS = 2.0
 """How often a host looks after the federation when all is over."""
 
@@ -218,10 +221,9 @@ class Host:
                 for node in nodes:
                     self._guarded(node, partial(node.serve, view))
                 progress = {self._step(node, view) for node in nodes if node.slot not in self._failed}
-                if self._poster is not None and self._pool.step(view, self._poster):
-                    progress.add(Progress.RETRY)
+                again = None if self._poster is None else self._pool.step(view, self._poster)
                 watched = self._look_after(view)
-                if progress <= {Progress.FINISHED}:
+                if progress <= {Progress.FINISHED} and again is None:
                     if self._watch is None or self._watch.is_satisfied(view):
                         return
                     progress = {Progress.RETRY}
@@ -233,8 +235,10 @@ class Host:
                     time.sleep(pause)
                     pause = min(2 * pause, longest)
                 else:
-                    flying = any(node.in_flight for node in nodes) or any(court.busy() for _, court in self._courts)
-                    self._connection.wait(view, 0.2 if flying else IDLE_SECONDS)
+                    rest = IDLE_SECONDS if again is None else again
+                    if any(node.in_flight for node in nodes) or any(court.busy() for _, court in self._courts):
+                        rest = min(rest, FLYING_SECONDS)
+                    self._connection.wait(view, rest)
             except LedgerUnreachable as error:
                 # The chain may come back at any time; until then there is nothing that a node could do.
                 for node in nodes:

@@ -23,6 +23,9 @@ GATHER_SECONDS = 0.3
 OWN_SECONDS = 2.0
 """After so long a message that is not on the ledger is posted by its own side, whoever's turn it is."""
 
+ASK_SECONDS = 0.2
+"""How long what was posted is left alone before it is asked what became of it, if no event says so before."""
+
 PHASES = {Verb.COMMIT: Phase.COMMIT, Verb.VOTE: Phase.VOTE, Verb.ATTEST: Phase.ATTEST}
 
 NOT_HEARD = "NotHeard"
@@ -110,8 +113,11 @@ class RelayPool:
 
     # -- the driver's side ------------------------------------------------------------------------------------------
 
-    def step(self, view: View, poster: Poster) -> bool:
-        """Hand over, post, or find out what is heard; say whether anything is left to be waited for.
+    def step(self, view: View, poster: Poster) -> float | None:
+        """Hand over, post, or find out what is heard.
+
+        Returns:
+            After how many seconds to come again even if no event calls for it; None: there is nothing to wait for.
 
         Raises:
             LedgerUnreachable: nothing answers.
@@ -124,7 +130,7 @@ class RelayPool:
             self._drop_closed(view, now)
         for said, batch in ready:
             self._forward(said, batch, view, poster, now)
-        return self.is_pending
+        return self._pause(now) if self.is_pending else None
 
     def mined(self, receipt: Receipt) -> None:
         """Learn what became of a batch that this process has posted, from its poster's receipts."""
@@ -135,6 +141,17 @@ class RelayPool:
                 return
 
     # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _pause(self, now: float) -> float:
+        if self._ripe:
+            return 0.0
+        if self._flights or self._mined:
+            return ASK_SECONDS
+        with self._lock:
+            ends = [
+                batch.since + wait - now for batch in self._batches.values() for wait in (GATHER_SECONDS, OWN_SECONDS)
+            ]
+        return min((left for left in ends if left > 0), default=ASK_SECONDS)
 
     def _sort_in(self, view: View, now: float) -> None:
         left = []

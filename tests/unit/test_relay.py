@@ -67,7 +67,7 @@ class Side:
     def say(self, verb: Verb, address: Address, value: bytes) -> None:
         self.pool.offer(address, verb, self.world.chain.round, Signed(value, bytes(32), bytes(32)))
 
-    def step(self) -> bool:
+    def step(self) -> float | None:
         waits = self.pool.step(self.world.chain.view(), self)
         for receipt in self.mined:
             self.pool.mined(receipt)
