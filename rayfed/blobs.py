@@ -202,11 +202,16 @@ class Blobs:
             size = 48 * len(members) ** 2  # a whole number of this size and its place
             return members, self._memo.get(key, lambda: gram([values[i] for i in members], base), lambda _: size)
 
+        made: list[tuple[memoryview, State]] = []  # asked for once an update: the pages are cleared once
+
         def lost(numbers: NDArray[np.int32]) -> float:
             assert loss is not None
-            blob = codec.blank(self.layout, Header.merged(view.round, self.layout.hash))
+            if not made:
+                blob = codec.blank(self.layout, Header.merged(view.round, self.layout.hash))
+                made.append((blob, codec.decode(self.layout, blob)))
+            blob, state = made[0]
             np.copyto(self._values(blob), numbers)
-            return loss(codec.decode(self.layout, blob))
+            return loss(codec.decode(self.layout, blob, out=state))
 
         weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
         seen = own if own in updates else None

@@ -29,8 +29,11 @@ State = dict[str, torch.Tensor]
 Pictures = NDArray[np.uint8]
 Classes = NDArray[np.int64]
 
-JUDGED = 512
-"""Pictures at most on which a peer's update is judged: enough for a loss to two digits."""
+JUDGED = (64, 512)
+"""Pictures at least and at most on which peers' updates are judged: enough for a loss to two digits."""
+
+JUDGING = 0.1
+"""What judging all peers' updates in a round may cost, in parts of what training costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ class TorchLearner:
         # Every node draws its own order and augmentation, and the same one in every run with the same seed.
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
-        self._judged = np.sort(order[:JUDGED])
+        self._judged = np.sort(order[: _judged(workshop.settings, len(order))])
         self._momentum: State = {}
 
     def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
@@ -234,6 +237,12 @@ class TorchLearner:
     def _score(self, state: Mapping[str, Any], x: NDArray[np.uint8], y: NDArray[np.int64]) -> tuple[float, int]:
         scored = self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std)
         return scored.accuracy, scored.total
+
+
+def _judged(settings: Settings, examples: int) -> int:
+    """Return on how many pictures to judge: a pass over them a node and two more, beside training's three an epoch."""
+    affordable = JUDGING * 3 * settings.train.epochs * examples / (settings.federation.nodes + 2)
+    return int(min(max(affordable, JUDGED[0]), JUDGED[1]))
 
 
 def _tensors(state: Mapping[str, Any]) -> State:

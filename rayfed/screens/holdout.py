@@ -13,12 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rayfed.errors import ConfigError
 from rayfed.messages import Verdict
 from rayfed.screens import Evidence
+from rayfed.screens.means import Means
 
 AMONG = 10
 """With fewer updates than this, honest ones that are the only ones of their kind do a mean much good and much harm."""
@@ -34,7 +32,8 @@ class Holdout:
     than ``harm``, and harm of more than a fifth of that which is ``factor`` median absolute deviations above the
     median of all; but nobody for less than ``least`` nats, which the last rounds' small losses give by chance.
 
-    The second: a loss that is more than ``slack`` nats above the base's *and* more than ``ruin`` median absolute
+    The second, asked only where the mean of all is worse than the base, for several ruinous updates hide each other
+    from the first: a loss that is more than ``slack`` nats above the base's *and* more than ``ruin`` median absolute
     deviations above the median of all.
 
     All limits are for ``AMONG`` updates or more. The fewer there are, the more each one changes the mean, and the less
@@ -67,55 +66,44 @@ class Holdout:
         # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limits.
         scale = max(1.0, (AMONG / len(evidence.weights)) ** 2)
         base = _finite(evidence.loss(evidence.base))
-        losses = {index: _finite(evidence.loss(evidence.updates[index])) for index in evidence.indices}
-        ruined = {
-            i for i, up in _above(losses).items() if up > self.ruin * scale and losses[i] > base + self.slack * scale
-        }
-        harms = _harms(evidence, ruined | {i for i, loss in losses.items() if loss == math.inf}, self.least)
+        rest, ruined = list(evidence.indices), dict[int, float]()
+        means = Means(evidence, rest)
+        whole = _finite(evidence.loss(means.of_all()))
+        if not whole <= base:
+            ruined = self._ruined(evidence, base, scale)
+        if ruined:
+            rest = [index for index in rest if index not in ruined]
+            means = Means(evidence, rest)
+            whole = _finite(evidence.loss(means.of_all())) if rest else math.inf
+        harms = dict.fromkeys(rest, 0.0)
+        if len(rest) > 2:  # of two, nobody can say which one does the harm
+            harms = {index: self._harm(whole, _finite(evidence.loss(means.without(index)))) for index in rest}
         above = _above(harms)
         verdicts = []
-        for index, loss in losses.items():
-            harm = harms.get(index, math.inf)
-            reason = ""
-            if index not in harms:
-                reason = f"ruinous: a loss of {loss:.2f} where the base has {base:.2f}"
+        for index in evidence.indices:
+            harm, reason = harms.get(index, math.inf), ""
+            if index in ruined:
+                reason = f"ruinous: a loss of {ruined[index]:.2f} where the base has {base:.2f}"
             elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > self.factor * scale):
                 reason = f"without it the others' mean has {100 * harm:.0f} % less loss"
             verdicts.append(Verdict(self.name, index, not reason, harm, reason))
         return verdicts
 
+    def _ruined(self, evidence: Evidence, base: float, scale: float) -> dict[int, float]:
+        """Return by member the loss of the updates that are ruinous by themselves."""
+        assert evidence.loss is not None
+        losses = {index: _finite(evidence.loss(evidence.updates[index])) for index in evidence.indices}
+        above = _above(losses)
+        return {
+            index: loss
+            for index, loss in losses.items()
+            if loss == math.inf or (above[index] > self.ruin * scale and loss > base + self.slack * scale)
+        }
 
-def _harms(evidence: Evidence, ruined: set[int], least: float) -> dict[int, float]:
-    """Return by member by what part the mean's loss would fall without its update; of those that are not ruined.
-
-    A fall of less than ``least`` nats is none; a rise is negative.
-    """
-    assert evidence.loss is not None
-    rest = [index for index in evidence.indices if index not in ruined]
-    if len(rest) < 3:  # of two, nobody can say which one does the harm
-        return dict.fromkeys(rest, 0.0)
-    size = evidence.base.size
-    total = np.zeros(size, np.float64)
-    part, mean = np.empty(size, np.float64), np.empty(size, np.int32)
-    for index in rest:
-        np.multiply(evidence.updates[index], float(evidence.weights[index]), out=part)
-        total += part
-    weight = sum(evidence.weights[index] for index in rest)
-    whole = _finite(evidence.loss(_rounded(total / weight, mean)))
-    harms = {}
-    for index in rest:
-        np.multiply(evidence.updates[index], -float(evidence.weights[index]), out=part)
-        part += total
-        part /= weight - evidence.weights[index]
-        left = _finite(evidence.loss(_rounded(part, mean)))
-        known = 0 < whole < math.inf and left < math.inf and not 0 < whole - left < least
-        harms[index] = (whole - left) / whole if known else 0.0
-    return harms
-
-
-def _rounded(values: NDArray[np.float64], out: NDArray[np.int32]) -> NDArray[np.int32]:
-    np.copyto(out, np.rint(values, out=values), casting="unsafe")  # a mean of int32
-    return out
+    def _harm(self, whole: float, left: float) -> float:
+        """Return by what part the mean's loss would fall without an update; less than ``least`` nats is nothing."""
+        known = 0 < whole < math.inf and left < math.inf and not 0 < whole - left < self.least
+        return (whole - left) / whole if known else 0.0
 
 
 def _above(scores: Mapping[int, float]) -> dict[int, float]:
