@@ -44,11 +44,12 @@ def main(words: Sequence[str]) -> int:
     seeds = [args.seed] if args.seed is not None else list(range(args.seeds))
     console = Console()
     runs = _real(names, seeds, console) if args.real else run_all(names, seeds)
-    results = list(_shown(runs, len(names) * len(seeds), console))
-    rows = table(results, known)
-    console.print(as_table(rows, wide=console.width >= WIDE))
-    if args.json is not None:
-        write(args.json, rows, results)
+    results: list[Result] = []
+    for result in _shown(runs, len(names) * len(seeds), console):
+        results.append(result)
+        if args.json is not None:
+            write(args.json, table(results, known), results)  # each time: hours of runs are not to be lost with the last
+    console.print(as_table(table(results, known), wide=console.width >= WIDE))
     return BROKEN if any(result.broken for result in results) else SURVIVED
 
 
@@ -92,12 +93,13 @@ def as_table(rows: Sequence[Row], *, wide: bool) -> Table:
     shown.add_column("scenario", no_wrap=True)
     if wide:
         shown.add_column("what goes wrong")
-    for name in ("n", "survived", "extra s, mean", "most", "rounds lost", "broken"):
+    for name in ("n", "survived", "extra s, mean", "most", "rounds lost", "honest slashed", "broken"):
         shown.add_column(name, justify="left" if name == "broken" else "right")
     for row in rows:
         figures = (row.n, row.survived, f"{row.extra_seconds:.0f}", row.most_extra_seconds)
         lost = f"{row.rounds_lost}/{row.rounds}"
-        shown.add_row(row.scenario, *([row.about] if wide else []), *map(str, figures), lost, ", ".join(row.broken))
+        last = lost, str(row.honest_slashed), ", ".join(row.broken)
+        shown.add_row(row.scenario, *([row.about] if wide else []), *map(str, figures), *last)
     return shown
 
 

@@ -22,6 +22,19 @@ def run_real(scenario: RealScenario, seed: int, tell: Callable[[str], None] = la
     """Run one real scenario once, in a folder that is gone afterwards unless a check failed."""
     folder = Path(tempfile.mkdtemp(prefix="rayfed-chaos-"))
     start = time.perf_counter()
+    try:
+        result = _played(scenario, seed, folder, start, tell)
+    except BaseException:
+        tell(f"kept for a look: {folder}")
+        raise
+    if result.broken:
+        tell(f"kept for a look: {folder}")
+    else:
+        shutil.rmtree(folder)
+    return result
+
+
+def _played(scenario: RealScenario, seed: int, folder: Path, start: float, tell: Callable[[str], None]) -> Result:
     with Stage(scenario, seed, folder) as stage:
         trouble = stage.play()
         broken = {ENDS: trouble} if trouble else {}
@@ -32,13 +45,10 @@ def run_real(scenario: RealScenario, seed: int, tell: Callable[[str], None] = la
                 except Broken as found:
                     broken[check.__name__] = str(found)
         rounds = stage.summary().get("rounds", [])
+        slashed = sum(account.slashed > 0 for account in stage.accounts)
         log, resumed = stage.log, stage.resumed
     for line in log:
         tell(line)
-    if broken:
-        tell(f"kept for a look: {folder}")
-    else:
-        shutil.rmtree(folder)
     seconds = time.perf_counter() - start
     lost = sum(closed["status"] != "final" for closed in rounds)
-    return Result(scenario.name, seed, broken, round(seconds), len(rounds), lost, 0, resumed, seconds)
+    return Result(scenario.name, seed, broken, round(seconds), len(rounds), lost, 0, resumed, seconds, slashed, 0)
