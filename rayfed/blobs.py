@@ -111,7 +111,8 @@ class Blobs:
     def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
         """Return any blob of the federation, from the own disk or from a peer; None if nobody gives it."""
         try:
-            return self._own(root) if self._disk.has(root) else self._fetch(root, holders)
+            own = self._intact(root)
+            return self._fetch(root, holders) if own is None else own
         except (BlobMissing, BlobCorrupt, StoreError) as error:
             self.trouble = f"{root.hex()[:12]}: {error}"
             return None

@@ -175,9 +175,9 @@ def cheats_are_slashed(world: World) -> None:
         round = taken_back.values["round"]
         wrong = next(e.values["root"] for e in events(world, "RoundClosed") if e.values["round"] == round)
         for event in events(world, "Attested"):
-            if (event.values["round"], event.values["root"]) == (round, wrong):
-                if court.account(chain.members[event.values["index"]]).stake:
-                    raise Broken(f"member {event.values['index']} attested a wrong merge, and keeps its stake")
+            index, of_this = event.values["index"], (event.values["round"], event.values["root"]) == (round, wrong)
+            if of_this and court.account(chain.members[index]).stake:
+                raise Broken(f"member {index} attested a wrong merge, and keeps its stake")
     for seat in world.seats:
         refusals = sum(_is_refused(world, round, seat.address) for round in finals)
         share = STAKE * world.scenario.refused_share // SHARES

@@ -48,7 +48,9 @@ def main(words: Sequence[str]) -> int:
     for result in _shown(runs, len(names) * len(seeds), console):
         results.append(result)
         if args.json is not None:
-            write(args.json, table(results, known), results)  # each time: hours of runs are not to be lost with the last
+            write(
+                args.json, table(results, known), results
+            )  # each time: hours of runs are not to be lost with the last
     console.print(as_table(table(results, known), wide=console.width >= WIDE))
     return BROKEN if any(result.broken for result in results) else SURVIVED
 

@@ -53,7 +53,8 @@ class Scenario:
         late: so many nodes start only when a later round is open.
         leave: a step: the node leaves, ends, and comes back after ``down_seconds`` at most.
         byzantine: how the last nodes cheat, one word each; see ``peers.CHEATS``.
-        refused_share: as in ``messages.Terms``: what an update costs its author that two thirds refuse.
+        refused_share: as in ``messages.Terms``: what an update costs its author that two thirds refuse. Who was down
+            when others wanted its update is refused, too, so that it is 0 wherever machines break.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Scenario:
     late: int = 0
     leave: float = 0.0
     byzantine: tuple[str, ...] = ()
-    refused_share: int = 100
+    refused_share: int = 0
 
     def __post_init__(self) -> None:
         # Forgers may even be most: it takes one honest node to have what they attest taken back.
@@ -172,15 +173,24 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("disk_full", "nodes' disks are full for a while", disk_full=0.03),
         Scenario("late", "two of five come when the others are at work", nodes=5, late=2),
         Scenario("leave", "nodes leave and come back", nodes=5, leave=0.02),
-        Scenario("garbage_blob", "one of four commits to garbage", byzantine=("garbage",), max_missed=0),
+        Scenario(
+            "garbage_blob", "one of four commits to garbage", byzantine=("garbage",), max_missed=0, refused_share=100
+        ),
         Scenario("wrong_attestation", "one of four attests another root", byzantine=("wrong",), max_missed=0),
-        Scenario("withheld_blob", "one of four keeps its update to itself", byzantine=("withhold",), max_missed=0),
+        Scenario(
+            "withheld_blob",
+            "one of four keeps its update to itself",
+            byzantine=("withhold",),
+            max_missed=0,
+            refused_share=100,
+        ),
         Scenario(
             "colluding",
             "two of seven vote for each other alone, and attest what they like",
             nodes=7,
             byzantine=("collude", "collude"),
             max_missed=0,
+            refused_share=100,
         ),
         Scenario(
             "cheats_and_crashes",

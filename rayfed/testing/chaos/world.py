@@ -24,7 +24,7 @@ from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse, Kille
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, Counting, charter
 from rayfed.testing.chaos.peers import Cheat, Hoard, forger
 from rayfed.testing.chaos.scenarios import PATIENCE_SECONDS, REWARD, STAKE, Scenario
-from rayfed.watch import Watch, claim
+from rayfed.watch import LOOK_SECONDS, Watch, claim
 
 MAX_TICKS = 20_000
 """Turns of all nodes after which a run that is not over is called one that does not end."""
@@ -152,11 +152,10 @@ class World:
             view = self.chain.chain.view()
             acted = [self._linger(seat, view) for seat in honest]
             mined = self.chain.mine()
-            books = self.chain.chain.court.books()
-            if books.settled == self.scenario.rounds and not any(acted) and not mined:
+            if self.chain.chain.court.settled == self.scenario.rounds and not any(acted) and not mined:
                 return
             if not mined and not any(acted):
-                self.clock.advance(1)
+                self.clock.advance(LOOK_SECONDS)
 
     def _linger(self, seat: Seat, view: View) -> bool:
         assert seat.node is not None

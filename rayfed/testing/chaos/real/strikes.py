@@ -31,7 +31,10 @@ def stop_host(stage: Stage) -> None:
 
 
 def fill_memory(stage: Stage) -> None:
-    """Leave one host no more memory than it has just now, as a limit on its container would; Ray starts it again."""
+    """Let one host have no more memory than it has just now, and kill it if that did not: what a container's limit does.
+
+    It may find out by itself that it gets none and end (``rayfed.host.starved``). Either way Ray starts it again.
+    """
     found = sorted(stage.run.processes("ray::Host"))
     if not found:
         return
@@ -43,6 +46,11 @@ def fill_memory(stage: Stage) -> None:
     except (OSError, IndexError):
         return  # it has ended in the meantime
     stage.tell(f"process {pid} may have {limit >> 20} MiB, which it has")
+    time.sleep(stage.random.uniform(1, 6))
+    ended = pid not in stage.run.processes("ray::Host")
+    stage.tell("it has ended by itself" if ended else "it is killed")
+    if not ended:
+        stage.send(pid, signal.SIGKILL)
 
 
 def kill_scribe(stage: Stage) -> None:
