@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -77,16 +78,21 @@ def _about(real: bool) -> dict[str, str]:
 
 def _real(names: Sequence[str], seeds: Sequence[int], console: Console) -> Iterator[Result]:
     """Run each scenario with each seed over real parts, seed by seed, and tell what is done."""
+    from rayfed.testing.chaos.real.cluster import Cluster
     from rayfed.testing.chaos.real.runner import run_real
     from rayfed.testing.chaos.real.strikes import REAL
 
     def tell(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    for seed in seeds:
-        for name in names:
+    with ExitStack() as stack:
+        runs = [(name, seed) for seed in seeds for name in names]
+        # To start Ray costs as much as half a run: those that do not strike it share one.
+        shared = sum(not REAL[name].own_cluster for name, _ in runs) > 1
+        cluster = stack.enter_context(Cluster()) if shared else None
+        for name, seed in runs:
             tell(f"{name} {seed}")
-            yield run_real(REAL[name], seed, tell)
+            yield run_real(REAL[name], seed, tell, cluster)
 
 
 def as_table(rows: Sequence[Row], *, wide: bool) -> Table:

@@ -87,16 +87,16 @@ def mlflow_knows_all(stage: Stage) -> None:
 
 def no_process_is_left(stage: Stage) -> None:
     """Nothing that the run started outlives it."""
-    left = stage.run.left()
+    left = stage.left()
     if left:
         raise Broken(f"still there: {sorted(left.values())}")
 
 
 def no_file_is_left(stage: Stage) -> None:
     """No half-written file in the run's folder, nothing of rayfed's in the folder for temporary files."""
-    left = [*stage.output.rglob("*.part"), *stage.output.rglob("*.new"), *stage.scratch.glob("rayfed*")]
+    left = [*stage.output.rglob("*.part"), *stage.output.rglob("*.new"), *stage.temporary()]
     if left:
-        raise Broken(f"still there: {sorted(str(path.relative_to(stage.folder)) for path in left)}")
+        raise Broken(f"still there: {sorted(path.name for path in left)}")
 
 
 WARNING = "rayfed: track.tracking_uri:"

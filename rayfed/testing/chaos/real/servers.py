@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 BUCKET = "chaos"
 REGION = "us-east-1"
-ANSWER_SECONDS = 240.0
+ANSWER_SECONDS = 600.0
 """How long a server may take to answer, on a machine that has other work too."""
 
 
@@ -99,12 +100,6 @@ class S3Server(Server):
         client.close()
         super().kill()
 
-    def credentials(self) -> dict[str, str]:
-        """Return the environment in which AWS tools talk to it, and look for nothing elsewhere."""
-        none = str(self.folder / "none")
-        files = {"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_DEFAULT_REGION": REGION}
-        return {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "play-money", **files}
-
     def _words(self) -> list[str]:
         program = shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
         return [program, "-H", "127.0.0.1", "-p", str(self.port)]
@@ -124,10 +119,16 @@ class S3Server(Server):
     def _client(self) -> S3Client:
         import boto3
 
-        keys = self.credentials()
+        keys = credentials()
         session = boto3.session.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
         client: S3Client = session.client("s3", endpoint_url=self.url)
         return client
+
+
+def credentials() -> dict[str, str]:
+    """Return the environment in which AWS tools talk to it, and look for nothing elsewhere."""
+    files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_DEFAULT_REGION": REGION}
+    return {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "play-money", **files}
 
 
 class MlflowServer(Server):

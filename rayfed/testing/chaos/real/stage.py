@@ -23,7 +23,8 @@ from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.ledger.rpc import Rpc
 from rayfed.messages import Phase, View
 from rayfed.testing.chaos.real import processes
-from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server
+from rayfed.testing.chaos.real.cluster import Cluster
+from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server, credentials
 from rayfed.testing.chaos.real.strikes import FATAL, RealScenario
 from rayfed.testing.proxy import Proxy
 
@@ -32,7 +33,7 @@ ROUNDS_BESIDE = 2
 """Rounds of a run beside one for each strike."""
 
 BLOCK_SECONDS = 1.0
-START_SECONDS = 240.0
+START_SECONDS = 600.0
 """How long a run may take until it has founded its federation, on a machine that has other work too."""
 
 END_SECONDS = 480.0
@@ -49,6 +50,11 @@ PHASE_SECONDS = 20.0
 class Stage:
     """One run of a real scenario; a context manager, which leaves nothing behind.
 
+    Args:
+        scenario, seed: what is done, and when.
+        folder: everything is below it.
+        cluster: a Ray cluster to run on; None: the run starts its own, as it does where that is to be struck.
+
     Attributes:
         folder, output: everything is below ``folder``; ``output`` is the run's own folder.
         random: what the seed draws.
@@ -61,7 +67,7 @@ class Stage:
         accounts: what the members have, by index, once ``settled`` has looked.
     """
 
-    def __init__(self, scenario: RealScenario, seed: int, folder: Path) -> None:
+    def __init__(self, scenario: RealScenario, seed: int, folder: Path, cluster: Cluster | None = None) -> None:
         self.scenario = scenario
         self.random = Random(f"{scenario.name} {seed}")
         self.folder = folder
@@ -72,6 +78,7 @@ class Stage:
         self.resumed = 0
         self.accounts: tuple[Account, ...] = ()
         self._seed = seed
+        self._cluster = cluster
         self._began = time.monotonic()
         self._eye: EthereumFederation | None = None
         self.scratch.mkdir(parents=True)
@@ -94,6 +101,8 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.run.strike()
+        if self._cluster is not None:
+            self._cluster.clear()
         for server in (self.s3, self.mlflow):
             if server is not None:
                 server.end()
@@ -107,6 +116,21 @@ class Stage:
     def tell(self, line: str) -> None:
         """Note what is done."""
         self.log.append(f"{time.monotonic() - self._began:6.1f} s  {line}")
+
+    def processes(self, title: str) -> list[int]:
+        """Return the ids of the run's processes, and its cluster's, whose command line holds this."""
+        found = self.run.processes(title)
+        return sorted(found | self._cluster.processes(title) if self._cluster is not None else found)
+
+    def left(self) -> dict[int, str]:
+        """Return what outlives the run and should not, after it has had time to end."""
+        left = self.run.left()
+        return left | self._cluster.left() if self._cluster is not None else left
+
+    def temporary(self) -> list[Path]:
+        """Return rayfed's own files in the folders for temporary ones."""
+        folders = [self.scratch, *([self._cluster.scratch] if self._cluster is not None else [])]
+        return [path for folder in folders for path in folder.glob("rayfed*")]
 
     def send(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to a process of the stage."""
@@ -213,7 +237,7 @@ class Stage:
         self.tell(f"it has ended with {self.run.process.returncode}")
         if (self.output / resume.SUMMARY).exists():
             return ""
-        left = self.run.left()
+        left = self.left()
         if left:
             return f"left behind by a run that died: {sorted(left.values())}"
         self.resumed += 1
@@ -272,6 +296,8 @@ class Stage:
             f"ledger.key_file={key}",
         ]
         words += ["track=none"] if self.mlflow is None else [f"track.tracking_uri={self.mlflow.url}"]
+        if self._cluster is not None:
+            words.append(f"cluster.address={self._cluster.address}")
         if self.s3 is not None:
             words += ["store=s3", f"store.bucket={BUCKET}", f"store.endpoint_url=http://127.0.0.1:{self.s3_proxy.port}"]
         return self._launch(words)
@@ -283,7 +309,7 @@ class Stage:
             "PATH": f"{find_anvil().parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "RAY_AUTH_MODE": "disabled",
             "TMPDIR": str(self.scratch),
-            **(self.s3.credentials() if self.s3 is not None else {}),
+            **credentials(),
         }
         return processes.Command([sys.executable, "-m", "rayfed", *words], self.folder, env)
 

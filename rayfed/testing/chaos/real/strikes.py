@@ -31,11 +31,11 @@ def stop_host(stage: Stage) -> None:
 
 
 def fill_memory(stage: Stage) -> None:
-    """Let one host have no more memory than it has just now, and kill it if that did not: what a container's limit does.
+    """Let one host have no more memory than it has just now, then kill it: what a container's limit does.
 
     It may find out by itself that it gets none and end (``rayfed.host.starved``). Either way Ray starts it again.
     """
-    found = sorted(stage.run.processes("ray::Host"))
+    found = stage.processes("ray::Host")
     if not found:
         return
     pid = stage.random.choice(found)
@@ -47,7 +47,7 @@ def fill_memory(stage: Stage) -> None:
         return  # it has ended in the meantime
     stage.tell(f"process {pid} may have {limit >> 20} MiB, which it has")
     time.sleep(stage.random.uniform(1, 6))
-    ended = pid not in stage.run.processes("ray::Host")
+    ended = pid not in stage.processes("ray::Host")
     stage.tell("it has ended by itself" if ended else "it is killed")
     if not ended:
         stage.send(pid, signal.SIGKILL)
@@ -168,7 +168,7 @@ def _trouble(name: str, mode: str) -> Strike:
 
 
 def _signal_one(stage: Stage, title: str, number: signal.Signals) -> int | None:
-    found = sorted(stage.run.processes(title))
+    found = stage.processes(title)
     if not found:
         return None
     pid = stage.random.choice(found)
@@ -208,6 +208,11 @@ class RealScenario:
     store: str = "ray_peers"
     track: bool = False
     loses: bool = True
+
+    @property
+    def own_cluster(self) -> bool:
+        """Whether a run starts Ray by itself, because that is struck, or to have it tried."""
+        return not self.strikes or any(strike in FATAL for strike in self.strikes)
 
     @property
     def struck(self) -> int:
