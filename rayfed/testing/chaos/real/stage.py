@@ -117,7 +117,7 @@ class Stage:
         """Note what is done."""
         self.log.append(f"{time.monotonic() - self._began:6.1f} s  {line}")
 
-    def processes(self, title: str) -> list[int]:
+    def pids(self, title: str) -> list[int]:
         """Return the ids of the run's processes, and its cluster's, whose command line holds this."""
         found = self.run.processes(title)
         return sorted(found | self._cluster.processes(title) if self._cluster is not None else found)

@@ -35,7 +35,7 @@ def fill_memory(stage: Stage) -> None:
 
     It may find out by itself that it gets none and end (``rayfed.host.starved``). Either way Ray starts it again.
     """
-    found = stage.processes("ray::Host")
+    found = stage.pids("ray::Host")
     if not found:
         return
     pid = stage.random.choice(found)
@@ -47,7 +47,7 @@ def fill_memory(stage: Stage) -> None:
         return  # it has ended in the meantime
     stage.tell(f"process {pid} may have {limit >> 20} MiB, which it has")
     time.sleep(stage.random.uniform(1, 6))
-    ended = pid not in stage.processes("ray::Host")
+    ended = pid not in stage.pids("ray::Host")
     stage.tell("it has ended by itself" if ended else "it is killed")
     if not ended:
         stage.send(pid, signal.SIGKILL)
@@ -168,7 +168,7 @@ def _trouble(name: str, mode: str) -> Strike:
 
 
 def _signal_one(stage: Stage, title: str, number: signal.Signals) -> int | None:
-    found = stage.processes(title)
+    found = stage.pids(title)
     if not found:
         return None
     pid = stage.random.choice(found)
