@@ -39,12 +39,18 @@ class Server:
         Raises:
             RuntimeError: it ends at once, or never answers.
         """
-        command = self._command = processes.Command(self._words(), self.folder, self._environment())
+        self.launch()
+        command = self._command
+        assert command is not None
         end = time.monotonic() + ANSWER_SECONDS
         while not self._answers():
             if time.monotonic() > end or not command.running:
                 raise RuntimeError(f"{command.process.args!r} does not answer: {command.out[-800:]}")
             time.sleep(0.2)
+
+    def launch(self) -> None:
+        """Start it and return at once."""
+        self._command = processes.Command(self._words(), self.folder, self._environment())
 
     def kill(self) -> None:
         """Kill it and all that it started without a word; it may be started again."""

@@ -92,7 +92,9 @@ def kill_s3(stage: Stage) -> None:
     """Kill the S3 server; after a while it comes back with what it had confirmed."""
     stage.s3_proxy.mode = "cut"  # nothing is confirmed any more
     assert stage.s3 is not None
-    _restart(stage, stage.s3)
+    stage.s3.kill()
+    time.sleep(stage.random.uniform(0.5, 4))
+    stage.s3.start()
     stage.s3_proxy.mode = "pass"
 
 
@@ -105,7 +107,9 @@ def stop_s3(stage: Stage) -> None:
 def kill_mlflow(stage: Stage) -> None:
     """Kill the MLflow server; after a while it comes back."""
     assert stage.mlflow is not None
-    _restart(stage, stage.mlflow)
+    stage.mlflow.kill()
+    time.sleep(stage.random.uniform(0.5, 4))
+    stage.mlflow.launch()  # it takes its time, and nobody waits for it
 
 
 def stop_mlflow(stage: Stage) -> None:
@@ -174,12 +178,6 @@ def _signal_one(stage: Stage, title: str, number: signal.Signals) -> int | None:
     pid = stage.random.choice(found)
     stage.send(pid, number)
     return pid
-
-
-def _restart(stage: Stage, server: Server) -> None:
-    server.kill()
-    time.sleep(stage.random.uniform(0.5, 4))
-    server.start()
 
 
 def _stop(stage: Stage, server: Server) -> None:
