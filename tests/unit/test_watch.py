@@ -198,6 +198,20 @@ def test_what_a_power_cut_has_damaged_is_fetched_and_not_demanded(table: Table) 
     assert not table.chain.court.cases
 
 
+def test_what_a_node_of_the_same_process_has_is_not_demanded(table: Table) -> None:
+    """After a restart nobody offers it, and it lies on the disk of the node beside."""
+    round, _ = table.play()
+    root = table.chain.included_roots(round)[1]
+    del table.store.blobs[root]
+    blobs, revealed = table.blobs(MEMBERS[0]), []
+    blobs.beside = [table.blobs(name)._disk for name in MEMBERS[:2]]
+    court = MemoryCourtDoor(table.chain, MEMBERS[0])
+    watch = Watch(court, MEMBERS[0], blobs, reveal=revealed.extend, note=table.notes.append)
+    watch.step(table.chain.view())
+    assert watch.is_satisfied(table.chain.view()), table.notes
+    assert set(revealed) == set(table.chain.included_roots(round))
+
+
 def test_who_has_what_is_asked_for_shows_it_and_is_paid(table: Table) -> None:
     round, _ = table.play()
     table.chain.court.demand(OUTSIDER, round, 1, 2, table.chain.included_roots(round))

@@ -188,16 +188,15 @@ class Stage:
             self.rpc.call("evm_mine")
             door = federation.ledger(self.chain.funder)
             end = time.monotonic() + 60
+            if left := federation.open_cases():
+                raise TimeoutError(f"{len(left)} cases are open, the first one: {left[0]}")
             while (books := federation.books()).settled < terms.rounds:
                 if time.monotonic() > end:
-                    open_cases = federation.open_cases()
-                    raise TimeoutError(f"{books.settled} of {terms.rounds} rounds are settled; open: {open_cases}")
+                    raise TimeoutError(f"{books.settled} of {terms.rounds} rounds are settled")
                 if not door.is_sending:
                     door.settle()
                 self.rpc.call("evm_mine")
-                for receipt in door.receipts():
-                    if receipt.error:
-                        self.tell(f"settling: {receipt.error}")
+                door.receipts()
                 time.sleep(0.05)
             self.accounts = federation.accounts()
             return terms.stake
