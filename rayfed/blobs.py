@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -39,6 +40,10 @@ class Blobs:
         disk: the node's own blobs.
         store: where blobs travel.
         memo: shared with the other nodes of the process.
+
+    Attributes:
+        trouble: what the last failure was, in a line.
+        beside: disks of the process's other nodes: what lies there need not be asked for.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Blobs:
     ) -> None:
         self.layout = layout
         self.trouble = ""
+        self.beside: Sequence[FileStore] = ()
         self._chain_id = chain_id
         self._federation = federation
         self._rule = rule
@@ -111,7 +117,9 @@ class Blobs:
     def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
         """Return any blob of the federation, from the own disk or from a peer; None if nobody gives it."""
         try:
-            return self._own(root) if self._disk.has(root) else self._fetch(root, holders)
+            own = self._intact(root)
+            own = self._beside(root) if own is None else own
+            return self._fetch(root, holders) if own is None else own
         except (BlobMissing, BlobCorrupt, StoreError) as error:
             self.trouble = f"{root.hex()[:12]}: {error}"
             return None
@@ -257,6 +265,13 @@ class Blobs:
             return self._own(root) if self._disk.has(root) else None
         except (BlobMissing, BlobCorrupt):
             return None
+
+    def _beside(self, root: Root) -> memoryview | None:
+        size = self.layout.blob_size
+        for disk in self.beside:
+            with contextlib.suppress(BlobMissing, BlobCorrupt):
+                return self._memo.get(("blob", root), partial(disk.get, root, size), len)
+        return None
 
     def _fetch(self, root: Root, holders: Sequence[Address]) -> memoryview:
         size = self.layout.blob_size

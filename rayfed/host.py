@@ -12,6 +12,7 @@ import errno
 import json
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -52,6 +53,12 @@ FLYING_SECONDS = 0.2
 
 LOOK_SECONDS = 2.0
 """How often a host looks after the federation when all is over."""
+
+STARVED = 137
+"""A host's exit code where it found no memory; the one that the kernel's own killer would leave."""
+
+NO_MEMORY = ("can't start new thread", "can't allocate memory", "cannot allocate memory", "not enough memory")
+"""What Python, the kernel and torch say in a RuntimeError where there is none."""
 
 T = TypeVar("T")
 
@@ -135,6 +142,8 @@ class Host:
         except Exception as error:
             # The thread's last words: what is not said here would be lost with it.
             log.exception("host %s failed", self._spec.name)
+            if self._nodes and starved(error):
+                os._exit(STARVED)
             line = _line(error)
             for slot in self._spec.slots:
                 self._fail(slot, line)
@@ -287,6 +296,8 @@ class Host:
         except Exception as error:
             # One node's trouble (a full disk, diverged training) is not its neighbours': it stops, they go on.
             log.exception("node %s failed", node.address)
+            if starved(error):
+                os._exit(STARVED)
             self._fail(node.slot, _line(error))
             return None
 
@@ -319,6 +330,21 @@ class Host:
                 fields = json.loads(line)
                 fields["verdicts"] = tuple(Verdict(**v) for v in fields["verdicts"])
                 self._records.append(NodeRecord(**fields))
+
+
+def starved(error: BaseException | None) -> bool:
+    """Say whether there was no memory for something: Python, the kernel and torch each have words of their own for it.
+
+    Nothing is wrong with the node then. Its process ends, as the kernel might have ended it a moment later, which gives
+    all of its memory back; Ray starts it again, and it carries on from its disk.
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _line(error: Exception) -> str:

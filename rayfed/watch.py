@@ -10,7 +10,7 @@ ledger, so a challenger that was killed goes on, and anybody can go on for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from rayfed import dispute, merkle
@@ -92,6 +92,7 @@ class Watch:
         blobs: its way to blobs.
         keep: whether to keep others' updates on the own disk while they can be asked for. Where all nodes are one
             party's, nothing is gained by it.
+        reveal: called with the updates that a final round has merged: whoever holds one gives it to all who ask.
         note: told in a line what is wrong, and what was done about it.
     """
 
@@ -101,12 +102,14 @@ class Watch:
         address: Address,
         blobs: Blobs,
         keep: bool = True,
+        reveal: Callable[[Iterable[Root]], None] = lambda roots: None,
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._court = court
         self._address = address
         self._blobs = blobs
         self._keep = keep
+        self._reveal = reveal
         self._note = note
         self._terms = court.terms()
         self._right = 0  # all rounds up to here are verified, void or undone
@@ -173,6 +176,7 @@ class Watch:
             return None
         if self._keep:
             self._blobs.hold(round, updates)
+            self._reveal(updates)
         return self._true(updates, round)
 
     def _true(self, updates: Mapping[Root, memoryview], round: int) -> Root:
@@ -184,6 +188,7 @@ class Watch:
 
     def _updates(self, round: int, view: View) -> Mapping[Root, memoryview] | None:
         """Return the included updates by root; None if one is not to be had. Then it is demanded, in time."""
+        self._reveal(self._court.included(round))  # before it asks others: they may wait for each other
         found: dict[Root, memoryview] = {}
         for which, root in enumerate(self._court.included(round)):
             blob = self._blobs.find(root, view.members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ class Wiring:
         self._workshop = Workshop(settings, self.charter)
         self._kind = learner.kind(settings)
         self._servers: list[BlobServer] = []
+        self._disks: list[FileStore] = []
         self._keys: dict[int, LocalAccount] = {}
 
     def folder(self, slot: int) -> Path:
@@ -100,6 +101,7 @@ class Wiring:
             own.poison(behaviour.poison)
         folder = self.folder(slot)
         disk = FileStore(folder / "blobs", setting="cluster.state_dir")
+        self._disks.append(disk)
         return EdgeNode(
             slot=slot,
             ledger=ledger,
@@ -149,7 +151,14 @@ class Wiring:
             return None
         # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
         keep = self._settings.ledger.kind != "devchain"
-        return Watch(court, node.address, node.blobs, keep=keep, note=node.note)
+        node.blobs.beside = self._disks
+        return Watch(court, node.address, node.blobs, keep=keep, reveal=self._reveal, note=node.note)
+
+    def _reveal(self, roots: Iterable[Root]) -> None:
+        """Serve what a final round has merged and what lies here, also after a restart."""
+        for root in roots:
+            for server in self._servers:
+                server.reveal(root)
 
     def _privately(self, slot: int) -> dict[str, Private]:
         """Return what a learner needs for DP-SGD. Its secret follows from the node's key: one thing less to lose."""

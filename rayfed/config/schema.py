@@ -321,7 +321,8 @@ class Stake:
         bond: what a challenge costs if it fails.
         challenge_seconds: for so long a closed round can be challenged; then its rewards can be claimed.
         proof_seconds: how long a challenger has to prove, and the others to show data that is asked for.
-        refused_share: part of the stake lost for an update that two thirds of the roster refused; 0..1.
+        refused_share: part of the stake lost for an update that two thirds of the roster refused; 0..1. A member whose
+            machine or store was away when the others wanted its update is refused, too.
         challenger_share: part of a slashed stake that goes to whoever proved it; the rest to the pool.
         allow_list: file of the addresses that may join, one a line; null is anybody.
     """
@@ -333,7 +334,7 @@ class Stake:
     bond: float = within(10.0, 0.0, 1e18, above=True)
     challenge_seconds: int = within(60, 1, MAX_UINT32)
     proof_seconds: int = within(60, 1, MAX_UINT32)
-    refused_share: float = within(0.01, 0.0, 1.0)
+    refused_share: float = within(0.0, 0.0, 1.0)
     challenger_share: float = within(0.5, 0.0, 1.0)
     allow_list: str | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from rayfed.judgement import Record
@@ -266,6 +267,7 @@ class MemoryRounds:
         return root[:3].hex()
 
 
+@lru_cache(maxsize=1024)
 def _keccak(data: bytes) -> bytes:
     from eth_utils.crypto import keccak  # a third of a second to import, and only who asks for evidence needs it
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import rayfed
 from rayfed.ledger.abi import checksum
 from rayfed.ledger.devchain import find_anvil
+from rayfed.testing.chaos.real.processes import marked
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ class Command:
 
     def processes(self) -> dict[int, str]:
         """Return the command lines of all that lives of it, by process id; also once it has ended itself."""
-        return marked(self.mark, self.process.pid)
+        return marked(MARK, self.mark, self.process.pid)
 
     def end(self) -> None:
         """Kill it and all that it started, whatever state they are in."""
@@ -179,40 +180,6 @@ def environment() -> dict[str, str]:
     # Ray finds a token in the home folder for a cluster on this machine, but not for one given by its address.
     path = f"{anvil}{os.pathsep}{kept.get('PATH', '')}"
     return {**kept, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(TREE), "PATH": path}
-
-
-def marked(mark: str, founder: int) -> dict[int, str]:
-    """Return the command lines of all living processes of a command, by process id.
-
-    A Ray worker writes its title over the environment that the mark is in; such a one is known by its ancestors, and
-    by the log of the session that it writes to, whose name ends with the process id of the session's founder.
-    """
-    wanted = f"{MARK}={mark}".encode()
-    parents: dict[int, int] = {}
-    lines: dict[int, str] = {}
-    logs: dict[int, str] = {}
-    found: set[int] = set()
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        pid = int(folder.name)
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            if not line:  # a zombie has none: it is dead, and whoever waits for it will hear so
-                continue
-            lines[pid] = line
-            parents[pid] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.add(pid)
-            logs[pid] = os.readlink(folder / "fd" / "1")
-        except OSError:
-            continue  # gone in the meantime
-    while True:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        more |= {pid for pid, log in logs.items() if f"_{founder}/logs/" in log} - found
-        if not more:
-            return {pid: lines[pid] for pid in sorted(found)}
-        found |= more
 
 
 class RayCluster:

@@ -87,6 +87,13 @@ class Host:
     def offer(self, root: bytes) -> None:
         self.store.server.offer(root)
 
+    def reveal(self, roots: Sequence[bytes]) -> None:
+        for root in roots:
+            self.store.server.reveal(root)
+
+    def in_memory(self) -> int:
+        return len(self.store.server.in_memory)
+
     def drop(self, root: bytes) -> None:
         self.store.server.drop(root)
 

@@ -81,16 +81,25 @@ def test_only_what_was_offered_is_served(trio: Federation) -> None:
         store.get(root, SIZE, [address(0)])
 
 
-def test_the_oldest_offer_goes_first(trio: Federation) -> None:
-    blobs = [blob_of(seed) for seed in range(6)]
+def test_what_was_offered_long_ago_is_served_and_not_kept_in_memory(trio: Federation) -> None:
+    """What a round rests on may be asked for as long as the round can be challenged."""
+    blobs = [blob_of(seed) for seed in range(10, 16)]
     host, store = trio.hosts[0], trio.reader()
     for root, data in blobs:
         ray.get(host.put.remote(root, bytes(data)))
-    for root, _ in blobs[:2]:
-        with pytest.raises(BlobMissing):
-            store.get(root, SIZE, [address(0)])
-    for root, data in blobs[2:]:
+    for root, data in [*blobs, blobs[0]]:
         assert store.get(root, SIZE, [address(0)]) == data
+    assert ray.get(host.in_memory.remote()) == 4
+
+
+def test_what_everybody_may_see_is_served_after_a_restart_without_being_published(trio: Federation) -> None:
+    (mine, data), (other, _) = blob_of(20), blob_of(21)
+    host, store = trio.hosts[0], trio.reader()
+    ray.get(host.keep.remote(mine, bytes(data)))
+    ray.get(host.reveal.remote([mine, other]))
+    assert store.get(mine, SIZE, [address(0)]) == data
+    with pytest.raises(BlobMissing):
+        store.get(other, SIZE, [address(0)])
 
 
 def mapping_of(view: memoryview) -> str:

@@ -134,23 +134,42 @@ class Unfair(EdgeNode):
         return True
 
 
+class Reckless(EdgeNode):
+    """One of them attests a root of its own making."""
+
+    def _merge(self, round: int, included: int, view: View) -> Root | None:
+        merged = super()._merge(round, included, view)
+        return merged if self.slot else bytes(31) + b"\1"
+
+
 @pytest.mark.parametrize(
     ("broken", "check", "scenario"),
     [
         (Forgetful, "nobody_contradicts_itself", "refused"),
         (Crashing, "nobody_fails", "none"),
         (Lazy, "run_ends", "none"),
-        (Miscounting, "merges_are_right", "none"),
         (Stubborn, "honest_models_agree", "none"),
         (Selfish, "final_models_can_be_had", "none"),
         (Dreaming, "updates_follow_their_base", "none"),
         (Unfair, "it_recovers", "none"),
+        (Reckless, "no_honest_stake_is_lost", "none"),
     ],
 )
 def test_a_broken_node_is_found_out(broken: type[EdgeNode], check: str, scenario: str, monkeypatch: Any) -> None:
     monkeypatch.setattr("rayfed.testing.chaos.world.MAX_TICKS", 300)
     result, _ = run(SCENARIOS[scenario], 0, broken)
     assert check in result.broken
+
+
+def test_a_wrong_merge_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the nodes, who take all rounds back and lose their stakes; by the check, where none of them looks."""
+    monkeypatch.setattr("rayfed.testing.chaos.world.MAX_TICKS", 300)
+    result, _ = run(SCENARIOS["none"], 0, Miscounting)
+    assert "merges_are_right" not in result.broken
+    assert (result.rounds_lost, result.honest_slashed) == (5, 4)  # then nobody is left for the sixth
+    monkeypatch.setattr("rayfed.watch.Watch._verify", lambda *_: None)
+    monkeypatch.setattr("rayfed.watch.Watch.is_satisfied", lambda *_: True)
+    assert "merges_are_right" in run(SCENARIOS["none"], 0, Miscounting)[0].broken
 
 
 def test_a_phase_that_lasts_is_found_out() -> None:
@@ -175,6 +194,39 @@ def test_a_bad_update_that_is_included_is_found_out() -> None:
     ours[6] = Outcome(6, last.status, last.root, 0b1111, last.attesters, last.open_until)
     with pytest.raises(checks.Broken, match="is included and should not be"):
         checks.no_bad_update_is_included(world)
+
+
+@pytest.mark.parametrize("scenario", ["wrong_attestation", "garbage_blob", "forged"])
+def test_a_cheat_that_keeps_its_stake_is_found_out(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, world = run(SCENARIOS[scenario], 0)
+    assert result.broken == {}
+    assert (result.honest_slashed, result.cheats_slashed) == (0, len(SCENARIOS[scenario].byzantine)), world.log
+    monkeypatch.setattr("rayfed.ledger.court.MemoryCourt._slash", lambda *_: 0)
+    assert "cheats_are_slashed" in run(SCENARIOS[scenario], 0)[0].broken
+
+
+def test_a_forged_model_is_taken_back() -> None:
+    _, world = run(SCENARIOS["forged_and_crashes"], 0)
+    assert [event.values["round"] for event in world.chain.chain.events if event.name == "Undone"] == [2]
+    assert world.chain.chain.active.bit_count() == 1
+
+
+@pytest.mark.parametrize("method", ["_settle", "claim"])
+def test_work_that_is_not_paid_is_found_out(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = "rayfed.watch.Watch._settle" if method == "_settle" else "rayfed.testing.chaos.world.claim"
+    monkeypatch.setattr(place, lambda *_: False)
+    monkeypatch.setattr("rayfed.testing.chaos.world.MAX_LINGERS", 200)
+    assert set(run(SCENARIOS["none"], 0)[0].broken) == {"work_is_paid"}
+
+
+def test_money_that_vanishes_is_found_out() -> None:
+    from rayfed.testing.chaos import checks
+
+    _, world = run(SCENARIOS["wrong_attestation"], 0)
+    checks.money_adds_up(world)
+    world.chain.chain.court.pool -= 1
+    with pytest.raises(checks.Broken, match="came in"):
+        checks.money_adds_up(world)
 
 
 @pytest.mark.parametrize("leaves", [1, 2, 3, 5, 8])

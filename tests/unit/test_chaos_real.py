@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from rayfed.judgement import Account
+from rayfed.messages import Phase
 from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real import checks, processes
-from rayfed.testing.chaos.real.stage import NODES
+from rayfed.testing.chaos.real.stage import MOMENTS, NODES
 from rayfed.testing.chaos.real.strikes import REAL
 
 ROOT = "ab" * 32
@@ -30,10 +34,12 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (node / "blobs" / ROOT[:2] / ROOT).touch()
         (node / "journal.jsonl").write_text('{"round": 1, "verb": "vote", "value": "f"}\n')
     (tmp_path / "tmp").mkdir()
-    told = {"rounds": [{"status": "void"}, {"status": "final"}], "final_root": f"0x{ROOT}"}
-    return SimpleNamespace(
-        folder=tmp_path, output=tmp_path / "run", scratch=tmp_path / "tmp", told=told, summary=lambda: told
-    )
+    told = {"rounds": [{"round": 1, "status": "void"}, {"round": 2, "status": "final"}], "final_root": f"0x{ROOT}"}
+    scratch = tmp_path / "tmp"
+    stage = SimpleNamespace(folder=tmp_path, output=tmp_path / "run", told=told, summary=lambda: told, mlflow=None)
+    stage.temporary = lambda: list(scratch.glob("rayfed*"))
+    stage.left = lambda: stage.run.left()
+    return stage
 
 
 def test_all_is_well(stage: Any) -> None:
@@ -66,6 +72,63 @@ def test_a_run_without_a_record_is_found_out(stage: Any) -> None:
         checks.the_audit_finds_nothing(stage)
 
 
+def test_a_round_that_is_lost_for_nothing_is_found_out(stage: Any) -> None:
+    stage.scenario = REAL["real_hosts"]
+    checks.no_round_is_lost(stage)
+    stage.scenario = REAL["real_none"]
+    with pytest.raises(Broken, match="rounds \\[1\\] are lost"):
+        checks.no_round_is_lost(stage)
+
+
+STAKE = 100 * 10**18
+
+
+@pytest.mark.parametrize(
+    "account", [Account(stake=STAKE - 1, slashed=1), Account(stake=STAKE, slashed=STAKE), Account(stake=0)]
+)
+def test_a_stake_that_is_lost_is_found_out(stage: Any, account: Account) -> None:
+    stage.settled = lambda: STAKE
+    stage.accounts = (Account(stake=STAKE),) * NODES
+    checks.no_honest_stake_is_lost(stage)
+    stage.accounts = (*stage.accounts[1:], account)
+    with pytest.raises(Broken, match="what is not so"):
+        checks.no_honest_stake_is_lost(stage)
+
+
+def test_books_that_cannot_be_closed_are_found_out(stage: Any) -> None:
+    def settled() -> int:
+        raise TimeoutError("1 of 2 rounds are settled")
+
+    stage.settled = settled
+    with pytest.raises(Broken, match="1 of 2"):
+        checks.no_honest_stake_is_lost(stage)
+
+
+@pytest.fixture
+def mlflow(stage: Any) -> Path:
+    """A database as MLflow's server leaves it after this run."""
+    path: Path = stage.folder / "mlflow.db"
+    stage.mlflow, stage.run = SimpleNamespace(database=path), SimpleNamespace(out="")
+    stage.told["rounds"] = [{"status": "final", "round": 1}, {"status": "final", "round": 2}]
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE runs (status TEXT)")
+        database.executemany("INSERT INTO runs VALUES (?)", [("FINISHED",)] * (1 + NODES))
+        database.execute("CREATE TABLE metrics (key TEXT, step INTEGER)")
+        database.executemany("INSERT INTO metrics VALUES ('included', ?)", [(1,), (2,)])
+    return path
+
+
+@pytest.mark.parametrize("wrong", ["UPDATE runs SET status = 'RUNNING'", "DELETE FROM metrics WHERE step = 1"])
+def test_what_mlflow_does_not_know_is_found_out(stage: Any, mlflow: Path, wrong: str) -> None:
+    checks.mlflow_knows_all(stage)
+    with contextlib.closing(sqlite3.connect(mlflow)) as database, database:
+        database.execute(wrong)
+    with pytest.raises(Broken, match="MLflow knows"):
+        checks.mlflow_knows_all(stage)
+    stage.run.out = "rayfed: track.tracking_uri: not all was recorded within 120 s\n"
+    checks.mlflow_knows_all(stage)
+
+
 @pytest.mark.parametrize("name", ["run/nodes/.x.part", "run/founded.new", "tmp/rayfed-anvil-1.log"])
 def test_a_file_is_found_out(stage: Any, name: str) -> None:
     (stage.folder / name).touch()
@@ -90,6 +153,13 @@ def test_a_process_is_found_out(stage: Any, parent: processes.Command) -> None:
     parent.strike()
     checks.no_process_is_left(stage)
     assert not processes.send(parent.process.pid, signal.SIGKILL)
+
+
+def test_every_strike_meets_every_moment() -> None:
+    """Four seeds in a row: each strike at any instant, in COMMIT, in VOTE and in ATTEST, whatever its place."""
+    for number in range(8):
+        assert {MOMENTS[(seed + number) % len(MOMENTS)] for seed in range(4)} == set(MOMENTS)
+    assert set(MOMENTS) == {None, Phase.COMMIT, Phase.VOTE, Phase.ATTEST}
 
 
 def test_every_strike_says_what_it_does() -> None:

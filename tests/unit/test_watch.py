@@ -181,6 +181,37 @@ def test_an_update_that_nobody_gives_takes_the_merge_back(table: Table) -> None:
     assert [account.stake for account in table.chain.court.accounts()] == [STAKE, STAKE, 0, STAKE]
 
 
+def test_what_a_power_cut_has_damaged_is_fetched_and_not_demanded(table: Table) -> None:
+    """It lies on the own disk by its name, with other bytes, and peers have it: nobody is to blame for that."""
+    round, _ = table.play()
+    own = table.blobs(MEMBERS[1])
+    root = table.chain.included_roots(round)[1]
+    file = own._disk.file(root)
+    size = file.stat().st_size
+    file.unlink()  # the file itself may be what others hold
+    file.write_bytes(bytes(size))
+    watch = table.watch(MEMBERS[1])
+    watch.step(table.chain.view())
+    assert watch.is_satisfied(table.chain.view())
+    table.clock.advance(200)
+    watch.step(table.chain.view())
+    assert not table.chain.court.cases
+
+
+def test_what_a_node_of_the_same_process_has_is_not_demanded(table: Table) -> None:
+    """After a restart nobody offers it, and it lies on the disk of the node beside."""
+    round, _ = table.play()
+    root = table.chain.included_roots(round)[1]
+    del table.store.blobs[root]
+    blobs, revealed = table.blobs(MEMBERS[0]), []
+    blobs.beside = [table.blobs(name)._disk for name in MEMBERS[:2]]
+    court = MemoryCourtDoor(table.chain, MEMBERS[0])
+    watch = Watch(court, MEMBERS[0], blobs, reveal=revealed.extend, note=table.notes.append)
+    watch.step(table.chain.view())
+    assert watch.is_satisfied(table.chain.view()), table.notes
+    assert set(revealed) == set(table.chain.included_roots(round))
+
+
 def test_who_has_what_is_asked_for_shows_it_and_is_paid(table: Table) -> None:
     round, _ = table.play()
     table.chain.court.demand(OUTSIDER, round, 1, 2, table.chain.included_roots(round))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,7 +22,8 @@ class Transaction:
     """One transaction, from the moment at which it was sent.
 
     Attributes:
-        sender, verb, round, value: what it says; ``value`` is a root, a ballot, the charter's hash or None.
+        sender, verb, round, value: what it says; ``value`` is a root, a ballot, the charter's hash, None, or
+            the arguments of what is said to the court.
         due: from when on it may be mined, in seconds since the epoch.
         block: how many transactions were mined before it; None while it is in the pool.
         error: name of the contract's error, once mined.
@@ -128,9 +130,9 @@ class ChaosChain:
         return twin.view()
 
 
-def _call(chain: MemoryChain, transaction: Transaction) -> Callable[[], None]:
-    sender, round, value = transaction.sender, transaction.round, transaction.value
-    match transaction.verb:
+def _call(chain: MemoryChain, transaction: Transaction) -> Callable[[], object]:
+    sender, verb, round, value = transaction.sender, transaction.verb, transaction.round, transaction.value
+    match verb:
         case Verb.JOIN:
             return lambda: chain.join(sender, value)
         case Verb.LEAVE:
@@ -141,5 +143,9 @@ def _call(chain: MemoryChain, transaction: Transaction) -> Callable[[], None]:
             return lambda: chain.vote(sender, round, value)
         case Verb.ATTEST:
             return lambda: chain.attest(sender, round, value)
-        case _:
+        case Verb.POKE:
             return chain.poke
+        case Verb.CLAIM | Verb.CHALLENGE | Verb.DEMAND | Verb.ANSWER:
+            return partial(getattr(chain.court, verb), sender, *value)
+        case _:
+            return partial(getattr(chain.court, verb), *value)  # whoever says it

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed import codec
+from rayfed.charter import SHARES
 from rayfed.ledger.memory import Said
-from rayfed.messages import Outcome, Root, Status, Verb, bits
+from rayfed.messages import Address, Outcome, Root, Status, Verb, bits
 from rayfed.node import Progress
 from rayfed.testing.chaos.model import GENESIS, LAYOUT, VALUES, Counting
+from rayfed.testing.chaos.scenarios import BOND, REWARD, STAKE
 from rayfed.testing.chaos.world import Seat, World
 
 LEAF = 4096
@@ -101,7 +103,7 @@ def updates_follow_their_base(world: World) -> None:
                 continue
             values = _values(world.blobs.bytes[event.values["root"]])
             learner = Counting(slots[address])
-            unsure = world.chain.reorganisations or world.scenario.skew
+            unsure = world.chain.reorganisations or world.scenario.skew or events(world, "Undone")
             possible = world.trained if unsure else bases[-1:]
             if not any((learner.train({"w": base}, outcome.round).state["w"] == values).all() for base in possible):
                 raise Broken(f"round {outcome.round}: node {slots[address]}'s update follows from no base")
@@ -148,6 +150,79 @@ def no_bad_update_is_included(world: World) -> None:
                 raise Broken(f"round {outcome.round}: member {index} is included and should not be")
 
 
+def no_honest_stake_is_lost(world: World) -> None:
+    """Every honest node has at stake what was put down for it, and has never lost any of it."""
+    for seat in honest(world):
+        account = world.chain.chain.court.account(seat.address)
+        if account.slashed or account.stake != STAKE:
+            why = [event.values for event in events(world, "Slashed") if event.values["member"] == seat.address]
+            raise Broken(f"node {seat.slot} has {account.stake} of {STAKE} at stake: {why}")
+
+
+def cheats_are_slashed(world: World) -> None:
+    """Who attested another root than the final one has nothing left; who was refused by two thirds has lost a share.
+
+    What each of them did is read off what was said, not off the court's own records.
+    """
+    court, chain = world.chain.chain.court, world.chain.chain
+    finals = {outcome.round: outcome for outcome in outcomes(world) if outcome.status is Status.FINAL}
+    for event in events(world, "Attested"):
+        final = finals.get(event.values["round"])
+        member = chain.members[event.values["index"]]
+        if final is not None and event.values["root"] != final.root and court.account(member).stake:
+            raise Broken(f"{member} attested another root in round {final.round}, and keeps its stake")
+    for taken_back in events(world, "Undone"):
+        round = taken_back.values["round"]
+        wrong = next(e.values["root"] for e in events(world, "RoundClosed") if e.values["round"] == round)
+        for event in events(world, "Attested"):
+            index, of_this = event.values["index"], (event.values["round"], event.values["root"]) == (round, wrong)
+            if of_this and court.account(chain.members[index]).stake:
+                raise Broken(f"member {index} attested a wrong merge, and keeps its stake")
+    for seat in world.seats:
+        refusals = sum(_is_refused(world, round, seat.address) for round in finals)
+        share = STAKE * world.scenario.refused_share // SHARES
+        lost = court.account(seat.address).slashed
+        if lost < min(STAKE, refusals * share):
+            raise Broken(f"node {seat.slot} was refused {refusals} times by two thirds, and lost {lost}")
+
+
+def _is_refused(world: World, round: int, member: Address) -> bool:
+    """Whether at least two thirds of a round's roster left a member's update out of their ballots."""
+    index = world.chain.chain.index_of(member)
+    committed = {e.values["index"] for e in events(world, "Committed") if e.values["round"] == round}
+    ballots = [event.values["ballot"] for event in events(world, "Voted") if event.values["round"] == round]
+    against = sum(not ballot >> (index or 0) & 1 for ballot in ballots)
+    return index in committed and 3 * against >= 2 * world.chain.chain.rosters[round].bit_count()
+
+
+def work_is_paid(world: World) -> None:
+    """Every round is settled, and every honest node was paid for every final round that it worked for."""
+    court, chain = world.chain.chain.court, world.chain.chain
+    if court.books().settled != len(outcomes(world)):
+        raise Broken(f"{court.books().settled} of {len(outcomes(world))} rounds are settled")
+    for seat in honest(world):
+        index, earned = chain.index_of(seat.address), 0
+        for outcome in outcomes(world):
+            workers = outcome.included & outcome.attesters
+            if outcome.status is Status.FINAL and index is not None and workers >> index & 1:
+                earned += REWARD // workers.bit_count()
+        paid = sum(e.values["amount"] for e in events(world, "Claimed") if e.values["account"] == seat.address)
+        if paid < earned:
+            raise Broken(f"node {seat.slot} earned {earned} and was paid {paid}")
+
+
+def money_adds_up(world: World) -> None:
+    """What came into the court is there, or was paid out."""
+    court = world.chain.chain.court
+    books = court.books()
+    came = BOND * books.cases + sum(
+        event.values["amount"] for name in ("Deposited", "Funded") for event in events(world, name)
+    )
+    went = sum(event.values["amount"] for name in ("Claimed", "Withdrawn") for event in events(world, name))
+    if came != went + books.pool + books.stakes + books.bonds + books.owed:
+        raise Broken(f"{came} came in, {went} went out, {books} is there")
+
+
 Check = Callable[[World], None]
 CHECKS: tuple[Check, ...] = (
     run_ends,
@@ -160,6 +235,10 @@ CHECKS: tuple[Check, ...] = (
     no_phase_is_stuck,
     it_recovers,
     no_bad_update_is_included,
+    no_honest_stake_is_lost,
+    cheats_are_slashed,
+    work_is_paid,
+    money_adds_up,
 )
 
 
@@ -176,6 +255,12 @@ def outcomes(world: World) -> list[Outcome]:
 def rounds_lost(world: World) -> int:
     """Return how many rounds ended void."""
     return sum(outcome.status is Status.VOID for outcome in outcomes(world))
+
+
+def slashed(world: World, *, cheats: bool) -> int:
+    """Return how many of those who cheat, or of all others, have lost stake."""
+    court = world.chain.chain.court
+    return sum(court.account(seat.address).slashed > 0 for seat in world.seats if bool(seat.cheats) is cheats)
 
 
 def events(world: World, name: str) -> list[Said]:

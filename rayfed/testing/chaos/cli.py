@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,11 +45,14 @@ def main(words: Sequence[str]) -> int:
     seeds = [args.seed] if args.seed is not None else list(range(args.seeds))
     console = Console()
     runs = _real(names, seeds, console) if args.real else run_all(names, seeds)
-    results = list(_shown(runs, len(names) * len(seeds), console))
-    rows = table(results, known)
-    console.print(as_table(rows, wide=console.width >= WIDE))
-    if args.json is not None:
-        write(args.json, rows, results)
+    results: list[Result] = []
+    for result in _shown(runs, len(names) * len(seeds), console):
+        results.append(result)
+        if args.json is not None:
+            write(
+                args.json, table(results, known), results
+            )  # each time: hours of runs are not to be lost with the last
+    console.print(as_table(table(results, known), wide=console.width >= WIDE))
     return BROKEN if any(result.broken for result in results) else SURVIVED
 
 
@@ -74,16 +78,21 @@ def _about(real: bool) -> dict[str, str]:
 
 def _real(names: Sequence[str], seeds: Sequence[int], console: Console) -> Iterator[Result]:
     """Run each scenario with each seed over real parts, seed by seed, and tell what is done."""
+    from rayfed.testing.chaos.real.cluster import Cluster
     from rayfed.testing.chaos.real.runner import run_real
     from rayfed.testing.chaos.real.strikes import REAL
 
     def tell(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    for seed in seeds:
-        for name in names:
+    with ExitStack() as stack:
+        runs = [(name, seed) for seed in seeds for name in names]
+        # To start Ray costs as much as half a run: those that do not strike it share one.
+        shared = sum(not REAL[name].own_cluster for name, _ in runs) > 1
+        cluster = stack.enter_context(Cluster()) if shared else None
+        for name, seed in runs:
             tell(f"{name} {seed}")
-            yield run_real(REAL[name], seed, tell)
+            yield run_real(REAL[name], seed, tell, cluster)
 
 
 def as_table(rows: Sequence[Row], *, wide: bool) -> Table:
@@ -92,12 +101,13 @@ def as_table(rows: Sequence[Row], *, wide: bool) -> Table:
     shown.add_column("scenario", no_wrap=True)
     if wide:
         shown.add_column("what goes wrong")
-    for name in ("n", "survived", "extra s, mean", "most", "rounds lost", "broken"):
+    for name in ("n", "survived", "extra s, mean", "most", "rounds lost", "honest slashed", "broken"):
         shown.add_column(name, justify="left" if name == "broken" else "right")
     for row in rows:
         figures = (row.n, row.survived, f"{row.extra_seconds:.0f}", row.most_extra_seconds)
         lost = f"{row.rounds_lost}/{row.rounds}"
-        shown.add_row(row.scenario, *([row.about] if wide else []), *map(str, figures), lost, ", ".join(row.broken))
+        last = lost, str(row.honest_slashed), ", ".join(row.broken)
+        shown.add_row(row.scenario, *([row.about] if wide else []), *map(str, figures), *last)
     return shown
 
 

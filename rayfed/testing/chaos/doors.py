@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 from rayfed.errors import BlobMissing, LedgerError, LedgerUnreachable, StoreError
+from rayfed.judgement import Account, Books, Case, Proof, Record
+from rayfed.ledger.court import MemoryCourt
 from rayfed.ledger.memory import ManualClock
 from rayfed.messages import Address, Outcome, Receipt, Root, Terms, Verb, View
 from rayfed.store.verified import verified
@@ -102,14 +104,14 @@ class ChaosLedger:
 
     def view(self) -> View:
         """See ``Ledger``."""
-        self._reach()
+        self.reach()
         weather = self._weather
         behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
         return self._chain.view(behind, 0 if weather.calm else weather.skew)
 
     def outcome(self, round: int) -> Outcome | None:
         """See ``Ledger``."""
-        self._reach()
+        self.reach()
         return self._chain.chain.outcome(round)
 
     def join(self, charter: bytes) -> None:
@@ -136,9 +138,18 @@ class ChaosLedger:
         """See ``Ledger``."""
         self._send(Verb.POKE, 0, None)
 
+    def tell_court(self, verb: Verb, round: int, *arguments: Any) -> None:
+        """Say something to the court; ``round`` is for the receipt."""
+        self._send(verb, round, arguments)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether there is something whose receipt has not been given out."""
+        return bool(self._flights or self._refused)
+
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
-        self._reach()
+        self.reach()
         done, self._refused = self._refused, []
         for flight in list(self._flights):
             transaction, sent = flight
@@ -159,14 +170,15 @@ class ChaosLedger:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _reach(self) -> None:
+    def reach(self) -> None:
+        """Die, or find that nothing answers, if it is time for that."""
         self._fuse.check()
         if self._weather.clock.now < self._weather.ledger_until:
             raise LedgerUnreachable("ledger.rpc_url: chaos: nothing answers")
 
     def _send(self, verb: Verb, round: int, value: Any) -> None:
         self._told((self._address, verb, round, value))
-        self._reach()
+        self.reach()
         weather, scenario, now = self._weather, self._weather.scenario, self._weather.clock.now
         transaction = Transaction(self._address, verb, round, value, now)
         if self._silenced(verb, round):
@@ -183,6 +195,84 @@ class ChaosLedger:
             self._chain.pool.append(transaction)
         self._flights.append((transaction, now))
         self._fuse.check()
+
+
+class ChaosCourt:
+    """One account's door to the court of a ``ChaosChain``; follows the ``rayfed.watch.Court`` protocol.
+
+    What is said goes the way of all transactions, with all that may happen to them on it.
+    """
+
+    def __init__(self, chain: ChaosChain, ledger: ChaosLedger) -> None:
+        self._chain = chain
+        self._ledger = ledger
+
+    @property
+    def _court(self) -> MemoryCourt:
+        self._ledger.reach()
+        return self._chain.chain.court
+
+    def terms(self) -> Terms:
+        """See ``Court``."""
+        return self._ledger.terms()
+
+    def books(self) -> Books:
+        """See ``Court``."""
+        return self._court.books()
+
+    def account(self, address: Address) -> Account:
+        """See ``Court``."""
+        return self._court.account(address)
+
+    def record(self, round: int) -> Record | None:
+        """See ``Court``."""
+        self._ledger.reach()
+        return self._chain.chain.record(round)
+
+    def cases(self) -> Sequence[Case]:
+        """See ``Court``."""
+        return self._court.open_cases()
+
+    def included(self, round: int) -> Sequence[Root]:
+        """See ``Court``."""
+        self._ledger.reach()
+        return self._chain.chain.included_roots(round)
+
+    def busy(self) -> bool:
+        """See ``Court``."""
+        return self._ledger.is_sending
+
+    def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.CHALLENGE, round, round, leaf, coordinate, roots)
+
+    def prove(self, id: int, roots: Sequence[Root], proofs: Sequence[Proof]) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.PROVE, 0, id, roots, proofs)
+
+    def conclude(self, id: int) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.CONCLUDE, 0, id)
+
+    def demand(self, round: int, which: int, leaf: int, roots: Sequence[Root]) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.DEMAND, round, round, which, leaf, roots)
+
+    def answer(self, id: int, roots: Sequence[Root], data: bytes, path: Sequence[bytes]) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.ANSWER, 0, id, roots, data, path)
+
+    def forfeit(self, id: int) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.FORFEIT, 0, id)
+
+    def settle(self, most: int) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.SETTLE, 0, most)
+
+    def claim(self, to: Address, most: int) -> None:
+        """See ``Court``."""
+        self._ledger.tell_court(Verb.CLAIM, 0, to, most)
 
 
 def _receipt(transaction: Transaction) -> Receipt:

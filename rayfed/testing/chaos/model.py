@@ -9,9 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed import codec, merkle
-from rayfed.charter import Charter, DataTerms, MergeTerms
+from rayfed.charter import Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.learning import State, Update
-from rayfed.testing.chaos.scenarios import ATTEST_SECONDS, COMMIT_SECONDS, JOIN_SECONDS, VOTE_SECONDS, Scenario
+from rayfed.testing.chaos.scenarios import (
+    ATTEST_SECONDS,
+    BOND,
+    CHALLENGE_SECONDS,
+    COMMIT_SECONDS,
+    JOIN_SECONDS,
+    PROOF_SECONDS,
+    REWARD,
+    STAKE,
+    VOTE_SECONDS,
+    Scenario,
+)
 
 VALUES = 1500
 """A header leaf and two leaves of values, the last one padded."""
@@ -76,9 +87,17 @@ def charter(scenario: Scenario) -> Charter:
         vote_seconds=VOTE_SECONDS,
         attest_seconds=ATTEST_SECONDS,
         start_members=founders,
-        min_members=max(1, founders // 2),
+        min_members=scenario.min_members or max(1, founders // 2),
         max_missed=scenario.max_missed,
         quorum=(2, 3),
         genesis=merkle.root(genesis),
         genesis_source={"seed": 0},
+        stake=StakeTerms(
+            stake=STAKE,
+            reward=REWARD,
+            bond=BOND,
+            challenge_seconds=CHALLENGE_SECONDS,
+            proof_seconds=PROOF_SECONDS,
+            refused_share=scenario.refused_share,
+        ),
     )

@@ -6,9 +6,13 @@ from hashlib import sha256
 from typing import Any
 
 from rayfed import codec, merkle
+from rayfed.attacks import Crew
+from rayfed.attacks.forged_merge import ForgedMerge
+from rayfed.behaviour import Behaviour
 from rayfed.messages import Address, Root, Verb, bitmap
 from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore
-from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, GENESIS, LAYOUT
+from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, GENESIS, LAYOUT, charter
+from rayfed.testing.chaos.scenarios import Scenario
 
 
 class Cheat(ChaosLedger):
@@ -58,5 +62,16 @@ class Hoard(ChaosStore):
         """Say that it is there; it is not."""
 
 
-CHEATS = ("garbage", "wrong", "withhold", "collude")
-"""Commits to garbage; attests another root; publishes nothing; votes for its friends alone and attests their root."""
+def forger(slot: int, scenario: Scenario) -> Behaviour:
+    """Return what makes a node attest, with all of its like, the same forged model in one round."""
+    slots = tuple(slot for slot in range(scenario.nodes) if scenario.cheats(slot) == "forge")
+    rule = charter(scenario).rule()
+    return ForgedMerge(Crew(slot, slots, scenario.nodes, 2, 0, rule, lambda *_: (), lambda: 0), FORGED)
+
+
+FORGED = 2
+"""The round in which forgers forge."""
+
+CHEATS = ("garbage", "wrong", "withhold", "collude", "forge")
+"""Commits to garbage; attests another root; publishes nothing; votes for its friends alone and attests their root;
+makes a forged model final."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 
 from rayfed.node import EdgeNode
-from rayfed.testing.chaos.checks import CHECKS, Broken, rounds_lost
+from rayfed.testing.chaos.checks import CHECKS, Broken, rounds_lost, slashed
 from rayfed.testing.chaos.scenarios import SCENARIOS, Scenario
 from rayfed.testing.chaos.world import World
 
@@ -29,6 +29,8 @@ class Result:
         reorganisations, restarts: how often the chain went back, and nodes were started again; of a run over real
             parts, how often the whole run was carried on.
         wall_seconds: what it took here.
+        honest_slashed: how many honest nodes lost stake; must be none.
+        cheats_slashed: how many of those that cheated did.
     """
 
     scenario: str
@@ -40,6 +42,8 @@ class Result:
     reorganisations: int
     restarts: int
     wall_seconds: float
+    honest_slashed: int
+    cheats_slashed: int
 
     @property
     def again(self) -> str:
@@ -65,12 +69,14 @@ def run(scenario: Scenario, seed: int, build: type[EdgeNode] = EdgeNode) -> tupl
         scenario.name,
         seed,
         broken,
-        world.clock.now - world.began,  # undisturbed, no second passes: everybody acts at once
+        world.over - world.began,  # undisturbed, no second passes: everybody acts at once
         scenario.rounds,
         rounds_lost(world),
         world.chain.reorganisations,
         sum(seat.starts - 1 for seat in world.seats),
         time.perf_counter() - start,
+        slashed(world, cheats=False),
+        slashed(world, cheats=True),
     )
     return result, world
 
@@ -105,6 +111,8 @@ class Row:
     rounds_lost: int
     wall_seconds: float
     broken: tuple[str, ...]
+    honest_slashed: int
+    cheats_slashed: int
 
 
 def table(results: Iterable[Result], about: Mapping[str, str] | None = None) -> list[Row]:
@@ -129,6 +137,8 @@ def table(results: Iterable[Result], about: Mapping[str, str] | None = None) -> 
                 sum(result.rounds_lost for result in found),
                 sum(result.wall_seconds for result in found),
                 tuple(sorted({check for result in found for check in result.broken})),
+                sum(result.honest_slashed for result in found),
+                sum(result.cheats_slashed for result in found),
             )
         )
     return rows

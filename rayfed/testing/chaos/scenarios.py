@@ -13,6 +13,8 @@ from rayfed.messages import Verb
 
 COMMIT_SECONDS, VOTE_SECONDS, ATTEST_SECONDS, JOIN_SECONDS = 60, 30, 30, 120
 PATIENCE_SECONDS = 15
+STAKE, REWARD, BOND = 1_000, 120, 50
+CHALLENGE_SECONDS, PROOF_SECONDS = 120, 60
 RESEND_SECONDS = 30
 """After so long a transaction that was lost is sent again, as ``rayfed.ledger.sender`` does it."""
 
@@ -26,6 +28,7 @@ class Scenario:
         nodes: how many there are, those that cheat and those that come late among them.
         rounds: how many, of which the last ``calm`` ones are without faults.
         max_missed: as in ``messages.Terms``.
+        min_members: as there; 0: half of those who found it.
         confirmations: how many blocks must hold a transaction before its receipt is given out; 1: its own.
         kill: a step: the node dies at one of its next operations on ledger, store, journal and disk.
         torn: a death: it was a power cut, and a blob that was written last is damaged.
@@ -50,6 +53,8 @@ class Scenario:
         late: so many nodes start only when a later round is open.
         leave: a step: the node leaves, ends, and comes back after ``down_seconds`` at most.
         byzantine: how the last nodes cheat, one word each; see ``peers.CHEATS``.
+        refused_share: as in ``messages.Terms``: what an update costs its author that two thirds refuse. Who was down
+            when others wanted its update is refused, too, so that it is 0 wherever machines break.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Scenario:
     rounds: int = 6
     calm: int = 2
     max_missed: int = 3
+    min_members: int = 0
     confirmations: int = 1
     kill: float = 0.0
     torn: float = 0.0
@@ -86,14 +92,20 @@ class Scenario:
     late: int = 0
     leave: float = 0.0
     byzantine: tuple[str, ...] = ()
+    refused_share: int = 0
 
     def __post_init__(self) -> None:
-        if 3 * len(self.byzantine) >= self.nodes:
+        # Forgers may even be most: it takes one honest node to have what they attest taken back.
+        if 3 * len(self.byzantine) >= self.nodes and set(self.byzantine) != {"forge"}:
             raise ValueError(f"{self.name}: {len(self.byzantine)} of {self.nodes} nodes cheat; less than a third can")
         for rate in fields(self):
             value = getattr(self, rate.name)
             if isinstance(value, float) and not 0 <= value <= 1:
                 raise ValueError(f"{self.name}: {rate.name} is a probability, not {value}")
+
+    def cheats(self, slot: int) -> str:
+        """Return how a node cheats; empty if it does not."""
+        return (("",) * (self.nodes - len(self.byzantine)) + self.byzantine)[slot]
 
     @property
     def slack(self) -> int:
@@ -161,15 +173,24 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("disk_full", "nodes' disks are full for a while", disk_full=0.03),
         Scenario("late", "two of five come when the others are at work", nodes=5, late=2),
         Scenario("leave", "nodes leave and come back", nodes=5, leave=0.02),
-        Scenario("garbage_blob", "one of four commits to garbage", byzantine=("garbage",), max_missed=0),
+        Scenario(
+            "garbage_blob", "one of four commits to garbage", byzantine=("garbage",), max_missed=0, refused_share=100
+        ),
         Scenario("wrong_attestation", "one of four attests another root", byzantine=("wrong",), max_missed=0),
-        Scenario("withheld_blob", "one of four keeps its update to itself", byzantine=("withhold",), max_missed=0),
+        Scenario(
+            "withheld_blob",
+            "one of four keeps its update to itself",
+            byzantine=("withhold",),
+            max_missed=0,
+            refused_share=100,
+        ),
         Scenario(
             "colluding",
             "two of seven vote for each other alone, and attest what they like",
             nodes=7,
             byzantine=("collude", "collude"),
             max_missed=0,
+            refused_share=100,
         ),
         Scenario(
             "cheats_and_crashes",
@@ -182,6 +203,22 @@ SCENARIOS: dict[str, Scenario] = {
             delay=0.2,
             reorg=0.02,
             store_slow=0.2,
+        ),
+        Scenario(
+            "forged",
+            "three of four make a forged model final",
+            byzantine=("forge", "forge", "forge"),
+            min_members=1,
+        ),
+        Scenario(
+            "forged_and_crashes",
+            "the same, while the machine of the one honest node breaks",
+            byzantine=("forge", "forge", "forge"),
+            min_members=1,
+            kill=0.08,
+            torn=0.3,
+            delay=0.2,
+            refuse=0.1,
         ),
         EVERYTHING,
     )

@@ -5,26 +5,35 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.errors import LedgerUnreachable, StoreError
+from rayfed.blobs import HONEST
+from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger.memory import ManualClock, MemoryChain
 from rayfed.messages import Address, Phase, Verb, View
 from rayfed.node import EdgeNode, Progress
 from rayfed.screens.norm import Norm
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
-from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore, Sent, Weather
+from rayfed.testing.chaos.doors import Blobs, ChaosCourt, ChaosLedger, ChaosStore, Sent, Weather
 from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse, Killed, power_cut
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, Counting, charter
-from rayfed.testing.chaos.peers import Cheat, Hoard
-from rayfed.testing.chaos.scenarios import PATIENCE_SECONDS, Scenario
+from rayfed.testing.chaos.peers import Cheat, Hoard, forger
+from rayfed.testing.chaos.scenarios import PATIENCE_SECONDS, REWARD, STAKE, Scenario
+from rayfed.watch import LOOK_SECONDS, Watch, claim
 
 MAX_TICKS = 20_000
 """Turns of all nodes after which a run that is not over is called one that does not end."""
+
+MAX_LINGERS = 2_000
+"""Turns after which rounds that are not settled are called ones that cannot be."""
+
+FOUNDER = "0x" + "99" * 20
+"""Puts down all stakes and fills the pool, as ``rayfed.ledger.purse`` does it."""
 
 DEADLY_OPERATIONS = 30
 """A lit fuse ends within so many operations; a whole round of a node has about as many."""
@@ -40,6 +49,7 @@ class Seat:
         starts: how often it was started.
         down_until, still_until: until when it is dead, or stands still, in seconds since the epoch.
         seen: the view that it stood still upon.
+        watch, court: what looks after the federation for it, and through what; only where it does not cheat.
         progress: what came of its last step.
         failures: what it raised and should not have.
     """
@@ -52,6 +62,8 @@ class Seat:
     fuse: Fuse
     node: EdgeNode | None = None
     journal: FailingJournal | None = None
+    watch: Watch | None = None
+    court: ChaosCourt | None = None
     starts: int = 0
     down_until: int = 0
     still_until: int = 0
@@ -74,7 +86,8 @@ class World:
         said: everything that any node ever handed to its door, in order.
         trained: every base that any node ever trained from.
         log: what happened, line by line; the same for the same scenario and seed.
-        ticks, began: how many turns there were, and when the first was, in seconds since the epoch.
+        ticks, began, over: how many turns there were, and when the first was, and when all nodes had finished, in
+            seconds since the epoch. What comes after that is settled and paid.
     """
 
     def __init__(self, scenario: Scenario, seed: int, folder: Path, build: type[EdgeNode] = EdgeNode) -> None:
@@ -82,7 +95,7 @@ class World:
         self.random = Random(f"{scenario.name} {seed}")
         self.charter = charter(scenario)
         self.clock = ManualClock()
-        self.began = self.clock.now
+        self.began = self.over = self.clock.now
         self.chain = ChaosChain(MemoryChain(self.charter.terms(), self.clock), self.random)
         self.blobs = Blobs()
         self.said: list[Sent] = []
@@ -92,8 +105,11 @@ class World:
         self.calm = False
         self._build = build
         honest = scenario.nodes - len(scenario.byzantine)
-        cheats = ("",) * honest + scenario.byzantine
-        self.seats = [self._seat(slot, cheats[slot], folder) for slot in range(scenario.nodes)]
+        self.seats = [self._seat(slot, scenario.cheats(slot), folder) for slot in range(scenario.nodes)]
+        court = self.chain.chain.court
+        court.fund(FOUNDER, REWARD * scenario.rounds)
+        for seat in self.seats:
+            court.deposit(FOUNDER, seat.address, STAKE)
         # Latecomers are honest; which round they wait for is drawn.
         self._late = {
             slot: self.random.randint(1, max(1, scenario.rounds - scenario.calm))
@@ -120,10 +136,33 @@ class World:
             if self.chain.chain.view().phase is Phase.DONE and all(
                 seat.progress is Progress.FINISHED for seat in self.seats if not seat.cheats
             ):
+                self.over = self.clock.now
+                self._settle()
                 return True
             if not mined and not any(acted):
                 self._let_time_pass()
+        self.over = self.clock.now
         return False
+
+    def _settle(self) -> None:
+        """Let nodes that have finished linger until all is settled and paid, as a host does (``Host._linger``)."""
+        self.tell("all have finished")
+        honest = [seat for seat in self.seats if not seat.cheats]
+        for _ in range(MAX_LINGERS):
+            view = self.chain.chain.view()
+            acted = [self._linger(seat, view) for seat in honest]
+            mined = self.chain.mine()
+            if self.chain.chain.court.settled == self.scenario.rounds and not any(acted) and not mined:
+                return
+            if not mined and not any(acted):
+                self.clock.advance(LOOK_SECONDS)
+
+    def _linger(self, seat: Seat, view: View) -> bool:
+        assert seat.node is not None
+        assert seat.watch is not None
+        assert seat.court is not None
+        seat.node.collect(view)
+        return seat.watch.step(view) or claim(seat.court, seat.address, seat.address)
 
     def tell(self, line: str) -> None:
         """Note what happened."""
@@ -174,7 +213,12 @@ class World:
                 chain_id=CHAIN_ID,
                 federation=FEDERATION,
                 patience=PATIENCE_SECONDS,
+                distrusts=partial(_distrusts, seat),
+                behaviour=forger(seat.slot, self.scenario) if seat.cheats == "forge" else HONEST,
             )
+            if not seat.cheats:
+                seat.court = ChaosCourt(self.chain, ledger)
+                seat.watch = Watch(seat.court, seat.address, seat.node.blobs, note=seat.node.note)
         except Killed:
             self._die(seat, "dies while it starts")
         else:
@@ -194,7 +238,7 @@ class World:
                     return False
             seat.seen = None
             seat.node.serve(view)
-            seat.progress = seat.node.step(view)
+            seat.progress = self._watched(seat, view, seat.node.step(view))
         except Killed:
             self._die(seat, "is killed")
         except LedgerUnreachable:
@@ -207,12 +251,26 @@ class World:
             self._die(seat, f"fails: {type(error).__name__}: {error}")
         return seat.node is None or seat.progress is Progress.ACTED
 
+    def _watched(self, seat: Seat, view: View, progress: Progress) -> Progress:
+        """Look after the federation, as ``Host`` does for the nodes that it carries; return what came of the step."""
+        if seat.watch is None:
+            return progress
+        try:
+            acted = seat.watch.step(view)
+        except LedgerUnreachable:
+            raise
+        except LedgerError:
+            acted = False
+        if progress is Progress.FINISHED and not seat.watch.is_satisfied(view):
+            progress = Progress.RETRY
+        return Progress.ACTED if acted else progress
+
     def _die(self, seat: Seat, how: str) -> None:
         """Let a node's process end; what it had in memory is gone."""
         self.tell(f"node {seat.slot} {how}")
         if seat.journal is not None:
             seat.journal.close()
-        seat.node = seat.journal = seat.seen = None
+        seat.node = seat.journal = seat.seen = seat.watch = seat.court = None
         seat.fuse.light(0)
         seat.progress = Progress.RETRY
         seat.still_until = 0
@@ -273,3 +331,7 @@ class World:
         # Receipts, resending, patience and pokes have clocks of their own: look again every few seconds.
         ahead = [moment for moment in moments if moment > now]
         self.clock.advance(max(1, min([*ahead, now + 5]) - now))
+
+
+def _distrusts(seat: Seat) -> bool:
+    return seat.watch is not None and seat.watch.distrusted

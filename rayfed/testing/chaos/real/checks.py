@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sqlite3
 from collections.abc import Callable
 
-from rayfed.errors import RayfedError
+from rayfed.errors import LedgerError, RayfedError
 from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real.stage import NODES, Stage
 
@@ -51,19 +52,55 @@ def the_audit_finds_nothing(stage: Stage) -> None:
         raise Broken(f"the audit ends with {code}: {said.getvalue()[-600:]}")
 
 
+def no_round_is_lost(stage: Stage) -> None:
+    """Where nothing happened that could cost a round, all are final."""
+    lost = [closed["round"] for closed in stage.summary().get("rounds", ()) if closed["status"] != "final"]
+    if lost and not stage.scenario.loses:
+        raise Broken(f"rounds {lost} are lost")
+
+
+def no_honest_stake_is_lost(stage: Stage) -> None:
+    """Once nothing can be challenged any more, and all rounds are settled, every member has what it had put down."""
+    try:
+        stake = stage.settled()
+    except (TimeoutError, LedgerError) as error:
+        raise Broken(f"the books cannot be closed: {error}") from error
+    poor = [account for account in stage.accounts if account.slashed or account.stake != stake]
+    if poor or len(stage.accounts) != NODES:
+        raise Broken(f"{len(stage.accounts)} members put down {stake} each; what is not so: {poor}")
+
+
+def mlflow_knows_all(stage: Stage) -> None:
+    """Every run in MLflow is finished and the federation's knows of every round, or the user was told that it is not.
+
+    Its database is read, not its server asked: what was confirmed before the server was killed has to be there.
+    """
+    if stage.mlflow is None or WARNING in stage.run.out:
+        return
+    with contextlib.closing(sqlite3.connect(f"file:{stage.mlflow.database}?mode=ro", uri=True)) as database:
+        ended = [status for (status,) in database.execute("SELECT status FROM runs")]
+        steps = {step for (step,) in database.execute("SELECT DISTINCT step FROM metrics WHERE key = 'included'")}
+    rounds = {closed["round"] for closed in stage.summary().get("rounds", ())}
+    if ended != ["FINISHED"] * (1 + NODES) or steps != rounds:
+        raise Broken(f"runs end as {ended}, and of rounds {sorted(rounds)} MLflow knows {sorted(steps)}")
+
+
 def no_process_is_left(stage: Stage) -> None:
     """Nothing that the run started outlives it."""
-    left = stage.run.left()
+    left = stage.left()
     if left:
         raise Broken(f"still there: {sorted(left.values())}")
 
 
 def no_file_is_left(stage: Stage) -> None:
     """No half-written file in the run's folder, nothing of rayfed's in the folder for temporary files."""
-    left = [*stage.output.rglob("*.part"), *stage.output.rglob("*.new"), *stage.scratch.glob("rayfed*")]
+    left = [*stage.output.rglob("*.part"), *stage.output.rglob("*.new"), *stage.temporary()]
     if left:
-        raise Broken(f"still there: {sorted(str(path.relative_to(stage.folder)) for path in left)}")
+        raise Broken(f"still there: {sorted(path.name for path in left)}")
 
+
+WARNING = "rayfed: track.tracking_uri:"
+"""How the line begins that tells that not everything was recorded."""
 
 Check = Callable[[Stage], None]
 CHECKS: tuple[Check, ...] = (
@@ -71,6 +108,9 @@ CHECKS: tuple[Check, ...] = (
     all_hold_the_final_model,
     no_journal_contradicts_itself,
     the_audit_finds_nothing,
+    no_round_is_lost,
+    no_honest_stake_is_lost,
+    mlflow_knows_all,
     no_process_is_left,
     no_file_is_left,
 )

@@ -53,7 +53,7 @@ class Command:
 
     def processes(self, *words: str) -> dict[int, str]:
         """Return the command lines of all that lives of it and holds all these words, by process id."""
-        found = _marked(self._mark, self.process.pid)
+        found = marked(MARK, self._mark, self.process.pid)
         return {pid: line for pid, line in found.items() if all(word in line for word in words)}
 
     def left(self) -> dict[int, str]:
@@ -84,13 +84,17 @@ def send(pid: int, number: signal.Signals) -> bool:
     return True
 
 
-def _marked(mark: str, founder: int) -> dict[int, str]:
+def marked(variable: str, mark: str, founder: int) -> dict[int, str]:
     """Return the command lines of all living processes of a command, by process id.
+
+    Args:
+        variable, mark: what the environment of all that it started says, as far as it can still be read.
+        founder: the command's own process id.
 
     A Ray worker writes its title over the environment that the mark is in; such a one is known by its ancestors, and
     by the log of the session that it writes to, whose name ends with the process id of the session's founder.
     """
-    wanted = f"{MARK}={mark}".encode()
+    wanted = f"{variable}={mark}".encode()
     parents: dict[int, int] = {}
     lines: dict[int, str] = {}
     logs: dict[int, str] = {}

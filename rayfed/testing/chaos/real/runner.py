@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real.checks import CHECKS
+from rayfed.testing.chaos.real.cluster import Cluster
 from rayfed.testing.chaos.real.stage import Stage
 from rayfed.testing.chaos.real.strikes import RealScenario
 from rayfed.testing.chaos.runner import Result
@@ -18,11 +19,35 @@ from rayfed.testing.chaos.runner import Result
 ENDS = "run_ends"
 
 
-def run_real(scenario: RealScenario, seed: int, tell: Callable[[str], None] = lambda line: None) -> Result:
-    """Run one real scenario once, in a folder that is gone afterwards unless a check failed."""
+def run_real(
+    scenario: RealScenario,
+    seed: int,
+    tell: Callable[[str], None] = lambda line: None,
+    cluster: Cluster | None = None,
+) -> Result:
+    """Run one real scenario once, in a folder that is gone afterwards unless a check failed.
+
+    Args:
+        cluster: to run on, where the scenario does not strike its cluster itself; None: each run starts its own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="rayfed-chaos-"))
     start = time.perf_counter()
-    with Stage(scenario, seed, folder) as stage:
+    try:
+        result = _played(scenario, seed, folder, start, tell, None if scenario.own_cluster else cluster)
+    except BaseException:
+        tell(f"kept for a look: {folder}")
+        raise
+    if result.broken:
+        tell(f"kept for a look: {folder}")
+    else:
+        shutil.rmtree(folder)
+    return result
+
+
+def _played(
+    scenario: RealScenario, seed: int, folder: Path, start: float, tell: Callable[[str], None], cluster: Cluster | None
+) -> Result:
+    with Stage(scenario, seed, folder, cluster) as stage:
         trouble = stage.play()
         broken = {ENDS: trouble} if trouble else {}
         if not trouble:
@@ -32,13 +57,10 @@ def run_real(scenario: RealScenario, seed: int, tell: Callable[[str], None] = la
                 except Broken as found:
                     broken[check.__name__] = str(found)
         rounds = stage.summary().get("rounds", [])
+        slashed = sum(account.slashed > 0 for account in stage.accounts)
         log, resumed = stage.log, stage.resumed
     for line in log:
         tell(line)
-    if broken:
-        tell(f"kept for a look: {folder}")
-    else:
-        shutil.rmtree(folder)
     seconds = time.perf_counter() - start
     lost = sum(closed["status"] != "final" for closed in rounds)
-    return Result(scenario.name, seed, broken, round(seconds), len(rounds), lost, 0, resumed, seconds)
+    return Result(scenario.name, seed, broken, round(seconds), len(rounds), lost, 0, resumed, seconds, slashed, 0)

@@ -1,12 +1,10 @@
-"""What a run stands on, real and in reach: a chain and an S3 server behind proxies, and the run itself."""
+"""What a run stands on, real and in reach: a chain and servers behind proxies, and the run itself."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,38 +16,58 @@ from typing import Any, Self
 import rayfed
 from rayfed import resume
 from rayfed.errors import LedgerError
+from rayfed.judgement import Account
 from rayfed.ledger import ethereum
 from rayfed.ledger.devchain import DevChain, find_anvil
+from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.ledger.rpc import Rpc
+from rayfed.messages import Phase, View
 from rayfed.testing.chaos.real import processes
+from rayfed.testing.chaos.real.cluster import Cluster
+from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server, credentials
 from rayfed.testing.chaos.real.strikes import FATAL, RealScenario
 from rayfed.testing.proxy import Proxy
 
 NODES, NODES_PER_HOST = 4, 2
+ROUNDS_BESIDE = 2
+"""Rounds of a run beside one for each strike."""
+
 BLOCK_SECONDS = 1.0
-BUCKET = "chaos"
-REGION = "us-east-1"
-START_SECONDS = 240.0
+START_SECONDS = 600.0
 """How long a run may take until it has founded its federation, on a machine that has other work too."""
 
 END_SECONDS = 480.0
 """How long a run may take to end, once all strikes are over; more is a run that hangs."""
 
+MOMENTS = (None, Phase.COMMIT, Phase.VOTE, Phase.ATTEST)
+"""When a strike falls: at any instant, or in this phase. The strikes of a run and the seeds of a scenario take turns,
+so that with four seeds each strike has met them all."""
+
+PHASE_SECONDS = 20.0
+"""How long a strike waits for its phase."""
+
 
 class Stage:
     """One run of a real scenario; a context manager, which leaves nothing behind.
 
+    Args:
+        scenario, seed: what is done, and when.
+        folder: everything is below it.
+        cluster: a Ray cluster to run on; None: the run starts its own, as it does where that is to be struck.
+
     Attributes:
         folder, output: everything is below ``folder``; ``output`` is the run's own folder.
         random: what the seed draws.
-        chain, rpc, rpc_proxy, s3_proxy: the ground it stands on; ``rpc`` goes around the proxy.
+        chain, rpc, rpc_proxy, s3, s3_proxy, mlflow: the ground it stands on; ``rpc`` goes around the proxy, and
+            servers that a scenario does not need are None.
         run: the command that runs just now.
         founded_in: the block in which the federation was founded.
         log: what was done, line by line.
         resumed: how often the run was carried on.
+        accounts: what the members have, by index, once ``settled`` has looked.
     """
 
-    def __init__(self, scenario: RealScenario, seed: int, folder: Path) -> None:
+    def __init__(self, scenario: RealScenario, seed: int, folder: Path, cluster: Cluster | None = None) -> None:
         self.scenario = scenario
         self.random = Random(f"{scenario.name} {seed}")
         self.folder = folder
@@ -58,14 +76,22 @@ class Stage:
         self.log: list[str] = []
         self.founded_in = 0
         self.resumed = 0
+        self.accounts: tuple[Account, ...] = ()
+        self._seed = seed
+        self._cluster = cluster
         self._began = time.monotonic()
-        self._s3: processes.Command | None = None
+        self._eye: EthereumFederation | None = None
         self.scratch.mkdir(parents=True)
         self.chain = self._chain(0)
         port = int(self.chain.rpc_url.rpartition(":")[2])
         self.rpc: Rpc = ethereum.connect(self.chain.rpc_url)
         self.rpc_proxy = Proxy("127.0.0.1", port, seed)
-        self.s3_proxy = Proxy("127.0.0.1", self._start_s3() if scenario.store == "s3" else 9, seed)
+        self.s3 = S3Server(folder / "s3") if scenario.store == "s3" else None
+        self.mlflow = MlflowServer(folder / "mlflow") if scenario.track else None
+        for server in (self.s3, self.mlflow):
+            if server is not None:
+                server.start()
+        self.s3_proxy = Proxy("127.0.0.1", self.s3.port if self.s3 is not None else 9, seed)
         self.run: processes.Command = self._start()
 
     def __enter__(self) -> Self:
@@ -75,8 +101,13 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.run.strike()
-        if self._s3 is not None:
-            self._s3.strike()
+        if self._cluster is not None:
+            self._cluster.clear()
+        for server in (self.s3, self.mlflow):
+            if server is not None:
+                server.end()
+        if self._eye is not None:
+            self._eye.close()
         self.rpc.close()
         self.rpc_proxy.close()
         self.s3_proxy.close()
@@ -85,6 +116,21 @@ class Stage:
     def tell(self, line: str) -> None:
         """Note what is done."""
         self.log.append(f"{time.monotonic() - self._began:6.1f} s  {line}")
+
+    def pids(self, title: str) -> list[int]:
+        """Return the ids of the run's processes, and its cluster's, whose command line holds this."""
+        found = self.run.processes(title)
+        return sorted(found | self._cluster.processes(title) if self._cluster is not None else found)
+
+    def left(self) -> dict[int, str]:
+        """Return what outlives the run and should not, after it has had time to end."""
+        left = self.run.left()
+        return left | self._cluster.left() if self._cluster is not None else left
+
+    def temporary(self) -> list[Path]:
+        """Return rayfed's own files in the folders for temporary ones."""
+        folders = [self.scratch, *([self._cluster.scratch] if self._cluster is not None else [])]
+        return [path for folder in folders for path in folder.glob("rayfed*")]
 
     def send(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to a process of the stage."""
@@ -96,15 +142,15 @@ class Stage:
         """Strike by strike to the end; return what is wrong with how it ended, or nothing."""
         if not self._founded():
             return f"nothing was founded: {self.run.out[-500:]}"
-        strikes = list(self.scenario.strikes)
-        self.random.shuffle(strikes)
-        for strike in strikes:
-            # Rounds last a few seconds, so that a moment drawn like this lies in any phase.
-            time.sleep(self.random.uniform(0.2, 5.0))
+        strikes = self.random.sample(self.scenario.strikes, self.scenario.struck)
+        for number, strike in enumerate(strikes):
+            self._await_moment(MOMENTS[(self._seed + number) % len(MOMENTS)])
             if self._over():
                 self.tell("over before all strikes")
                 break
-            self.tell(strike.__name__ + f": {(strike.__doc__ or '').splitlines()[0]}")
+            view = self._view()
+            where = f"round {view.round}, {view.phase.name}" if view is not None else "nobody knows where"
+            self.tell(f"{strike.__name__} in {where}: {(strike.__doc__ or '').splitlines()[0]}")
             strike(self)
             trouble = self._carry_on() if strike in FATAL else ""
             if trouble:
@@ -125,8 +171,61 @@ class Stage:
         path = self.output / resume.SUMMARY
         return json.loads(path.read_text()) if path.exists() else {}
 
+    def settled(self) -> int:
+        """Let every window go by, settle all rounds, as anybody may, and look at the members' ``accounts``.
+
+        Returns:
+            What each of them has put down.
+
+        Raises:
+            TimeoutError: the rounds cannot be settled.
+            LedgerError: the chain does not let us.
+        """
+        federation = EthereumFederation.open(self.chain.rpc_url, self.summary()["federation"])
+        try:
+            terms = federation.terms()
+            self.rpc.call("evm_increaseTime", terms.attest_seconds + terms.challenge_seconds + terms.proof_seconds)
+            self.rpc.call("evm_mine")
+            door = federation.ledger(self.chain.funder)
+            end = time.monotonic() + 60
+            if left := federation.open_cases():
+                raise TimeoutError(f"{len(left)} cases are open, the first one: {left[0]}")
+            while (books := federation.books()).settled < terms.rounds:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{books.settled} of {terms.rounds} rounds are settled")
+                if not door.is_sending:
+                    door.settle()
+                self.rpc.call("evm_mine")
+                door.receipts()
+                time.sleep(0.05)
+            self.accounts = federation.accounts()
+            return terms.stake
+        finally:
+            federation.close()
+
     def _over(self) -> bool:
         return not self.run.running
+
+    def _await_moment(self, phase: Phase | None) -> None:
+        """Let some time pass, and then, if a phase is asked for, wait until the federation is in it."""
+        if phase is None:
+            time.sleep(self.random.uniform(0.2, 5.0))
+            return
+        time.sleep(self.random.uniform(0.2, 2.0))
+        end = time.monotonic() + PHASE_SECONDS
+        while time.monotonic() < end and not self._over():
+            view = self._view()
+            if view is not None and view.phase is phase:
+                time.sleep(self.random.uniform(0.0, 0.5))
+                return
+            time.sleep(0.05)
+
+    def _view(self) -> View | None:
+        """Look at the federation itself; None where nothing answers, or it has been forgotten."""
+        try:
+            return self._eye.view() if self._eye is not None else None
+        except LedgerError:
+            return None
 
     def _carry_on(self) -> str:
         """Start a run again that was struck fatally; say what is wrong if it hangs instead of ending."""
@@ -134,9 +233,10 @@ class Stage:
             self.run.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             return f"the run neither ends nor goes on: {self.run.out[-500:]}"
+        self.tell(f"it has ended with {self.run.process.returncode}")
         if (self.output / resume.SUMMARY).exists():
             return ""
-        left = self.run.left()
+        left = self.left()
         if left:
             return f"left behind by a run that died: {sorted(left.values())}"
         self.resumed += 1
@@ -151,11 +251,11 @@ class Stage:
             place = resume.founded(self.output) if not (self.output / resume.SUMMARY).exists() else None
             if place is not None:
                 try:
-                    connection = ethereum.EthereumFederation.open(self.chain.rpc_url, place.federation)
-                    view = connection.view()
-                    connection.close()
+                    if self._eye is None or self._eye.address != place.federation:
+                        self._eye = EthereumFederation.open(self.chain.rpc_url, place.federation)
                 except LedgerError:
-                    view = None  # a chain that was killed a moment after the founding has forgotten it
+                    pass  # a chain that was killed a moment after the founding has forgotten it
+                view = self._view()
                 if view is not None and view.round:
                     self.founded_in = place.block
                     self.tell(f"round {view.round}, {view.phase.name}")
@@ -179,8 +279,9 @@ class Stage:
             f"hydra.run.dir={self.output}",
             "model.width=4",
             "model.hidden=16",
+            "train.epochs=1",
             f"federation.nodes={NODES}",
-            f"federation.rounds={4 + len(self.scenario.strikes)}",
+            f"federation.rounds={ROUNDS_BESIDE + self.scenario.struck}",
             "federation.alone=false",
             "federation.commit_seconds=30",
             "federation.vote_seconds=20",
@@ -188,13 +289,15 @@ class Stage:
             f"cluster.nodes_per_actor={NODES_PER_HOST}",
             "cluster.num_cpus=0",
             "cluster.linger_seconds=5",
-            "track=none",
             "ledger=rpc",
             f"ledger.rpc_url=http://127.0.0.1:{self.rpc_proxy.port}",
             f"ledger.ws_url=ws://127.0.0.1:{self.rpc_proxy.port}",
             f"ledger.key_file={key}",
         ]
-        if self.scenario.store == "s3":
+        words += ["track=none"] if self.mlflow is None else [f"track.tracking_uri={self.mlflow.url}"]
+        if self._cluster is not None:
+            words.append(f"cluster.address={self._cluster.address}")
+        if self.s3 is not None:
             words += ["store=s3", f"store.bucket={BUCKET}", f"store.endpoint_url=http://127.0.0.1:{self.s3_proxy.port}"]
         return self._launch(words)
 
@@ -205,11 +308,9 @@ class Stage:
             "PATH": f"{find_anvil().parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "RAY_AUTH_MODE": "disabled",
             "TMPDIR": str(self.scratch),
-            **_credentials(self.folder),
+            **credentials(),
         }
         return processes.Command([sys.executable, "-m", "rayfed", *words], self.folder, env)
-
-    # -- the ground -------------------------------------------------------------------------------------------------
 
     def _chain(self, port: int) -> DevChain:
         chain = DevChain(
@@ -221,33 +322,3 @@ class Stage:
         )
         chain.start()
         return chain
-
-    def _start_s3(self) -> int:
-        """Start moto's server as a process of its own, with an empty bucket; return its port."""
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
-        program = shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
-        self._s3 = processes.Command([program, "-H", "127.0.0.1", "-p", str(port)], self.folder / "s3", {})
-        keys = _credentials(self.folder)
-        session = boto3.session.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
-        client = session.client("s3", endpoint_url=f"http://127.0.0.1:{port}")
-        end = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                client.create_bucket(Bucket=BUCKET)
-                break
-            except (BotoCoreError, ClientError):
-                if time.monotonic() > end or not self._s3.running:
-                    raise
-                time.sleep(0.2)
-        client.close()
-        return port
-
-
-def _credentials(folder: Path) -> dict[str, str]:
-    none = str(folder / "none")
-    files = {"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_DEFAULT_REGION": REGION}
-    return {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "play-money", **files}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rayfed.testing.chaos.real.servers import Server
     from rayfed.testing.chaos.real.stage import Stage
 
 Strike = Callable[["Stage"], None]
@@ -25,6 +28,29 @@ def stop_host(stage: Stage) -> None:
     if pid:
         time.sleep(stage.random.uniform(1, 6))
         stage.send(pid, signal.SIGCONT)
+
+
+def fill_memory(stage: Stage) -> None:
+    """Let one host have no more memory than it has just now, then kill it: what a container's limit does.
+
+    It may find out by itself that it gets none and end (``rayfed.host.starved``). Either way Ray starts it again.
+    """
+    found = stage.pids("ray::Host")
+    if not found:
+        return
+    pid = stage.random.choice(found)
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize()
+        resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+    except (OSError, IndexError):
+        return  # it has ended in the meantime
+    stage.tell(f"process {pid} may have {limit >> 20} MiB, which it has")
+    time.sleep(stage.random.uniform(1, 6))
+    ended = pid not in stage.pids("ray::Host")
+    stage.tell("it has ended by itself" if ended else "it is killed")
+    if not ended:
+        stage.send(pid, signal.SIGKILL)
 
 
 def kill_scribe(stage: Stage) -> None:
@@ -62,6 +88,36 @@ def stop_chain(stage: Stage) -> None:
         stage.send(pid, signal.SIGCONT)
 
 
+def kill_s3(stage: Stage) -> None:
+    """Kill the S3 server; after a while it comes back with what it had confirmed."""
+    stage.s3_proxy.mode = "cut"  # nothing is confirmed any more
+    assert stage.s3 is not None
+    stage.s3.kill()
+    time.sleep(stage.random.uniform(0.5, 4))
+    stage.s3.start()
+    stage.s3_proxy.mode = "pass"
+
+
+def stop_s3(stage: Stage) -> None:
+    """Let the S3 server stand still for a while."""
+    assert stage.s3 is not None
+    _stop(stage, stage.s3)
+
+
+def kill_mlflow(stage: Stage) -> None:
+    """Kill the MLflow server; after a while it comes back."""
+    assert stage.mlflow is not None
+    stage.mlflow.kill()
+    time.sleep(stage.random.uniform(0.5, 4))
+    stage.mlflow.launch()  # it takes its time, and nobody waits for it
+
+
+def stop_mlflow(stage: Stage) -> None:
+    """Let the MLflow server stand still for a while."""
+    assert stage.mlflow is not None
+    _stop(stage, stage.mlflow)
+
+
 def reorganise(stage: Stage) -> None:
     """Let the chain go back by a few blocks, with none of what was in them."""
     height = int(stage.rpc.call("eth_blockNumber"), 16)
@@ -94,6 +150,11 @@ def leap(stage: Stage) -> None:
     stage.rpc.call("evm_increaseTime", stage.random.randint(5, 40))
 
 
+def leap_far(stage: Stage) -> None:
+    """Let the chain's clock leap ahead by an hour or more, beyond every deadline."""
+    stage.rpc.call("evm_increaseTime", stage.random.randint(3600, 36000))
+
+
 FATAL = (kill_starter, kill_raylet, kill_all)
 """After these a run ends, and is carried on by ``resume=``."""
 
@@ -111,12 +172,18 @@ def _trouble(name: str, mode: str) -> Strike:
 
 
 def _signal_one(stage: Stage, title: str, number: signal.Signals) -> int | None:
-    found = sorted(stage.run.processes(title))
+    found = stage.pids(title)
     if not found:
         return None
     pid = stage.random.choice(found)
     stage.send(pid, number)
     return pid
+
+
+def _stop(stage: Stage, server: Server) -> None:
+    server.send(signal.SIGSTOP)
+    time.sleep(stage.random.uniform(1, 6))
+    server.send(signal.SIGCONT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,39 +193,69 @@ class RealScenario:
     Attributes:
         name, about: for the command line and the table.
         strikes: what is done, in an order that the seed draws.
+        draws: how many of them a seed draws; 0: all.
         store: where blobs travel.
+        track: whether the run is recorded by an MLflow server.
+        loses: whether a round may be lost by it; where none may, a check says so.
     """
 
     name: str
     about: str
     strikes: tuple[Strike, ...]
+    draws: int = 0
     store: str = "ray_peers"
+    track: bool = False
+    loses: bool = True
+
+    @property
+    def own_cluster(self) -> bool:
+        """Whether a run starts Ray by itself, because that is struck, or to have it tried."""
+        return not self.strikes or any(strike in FATAL for strike in self.strikes)
+
+    @property
+    def struck(self) -> int:
+        """How many strikes there are in a run."""
+        return self.draws or len(self.strikes)
 
 
 REAL: dict[str, RealScenario] = {
     scenario.name: scenario
     for scenario in (
-        RealScenario("real_none", "nothing goes wrong", ()),
+        RealScenario("real_none", "nothing goes wrong", (), loses=False),
         RealScenario(
             "real_hosts", "hosts are killed and stopped, the scribe is killed", (kill_host, stop_host, kill_scribe)
         ),
+        RealScenario("real_memory", "hosts run out of memory", (fill_memory, fill_memory)),
         RealScenario("real_starter", "the starter is killed; resume", (kill_starter,)),
         RealScenario("real_raylet", "the raylet is killed; resume", (kill_raylet,)),
         RealScenario("real_all", "everything is killed at once; resume", (kill_all,)),
         RealScenario("real_anvil", "Anvil is killed and stopped", (kill_chain, stop_chain)),
         RealScenario(
-            "real_reorg", "the chain goes back, drops, leaps; gas is dear", (reorganise, drop, fees, leap, reorganise)
+            "real_reorg",
+            "the chain goes back, forgets transactions, is dear",
+            (reorganise, drop, fees, reorganise),
+            draws=3,
         ),
+        RealScenario("real_clock", "the chain's clock leaps, by seconds and by hours", (leap, leap_far, leap)),
         RealScenario(
             "real_rpc",
             "the way to the chain is cut, slow, dripping, answers errors",
             tuple(_trouble("rpc", mode) for mode in ("cut", "delay", "drip", "hang", "busy", "rpc_error")),
+            draws=3,
         ),
         RealScenario(
             "real_s3",
-            "the way to S3 is cut, slow, dripping, busy",
-            tuple(_trouble("s3", mode) for mode in ("cut", "delay", "drip", "busy")),
+            "the S3 server is killed and stopped, the way to it is cut, slow, dripping, busy",
+            (kill_s3, stop_s3, *(_trouble("s3", mode) for mode in ("cut", "delay", "drip", "busy"))),
+            draws=3,
             store="s3",
+        ),
+        RealScenario(
+            "real_mlflow",
+            "the MLflow server is killed and stopped: it costs no round",
+            (kill_mlflow, stop_mlflow),
+            track=True,
+            loses=False,
         ),
         RealScenario(
             "real_short",
@@ -168,7 +265,7 @@ REAL: dict[str, RealScenario] = {
         RealScenario(
             "real_storm",
             "all of it in one run",
-            (kill_host, reorganise, _trouble("rpc", "cut"), drop, _trouble("s3", "busy"), kill_all, fees, kill_scribe),
+            (kill_host, reorganise, _trouble("rpc", "cut"), drop, kill_s3, kill_all, fees, kill_scribe),
             store="s3",
         ),
     )
