@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed import codec, merkle
-from rayfed.behaviour import Behaviour
+from rayfed.behaviour import HONEST, Behaviour
 from rayfed.codec import Header
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.gram import Gram, gram
@@ -23,8 +23,6 @@ from rayfed.screens.norm import distance
 from rayfed.store import Store
 from rayfed.store.files import FileStore
 
-HONEST = Behaviour()
-
 MISSING = "not to be had"
 """The reason in the verdict on an update that nobody could give: it may still turn up, all others are final."""
 
@@ -33,18 +31,28 @@ class Blobs:
     """Finds, checks, keeps, publishes, merges.
 
     Args:
-        layout: of all blobs of the federation.
+        layout: of the model.
         chain_id, federation: what updates' headers must be bound to.
         rule: the charter's merge rule.
         disk: the node's own blobs.
         store: where blobs travel.
         memo: shared with the other nodes of the process.
+        within: layout of all blobs, where there is more in them than the model; None: there is not.
     """
 
     def __init__(
-        self, layout: Layout, chain_id: int, federation: Address, rule: Rule, disk: FileStore, store: Store, memo: Memo
+        self,
+        layout: Layout,
+        chain_id: int,
+        federation: Address,
+        rule: Rule,
+        disk: FileStore,
+        store: Store,
+        memo: Memo,
+        within: Layout | None = None,
     ) -> None:
-        self.layout = layout
+        self._model = layout
+        self.layout = within or layout
         self.trouble = ""
         self._chain_id = chain_id
         self._federation = federation
@@ -76,8 +84,8 @@ class Blobs:
             CodecError: a NaN or an infinity is in it.
             StoreError: the disk is full.
         """
-        encoded = codec.encode(self.layout, state, self._header(round, node, examples))
-        behaviour.forge(round, lambda: self._values(self._own(base)), self._values(encoded.blob))
+        encoded = codec.encode(self._model, state, self._header(round, node, examples), within=self.layout)
+        behaviour.forge(round, lambda: self._weights(self._own(base)), self._weights(encoded.blob))
         return self.keep(encoded.blob), encoded.saturated
 
     def genesis(self, root: Root, state: State) -> None:
@@ -86,7 +94,7 @@ class Blobs:
         Another library version may build other bits: then the charter's root decides, and a peer has the blob.
         """
         if self._intact(root) is None:
-            built = codec.encode(self.layout, state, Header.merged(0, self.layout.hash)).blob
+            built = codec.encode(self._model, state, Header.merged(0), within=self.layout).blob
             if merkle.root(built) == root:
                 self._hold(root, built)
 
@@ -105,8 +113,10 @@ class Blobs:
         except (BlobMissing, BlobCorrupt, StoreError) as error:
             self.trouble = f"{root.hex()[:12]}: {error}"
             return None
-        size = self.layout.blob_size
-        return self._memo.get(("state", root), lambda: codec.decode(self.layout, blob), lambda _: size)
+        size = self._model.blob_size
+        return self._memo.get(
+            ("state", root), lambda: codec.decode(self._model, blob, within=self.layout), lambda _: size
+        )
 
     def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
         """Return any blob of the federation, from the own disk or from a peer; None if nobody gives it."""
@@ -190,8 +200,8 @@ class Blobs:
         Args:
             loss: of a state on the node's private data.
         """
-        values = {index: self._values(blob) for index, blob in updates.items()}
-        base = self._values(self._own(view.base))
+        values = {index: self._weights(blob) for index, blob in updates.items()}
+        base = self._weights(self._own(view.base))
 
         def from_base(index: int) -> float:
             return self._memo.get(("distance", view.base, view.roots[index]), lambda: distance(values[index], base))
@@ -204,13 +214,18 @@ class Blobs:
 
         def lost(numbers: NDArray[np.int32]) -> float:
             assert loss is not None
-            blob = codec.blank(self.layout, Header.merged(view.round, self.layout.hash))
-            np.copyto(self._values(blob), numbers)
-            return loss(codec.decode(self.layout, blob))
+            blob = codec.blank(self._model, Header.merged(view.round))
+            np.copyto(self._weights(blob), numbers)
+            return loss(codec.decode(self._model, blob))
 
         weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
         seen = own if own in updates else None
         return Evidence(base, values, weights, seen, from_base, products, lost if loss else None)
+
+    def has_start(self, base: Root, holders: Sequence[Address]) -> bool:
+        """Say whether a merge to ``base`` can be computed: the rule does not ask for it, or it is at hand, fetched
+        from a peer if need be (see ``trouble``)."""
+        return not self._rule.needs_base or self._intact(base) is not None or self.model(base, holders) is not None
 
     def merge(self, updates: Mapping[Root, memoryview], round: int, base: Root) -> Root:
         """Merge these updates to ``base`` by the charter's rule, keep the result, and return its root."""
@@ -233,6 +248,10 @@ class Blobs:
 
     def _values(self, blob: memoryview) -> NDArray[np.int32]:
         return codec.values(blob, self.layout.size)
+
+    def _weights(self, blob: memoryview) -> NDArray[np.int32]:
+        """Return the model's values alone."""
+        return codec.values(blob, self._model.size)
 
     def _hold(self, root: Root, blob: memoryview) -> None:
         """Put on the disk what was hashed just now; who wants it in this process need not read and hash it again."""

@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any
 
 from rayfed import protocol
-from rayfed.behaviour import Behaviour
-from rayfed.blobs import HONEST, MISSING, Blobs
+from rayfed.behaviour import HONEST, Behaviour
+from rayfed.blobs import MISSING, Blobs
 from rayfed.charter import Charter
 from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.journal import Journal
@@ -88,7 +88,9 @@ class EdgeNode:
         self.charter = charter
         shared = memo or Memo()
         rule = shared.get(("rule", charter.merge), charter.rule)  # one object a process: merges are remembered by it
-        self._blobs = Blobs(charter.layout, chain_id, federation, rule, disk, store, shared)
+        self._blobs = Blobs(
+            charter.layout, chain_id, federation, rule, disk, store, shared, within=charter.blob_layout
+        )
         self._journal = journal
         self._learner = learner
         self._screens = screens

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rayfed import codec, screens, store
-from rayfed.behaviour import Behaviour
-from rayfed.blobs import HONEST
+from rayfed.behaviour import HONEST, Behaviour
 from rayfed.charter import Charter
 from rayfed.errors import ConfigError
 from rayfed.journal import Journal
@@ -51,7 +50,7 @@ class Wiring:
         self._place = place
         self._root = state_dir / place.federation.lower()
         # Two rounds' updates and models, within reason: what a round is over with is not asked for again.
-        round_bytes = (self.charter.start_members + 4) * self.charter.layout.blob_size
+        round_bytes = (self.charter.start_members + 4) * self.charter.blob_layout.blob_size
         self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
         self._workshop = Workshop(settings, self.charter)
         self._kind = learner.kind(settings)
@@ -195,10 +194,10 @@ def final_model(settings: Settings, place: Place, view: View, folder: Path) -> t
     charter = Charter.from_json(place.charter)
     blob = None
     if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
-        blob = _store(settings, place, FileStore(folder)).get(view.base, charter.layout.blob_size, view.members)
+        blob = _store(settings, place, FileStore(folder)).get(view.base, charter.blob_layout.blob_size, view.members)
     model, state = learner.genesis(settings, learner.load(settings, charter.data.classes), charter)
     if blob is not None:
-        state = codec.decode(charter.layout, blob, out=state)
+        state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)
     model.load_state_dict(state)
     example = np.random.default_rng(0).standard_normal((2, *charter.data.shape)).astype(np.float32)
     return model.eval(), example
