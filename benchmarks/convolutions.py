@@ -22,9 +22,9 @@ class PictureWorld(World):
 
     def __init__(self, data: Dataset, nodes: int, alpha: float | None, seed: int) -> None:
         with seeded(seed, []):
-            self.model = SmallCNN(data.shape, len(data.classes), width=16, hidden=64)
+            self.model = SmallCNN(data.shape, len(data.classes), width=8, hidden=64)
         self._parameters = list(self.model.parameters())
-        super().__init__(data, nodes, alpha, seed, steps=30, batch=32, rate=0.05)
+        super().__init__(data, nodes, alpha, seed, steps=40, batch=32, rate=0.05)
 
     def sizes(self, hidden: int) -> list[tuple[int, ...]]:
         """See ``World``."""

@@ -26,6 +26,7 @@ from rayfed.learning.data import Dataset
 from rayfed.messages import Address, Root, Verb, Verdict, bitmap
 from rayfed.screens import Evidence, Screen
 from rayfed.screens.norm import distance
+from rayfed.screens.progress import alignment
 
 FRACTION = 1 << 24
 JUDGED = 64
@@ -257,7 +258,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         weights = {node: behave[node].examples(round, counts[node]) for node in valid}
         started = time.perf_counter()
         shown = [screen if screen.name == "holdout" else Shared(screen) for screen in chosen]
-        judged = _evidence(world, base, valid, weights)
+        judged = _evidence(world, base, valid, weights, round)
         ballots = {}
         for node in range(n):
             if not behave[node].speaks(Verb.VOTE, round):
@@ -312,7 +313,7 @@ def _crews(
 
 
 def _evidence(
-    world: World, base: Values, valid: Mapping[int, Values], weights: Mapping[int, int]
+    world: World, base: Values, valid: Mapping[int, Values], weights: Mapping[int, int], round: int
 ) -> Callable[[int], Evidence]:
     """Return what each node's screens see; what is the same for all is computed once."""
     members = sorted(valid)
@@ -331,10 +332,16 @@ def _evidence(
             losses[key] = world.losses([values])[0]
         return float(losses[key][node])
 
+    def along(index: int) -> float:
+        if "along" not in kept:
+            kept["along"] = {i: alignment(update, base, world.genesis) for i, update in valid.items()}
+        return float(kept["along"][index])
+
     def evidence(node: int) -> Evidence:
         own = node if node in valid else None
         return Evidence(
-            base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values)
-        )
+            base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values),
+            round, None if np.array_equal(base, world.genesis) else along,
+        )  # fmt: skip
 
     return evidence

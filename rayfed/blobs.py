@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from rayfed.messages import Address, Root, Verdict, View
 from rayfed.rules import Rule
 from rayfed.screens import Evidence
 from rayfed.screens.norm import distance
+from rayfed.screens.progress import alignment
 from rayfed.store import Store
 from rayfed.store.files import FileStore
 
@@ -194,11 +195,14 @@ class Blobs:
         view: View,
         own: int | None,
         loss: Callable[[State], float] | None = None,
+        genesis: Callable[[], Root | None] = lambda: None,
     ) -> Evidence:
         """Return what screens may look at: these valid updates by index, against the round's base.
 
         Args:
             loss: of a state on the node's private data.
+            genesis: gives the root of the model that round 1 started from, once it is on the own disk; None if it
+                cannot be had. Asked when a screen wants to know.
         """
         values = {index: self._weights(blob) for index, blob in updates.items()}
         base = self._weights(self._own(view.base))
@@ -218,9 +222,21 @@ class Blobs:
             np.copyto(self._weights(blob), numbers)
             return loss(codec.decode(self._model, blob))
 
+        start = cache(genesis)
+
+        def along(index: int) -> float | None:
+            root = start()
+            if root is None:
+                return None
+            key = ("along", root, view.base, view.roots[index])
+            return self._memo.get(key, lambda: alignment(values[index], base, self._weights(self._own(root))))
+
         weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
         seen = own if own in updates else None
-        return Evidence(base, values, weights, seen, from_base, products, lost if loss else None)
+        return Evidence(
+            base, values, weights, seen, from_base, products, lost if loss else None,
+            view.round, along if view.base_round else None,
+        )  # fmt: skip
 
     def has_start(self, base: Root, holders: Sequence[Address]) -> bool:
         """Say whether a merge to ``base`` can be computed: the rule does not ask for it, or it is at hand, fetched

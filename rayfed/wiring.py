@@ -107,7 +107,7 @@ class Wiring:
             journal=Journal(folder / "journal.jsonl"),
             learner=own,
             charter=charter,
-            screens=[screens.make(name, options or {}) for name, options in settings.screens.items()],
+            screens=[screens.make(name, options or {}, folder) for name, options in settings.screens.items()],
             chain_id=self._place.chain_id,
             federation=self._place.federation,
             # What a dishonest node publishes must reach the others by the store, not through shared memory.
