@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.cifar import NoPictures
 
-NAMES = ("kernels", "epoch", "round", "train", "peer", "robustness", "privacy", "tables")
+NAMES = ("kernels", "epoch", "round", "train", "peer", "robustness", "robustness_pictures", "privacy", "tables")
 
 
 def main() -> None:

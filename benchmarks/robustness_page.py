@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ def fill(page: str, content: Mapping[str, Any]) -> str:
         "honest": _honest(cells),
         "seconds": _seconds(cells),
         "byzfl": _byzfl(content["byzfl"]),
+        "pictures": _pictures(content.get("pictures", {}).get("cells", [])),
     }
     for name, table in tables.items():
         page = re.sub(
@@ -61,27 +63,33 @@ def _claim(cells: Cells) -> str:
     """How far below the clean run the default ends, at worst; and below a run in which the liars are absent."""
     rows = []
     for split in _splits(cells):
-        clean = cells["default", "none", 0, split]["final"]["mean"]
+        clean = cells["default", "none", 0, split]
         for f in (1, 2, 3):
             lost = {
-                a: clean - cells["default", a, f, split]["final"]["mean"]
+                a: _lost(clean, cells["default", a, f, split])
                 for a in _attacks(cells, "default")
                 if a != "absent" and ("default", a, f, split) in cells
             }
-            absent = clean - cells["default", "absent", f, split]["final"]["mean"]
-            worst = sorted(lost, key=lambda a: lost[a], reverse=True)[:3]
-            within = sum(1 for points in lost.values() if points <= 0.02)
+            absent = _lost(clean, cells["default", "absent", f, split])
+            worst = sorted(lost, key=lambda a: lost[a][0], reverse=True)[:3]
+            within = sum(1 for points, _ in lost.values() if points <= 2)
             rows.append(
                 (
                     f"{split}, f = {f}",
-                    f"{100 * clean:.1f}",
-                    f"{100 * absent:+.1f}",
+                    f"{100 * clean['final']['mean']:.1f}",
+                    f"{absent[0]:+.1f}",
                     f"{within} of {len(lost)}",
-                    ", ".join(f"{a} {100 * lost[a]:+.1f}" for a in worst),
+                    ", ".join(f"{a} {lost[a][0]:+.1f} ± {lost[a][1]:.1f}" for a in worst),
                 )
             )
     head = ("", "clean", "lost when f are absent", "attacks that cost 2 points or less", "worst (points lost)")
     return _table(head, rows)
+
+
+def _lost(clean: Mapping[str, Any], attacked: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the mean of the differences seed by seed, in points, and its standard error."""
+    apart = [100 * (one - other) for one, other in zip(clean["by_seed"], attacked["by_seed"], strict=True)]
+    return statistics.mean(apart), statistics.stdev(apart) / len(apart) ** 0.5
 
 
 def _default(cells: Cells) -> str:
@@ -179,6 +187,22 @@ def _seconds(cells: Cells) -> str:
         times = sorted(c["seconds_a_round"] for (name, *_), c in cells.items() if name == d)
         rows.append((d, f"{1000 * times[len(times) // 2]:.1f}"))
     return _table(("", "milliseconds a round"), rows)
+
+
+def _pictures(cells: Sequence[Mapping[str, Any]]) -> str:
+    if not cells:
+        return ""
+    by = {(c["defence"], c["attack"]): c for c in cells}
+    defences, attacks = list(dict.fromkeys(d for d, _ in by)), list(dict.fromkeys(a for _, a in by))
+    rows = [("no attack" if a == "none" else a, *(_final(by[d, a]) for d in defences)) for a in attacks]
+    rows.append(("backdoor's success", *(_points(by[d, "backdoor"]["success"]) for d in defences)))
+    rows.append(
+        (
+            "honest updates left out",
+            *(f"{100 * max(by[d, a]['honest_refused'] for a in attacks):.1f} %" for d in defences),
+        )
+    )
+    return _table(("", *defences), rows)
 
 
 def _byzfl(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -23,9 +23,10 @@ from rayfed.behaviour import Behaviour
 from rayfed.gram import gram
 from rayfed.learning import partition
 from rayfed.learning.data import Dataset
-from rayfed.messages import Verb, Verdict, bitmap
+from rayfed.messages import Address, Root, Verb, Verdict, bitmap
 from rayfed.screens import Evidence, Screen
 from rayfed.screens.norm import distance
+from rayfed.screens.progress import alignment
 
 FRACTION = 1 << 24
 JUDGED = 64
@@ -81,6 +82,22 @@ class Trace:
     seconds: list[float] = field(default_factory=list)
 
 
+class Bare:
+    """A node's own blobs in a world without any; what asks for them is no attack that the simulation can show."""
+
+    def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
+        """Return nothing."""
+        return None
+
+    def keep(self, blob: memoryview) -> Root:
+        """Keep nothing."""
+        raise NotImplementedError("the simulation has no blobs")
+
+    def publish(self, root: Root) -> bool:
+        """Publish nothing."""
+        return False
+
+
 class Shared:
     """A screen whose verdicts rest on nothing private: the same for all nodes that have the same updates left."""
 
@@ -123,7 +140,7 @@ class World:
         self.steps, self.batch, self.rate = steps, batch, rate
         self.classes = len(data.classes)
         self.inputs = int(np.prod(data.shape))
-        self.shapes = [(self.inputs, hidden), (hidden,), (hidden, self.classes), (self.classes,)]
+        self.shapes = self.sizes(hidden)
         self.size = sum(int(np.prod(shape)) for shape in self.shapes)
         kind = "iid" if alpha is None else "dirichlet"
         self.parts = partition.split(kind, data.train_y, nodes, seed, alpha=alpha or 1.0, min_examples=10)
@@ -134,6 +151,10 @@ class World:
         self.judged_x = self.pixels(data.train_x[np.concatenate(chosen)])
         self.judged_y = torch.from_numpy(data.train_y[np.concatenate(chosen)])
         self.judged_of = np.repeat(np.arange(nodes), [len(one) for one in chosen])
+
+    def sizes(self, hidden: int) -> list[tuple[int, ...]]:
+        """Return the shapes of the network's parameters."""
+        return [(self.inputs, hidden), (hidden,), (hidden, self.classes), (self.classes,)]
 
     def pixels(self, x: NDArray[np.uint8]) -> torch.Tensor:
         """Return pictures (n, c, h, w) as (n, inputs) floats, normalised."""
@@ -237,7 +258,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         weights = {node: behave[node].examples(round, counts[node]) for node in valid}
         started = time.perf_counter()
         shown = [screen if screen.name == "holdout" else Shared(screen) for screen in chosen]
-        judged = _evidence(world, base, valid, weights)
+        judged = _evidence(world, base, valid, weights, round)
         ballots = {}
         for node in range(n):
             if not behave[node].speaks(Verb.VOTE, round):
@@ -258,7 +279,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         trace.bad += sum(1 for node in committed if node in liars)
         trace.passed += sum(1 for node in included if node in liars)
         attesters = sum(
-            1 for b in behave if b.speaks(Verb.ATTEST, round) and b.attestation(round, bytes(32)) == bytes(32)
+            1 for b in behave if b.speaks(Verb.ATTEST, round) and b.attestation(round, bytes(32), Bare()) == bytes(32)
         )
         if included and 3 * attesters > 2 * n:
             merged = np.empty(world.size, np.int32)
@@ -292,7 +313,7 @@ def _crews(
 
 
 def _evidence(
-    world: World, base: Values, valid: Mapping[int, Values], weights: Mapping[int, int]
+    world: World, base: Values, valid: Mapping[int, Values], weights: Mapping[int, int], round: int
 ) -> Callable[[int], Evidence]:
     """Return what each node's screens see; what is the same for all is computed once."""
     members = sorted(valid)
@@ -311,10 +332,16 @@ def _evidence(
             losses[key] = world.losses([values])[0]
         return float(losses[key][node])
 
+    def along(index: int) -> float:
+        if "along" not in kept:
+            kept["along"] = {i: alignment(update, base, world.genesis) for i, update in valid.items()}
+        return float(kept["along"][index])
+
     def evidence(node: int) -> Evidence:
         own = node if node in valid else None
         return Evidence(
-            base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values)
-        )
+            base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values),
+            round, None if np.array_equal(base, world.genesis) else along,
+        )  # fmt: skip
 
     return evidence

@@ -6,16 +6,28 @@ only one that a real node has; ``rayfed.attacks`` holds the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rayfed.blobs import Blobs
-    from rayfed.messages import Root, Verb
+    from rayfed.messages import Address, Root, Verb
     from rayfed.screens import Evidence
+
+
+class Shelf(Protocol):
+    """The node's own blobs, as far as a behaviour gets at them; ``rayfed.blobs.Blobs`` is one."""
+
+    def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
+        """Return any blob of the federation, from the own disk or from a peer; None if nobody gives it."""
+
+    def keep(self, blob: memoryview) -> Root:
+        """Keep a blob on the own disk; return its root."""
+
+    def publish(self, root: Root) -> bool:
+        """Give peers what is on the own disk; False if the store refuses just now."""
 
 
 class Behaviour:
@@ -52,6 +64,10 @@ class Behaviour:
         """Return the bitmap to vote, given what the screens accept of what was committed."""
         return accepted
 
-    def attestation(self, round: int, root: Root, blobs: Blobs) -> Root:
+    def attestation(self, round: int, root: Root, blobs: Shelf) -> Root:
         """Return the root to attest, given the one of the merge, which is among the node's own blobs."""
         return root
+
+
+HONEST = Behaviour()
+"""What every real node does."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayfed import codec, merkle
-from rayfed.behaviour import Behaviour
+from rayfed.behaviour import HONEST, Behaviour
 from rayfed.codec import Header
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.gram import Gram, gram
@@ -21,10 +21,9 @@ from rayfed.messages import Address, Root, Verdict, View
 from rayfed.rules import Rule
 from rayfed.screens import Evidence
 from rayfed.screens.norm import distance
+from rayfed.screens.progress import alignment
 from rayfed.store import Store
 from rayfed.store.files import FileStore
-
-HONEST = Behaviour()
 
 MISSING = "not to be had"
 """The reason in the verdict on an update that nobody could give: it may still turn up, all others are final."""
@@ -34,12 +33,13 @@ class Blobs:
     """Finds, checks, keeps, publishes, merges.
 
     Args:
-        layout: of all blobs of the federation.
+        layout: of the model.
         chain_id, federation: what updates' headers must be bound to.
         rule: the charter's merge rule.
         disk: the node's own blobs.
         store: where blobs travel.
         memo: shared with the other nodes of the process.
+        within: layout of all blobs, where there is more in them than the model; None: there is not.
 
     Attributes:
         trouble: what the last failure was, in a line.
@@ -47,9 +47,18 @@ class Blobs:
     """
 
     def __init__(
-        self, layout: Layout, chain_id: int, federation: Address, rule: Rule, disk: FileStore, store: Store, memo: Memo
+        self,
+        layout: Layout,
+        chain_id: int,
+        federation: Address,
+        rule: Rule,
+        disk: FileStore,
+        store: Store,
+        memo: Memo,
+        within: Layout | None = None,
     ) -> None:
-        self.layout = layout
+        self._model = layout
+        self.layout = within or layout
         self.trouble = ""
         self.beside: Sequence[FileStore] = ()
         self._chain_id = chain_id
@@ -82,8 +91,8 @@ class Blobs:
             CodecError: a NaN or an infinity is in it.
             StoreError: the disk is full.
         """
-        encoded = codec.encode(self.layout, state, self._header(round, node, examples))
-        behaviour.forge(round, lambda: self._values(self._own(base)), self._values(encoded.blob))
+        encoded = codec.encode(self._model, state, self._header(round, node, examples), within=self.layout)
+        behaviour.forge(round, lambda: self._weights(self._own(base)), self._weights(encoded.blob))
         return self.keep(encoded.blob), encoded.saturated
 
     def genesis(self, root: Root, state: State) -> None:
@@ -92,7 +101,7 @@ class Blobs:
         Another library version may build other bits: then the charter's root decides, and a peer has the blob.
         """
         if self._intact(root) is None:
-            built = codec.encode(self.layout, state, Header.merged(0, self.layout.hash)).blob
+            built = codec.encode(self._model, state, Header.merged(0), within=self.layout).blob
             if merkle.root(built) == root:
                 self._hold(root, built)
 
@@ -111,8 +120,10 @@ class Blobs:
         except (BlobMissing, BlobCorrupt, StoreError) as error:
             self.trouble = f"{root.hex()[:12]}: {error}"
             return None
-        size = self.layout.blob_size
-        return self._memo.get(("state", root), lambda: codec.decode(self.layout, blob), lambda _: size)
+        size = self._model.blob_size
+        return self._memo.get(
+            ("state", root), lambda: codec.decode(self._model, blob, within=self.layout), lambda _: size
+        )
 
     def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
         """Return any blob of the federation, from the own disk or from a peer; None if nobody gives it."""
@@ -192,14 +203,17 @@ class Blobs:
         view: View,
         own: int | None,
         loss: Callable[[State], float] | None = None,
+        genesis: Callable[[], Root | None] = lambda: None,
     ) -> Evidence:
         """Return what screens may look at: these valid updates by index, against the round's base.
 
         Args:
             loss: of a state on the node's private data.
+            genesis: gives the root of the model that round 1 started from, once it is on the own disk; None if it
+                cannot be had. Asked when a screen wants to know.
         """
-        values = {index: self._values(blob) for index, blob in updates.items()}
-        base = self._values(self._own(view.base))
+        values = {index: self._weights(blob) for index, blob in updates.items()}
+        base = self._weights(self._own(view.base))
 
         def from_base(index: int) -> float:
             return self._memo.get(("distance", view.base, view.roots[index]), lambda: distance(values[index], base))
@@ -215,15 +229,32 @@ class Blobs:
         def lost(numbers: NDArray[np.int32]) -> float:
             assert loss is not None
             if not made:
-                blob = codec.blank(self.layout, Header.merged(view.round, self.layout.hash))
-                made.append((blob, codec.decode(self.layout, blob)))
+                blob = codec.blank(self._model, Header.merged(view.round))
+                made.append((blob, codec.decode(self._model, blob)))
             blob, state = made[0]
-            np.copyto(self._values(blob), numbers)
-            return loss(codec.decode(self.layout, blob, out=state))
+            np.copyto(self._weights(blob), numbers)
+            return loss(codec.decode(self._model, blob, out=state))
+
+        start = cache(genesis)
+
+        def along(index: int) -> float | None:
+            root = start()
+            if root is None:
+                return None
+            key = ("along", root, view.base, view.roots[index])
+            return self._memo.get(key, lambda: alignment(values[index], base, self._weights(self._own(root))))
 
         weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
         seen = own if own in updates else None
-        return Evidence(base, values, weights, seen, from_base, products, lost if loss else None)
+        return Evidence(
+            base, values, weights, seen, from_base, products, lost if loss else None,
+            view.round, along if view.base_round else None,
+        )  # fmt: skip
+
+    def has_start(self, base: Root, holders: Sequence[Address]) -> bool:
+        """Say whether a merge to ``base`` can be computed: the rule does not ask for it, or it is at hand, fetched
+        from a peer if need be (see ``trouble``)."""
+        return not self._rule.needs_base or self._intact(base) is not None or self.model(base, holders) is not None
 
     def merge(self, updates: Mapping[Root, memoryview], round: int, base: Root) -> Root:
         """Merge these updates to ``base`` by the charter's rule, keep the result, and return its root."""
@@ -246,6 +277,10 @@ class Blobs:
 
     def _values(self, blob: memoryview) -> NDArray[np.int32]:
         return codec.values(blob, self.layout.size)
+
+    def _weights(self, blob: memoryview) -> NDArray[np.int32]:
+        """Return the model's values alone."""
+        return codec.values(blob, self._model.size)
 
     def _hold(self, root: Root, blob: memoryview) -> None:
         """Put on the disk what was hashed just now; who wants it in this process need not read and hash it again."""

@@ -10,12 +10,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from rayfed import canonical, rules
 from rayfed.errors import CodecError, ConfigError
 from rayfed.layout import Layout
 from rayfed.messages import MAX_MEMBERS, NATIVE, Address, Root, Terms
+from rayfed.rules.optimizer import RATE_UNIT, Optimizer, Stepped, extended
 
 VERSION = 2
 
@@ -53,6 +55,8 @@ class MergeTerms:
         trim: per 10,000, cut from each end by ``trimmed_mean``; 0 <= trim < 5000.
         max_weight: cap on a weight in ``mean`` and ``norm_clipping``; 1..rules.MAX_WEIGHT.
         mixing, f, bucket, clip, iterations: as in ``rules.make``; in the text only where they are not the default.
+        optimizer, server_lr, momentum, second_momentum, tau: what is done with the rule's result, as in
+            ``rules.optimizer.Optimizer``; in the text only where they are not the default.
     """
 
     rule: str
@@ -63,6 +67,18 @@ class MergeTerms:
     bucket: int = 2
     clip: int = 10_000
     iterations: int = 8
+    optimizer: str = "none"
+    server_lr: int = RATE_UNIT
+    momentum: int = 9_000
+    second_momentum: int = 9_900
+    tau: int = 1_000_000
+
+    def rule_alone(self) -> rules.Rule:
+        """Return the rule, without the optimiser's step."""
+        chosen = asdict(self)
+        for name in ("optimizer", "server_lr", "momentum", "second_momentum", "tau"):
+            del chosen[name]
+        return rules.make(chosen.pop("rule"), **chosen)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the terms as canonical JSON has them."""
@@ -79,7 +95,7 @@ class MergeTerms:
         Raises:
             CodecError: a key is missing or unknown, or says what goes without saying.
         """
-        types = {item.name: str if item.name in ("rule", "mixing") else int for item in fields(cls)}
+        types = {item.name: str if item.name in ("rule", "mixing", "optimizer") else int for item in fields(cls)}
         always = ("rule", "trim", "max_weight")
         expected = {name: kind for name, kind in types.items() if name in always or name in value}
         terms = cls(**canonical.fields(value, expected, "charter.merge"))
@@ -117,7 +133,7 @@ class Charter:
 
     Attributes:
         name: what people call the federation.
-        layout: the model's tensors and their fixed point.
+        layout: the model's tensors and their fixed point (``blob_layout`` is the blobs').
         data: how pictures are prepared.
         model: how to build the model: ``_target_`` and its arguments; strings, whole numbers, lists and objects
             (a float as its text).
@@ -175,9 +191,18 @@ class Charter:
         self.canonical_json()
 
     def rule(self) -> rules.Rule:
-        """Return the merge rule."""
-        chosen = asdict(self.merge)
-        return rules.make(chosen.pop("rule"), **chosen)
+        """Return how a round's included updates and its base become the next model, with ``blob_layout``'s values."""
+        merge = self.merge
+        rule = merge.rule_alone()
+        if merge.optimizer == "none":
+            return rule
+        chosen = Optimizer(merge.optimizer, merge.server_lr, merge.momentum, merge.second_momentum, merge.tau)
+        return Stepped(rule, chosen, self.layout)
+
+    @cached_property
+    def blob_layout(self) -> Layout:
+        """The layout of all blobs: the model's, and behind it what the merge's optimiser remembers, if there is one."""
+        return extended(self.layout, self.merge.optimizer)
 
     def terms(self, coin: Address = NATIVE) -> Terms:
         """Return what the contract is founded with.
@@ -210,8 +235,8 @@ class Charter:
             rule=rule.code,
             trim=self.merge.trim if rule.name == "trimmed_mean" else 0,
             max_weight=self.merge.max_weight,
-            layout=self.layout.hash,
-            values=self.layout.size,
+            layout=self.blob_layout.hash,
+            values=self.blob_layout.size,
         )
 
     @property

@@ -58,7 +58,12 @@ class Encoded:
 
 
 def encode(
-    layout: Layout, state: Mapping[str, Any], header: Header, out: Buffer | None = None, threads: int | None = None
+    layout: Layout,
+    state: Mapping[str, Any],
+    header: Header,
+    out: Buffer | None = None,
+    threads: int | None = None,
+    within: Layout | None = None,
 ) -> Encoded:
     """Write weights as a blob.
 
@@ -69,13 +74,16 @@ def encode(
         out: a writable buffer of ``layout.blob_size`` bytes to write to. A new one costs more time than the
             encoding itself (the system has to clear its pages), so whoever encodes every round should keep one.
         threads: how many to work on; None means ``blocks.default_threads()``.
+        within: of the blob, where ``layout`` is only its beginning: the values behind it are then zero.
 
     Raises:
         CodecError: naming the tensor: missing, unknown, of another shape or kind; a NaN or an infinity in it; a whole
             number that does not fit int32.
     """
-    blob = blank(layout, header, out)
-    target = values(blob, layout.size)
+    whole = within or layout
+    blob = blank(whole, header, out)
+    target = values(blob, whole.size)
+    target[layout.size :] = 0
     layout.check_names(state)
     sources = [_source(spec, state[spec.name]) for spec in layout.tensors]
     clipped: list[int] = []
@@ -99,7 +107,11 @@ def encode(
 
 
 def decode(
-    layout: Layout, blob: Buffer, out: Mapping[str, Any] | None = None, threads: int | None = None
+    layout: Layout,
+    blob: Buffer,
+    out: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+    within: Layout | None = None,
 ) -> dict[str, Any]:
     """Read the weights out of a blob.
 
@@ -109,6 +121,7 @@ def decode(
         out: torch tensors or NumPy arrays to write to, by name, such as a model's own ``state_dict()``: this saves
             the clearing of new pages and a ``load_state_dict``.
         threads: how many to work on; None means ``blocks.default_threads()``.
+        within: of the blob, where ``layout`` is only its beginning.
 
     Returns:
         By name in layout order: the tensors of ``out``, or without it new NumPy arrays of the layout's shapes and
@@ -117,7 +130,7 @@ def decode(
     Raises:
         CodecError: another size than the layout's, or names or shapes in ``out`` that differ from it.
     """
-    source = values(_sized(layout, blob), layout.size)
+    source = values(_sized(within or layout, blob), layout.size)
     if out is None:
         result: dict[str, Any] = {spec.name: np.empty(spec.shape, spec.numpy_dtype) for spec in layout.tensors}
     else:

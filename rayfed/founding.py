@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 from rayfed.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.rules import TRIM_UNIT
 from rayfed.rules.clipping import CLIP_UNIT
+from rayfed.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
 
 if TYPE_CHECKING:
     from rayfed.config import Merge, Settings
+
+ADAPTIVE_RATE = 0.01
+"""The learning rate of fedadam and fedyogi where ``merge.server_lr`` says nothing."""
 
 
 def draft(settings: Settings) -> Charter:
@@ -39,7 +43,7 @@ def draft(settings: Settings) -> Charter:
         private.require(model)
         described[group_norm.KEY] = group_norm.VALUE
     layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
-    blob = codec.encode(layout, state, codec.Header.merged(0, layout.hash)).blob
+    blob = codec.encode(layout, state, codec.Header.merged(0), within=extended(layout, settings.merge.optimizer)).blob
     terms = settings.federation
     return Charter(
         name=settings.name,
@@ -107,7 +111,22 @@ def _merge_terms(merge: Merge) -> MergeTerms:
         bucket=merge.bucket,
         clip=round(merge.clip * CLIP_UNIT),
         iterations=merge.iterations,
+        **_optimizer_terms(merge),
     )
+
+
+def _optimizer_terms(merge: Merge) -> dict[str, Any]:
+    """Return the optimiser's settings; where there is none, none: the charter does not name them."""
+    if merge.optimizer == "none":
+        return {}
+    rate = (1.0 if merge.optimizer == "fedavgm" else ADAPTIVE_RATE) if merge.server_lr is None else merge.server_lr
+    return {
+        "optimizer": merge.optimizer,
+        "server_lr": round(rate * RATE_UNIT),
+        "momentum": round(merge.momentum * UNIT),
+        "second_momentum": round(merge.second_momentum * UNIT),
+        "tau": round(merge.tau * TAU_UNIT),
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -132,6 +132,12 @@ class Layout:
         return tuple(offsets)
 
     @cached_property
+    def trained(self) -> tuple[TensorSpec, ...]:
+        """The tensors that training moves: floats with the most bits of fraction; running statistics have fewer."""
+        finest = max((spec.exponent for spec in self.tensors if spec.kind == "float"), default=0)
+        return tuple(spec for spec in self.tensors if spec.kind == "float" and spec.exponent == finest)
+
+    @cached_property
     def blob_size(self) -> int:
         """Bytes of a blob: a multiple of LEAF."""
         return LEAF + -(-4 * self.size // LEAF) * LEAF

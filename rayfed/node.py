@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any
 
 from rayfed import protocol
-from rayfed.behaviour import Behaviour
-from rayfed.blobs import HONEST, MISSING, Blobs
+from rayfed.behaviour import HONEST, Behaviour
+from rayfed.blobs import MISSING, Blobs
 from rayfed.charter import Charter
 from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.journal import Journal
@@ -88,7 +88,7 @@ class EdgeNode:
         self.charter = charter
         shared = memo or Memo()
         rule = shared.get(("rule", charter.merge), charter.rule)  # one object a process: merges are remembered by it
-        self._blobs = Blobs(charter.layout, chain_id, federation, rule, disk, store, shared)
+        self._blobs = Blobs(charter.layout, chain_id, federation, rule, disk, store, shared, within=charter.blob_layout)
         self._journal = journal
         self._learner = learner
         self._screens = screens
@@ -289,7 +289,9 @@ class EdgeNode:
                 return False
             with self._timed(round, "screen"):
                 # Asked for by name only when a screen wants it: a learner of one's own may have no data to hold out.
-                evidence = self._blobs.evidence(updates, view, index, lambda state: self._learner.loss(state))
+                evidence = self._blobs.evidence(
+                    updates, view, index, lambda state: self._learner.loss(state), lambda: self._genesis(view)
+                )
                 accepted, verdicts = ballot(self._screens, evidence)
                 self._behaviour.saw(round, evidence)
             accepted = self._behaviour.ballot(round, accepted, committed)
@@ -303,6 +305,18 @@ class EdgeNode:
                 return False
         self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, accepted))
         return True
+
+    def _genesis(self, view: View) -> Root | None:
+        """Return genesis's root once its blob is on the own disk; None if it cannot be had.
+
+        A node that came late, or lost its disk, has started from another model.
+        """
+        root = self.charter.genesis
+        self._blobs.genesis(root, self._learner.genesis())
+        if self._blobs.model(root, [address for address in view.members if address != self.address]) is None:
+            self.note(self._blobs.trouble)
+            return None
+        return root
 
     def _gather(self, round: int, committed: int, view: View) -> dict[int, memoryview] | None:
         """Return the valid updates by index, or None while one is missing and there is still time to wait for it."""

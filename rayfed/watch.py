@@ -181,13 +181,21 @@ class Watch:
 
     def _true(self, updates: Mapping[Root, memoryview], round: int) -> Root:
         """Merge updates of a final round to the base that it had; return the root."""
+        return self._blobs.merge(updates, round, self._base(round))
+
+    def _base(self, round: int) -> Root:
         record = self._court.record(round)
         assert record is not None
         before = self._court.record(record.base_round)
-        return self._blobs.merge(updates, round, before.root if before is not None else self._terms.genesis)
+        return before.root if before is not None else self._terms.genesis
 
     def _updates(self, round: int, view: View) -> Mapping[Root, memoryview] | None:
-        """Return the included updates by root; None if one is not to be had. Then it is demanded, in time."""
+        """Return the included updates by root; None if one is not to be had. Then it is demanded, in time.
+
+        None too while a base that the rule asks for is not to be had: that is for its own round's watch to demand.
+        """
+        if not self._blobs.has_start(self._base(round), view.members):
+            return None
         self._reveal(self._court.included(round))  # before it asks others: they may wait for each other
         found: dict[Root, memoryview] = {}
         for which, root in enumerate(self._court.included(round)):

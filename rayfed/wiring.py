@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rayfed import codec, screens, store
-from rayfed.behaviour import Behaviour
-from rayfed.blobs import HONEST
+from rayfed.behaviour import HONEST, Behaviour
 from rayfed.charter import Charter
 from rayfed.errors import ConfigError
 from rayfed.journal import Journal
@@ -51,7 +50,7 @@ class Wiring:
         self._place = place
         self._root = state_dir / place.federation.lower()
         # Two rounds' updates and models, within reason: what a round is over with is not asked for again.
-        round_bytes = (self.charter.start_members + 4) * self.charter.layout.blob_size
+        round_bytes = (self.charter.start_members + 4) * self.charter.blob_layout.blob_size
         self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
         self._workshop = Workshop(settings, self.charter)
         self._kind = learner.kind(settings)
@@ -110,7 +109,7 @@ class Wiring:
             journal=Journal(folder / "journal.jsonl"),
             learner=own,
             charter=charter,
-            screens=self._screens(),
+            screens=self._screens(folder),
             chain_id=self._place.chain_id,
             federation=self._place.federation,
             # What a dishonest node publishes must reach the others by the store, not through shared memory.
@@ -123,11 +122,14 @@ class Wiring:
             behaviour=behaviour,
         )
 
-    def _screens(self) -> list[screens.Screen]:
-        """Return the node's tests. Under DP-SGD honest work moves as noise does, so that is no sign of idleness."""
+    def _screens(self, folder: Path) -> list[screens.Screen]:
+        """Return the node's tests, which remember in its folder what they have to.
+
+        Under DP-SGD honest work moves as noise does, so that is no sign of idleness.
+        """
         noisy = {"idle": {"sigmas": 0.0}} if self._settings.privacy.kind == "dp" else {}
         chosen = self._settings.screens.items()
-        return [screens.make(name, {**(options or {}), **noisy.get(name, {})}) for name, options in chosen]
+        return [screens.make(name, {**(options or {}), **noisy.get(name, {})}, folder) for name, options in chosen]
 
     def _behaviour(self, slot: int, ledger: Ledger) -> Behaviour:
         """Return honesty, or in an experiment with ``attack`` what the last nodes do instead."""
@@ -210,10 +212,10 @@ def final_model(settings: Settings, place: Place, view: View, folder: Path) -> t
     charter = Charter.from_json(place.charter)
     blob = None
     if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
-        blob = _store(settings, place, FileStore(folder)).get(view.base, charter.layout.blob_size, view.members)
+        blob = _store(settings, place, FileStore(folder)).get(view.base, charter.blob_layout.blob_size, view.members)
     model, state = learner.genesis(settings, learner.load(settings, charter.data.classes), charter)
     if blob is not None:
-        state = codec.decode(charter.layout, blob, out=state)
+        state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)
     model.load_state_dict(state)
     example = np.random.default_rng(0).standard_normal((2, *charter.data.shape)).astype(np.float32)
     return model.eval(), example

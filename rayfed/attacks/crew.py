@@ -60,4 +60,4 @@ def crew(
         return bitmap(members.index(address) for address in addresses() if address in members)
 
     classes = len(charter.data.classes)
-    return Crew(slot, slots, charter.start_members, classes, settings.seed, charter.rule(), honest, indices)
+    return Crew(slot, slots, charter.start_members, classes, settings.seed, charter.merge.rule_alone(), honest, indices)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from rayfed import merkle
+from rayfed import codec
 from rayfed.attacks import Attack, Crew
 from rayfed.messages import Root
 
 if TYPE_CHECKING:
-    from rayfed.blobs import Blobs
+    from rayfed.behaviour import Shelf
 
 
 class ForgedMerge(Attack):
@@ -27,15 +25,14 @@ class ForgedMerge(Attack):
         super().__init__(crew)
         self._round = round
 
-    def attestation(self, round: int, root: Root, blobs: Blobs) -> Root:
+    def attestation(self, round: int, root: Root, blobs: Shelf) -> Root:
         """See ``Behaviour``."""
         if self._round not in (0, round):
             return root
         true = blobs.find(root, [])
         assert true is not None, "it has just been merged"
         forged = bytearray(true)
-        values = np.frombuffer(forged, "<i4", offset=merkle.LEAF)
-        values[: blobs.layout.size] *= -1
+        codec.values(forged)[:] *= -1
         wrong = blobs.keep(memoryview(bytes(forged)))
         blobs.publish(wrong)
         return wrong

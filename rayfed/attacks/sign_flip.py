@@ -11,13 +11,33 @@ from rayfed.attacks import Attack, Crew, fixed
 
 
 class SignFlip(Attack):
-    """Sends ``base - scale * (own - base)``."""
+    """Sends ``base - scale * (own - base)``; with ``along`` made against the screen ``progress``.
 
-    def __init__(self, crew: Crew, scale: float = 1.0) -> None:
+    Args:
+        along: the cosine that the step gets with the way from the first base that the node saw; 0: what comes out.
+    """
+
+    def __init__(self, crew: Crew, scale: float = 1.0, along: float = 0.0) -> None:
         super().__init__(crew)
-        self.scale = scale
+        self.scale, self.along = scale, along
+        self._first: NDArray[np.float64] | None = None
 
     def forge(self, round: int, base: Callable[[], NDArray[np.int32]], values: NDArray[np.int32]) -> None:
         """See ``Behaviour``."""
         start = base().astype(np.float64)
-        fixed(start - self.scale * (values - start), values)
+        step = -self.scale * (values - start)
+        if self.along:
+            self._first = start if self._first is None else self._first
+            step = _turned(step, start - self._first, self.along)
+        fixed(start + step, values)
+
+
+def _turned(step: NDArray[np.float64], way: NDArray[np.float64], cosine: float) -> NDArray[np.float64]:
+    """Return the step with so much of the way in the place of its own part along it, at its own length."""
+    length, reach = float(np.linalg.norm(step)), float(np.linalg.norm(way))
+    if not length or not reach:
+        return step
+    way = way / reach
+    across = step - (step @ way) * way
+    turned: NDArray[np.float64] = length * (cosine * way + (1 - cosine**2) ** 0.5 * across / np.linalg.norm(across))
+    return turned

@@ -9,12 +9,12 @@ from rayfed.attacks import Attack
 from rayfed.messages import Root
 
 if TYPE_CHECKING:
-    from rayfed.blobs import Blobs
+    from rayfed.behaviour import Shelf
 
 
 class WrongAttestation(Attack):
     """All of the crew attest the same wrong root, so that it is as near to a quorum as they can bring it."""
 
-    def attestation(self, round: int, root: Root, blobs: Blobs) -> Root:
+    def attestation(self, round: int, root: Root, blobs: Shelf) -> Root:
         """See ``Behaviour``."""
         return hashlib.sha256(b"wrong" + root).digest()

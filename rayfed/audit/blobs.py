@@ -77,8 +77,8 @@ class Examiner:
         threads: int | None = None,
         seen: Callable[[], None] = lambda: None,
     ) -> None:
-        self._layout = charter.layout
-        self._size = charter.layout.blob_size
+        self._layout = charter.blob_layout
+        self._size = self._layout.blob_size
         self._rule = charter.rule()
         self._chain_id = chain_id
         self._federation = federation

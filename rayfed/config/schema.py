@@ -159,6 +159,13 @@ class Merge:
         bucket: bucketing: updates in a bucket.
         clip: the clipping rules: the radius as a multiple of the median distance from the base.
         iterations: steps of centred_clipping and geometric_median.
+        optimizer: none (the rule's result is the next model), or a step from the base along it: fedavgm (Hsu et al.
+            2019, arXiv:1909.06335), fedadam, fedyogi (Reddi et al. 2021, arXiv:2003.00295). Attested only; blobs are
+            two (fedavgm) or three times as large.
+        server_lr: the optimizer's learning rate; null is 1 for fedavgm and 0.01 for the adaptive ones.
+        momentum: part of the last step that the optimizer carries on.
+        second_momentum: fedadam and fedyogi: the same for the squares.
+        tau: fedadam and fedyogi: what keeps steps small where there is little to go by.
     """
 
     rule: str = one_of("mean", "trimmed_mean", "median", "norm_clipping", "centred_clipping", "geometric_median")
@@ -169,6 +176,11 @@ class Merge:
     bucket: int = within(2, 2, MAX_NODES // 2)
     clip: float = within(1.0, 0.0, 100.0, above=True)
     iterations: int = within(8, 1, 1000)
+    optimizer: str = one_of("none", "fedavgm", "fedadam", "fedyogi")
+    server_lr: float | None = within(None, 0.0, 100.0, above=True)
+    momentum: float = within(0.9, 0.0, 0.9999)
+    second_momentum: float = within(0.99, 0.0, 0.9999)
+    tau: float = within(0.001, 1e-9, 1.0)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from rayfed import blocks
 from rayfed.gram import Gram, gram
-from rayfed.rules import check_shapes
+from rayfed.rules import Rule, check_shapes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,9 +59,28 @@ class LinearRule(ABC):
         base: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """See ``Rule.merge``."""
-        check_shapes(values, weights, out, base if self.needs_base else out)
-        centre = base if self.needs_base else None
-        combine(values, self.coefficients(gram(values, centre, threads), weights), out, centre, threads)
+        centre, products = survey(self, values, weights, out, threads, base)
+        combine(values, self.coefficients(products, weights), out, centre, threads)
+
+
+def survey(
+    rule: Rule,
+    values: Sequence[npt.NDArray[np.int32]],
+    weights: Sequence[int],
+    out: npt.NDArray[np.int32],
+    threads: int | None,
+    base: npt.NDArray[np.int32] | None,
+) -> tuple[npt.NDArray[np.int32] | None, Gram]:
+    """Begin a merge of whole updates: check the shapes; return where the rule looks from, and the products seen there.
+
+    Args: as in ``Rule.merge``.
+
+    Raises:
+        ValueError: as in ``Rule.merge``.
+    """
+    check_shapes(values, weights, out, base if rule.needs_base else out)
+    centre = base if rule.needs_base else None
+    return centre, gram(values, centre, threads)
 
 
 def combine(

@@ -17,9 +17,9 @@ import numpy as np
 
 from rayfed import blocks
 from rayfed.errors import ConfigError
-from rayfed.gram import Gram, gram
-from rayfed.rules import Rule, check_shapes
-from rayfed.rules.linear import LinearRule, combine
+from rayfed.gram import Gram
+from rayfed.rules import Rule
+from rayfed.rules.linear import LinearRule, combine, survey
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -103,9 +103,7 @@ class Mixed:
         base: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """See ``Rule.merge``. The weights are unused: a mixed update is nobody's."""
-        check_shapes(values, weights, out, base if self.needs_base else out)
-        centre = base if self.needs_base else None
-        products = gram(values, centre, threads)
+        centre, products = survey(self, values, weights, out, threads, base)
         rows, divisor = self.step.rows(products)
         if isinstance(self.rule, LinearRule):
             found = self.rule.coefficients(products.mixed(rows), [1] * len(rows))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +38,9 @@ class Evidence:
             each row; None computes them from ``updates`` when a screen asks.
         loss: mean loss on the node's private data of a model with these values, (n_values,) int32; None where there
             is no such data.
+        round: which one it is, from 1; 0 where nobody says.
+        along: cosine of an update, seen from the base, with the way from genesis to the base, by member index, or None
+            if nobody has genesis any more; itself None where the base is genesis.
     """
 
     base: NDArray[np.int32]
@@ -46,6 +50,8 @@ class Evidence:
     distance: Callable[[int], float]
     products: Callable[[], tuple[Sequence[int], Gram]] | None = None
     loss: Callable[[NDArray[np.int32]], float] | None = None
+    round: int = 0
+    along: Callable[[int], float | None] | None = None
 
     def without(self, refused: set[int]) -> Evidence:
         """Return the evidence that is left once some updates are refused."""
@@ -67,7 +73,10 @@ class Evidence:
 
 
 class Screen(Protocol):
-    """One test. Pure: the same evidence gives the same verdicts."""
+    """One test. The same evidence gives the same verdicts, but that a screen may learn from the rounds before.
+
+    One that does has ``remember(folder)``, is told there where to keep what it has learnt, and works without.
+    """
 
     @property
     def name(self) -> str:
@@ -93,8 +102,12 @@ def names() -> tuple[str, ...]:
     return tuple(_KNOWN)
 
 
-def make(name: str, settings: Mapping[str, Any]) -> Screen:
+def make(name: str, settings: Mapping[str, Any], folder: Path | None = None) -> Screen:
     """Build a screen by its name in the config.
+
+    Args:
+        name, settings: from the config.
+        folder: where a screen that learns keeps what it has learnt; None: nowhere.
 
     Raises:
         ConfigError: there is no such screen, or it does not take these settings.
@@ -106,6 +119,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Screen:
         made: Screen = getattr(import_module(f"rayfed.screens.{module}"), kind)(**settings)
     except TypeError as error:
         raise ConfigError(f"screens.{name}", f"these settings do not fit: {error}") from error
+    if folder is not None and hasattr(made, "remember"):
+        made.remember(folder)
     return made
 
 
@@ -125,6 +140,7 @@ def check(name: str, settings: Mapping[str, Any], nodes: int | None) -> None:
 
 
 _KNOWN = {
+    "progress": "progress.Progress",
     "norm": "norm.Norm",
     "weight": "weight.Weight",
     "idle": "idle.Idle",

@@ -60,4 +60,4 @@ def test_an_attack_is_one_setting(tmp_path: Path, attack: list[str], liar_is_in:
         assert liar_is_in is None or bool(outcome.included >> liar & 1) is liar_is_in
     assert {r.slot for r in records} == set(range(5))
     screens = {verdict.screen for record in records for verdict in record.verdicts}
-    assert {"valid", "norm", "weight", "idle", "duplicate", "cosine", "holdout"} <= screens
+    assert {"valid", "progress", "norm", "weight", "idle", "duplicate", "cosine", "holdout"} <= screens

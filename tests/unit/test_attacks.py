@@ -19,6 +19,7 @@ from rayfed.gram import gram
 from rayfed.messages import NO_ROOT, Phase, Status, Verb, bits
 from rayfed.screens import Evidence
 from rayfed.screens.norm import Norm
+from rayfed.screens.progress import alignment
 from tests.audited import AuditedWorld
 
 SIZE = 2000
@@ -59,6 +60,19 @@ def build(name: str, honest: list[Values], **settings: Any) -> Attack:
 
 HONEST = updates(2)
 STEPS = np.array(HONEST, np.float64) - BASE
+
+
+def test_a_sign_flip_may_hide_on_the_way() -> None:
+    """Made against the screen ``progress``: of the same length, with just so much of the way."""
+    attack, way = build("sign_flip", HONEST, along=0.1), np.linspace(-500, 900, SIZE)
+    plain = forged(attack, HONEST[0])
+    np.testing.assert_array_equal(plain, -STEPS[0])  # there is no way yet
+    later = (BASE + way).astype(np.int32)
+    values = (later + STEPS[0]).astype(np.int32)
+    attack.forge(2, lambda: later, values)
+    assert alignment(values, later, BASE) == pytest.approx(0.1, abs=1e-3)
+    assert np.linalg.norm(values.astype(float) - later) == pytest.approx(np.linalg.norm(STEPS[0]), rel=1e-3)
+    assert (values - later) @ STEPS[0] < 0
 
 
 def test_sign_flip() -> None:

@@ -26,7 +26,7 @@ def test_defaults_are_the_digits() -> None:
     assert (settings.name, settings.data.kind, settings.seed) == ("digits", "digits", 0)
     assert (settings.federation.nodes, settings.federation.rounds) == (4, 5)
     assert settings.model["_target_"] == "rayfed.learning.models.SmallCNN"
-    assert list(settings.screens) == ["norm", "weight", "idle", "duplicate", "cosine", "holdout"]
+    assert list(settings.screens) == ["progress", "norm", "weight", "idle", "duplicate", "cosine", "holdout"]
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -17,6 +17,7 @@ from rayfed.journal import Journal
 from rayfed.learning import State, Update
 from rayfed.messages import NO_ROOT, Address, NodeRecord, Phase, Receipt, Root, Status, Verb, View, bitmap, bits
 from rayfed.node import EdgeNode, Progress
+from rayfed.rules.optimizer import extended
 from rayfed.screens.norm import Norm
 from rayfed.store.files import FileStore
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
@@ -27,7 +28,8 @@ FEDERATION = "0x" + "fe" * 20
 
 
 def charter(**changes: Any) -> Charter:
-    blob = codec.encode(LAYOUT, GENESIS, codec.Header.merged(0)).blob
+    merge = changes.get("merge", MergeTerms("mean"))
+    blob = codec.encode(LAYOUT, GENESIS, codec.Header.merged(0), within=extended(LAYOUT, merge.optimizer)).blob
     terms: dict[str, Any] = {
         "rounds": 3,
         "join_seconds": 300,
@@ -38,7 +40,7 @@ def charter(**changes: Any) -> Charter:
         "min_members": 2,
         "max_missed": 3,
         "quorum": (2, 3),
-        "merge": MergeTerms("mean"),
+        "merge": merge,
     }
     return Charter(
         name="test",

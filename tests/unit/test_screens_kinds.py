@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from rayfed.screens.holdout import Holdout
 from rayfed.screens.idle import Idle
 from rayfed.screens.krum import Krum, MultiKrum, scores
 from rayfed.screens.norm import distance
+from rayfed.screens.progress import Progress, alignment
 from rayfed.screens.weight import Weight
 
 SIZE = 4000
@@ -253,3 +255,63 @@ def test_settings_that_make_no_sense_are_named(name: str, settings: dict[str, fl
     with pytest.raises(ConfigError) as caught:
         screens.make(name, settings)
     assert caught.value.setting == setting
+
+
+def rounds(shown: Sequence[Sequence[float]]) -> list[Evidence]:
+    """Evidence of one round after the other, in which members' cosines with the way are as given."""
+    given = evidence(honest(len(shown[0])))
+    return [replace(given, round=number, along=cosines.__getitem__) for number, cosines in enumerate(shown, 2)]
+
+
+def test_progress_adds_up_what_each_member_has_shown() -> None:
+    screen = Progress()
+    # 0 is honest, 1 odd now and then, 2 a little against the way in every round, 3 clearly.
+    seen = [accepted(screen, one) for one in rounds([[0.2, -0.06, -0.06, -0.3], [0.1, 0.1, -0.06, -0.1]])]
+    assert seen == [[0, 1, 2], [0, 1]]
+    assert [v.score for v in screen.judge(rounds([[0.2, -0.06, -0.06, -0.3], [0.1, 0.1, -0.06, -0.1]])[1])] == [
+        pytest.approx(sum_) for sum_ in (0.28, 0.046, -0.114, -0.37)
+    ], "a round that is judged again counts once"
+
+
+def test_progress_is_forgotten_slowly_in_good_and_bad() -> None:
+    screen = Progress(decay=0.5)
+    assert [accepted(screen, one) for one in rounds([[0.4]] * 3 + [[-0.2]] * 3 + [[0.4]])] == [[0]] * 4 + [[], [], [0]]
+
+
+def test_progress_of_the_first_round_is_the_angle_to_the_others() -> None:
+    rng = np.random.default_rng(0)
+    updates = honest(6)
+    updates.append((2 * 7 - updates[0]).astype(np.int32))  # the first one turned round
+    updates.append((7 + rng.normal(0, 2500, SIZE)).astype(np.int32))  # at right angles to all
+    assert accepted(Progress(), replace(evidence(updates), round=1)) == [0, 1, 2, 3, 4, 5, 7]
+    assert accepted(Progress(), replace(evidence(updates[5:7]), round=1)) == [0, 1], "of two nobody can say which one"
+    lost = replace(evidence(updates), round=2, along=lambda index: None)
+    assert accepted(Progress(), lost) == list(range(8)), "nobody has genesis any more"
+
+
+def test_progress_is_remembered_in_a_folder(tmp_path: Path) -> None:
+    first, second, third = rounds([[-0.06, 0.1], [-0.06, 0.1], [0.0, 0.0]])
+    before = screens.make("progress", {}, tmp_path)
+    assert accepted(before, first) == [0, 1]
+    again = screens.make("progress", {}, tmp_path)
+    assert accepted(again, first) == [0, 1], "the round in which it was killed counts once"
+    assert accepted(again, second) == [1]
+    assert accepted(screens.make("progress", {}, tmp_path), third) == [1]
+    assert accepted(screens.make("progress", {}), third) == [0, 1], "begun anew"
+    (tmp_path / "progress.json").write_text('{"round": 3, "bef')
+    assert accepted(screens.make("progress", {}, tmp_path), third) == [0, 1], "cut off: begun anew"
+
+
+def test_the_way_is_from_genesis_to_the_base() -> None:
+    rng = np.random.default_rng(0)
+    genesis, base, update = (rng.integers(-(2**31), 2**31, 300_000, dtype=np.int32) for _ in range(3))
+    way, step = base.astype(float) - genesis, update.astype(float) - base
+    assert alignment(update, base, genesis) == pytest.approx(way @ step / np.linalg.norm(way) / np.linalg.norm(step))
+    assert alignment(update, base, base) == alignment(base, base, genesis) == 0
+
+
+@pytest.mark.parametrize(("settings", "setting"), [({"min": 0}, "min"), ({"decay": 1.5}, "decay")])
+def test_progress_names_a_setting_that_makes_no_sense(settings: dict[str, float], setting: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        screens.make("progress", settings)
+    assert caught.value.setting == f"screens.progress.{setting}"

@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.blobs import HONEST
+from rayfed.behaviour import HONEST
 from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger.memory import ManualClock, MemoryChain
 from rayfed.messages import Address, Phase, Verb, View
