@@ -7,7 +7,18 @@ from importlib import import_module
 
 from benchmarks.cifar import NoPictures
 
-NAMES = ("kernels", "epoch", "round", "train", "peer", "robustness", "robustness_pictures", "privacy", "tables")
+NAMES = (
+    "kernels",
+    "epoch",
+    "round",
+    "train",
+    "peer",
+    "robustness",
+    "robustness_pictures",
+    "optimizers",
+    "privacy",
+    "tables",
+)
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from benchmarks.simulation import Defence, Threat, Trace, World, run
 from rayfed import rules
 
 NODES, ROUNDS = 10, 10
-SEEDS = {"default": 5}
-"""By defence; 3 for all others. The screens' settings were chosen on other seeds (docs/robustness.md)."""
+SEEDS = {("default", "Dirichlet 0.3"): 5}
+"""By defence and split; 3 for all others. The screens' settings were chosen on other seeds (docs/robustness.md)."""
 
 SPLITS: dict[str, float | None] = {"iid": None, "Dirichlet 0.3": 0.3}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "robustness.md"
@@ -153,7 +153,7 @@ def world(split: str, seed: int) -> World:
 def measure(cell: Cell) -> dict[str, Any]:
     """Run one cell with every seed."""
     defence, threat, f, split = cell
-    seeds = range(SEEDS.get(defence, 3))
+    seeds = range(SEEDS.get((defence, split), 3))
     traces = [run(world(split, seed), defences(f)[defence], THREATS[threat], f, ROUNDS) for seed in seeds]
     return {"defence": defence, "attack": threat, "f": f, "split": split, **summed(traces)}
 
@@ -270,7 +270,7 @@ def main() -> None:
         "machine": describe(("numpy", "torch")),
         "nodes": NODES,
         "rounds": ROUNDS,
-        "seeds": {"others": 3, **SEEDS},
+        "seeds": {"others": 3, **{", ".join(key): count for key, count in SEEDS.items()}},
         "cells": found,
         "byzfl": beside_byzfl() or kept.get("byzfl", []),
         "pictures": kept.get("pictures", {}),

@@ -21,7 +21,7 @@ from benchmarks.machine import RESULTS, describe
 from benchmarks.robustness import NODES, THREATS, defences, summed, write
 from benchmarks.simulation import run
 
-F, ROUNDS, SEEDS, ALPHA = 2, 10, 3, 0.5
+F, ROUNDS, SEEDS, ALPHA = 2, 8, 3, 0.5
 A_NODE, TEST = 500, 1000
 DEFENCES = ("mean", "default", "NNM + trimmed mean")
 ATTACKS = ("none", "sign flip", "ALIE", "backdoor", "label flip")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -80,6 +81,10 @@ class Trace:
     against: dict[str, int] = field(default_factory=dict)
     void: int = 0
     seconds: list[float] = field(default_factory=list)
+
+
+PRIVATE = ("progress", "holdout")
+"""Screens that look at the node's own pictures."""
 
 
 class Bare:
@@ -231,6 +236,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
     """
     n, trace = world.nodes, Trace()
     chosen, rule = defence.build()
+    own = [deepcopy(chosen) for _ in range(n)]  # what a screen learns is its node's
     liars = tuple(range(n - f, n)) if threat.kind else ()
     trained: dict[int, Values] = {}
     crew_of = _crews(world, liars, rule, trained)
@@ -257,14 +263,14 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         valid = {node: u for node, u in committed.items() if _served(behave[node], round, u)}
         weights = {node: behave[node].examples(round, counts[node]) for node in valid}
         started = time.perf_counter()
-        shown = [screen if screen.name == "holdout" else Shared(screen) for screen in chosen]
+        public = {screen.name: Shared(screen) for screen in chosen if screen.name not in PRIVATE}
         judged = _evidence(world, base, valid, weights, round)
         ballots = {}
         for node in range(n):
             if not behave[node].speaks(Verb.VOTE, round):
                 continue
             evidence = judged(node)
-            accepted, verdicts = screens.ballot(shown, evidence)
+            accepted, verdicts = screens.ballot([public.get(screen.name, screen) for screen in own[node]], evidence)
             if node == 0:
                 trace.seconds.append(time.perf_counter() - started)
             if node not in liars:
@@ -341,7 +347,7 @@ def _evidence(
         own = node if node in valid else None
         return Evidence(
             base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values),
-            round, None if np.array_equal(base, world.genesis) else along,
+            round, *(() if np.array_equal(base, world.genesis) else (lambda: world.genesis, along)),
         )  # fmt: skip
 
     return evidence

@@ -235,20 +235,22 @@ class Blobs:
             np.copyto(self._weights(blob), numbers)
             return loss(codec.decode(self._model, blob, out=state))
 
-        start = cache(genesis)
+        @cache
+        def start() -> NDArray[np.int32] | None:
+            root = genesis()
+            return None if root is None else self._weights(self._own(root))
 
-        def along(index: int) -> float | None:
-            root = start()
-            if root is None:
-                return None
-            key = ("along", root, view.base, view.roots[index])
-            return self._memo.get(key, lambda: alignment(values[index], base, self._weights(self._own(root))))
+        def along(index: int) -> float:
+            first = start()
+            assert first is not None
+            key = ("along", view.base, view.roots[index])
+            return self._memo.get(key, lambda: alignment(values[index], base, first))
 
         weights = {index: codec.read_header(blob).weight for index, blob in updates.items()}
         seen = own if own in updates else None
         return Evidence(
             base, values, weights, seen, from_base, products, lost if loss else None,
-            view.round, along if view.base_round else None,
+            view.round, *((start, along) if view.base_round else ()),
         )  # fmt: skip
 
     def has_start(self, base: Root, holders: Sequence[Address]) -> bool:

@@ -39,8 +39,10 @@ class Evidence:
         loss: mean loss on the node's private data of a model with these values, (n_values,) int32; None where there
             is no such data.
         round: which one it is, from 1; 0 where nobody says.
-        along: cosine of an update, seen from the base, with the way from genesis to the base, by member index, or None
-            if nobody has genesis any more; itself None where the base is genesis.
+        genesis: gives the values of the model that round 1 started from, (n_values,) int32, or None if nobody has them
+            any more; itself None where that is the base.
+        along: cosine of an update, seen from the base, with the way from genesis to the base, by member index; to be
+            asked only where ``genesis`` gives something.
     """
 
     base: NDArray[np.int32]
@@ -51,7 +53,8 @@ class Evidence:
     products: Callable[[], tuple[Sequence[int], Gram]] | None = None
     loss: Callable[[NDArray[np.int32]], float] | None = None
     round: int = 0
-    along: Callable[[int], float | None] | None = None
+    genesis: Callable[[], NDArray[np.int32] | None] | None = None
+    along: Callable[[int], float] | None = None
 
     def without(self, refused: set[int]) -> Evidence:
         """Return the evidence that is left once some updates are refused."""

@@ -257,14 +257,26 @@ def test_settings_that_make_no_sense_are_named(name: str, settings: dict[str, fl
     assert caught.value.setting == setting
 
 
-def rounds(shown: Sequence[Sequence[float]]) -> list[Evidence]:
-    """Evidence of one round after the other, in which members' cosines with the way are as given."""
+def rounds(shown: Sequence[Sequence[float]], gained: float = 1.0) -> list[Evidence]:
+    """Evidence of one round after the other, in which members' cosines with the way are as given.
+
+    Args:
+        gained: part of genesis's loss that the base is rid of.
+    """
     given = evidence(honest(len(shown[0])))
-    return [replace(given, round=number, along=cosines.__getitem__) for number, cosines in enumerate(shown, 2)]
+    genesis = np.zeros(SIZE, np.int32)
+
+    def loss(values: Values) -> float:
+        return 2.0 * (1 - gained) if values is given.base else 2.0
+
+    return [
+        replace(given, round=number, loss=loss, genesis=lambda: genesis, along=cosines.__getitem__)
+        for number, cosines in enumerate(shown, 2)
+    ]
 
 
 def test_progress_adds_up_what_each_member_has_shown() -> None:
-    screen = Progress()
+    screen = Progress(min=-0.1)
     # 0 is honest, 1 odd now and then, 2 a little against the way in every round, 3 clearly.
     seen = [accepted(screen, one) for one in rounds([[0.2, -0.06, -0.06, -0.3], [0.1, 0.1, -0.06, -0.1]])]
     assert seen == [[0, 1, 2], [0, 1]]
@@ -278,19 +290,18 @@ def test_progress_is_forgotten_slowly_in_good_and_bad() -> None:
     assert [accepted(screen, one) for one in rounds([[0.4]] * 3 + [[-0.2]] * 3 + [[0.4]])] == [[0]] * 4 + [[], [], [0]]
 
 
-def test_progress_of_the_first_round_is_the_angle_to_the_others() -> None:
-    rng = np.random.default_rng(0)
-    updates = honest(6)
-    updates.append((2 * 7 - updates[0]).astype(np.int32))  # the first one turned round
-    updates.append((7 + rng.normal(0, 2500, SIZE)).astype(np.int32))  # at right angles to all
-    assert accepted(Progress(), replace(evidence(updates), round=1)) == [0, 1, 2, 3, 4, 5, 7]
-    assert accepted(Progress(), replace(evidence(updates[5:7]), round=1)) == [0, 1], "of two nobody can say which one"
-    lost = replace(evidence(updates), round=2, along=lambda index: None)
-    assert accepted(Progress(), lost) == list(range(8)), "nobody has genesis any more"
+def test_progress_counts_a_round_for_what_the_way_is_worth() -> None:
+    (little,) = rounds([[0.1, -0.4]], gained=0.1)
+    assert accepted(Progress(), little) == [0, 1], "honest updates lie either way where nothing is learned yet"
+    assert [v.score for v in Progress().judge(little)] == [pytest.approx(0.01), pytest.approx(-0.04)]
+    (worse,) = rounds([[0.1, -0.4]], gained=-0.5)
+    assert [v.score for v in Progress().judge(worse)] == [0, 0]
+    for nothing in ({"loss": None}, {"genesis": None, "along": None}, {"genesis": lambda: None}):
+        assert accepted(Progress(), replace(rounds([[-1.0]])[0], **nothing)) == [0]
 
 
 def test_progress_is_remembered_in_a_folder(tmp_path: Path) -> None:
-    first, second, third = rounds([[-0.06, 0.1], [-0.06, 0.1], [0.0, 0.0]])
+    first, second, third = rounds([[-0.04, 0.1], [-0.04, 0.1], [0.0, 0.0]])
     before = screens.make("progress", {}, tmp_path)
     assert accepted(before, first) == [0, 1]
     again = screens.make("progress", {}, tmp_path)
