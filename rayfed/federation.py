@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ from rayfed.errors import ConfigError, LedgerError, RayfedError
 from rayfed.host import Host, HostSpec
 from rayfed.ledger import ethereum, purse
 from rayfed.ledger.devchain import DevChain
+from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
 from rayfed.ledger.rpc import Rpc
 from rayfed.live import LiveDisplay
 from rayfed.messages import NATIVE
@@ -54,6 +56,9 @@ RECORD_SECONDS = 120
 
 STATE_SECONDS = 2
 """How often a chain of the run's own is written to disk: what a machine that dies may forget of it."""
+
+RECORD_OUTAGE_SECONDS = 10.0
+"""How long the end of a run waits for a chain that is gone: the record of what was said on it is worth that."""
 
 RESTART_SECONDS = 60.0
 """How long the starter waits for a process that died and that Ray starts again."""
@@ -105,15 +110,16 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
             display.say("carrying on with the federation that is there")
         text = (output_dir / resume.CHARTER).read_text()
         place = Place(kept.federation, kept.chain_id, chain.rpc_url, chain.ws_url, text)
-        connection = ethereum.EthereumFederation.open(chain.rpc_url, place.federation, chain_id=place.chain_id)
+        connection = _opened(place)
         display.found(place.federation)
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[Actor] = []
         stack.callback(_keep_record, place, kept.block, output_dir)
         stack.push(partial(_stop, settings, actors))
         scribe, hosts = _start(settings, config, place, output_dir, started, actors)
-        poor = [address for address in _addresses(hosts) if not purse.balance(chain.rpc, address)]
-        ether, terms = settings.ledger.fund_ether, connection.terms()
+        addresses = _addresses(hosts)
+        poor = [address for address in addresses if not patiently(partial(purse.balance, chain.rpc, address))]
+        ether, terms = settings.ledger.fund_ether, patiently(connection.terms)
         purse.fund(chain.rpc, payer, poor, ether, terms=terms, court=connection.court, pool=pool)
         connection.close()
         over = _watch(scribe, display)
@@ -143,7 +149,7 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path) -> None:
         spec = HostSpec(name, (-1,), place, settings, str(_state_dir(settings, output_dir)))
         host = _host(spec, settings)
         stack.push(partial(_stop, settings, [host]))
-        connection = ethereum.EthereumFederation.open(chain.rpc_url, place.federation, chain_id=place.chain_id)
+        connection = _opened(place)
         earnings = Earnings(connection)
         addresses, terms = _addresses([host]), connection.terms()
         missing = max(0, terms.stake - connection.account(addresses[0]).stake)
@@ -154,14 +160,20 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path) -> None:
         elif purse.balance(chain.rpc, addresses[0]) == 0:
             display.say(f"send {addresses[0]} something to pay gas with, and what it has to stake")
         while True:
-            view = connection.view()
-            statuses = earnings.added(view, _ask(host.status))
+            view = patiently(connection.view, math.inf)  # the node goes on, and so does who looks at it
+            statuses = patiently(partial(earnings.added, view, _ask(host.status)), math.inf)
             display.update(view, statuses)
             if statuses[0].doing == "failed":
                 raise RayfedError(statuses[0].error)
             if statuses[0].doing == "finished":
                 return
             time.sleep(LOOK_SECONDS)
+
+
+def _opened(place: Place, seconds: float = OUTAGE_SECONDS) -> ethereum.EthereumFederation:
+    return patiently(
+        partial(ethereum.EthereumFederation.open, place.rpc_url, place.federation, chain_id=place.chain_id), seconds
+    )
 
 
 # -- the cluster ----------------------------------------------------------------------------------------------------
@@ -364,7 +376,7 @@ def _keep_record(place: Place, first: int, output_dir: Path) -> None:
     from rayfed.audit import chain, record
 
     try:
-        connection = ethereum.EthereumFederation.open(place.rpc_url, place.federation, chain_id=place.chain_id)
+        connection = _opened(place, RECORD_OUTAGE_SECONDS)
         _write(output_dir / record.FILE, chain.read(connection, place.charter, first).to_json())
         connection.close()
     except LedgerError as error:

@@ -172,6 +172,7 @@ class Host:
     def _build(self) -> None:
         from rayfed.ledger.courtroom import EthereumCourt
         from rayfed.ledger.ethereum import EthereumFederation
+        from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
         from rayfed.ledger.relayed import RelayedLedger
         from rayfed.wiring import Wiring
 
@@ -181,13 +182,18 @@ class Host:
         hosts = math.ceil(settings.federation.nodes / settings.cluster.nodes_per_actor) if shared else 1
         blocks.set_threads(max(1, blocks.cores() // hosts))
         wiring = Wiring(settings, self._spec.place, Path(self._spec.state_dir))
-        self._connection = EthereumFederation.open(
-            self._spec.place.rpc_url,
-            self._spec.place.federation,
-            chain_id=self._spec.place.chain_id,
-            ws_url=self._spec.place.ws_url,
-            charter_hash=wiring.charter.hash,
-            confirmations=settings.ledger.confirmations + 1,  # the block that holds it counts here
+        place = self._spec.place
+        self._connection = patiently(
+            lambda: EthereumFederation.open(
+                place.rpc_url,
+                place.federation,
+                chain_id=place.chain_id,
+                ws_url=place.ws_url,
+                charter_hash=wiring.charter.hash,
+                confirmations=settings.ledger.confirmations + 1,  # the block that holds it counts here
+            ),
+            # Who starts again was connected before: whatever keeps the chain away is not a wrong setting.
+            math.inf if _was_restarted() else OUTAGE_SECONDS,
         )
         keys = {slot: wiring.key(slot) for slot in self._spec.slots}
         self._addresses = [key.address for key in keys.values()]
@@ -211,9 +217,11 @@ class Host:
             self._wait_for_funds(node)
 
     def _wait_for_funds(self, node: EdgeNode) -> None:
+        from rayfed.ledger.patience import patiently
+
         assert self._connection is not None
-        pause = 0.05
-        while self._connection.balance(node.address) == 0:
+        balance, pause = partial(self._connection.balance, node.address), 0.05
+        while patiently(balance, math.inf) == 0:
             node.status = dataclasses.replace(node.status, doing="waiting for funds")
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
@@ -345,6 +353,12 @@ def starved(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _was_restarted() -> bool:
+    import ray
+
+    return bool(ray.get_runtime_context().was_current_actor_reconstructed)
 
 
 def _line(error: Exception) -> str:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,13 +117,16 @@ class Scribe:
     def _watch(self) -> None:
         from rayfed.charter import Charter
         from rayfed.ledger.ethereum import EthereumFederation
+        from rayfed.ledger.patience import patiently
 
         charter = Charter.from_json(self._place.charter)
         place = self._place
-        connection = EthereumFederation.open(
-            place.rpc_url, place.federation, chain_id=place.chain_id, ws_url=place.ws_url, charter_hash=charter.hash
+        connection = patiently(
+            lambda: EthereumFederation.open(
+                place.rpc_url, place.federation, chain_id=place.chain_id, ws_url=place.ws_url, charter_hash=charter.hash
+            )
         )
-        tracker, earnings, first = self._tracker(charter), Earnings(connection), connection.block()
+        tracker, earnings, first = self._tracker(charter), Earnings(connection), patiently(connection.block)
         while True:
             time.sleep(WATCH_SECONDS)
             self._ask_hosts(tracker)
@@ -209,20 +213,21 @@ class Scribe:
         self, charter: Charter, connection: EthereumFederation, tracker: Tracker | None, view: View, first: int
     ) -> None:
         from rayfed import summary
+        from rayfed.ledger.patience import patiently
         from rayfed.page import page
 
-        paid = claimed(event.values for event in connection.events(first, names=["Claimed"]))
-        accounts = dict(zip(view.members, connection.accounts(), strict=False))
+        paid = patiently(lambda: claimed(event.values for event in connection.events(first, names=["Claimed"])))
+        accounts = dict(zip(view.members, patiently(connection.accounts), strict=False))
         statuses = [
             with_account(s, accounts.get(s.address), paid.get(s.address.lower(), 0)) for s in self._sight.statuses
         ]
-        outcomes = [o for r in range(1, charter.rounds + 1) if (o := connection.outcome(r)) is not None]
+        found = [patiently(partial(connection.outcome, round)) for round in range(1, charter.rounds + 1)]
         told = summary.build(
             facts(self._settings),
             federation=self._place.federation,
             chain_id=self._place.chain_id,
             charter_hash=charter.hash,
-            outcomes=outcomes,
+            outcomes=[outcome for outcome in found if outcome is not None],
             members=view.members,
             records=self._records,
             statuses=statuses,

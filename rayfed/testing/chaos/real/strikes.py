@@ -58,6 +58,15 @@ def kill_scribe(stage: Stage) -> None:
     _signal_one(stage, "ray::Scribe", signal.SIGKILL)
 
 
+def kill_in_outage(stage: Stage) -> None:
+    """Kill one host and the scribe, and let nothing answer at the chain while they start again."""
+    stage.rpc_proxy.mode = "cut"
+    kill_host(stage)
+    kill_scribe(stage)
+    time.sleep(stage.random.uniform(8, 16))
+    stage.rpc_proxy.mode = "pass"
+
+
 def kill_starter(stage: Stage) -> None:
     """Kill the process that started the federation, and with it the cluster that it had started."""
     stage.send(stage.run.process.pid, signal.SIGKILL)
@@ -225,6 +234,7 @@ REAL: dict[str, RealScenario] = {
         RealScenario(
             "real_hosts", "hosts are killed and stopped, the scribe is killed", (kill_host, stop_host, kill_scribe)
         ),
+        RealScenario("real_outage", "the chain is away when a host and the scribe start again", (kill_in_outage,)),
         RealScenario("real_memory", "hosts run out of memory", (fill_memory, fill_memory)),
         RealScenario("real_starter", "the starter is killed; resume", (kill_starter,)),
         RealScenario("real_raylet", "the raylet is killed; resume", (kill_raylet,)),
