@@ -134,11 +134,13 @@ contract Federation is Relay {
 
     /// @inheritdoc IFederation
     function undo(uint32 round) external onlyCourt {
+        _advance();
         _undo(round, block.timestamp);
     }
 
     /// @inheritdoc IFederation
     function unseatMembers(uint256 members_) external onlyCourt {
+        _advance(); // whom a round that is due counts on was decided by its deadline
         uint256 active = _active;
         if (active & members_ == 0) return;
         _active = active & ~members_;

@@ -356,11 +356,13 @@ interface IFederation {
     function poke() external;
 
     /// @notice Take back a final round and all after it; the court's alone. The round in progress, whatever its phase,
-    /// closes void, counts against nobody's streak, and the next one opens, if there is one.
+    /// closes void, counts against nobody's streak, and the next one opens, if there is one. As every verb it moves the
+    /// phase on first, so a round that was due is over before.
     /// @dev Reverts with NotCourt. The court asks for it only while the round is final.
     function undo(uint32 round) external;
 
-    /// @notice Take members off the next rosters; the court's alone. They may come back as who left may.
+    /// @notice Take members off the next rosters; the court's alone. They may come back as who left may. It moves the phase
+    /// on first: what a snapshot has foreseen stays so.
     /// @dev Reverts with NotCourt.
     function unseatMembers(uint256 members) external;
 

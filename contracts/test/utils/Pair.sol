@@ -161,8 +161,6 @@ contract Pair {
     /// @dev What the court may do: take rounds back, and members off the next rosters.
     function judge(uint256 who, uint256 what) external {
         address court = address(REAL.COURT());
-        // The court's verbs move nothing on by themselves: what a view foresees may be another once members are unseated.
-        _both(address(this), abi.encodeCall(IFederation.poke, ()));
         if (what % 2 == 0) return _both(court, abi.encodeCall(IFederation.unseatMembers, (who & what >> 8)));
         uint256 last = REAL.snapshot(0).round;
         uint256 round = last == 0 ? 0 : 1 + who % last;

@@ -249,6 +249,7 @@ contract Twin is IFederation {
     }
 
     function undo(uint32 round) external {
+        _advance(block.timestamp);
         uint32 baseRound = _records[round - 1].baseRound;
         emit Undone(round, _round, baseRound);
         bytes32 base = baseRound == 0 ? _terms.genesis : _records[baseRound - 1].root;
@@ -276,6 +277,7 @@ contract Twin is IFederation {
     }
 
     function unseatMembers(uint256 bitmap) external {
+        _advance(block.timestamp);
         uint256 unseated;
         for (uint256 i = 0; i < _members.length; ++i) {
             if ((bitmap >> i) % 2 == 0 || !_members[i].active) continue;

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from rayfed.errors import BlobMissing, LedgerError, LedgerUnreachable, StoreError
+from rayfed.judgement import Account
 from rayfed.ledger.memory import ManualClock
 from rayfed.messages import Address, Outcome, Receipt, Root, Terms, Verb, View
 from rayfed.store.verified import verified
@@ -106,6 +107,11 @@ class ChaosLedger:
         weather = self._weather
         behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
         return self._chain.view(behind, 0 if weather.calm else weather.skew)
+
+    def account(self, address: Address) -> Account:
+        """See ``Ledger``."""
+        self._reach()
+        return self._chain.chain.court.account(address)
 
     def outcome(self, round: int) -> Outcome | None:
         """See ``Ledger``."""
