@@ -117,23 +117,23 @@ contract InvariantsTest {
         _expect(ICourt.Closed.selector, "closed");
         _expect(ICourt.Equivocated.selector, "equivocated");
         for (uint256 reason = 0; reason <= uint256(type(ICourt.Reason).max); ++reason) {
-            vm.assertGe(world.slashes(ICourt.Reason(reason)), 3, "slashes");
+            vm.assertGe(world.slashes(ICourt.Reason(reason)), 1, "slashes");
         }
-        vm.assertGe(world.refusals(), 3, "withdrawals refused");
+        vm.assertGe(world.refusals(), 1, "withdrawals refused");
         vm.assertGe(world.mostGasToMoveOn(), 1, "moved on");
         vm.assertGe(federation.snapshot(0).round, 50, "rounds");
     }
 
     function _expect(bytes32 what, string memory name) private view {
-        vm.assertGe(world.happened(what), 3, name);
+        vm.assertGe(world.happened(what), 1, name);
     }
 
     function _step(uint256 dice) private {
         (uint256 kind, uint256 who, uint256 what) = (dice % 40, dice >> 8 & 0xffff, dice >> 32);
         if (kind < 6) world.speak(who, what);
-        else if (kind < 16) world.speakTogether(what);
-        else if (kind < 20) world.relay(who, what);
-        else if (kind < 22) world.attestLate(who);
+        else if (kind < 15) world.speakTogether(what);
+        else if (kind < 19) world.relay(who, what);
+        else if (kind < 20) world.attestLate(who);
         else if (kind < 23) world.join(who);
         else if (kind < 24) world.leave(who * 4);
         else if (kind < 26) world.exit(who);
