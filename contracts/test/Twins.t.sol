@@ -7,7 +7,7 @@ import {Pair} from "./utils/Pair.sol";
 
 /// @dev A random history.
 abstract contract History is FederationTest {
-    uint256 private constant STEPS = 40;
+    uint256 private constant STEPS = 16;
 
     /// @param joining so many of the first steps are joins
     function _live(Pair pair, uint256 seed, uint256 joining) internal {
@@ -43,6 +43,9 @@ contract TwinsTest is History {
 }
 
 /// @title The same for members whose seats lie beyond those in the head, and on both sides of that border.
+/// @notice A run takes ten times as long here, with 109 who came and went before.
+/// forge-config: default.fuzz.runs = 20
+/// forge-config: ci.fuzz.runs = 1_000
 contract TwinsBeyondTheHeadTest is History {
     Pair internal pair;
 

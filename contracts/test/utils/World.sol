@@ -131,8 +131,8 @@ contract World is Ghosts {
         assembly ("memory-safe") {
             mstore(messages, n)
         }
-        address[] memory roll = what % 2 == 0 ? v.members : new address[](0);
-        bytes memory call = abi.encodeCall(IFederation.relay, (v.phase, v.round, signers, messages, roll));
+        address[] memory others = what % 2 == 0 ? _othersThan(signers) : new address[](0);
+        bytes memory call = abi.encodeCall(IFederation.relay, (v.phase, v.round, signers, messages, others));
         uint256 heard = abi.decode(_do(STRANGER, address(federation), call), (uint256));
         if (heard & ~signers != 0) ++intrusions;
         _look(what);
@@ -232,7 +232,7 @@ contract World is Ghosts {
         address to = kind < 4 ? address(federation) : address(court);
         if (kind == 0) {
             if (v.phase != IFederation.Phase.Commit || !v.roster.has(index) || v.committed.has(index)) return;
-            data = abi.encodeCall(IFederation.relay, (v.phase, v.round, 1 << index, forged, v.members));
+            data = abi.encodeCall(IFederation.relay, (v.phase, v.round, 1 << index, forged, _othersThan(1 << index)));
         }
         if (kind == 1) data = abi.encodeCall(IFederation.commit, (v.round, keccak256("forged")));
         if (kind == 2) data = abi.encodeCall(IFederation.undo, (v.previous.round));
