@@ -422,6 +422,7 @@ def test_a_node_that_lost_its_whole_stake_is_back_when_somebody_puts_one_down(tm
     world.run(lambda view: view.phase is Phase.COMMIT)
     _slashed(world, 3)
     world.run(lambda view: view.round == 2)
+    world.clock.advance(20)
     world.chain.court.deposit(world.address(9), world.address(3), 1000)
     view = world.run()
     assert view.active == 0b1111
