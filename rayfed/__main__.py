@@ -1,4 +1,4 @@
-"""The command line: ``python -m rayfed [run|join|audit|chaos|chain|ui|keys] ...``.
+"""The command line: ``python -m rayfed [run|join|audit|chaos|chain|ui|keys|claim|withdraw|...] ...``.
 
 ``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
 the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -204,6 +205,13 @@ def _chaos(words: list[str]) -> int:
     return chaos(words)
 
 
+def _owner(command: str, words: list[str]) -> int:
+    """Do with an owner's money what the command says."""
+    from rayfed.ledger.owner_cli import main as owner
+
+    return owner(command, words)
+
+
 def _complain(error: RayfedError) -> None:
     print(f"rayfed: {' '.join(str(error).split())}", file=sys.stderr)
 
@@ -232,6 +240,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "chain": _chain,
     "ui": _ui,
     "keys": _keys,
+    **{name: partial(_owner, name) for name in ("claim", "withdraw", "leave", "deposit", "fund")},
 }
 
 

@@ -27,6 +27,7 @@ from rayfed.ledger import Ledger
 from rayfed.memo import Memo
 from rayfed.messages import NO_ROOT, Address, NodeRecord, NodeStatus, Phase, Root, Verb, Verdict, View, bits
 from rayfed.screens import Screen, ballot
+from rayfed.seat import Seat
 from rayfed.store import Store
 from rayfed.store.files import FileStore
 
@@ -113,6 +114,7 @@ class EdgeNode:
         self._unscored: tuple[int, Root] | None = None
         self._place: tuple[tuple[int, Phase], int] = ((0, Phase.FORMING), 0)
         self._alone_run: Iterator[float] | None = None
+        self._seat = Seat(ledger, self.note)
         self.status = NodeStatus(slot, ledger.address, None, 0, "starting")
 
     @property
@@ -139,7 +141,8 @@ class EdgeNode:
         if index is not None and view.active >> index & 1:
             self._heard.pop((Verb.JOIN, 0), None)
         said = frozenset(self._in_flight | self._just_heard(view) | self._refrains(view))
-        me = protocol.Me(self.address, self._model, self._merged, said, distrusts=self._distrusts())
+        lost = self._seat.is_lost(view, index)
+        me = protocol.Me(self.address, self._model, self._merged, said, leaving=lost, distrusts=self._distrusts())
         action = protocol.next_action(view, me)
         verb = VERBS.get(type(action))
         if verb is not None and not self._behaviour.speaks(verb, view.round):

@@ -68,7 +68,7 @@ class Me:
         model: root of the model it holds, NO_ROOT if none yet.
         merged: (round, root) of the last merge that it computed itself, or None.
         in_flight: (verb, round) of transactions that were sent and are not mined yet.
-        leaving: it does not want to be a member any more.
+        leaving: it does not want to be a member any more, or cannot be.
         distrusts: it knows that a final merge is wrong, and builds nothing on it until that is taken back.
     """
 

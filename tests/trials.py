@@ -241,5 +241,7 @@ def spoken(dice: random.Random, chain: MemoryChain, accounts: list[Address]) -> 
         messages.append((member if dice.random() < 0.97 else accounts[0], value))
     if dice.random() < 0.02:
         messages = messages[1:]
-    roll = dice.choice(([], list(chain.members), list(chain.members), list(chain.members)[::-1]))
-    return "relay", (phase, round, signers, messages, roll if dice.random() < 0.9 else list(chain.members))
+    others = [member for i, member in enumerate(chain.members) if not signers >> i & 1]
+    if dice.random() < 0.2:
+        others = dice.choice(([], others[1:], others[::-1], list(chain.members)))
+    return "relay", (phase, round, signers, messages, others)

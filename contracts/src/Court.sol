@@ -328,9 +328,9 @@ contract Court is Treasury {
         bytes32 kind = Signatures.typeOf(phase);
         require(one.value != other.value, SameMessage());
         bytes memory common = Signatures.prepare(Signatures.domain(address(FEDERATION)), kind, round);
-        address signer = Signatures.signer(common, one.value, one.r, one.vs);
+        address signer = Signatures.signer(common, one);
         require(signer == member, IFederation.WrongSigner(seat - 1, signer));
-        signer = Signatures.signer(common, other.value, other.r, other.vs);
+        signer = Signatures.signer(common, other);
         require(signer == member, IFederation.WrongSigner(seat - 1, signer));
         bytes32 offence = keccak256(abi.encode(member, phase, round));
         require(!_known[offence], KnownEquivocation());

@@ -134,11 +134,13 @@ contract Federation is Relay {
 
     /// @inheritdoc IFederation
     function undo(uint32 round) external onlyCourt {
+        _advance();
         _undo(round, block.timestamp);
     }
 
     /// @inheritdoc IFederation
     function unseatMembers(uint256 members_) external onlyCourt {
+        _advance(); // whom a round that is due counts on was decided by its deadline
         uint256 active = _active;
         if (active & members_ == 0) return;
         _active = active & ~members_;
@@ -253,7 +255,7 @@ contract Federation is Relay {
         if (seat <= Heads.SEATS) {
             if (h.awaits(seat)) return h.heard(seat);
         } else {
-            uint256 awaited = _awaited(h, _awaitedBeyond);
+            uint256 awaited = _awaited(h);
             if (awaited.has(seat - 1)) {
                 _awaitedBeyond = awaited ^ (1 << (seat - 1));
                 return h.heardBeyond();
@@ -288,7 +290,7 @@ contract Federation is Relay {
         if (seat <= Heads.SEATS && last.awaits(seat)) {
             last = last.heard(seat);
         } else {
-            uint256 awaited = _awaited(last, _lastBeyond);
+            uint256 awaited = _lastAwaited(last);
             if (!awaited.has(seat - 1)) {
                 if (!_rosters[round & 1].has(seat - 1)) revert NotInRoster(seat - 1);
                 revert AlreadyAttested(seat - 1);

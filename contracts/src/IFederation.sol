@@ -295,9 +295,6 @@ interface IFederation {
     /// @notice There is no message of this phase.
     error NotAVerb(Phase phase);
 
-    /// @notice `roll` is not the list of all members by index.
-    error WrongRoll();
-
     /// @notice There is not one message for each signer.
     error WrongCount(uint256 messages, uint256 signers);
 
@@ -340,15 +337,16 @@ interface IFederation {
 
     /// @notice Post messages that members have signed; anybody may. What has been heard already, or comes too late to
     /// count, is skipped, so nobody can spoil a batch by posting a part of it first.
-    /// @dev Reverts with NotAVerb, WrongRound and WrongPhase (of what has yet to come), WrongRoll, WrongCount,
-    /// NotInRoster, ZeroRoot, BallotOutsideCommits, WrongSigner, ECDSAInvalidSignatureS, ECDSAInvalidSignature.
+    /// @dev Reverts with NotAVerb, WrongRound and WrongPhase (of what has yet to come), WrongCount, NotInRoster,
+    ///  ZeroRoot, BallotOutsideCommits, WrongSigner, ECDSAInvalidSignatureS, ECDSAInvalidSignature.
     /// @param phase Commit, Vote or Attest: what the messages are
     /// @param round theirs
     /// @param signers bitmap of who signed them
     /// @param messages one for each signer, by index
-    /// @param roll all members by index, as in `snapshot`; or empty, which costs more the more signers there are
+    /// @param others all other members by index, as in `snapshot`: with them the signers need not be looked up one by one.
+    /// If these are not they, or somebody has joined since, it costs more and makes no other difference
     /// @return heard bitmap of those whose message counts from now on
-    function relay(Phase phase, uint32 round, uint256 signers, Signed[] calldata messages, address[] calldata roll)
+    function relay(Phase phase, uint32 round, uint256 signers, Signed[] calldata messages, address[] calldata others)
         external
         returns (uint256 heard);
 
@@ -356,11 +354,13 @@ interface IFederation {
     function poke() external;
 
     /// @notice Take back a final round and all after it; the court's alone. The round in progress, whatever its phase,
-    /// closes void, counts against nobody's streak, and the next one opens, if there is one.
+    /// closes void, counts against nobody's streak, and the next one opens, if there is one. As every verb it moves the
+    /// phase on first, so a round that was due is over before.
     /// @dev Reverts with NotCourt. The court asks for it only while the round is final.
     function undo(uint32 round) external;
 
-    /// @notice Take members off the next rosters; the court's alone. They may come back as who left may.
+    /// @notice Take members off the next rosters; the court's alone. They may come back as who left may. It moves the phase
+    /// on first: what a snapshot has foreseen stays so.
     /// @dev Reverts with NotCourt.
     function unseatMembers(uint256 members) external;
 

@@ -9,8 +9,8 @@ import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title Hears members by what they have signed, many at once.
 ///
-/// What a message costs by itself is shared: the transaction, the head, the event, and, if the caller brings the list of
-/// members, the look-up of the signer.
+/// What a message costs by itself is shared: the transaction, the head, the event, and, if the caller brings the other
+/// members, the look-up of the signers: together they must give the hash of the list of all.
 abstract contract Relay is Rounds {
     using Bitmaps for uint256;
 
@@ -20,11 +20,13 @@ abstract contract Relay is Rounds {
         uint32 round;
         uint256 signers;
         uint256 members; // of the signers, those whose message is heard now
+        uint256 count; // of those
         bytes common; // as Signatures.prepare laid it out
+        bool signed; // whether it is known that all messages are the signers' own
     }
 
     /// @inheritdoc IFederation
-    function relay(Phase phase, uint32 round, uint256 signers, Signed[] calldata messages, address[] calldata roll)
+    function relay(Phase phase, uint32 round, uint256 signers, Signed[] calldata messages, address[] calldata others)
         external
         returns (uint256 heard)
     {
@@ -32,75 +34,86 @@ abstract contract Relay is Rounds {
         b.common = Signatures.prepare(Signatures.domain(address(this)), Signatures.typeOf(phase), round);
         (b.phase, b.round, b.signers) = (phase, round, signers);
         require(messages.length == signers.count(), WrongCount(messages.length, signers.count()));
-        if (roll.length != 0) _checkRoll(roll);
 
         Head h = _advance();
         if (round > h.round()) revert WrongRound(h.round());
         if (round == h.round() && uint256(phase) > h.phase()) revert WrongPhase(Phase(h.phase()));
         if (round != h.round() || uint256(phase) != h.phase()) {
-            return phase == Phase.Attest ? _relayLate(b, messages, roll) : 0;
+            if (phase != Phase.Attest) return 0;
+            b.signed = _areAll(b, messages, others);
+            return _relayLate(b, messages);
         }
-        uint256 awaited = _awaited(h, h.missing() == 0 ? 0 : _awaitedBeyond);
+        uint256 awaited = _awaited(h);
         b.members = signers & awaited;
         _checkRoster(b);
         if (b.members == 0) return 0;
-        if (phase == Phase.Attest) return _relayAttestations(b, h, messages, roll);
+        b.count = b.members == signers ? messages.length : b.members.count();
+        b.signed = _areAll(b, messages, others);
+        if (phase == Phase.Attest) return _relayAttestations(b, h, messages);
 
         if (b.members >> Heads.SEATS != 0) _awaitedBeyond = awaited ^ b.members;
-        h = h.heardAll(b.members, b.members.count());
-        emit Relayed(round, phase, b.members, _keep(b, messages, roll));
+        h = h.heardAll(b.members, b.count);
+        emit Relayed(round, phase, b.members, _keep(b, messages));
         if (h.missing() == 0) _turn(h);
         else _head = h;
         return b.members;
     }
 
     /// @dev Keeps the roots or ballots of those who are heard.
-    function _keep(Batch memory b, Signed[] calldata messages, address[] calldata roll)
-        private
-        returns (bytes32[] memory values)
-    {
-        values = new bytes32[](b.members.count());
+    function _keep(Batch memory b, Signed[] calldata messages) private returns (bytes32[] memory values) {
+        values = new bytes32[](b.count);
+        // A root must not be zero; a ballot must be within the commits. Both are kept by index.
         bool commits = b.phase == Phase.Commit;
-        uint256 committed = commits ? 0 : _committed;
-        uint256 signers = b.signers;
-        uint256 heard = b.members;
-        bytes memory common = b.common;
-        unchecked {
-            uint256 n;
-            uint256 k;
-            for (uint256 i = 0; signers != 0; (signers, heard, i) = (signers >> 1, heard >> 1, i + 1)) {
-                if (signers & 1 == 0) continue;
-                Signed calldata message = _at(messages, k++);
-                if (heard & 1 == 0) continue;
-                bytes32 value = _verified(common, message, roll, i);
-                if (commits) {
-                    if (value == 0) revert ZeroRoot();
-                    _roots[i] = value;
-                } else {
-                    if (uint256(value) & ~committed != 0) revert BallotOutsideCommits(committed);
-                    _ballots[i] = uint256(value);
+        uint256 outside = commits ? 0 : ~_committed;
+        (uint256 signers, uint256 heard, bool signed) = (b.signers, b.members, b.signed);
+        Signed calldata message = _first(messages);
+        uint256 slot;
+        uint256 place;
+        assembly ("memory-safe") {
+            slot := _ballots.slot
+            if commits { slot := _roots.slot }
+            place := values
+        }
+        for (uint256 i = 0; heard != 0; (signers, heard) = (signers >> 1, heard >> 1)) {
+            if (signers & 1 != 0) {
+                if (heard & 1 != 0) {
+                    bytes32 value = signed ? message.value : _verified(b, message, i);
+                    if (commits ? value == 0 : uint256(value) & outside != 0) _refuse(commits, ~outside);
+                    assembly ("memory-safe") {
+                        sstore(add(slot, i), value)
+                        place := add(place, 32)
+                        mstore(place, value)
+                    }
                 }
-                assembly ("memory-safe") {
-                    n := add(n, 32)
-                    mstore(add(values, n), value)
-                }
+                message = _next(message);
+            }
+            unchecked {
+                ++i;
             }
         }
     }
 
-    /// @dev A message of the batch, which has one for each signer.
-    function _at(Signed[] calldata messages, uint256 k) private pure returns (Signed calldata message) {
+    function _refuse(bool commits, uint256 committed) private pure {
+        if (commits) revert ZeroRoot();
+        revert BallotOutsideCommits(committed);
+    }
+
+    /// @dev The first message of a batch, and the one after another; a batch has one for each signer.
+    function _first(Signed[] calldata messages) private pure returns (Signed calldata message) {
         assembly ("memory-safe") {
-            message := add(messages.offset, mul(96, k))
+            message := messages.offset
+        }
+    }
+
+    function _next(Signed calldata message) private pure returns (Signed calldata next) {
+        assembly ("memory-safe") {
+            next := add(message, 96)
         }
     }
 
     /// @dev Attestations of the current round. If one of them closes it, those after it are late.
-    function _relayAttestations(Batch memory b, Head h, Signed[] calldata messages, address[] calldata roll)
-        private
-        returns (uint256 heard)
-    {
-        bytes32[] memory values = new bytes32[](b.members.count());
+    function _relayAttestations(Batch memory b, Head h, Signed[] calldata messages) private returns (uint256 heard) {
+        bytes32[] memory values = new bytes32[](b.count);
         bytes32 first = h.agreed() == 0 ? bytes32(0) : _firstAttested;
         bytes32 root;
         bool closes;
@@ -111,14 +124,14 @@ abstract contract Relay is Rounds {
             for (uint256 i = 0; !closes && b.signers >> i != 0; ++i) {
                 if (!b.signers.has(i)) continue;
                 if (b.members.has(i)) {
-                    root = _verified(b.common, messages[k], roll, i);
+                    root = _verified(b, messages[k], i);
                     if (root == 0) revert ZeroRoot();
                     values[n++] = root;
                     heard |= 1 << i;
                     if (i < Heads.SEATS) {
                         h = h.heard(i + 1);
                     } else {
-                        _awaitedBeyond = _awaited(h, _awaitedBeyond) ^ (1 << i);
+                        _awaitedBeyond = _awaited(h) ^ (1 << i);
                         h = h.heardBeyond();
                     }
                     if (h.agreed() == 0) _firstAttested = first = root;
@@ -144,17 +157,14 @@ abstract contract Relay is Rounds {
         Round memory r = _load(h);
         _close(r, root, root == first ? r.attested & ~_dissentersOf(r) : attesters, block.timestamp);
         _save(r);
-        if (b.members != heard) heard |= _relayLate(b, messages, roll);
+        if (b.members != heard) heard |= _relayLate(b, messages);
     }
 
     /// @dev Attestations of the round closed last. Of another root than the final one they come too late.
-    function _relayLate(Batch memory b, Signed[] calldata messages, address[] calldata roll)
-        private
-        returns (uint256 heard)
-    {
+    function _relayLate(Batch memory b, Signed[] calldata messages) private returns (uint256 heard) {
         Head last = _last;
         if (b.round == 0 || b.round != last.round() || block.timestamp > last.deadline()) return 0;
-        uint256 awaited = _awaited(last, last.missing() == 0 ? 0 : _lastBeyond);
+        uint256 awaited = _lastAwaited(last);
         b.members = b.signers & awaited;
         _checkRoster(b);
         bytes32 root = _finalRoots[b.round];
@@ -164,7 +174,7 @@ abstract contract Relay is Rounds {
         for (uint256 i = 0; b.signers >> i != 0; ++i) {
             if (!b.signers.has(i)) continue;
             if (b.members.has(i) && messages[k].value == root) {
-                values[n++] = _verified(b.common, messages[k], roll, i);
+                values[n++] = _verified(b, messages[k], i);
                 heard |= 1 << i;
             }
             ++k;
@@ -179,23 +189,52 @@ abstract contract Relay is Rounds {
     }
 
     /// @dev What the member with this index, who is in the roster, has signed, and nobody else can have.
-    function _verified(bytes memory common, Signed calldata message, address[] calldata roll, uint256 index)
+    function _verified(Batch memory b, Signed calldata message, uint256 index) private view returns (bytes32) {
+        if (!b.signed) {
+            address signer = Signatures.signer(b.common, message);
+            if (signer != _members[index]) revert WrongSigner(index, signer);
+        }
+        return message.value;
+    }
+
+    /// @dev Whether who signed, and the others, are all members in their order: then nobody has to be looked up. If not,
+    /// it says nothing; a message of which nothing comes may be wrong, and somebody may have joined.
+    function _areAll(Batch memory b, Signed[] calldata messages, address[] calldata others)
         private
         view
-        returns (bytes32 value)
+        returns (bool)
     {
-        value = message.value;
-        address signer = Signatures.signer(common, value, message.r, message.vs);
-        address member;
-        if (roll.length == 0) {
-            member = _members[index];
-        } else {
-            // A roll that has been checked is as long as the list of members.
+        uint256 n = messages.length + others.length;
+        uint256 signers = b.signers;
+        if (n > MAX_MEMBERS || signers >> n != 0) return false;
+        bytes memory common = b.common;
+        Signed calldata message = _first(messages);
+        bytes32 roll;
+        uint256 other;
+        assembly ("memory-safe") {
+            other := others.offset
+        }
+        for (; n != 0; signers >>= 1) {
+            address member;
+            if (signers & 1 != 0) {
+                member = Signatures.recover(common, message);
+                message = _next(message);
+            } else {
+                assembly ("memory-safe") {
+                    member := calldataload(other)
+                    other := add(other, 32)
+                }
+            }
             assembly ("memory-safe") {
-                member := calldataload(add(roll.offset, shl(5, index)))
+                mstore(0, roll)
+                mstore(32, member)
+                roll := keccak256(0, 64)
+            }
+            unchecked {
+                --n;
             }
         }
-        if (signer != member) revert WrongSigner(index, signer);
+        return roll == _roll;
     }
 
     /// @dev Signers who are not heard have to be members of the roster who were heard before.
@@ -208,20 +247,6 @@ abstract contract Relay is Rounds {
         revert NotInRoster(index);
     }
 
-    /// @dev The list of members that the caller brings is as good as the one that is kept.
-    function _checkRoll(address[] calldata roll) private view {
-        bytes32 chain;
-        assembly ("memory-safe") {
-            let end := add(roll.offset, shl(5, roll.length))
-            for { let at := roll.offset } lt(at, end) { at := add(at, 32) } {
-                mstore(0, chain)
-                mstore(32, calldataload(at))
-                chain := keccak256(0, 64)
-            }
-        }
-        require(chain == _roll, WrongRoll());
-    }
-
     /// @dev Keeps that a member, who is not awaited in the head any more, attests another root than the one attested first.
     /// @return attesters of its root
     function _noteDissent(Head h, uint32 round, bytes32 root, uint256 index) internal returns (uint256 attesters) {
@@ -230,7 +255,7 @@ abstract contract Relay is Rounds {
         _attestersOf[round][root] = attesters;
         _attestations[index] = root;
         // It is the first to dissent if all others who have spoken agree.
-        uint256 attested = _rosters[round & 1] & ~_awaited(h, h.missing() == 0 ? 0 : _awaitedBeyond);
+        uint256 attested = _rosters[round & 1] & ~_awaited(h);
         _dissenters = attested.count() == h.agreed() + 1 ? member : _dissenters | member;
     }
 

@@ -282,7 +282,7 @@ abstract contract Rounds is IFederation {
         r.active = _active;
         if (r.phase == Phase.Forming) return r;
         r.roster = _rosters[r.number & 1];
-        uint256 spoken = r.roster & ~_awaited(h, h.missing() == 0 ? 0 : _awaitedBeyond);
+        uint256 spoken = r.roster & ~_awaited(h);
         if (r.phase == Phase.Commit) {
             r.committed = spoken;
             return r;
@@ -371,7 +371,7 @@ abstract contract Rounds is IFederation {
 
     /// @dev The attesters, so far, of the round closed last, which is final.
     function _lastAttesters(Head last) internal view returns (uint256) {
-        return _rosters[last.round() & 1] & ~_awaited(last, _lastBeyond) & ~_astray[last.round()];
+        return _rosters[last.round() & 1] & ~_lastAwaited(last) & ~_astray[last.round()];
     }
 
     /// @dev What is left of the roots of these members, who committed in this round, once the ring is written anew.
@@ -385,8 +385,14 @@ abstract contract Rounds is IFederation {
     }
 
     /// @dev All awaited members, of whom the head itself seats the first ones only.
-    function _awaited(Head h, uint256 beyond) internal pure returns (uint256 members) {
+    function _awaited(Head h) internal view returns (uint256 members) {
         members = h.seated();
-        if (members.count() != h.missing()) members |= (beyond >> Heads.SEATS) << Heads.SEATS;
+        if (members.count() != h.missing()) members |= (_awaitedBeyond >> Heads.SEATS) << Heads.SEATS;
+    }
+
+    /// @dev The same of the round closed last.
+    function _lastAwaited(Head last) internal view returns (uint256 members) {
+        members = last.seated();
+        if (members.count() != last.missing()) members |= (_lastBeyond >> Heads.SEATS) << Heads.SEATS;
     }
 }

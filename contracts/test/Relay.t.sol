@@ -16,20 +16,20 @@ contract RelayTest is CourtTest {
     IFederation.Phase internal constant ATTEST = IFederation.Phase.Attest;
 
     function test_a_whole_round_posted_by_a_stranger() external {
-        for (uint256 withRoll = 0; withRoll < 2; ++withRoll) {
-            uint32 round = uint32(1 + withRoll);
-            address[] memory roll = withRoll == 0 ? new address[](0) : federation.members();
+        for (uint256 withOthers = 0; withOthers < 2; ++withOthers) {
+            uint32 round = uint32(1 + withOthers);
+            address[] memory others = new address[](4 * withOthers); // all sign: there are none
             IFederation.Signed[] memory m = _commits(round, 15);
             vm.expectEmit();
             emit IFederation.Relayed(round, COMMIT, 15, _values(m));
-            vm.assertEq(federation.relay(COMMIT, round, 15, m, roll), 15);
+            vm.assertEq(federation.relay(COMMIT, round, 15, m, others), 15);
             _expectPhase(round, VOTE);
             vm.assertEq(_now().roots[3], _update(round, 3));
-            vm.assertEq(federation.relay(VOTE, round, 15, _same(VOTE, round, 15, bytes32(uint256(7))), roll), 15);
+            vm.assertEq(federation.relay(VOTE, round, 15, _same(VOTE, round, 15, bytes32(uint256(7))), others), 15);
             _expectPhase(round, ATTEST);
             vm.assertEq(_now().included, 7);
             // The quorum closes the round; the message after it is late, and counts.
-            vm.assertEq(federation.relay(ATTEST, round, 15, _same(ATTEST, round, 15, _merge(round)), roll), 15);
+            vm.assertEq(federation.relay(ATTEST, round, 15, _same(ATTEST, round, 15, _merge(round)), others), 15);
             vm.assertEq(federation.outcome(round).attesters, 15);
         }
         vm.assertEq(_now().base, _merge(2));
@@ -56,7 +56,7 @@ contract RelayTest is CourtTest {
         _voteAll(1, 4, 15);
         IFederation.Signed[] memory m = _same(ATTEST, 1, 15, _merge(1));
         m[0] = _sign(_key(0), ATTEST, 1, _update(1, 0));
-        vm.assertEq(federation.relay(ATTEST, 1, 15, m, federation.members()), 15);
+        vm.assertEq(federation.relay(ATTEST, 1, 15, m, new address[](0)), 15);
         vm.assertEq(federation.outcome(1).attesters, 14);
         vm.assertEq(federation.record(1).astray, 1);
     }
@@ -159,28 +159,52 @@ contract RelayTest is CourtTest {
         federation.relay(ATTEST, 1, 1, m, new address[](0));
     }
 
-    function test_reverts_for_another_roll_or_count() external {
+    function test_reverts_for_another_count() external {
         IFederation.Signed[] memory m = _commits(1, 3);
-        address[] memory roll = federation.members();
-        (roll[0], roll[1]) = (roll[1], roll[0]);
-        vm.expectRevert(IFederation.WrongRoll.selector);
-        federation.relay(COMMIT, 1, 3, m, roll);
-        vm.expectRevert(IFederation.WrongRoll.selector);
-        federation.relay(COMMIT, 1, 3, m, new address[](3));
         vm.expectRevert(abi.encodeWithSelector(IFederation.WrongCount.selector, 2, 3));
         federation.relay(COMMIT, 1, 7, m, new address[](0));
+    }
+
+    /// @dev Whoever the others are said to be, nobody speaks for another.
+    function test_the_others_make_it_cheaper_and_nothing_else() external {
+        for (uint256 kind = 0; kind < 5; ++kind) {
+            federation = _deploy(_terms(4));
+            _joinAll(4);
+            uint256 signers = kind == 4 ? 3 : 10;
+            address[] memory others = _othersThan(signers);
+            if (kind == 1) (others[0], others[1]) = (others[1], others[0]);
+            if (kind == 2) others = federation.members();
+            if (kind == 3) others = new address[](0);
+            if (kind == 4) others[0] = _member(9);
+            IFederation.Signed[] memory m = _commits(1, signers);
+            vm.assertEq(federation.relay(COMMIT, 1, signers, m, others), signers);
+            (m[0], m[1]) = (_sign(_key(1), COMMIT, 1, _update(1, 0)), _sign(_key(0), COMMIT, 1, _update(1, 2)));
+            uint256 first = kind == 4 ? 2 : 0; // of those who are left
+            others = _othersThan(15 ^ signers);
+            vm.expectRevert(abi.encodeWithSelector(IFederation.WrongSigner.selector, first, _member(1)));
+            federation.relay(COMMIT, 1, 15 ^ signers, m, others);
+        }
+    }
+
+    /// @dev Who is skipped may have signed anything.
+    function test_what_is_skipped_is_not_looked_at() external {
+        _commit(1, 0);
+        IFederation.Signed[] memory m = _commits(1, 3);
+        m[0].r = bytes32(uint256(1));
+        vm.assertEq(federation.relay(COMMIT, 1, 3, m, _othersThan(3)), 2);
     }
 
     function test_256_members_at_once() external {
         IFederation.Terms memory t = _terms(256);
         federation = _deploy(t);
         _joinAll(256);
-        address[] memory roll = federation.members();
         uint256 all = type(uint256).max;
-        vm.assertEq(federation.relay(COMMIT, 1, all >> 100, _commits(1, all >> 100), roll), all >> 100);
-        vm.assertEq(federation.relay(COMMIT, 1, all, _commits(1, all), roll), all & ~(all >> 100));
-        vm.assertEq(federation.relay(VOTE, 1, all, _same(VOTE, 1, all, bytes32(all)), roll), all);
-        vm.assertEq(federation.relay(ATTEST, 1, all, _same(ATTEST, 1, all, _merge(1)), roll), all);
+        vm.assertEq(
+            federation.relay(COMMIT, 1, all >> 100, _commits(1, all >> 100), _othersThan(all >> 100)), all >> 100
+        );
+        vm.assertEq(federation.relay(COMMIT, 1, all, _commits(1, all), new address[](0)), all & ~(all >> 100));
+        vm.assertEq(federation.relay(VOTE, 1, all, _same(VOTE, 1, all, bytes32(all)), new address[](0)), all);
+        vm.assertEq(federation.relay(ATTEST, 1, all, _same(ATTEST, 1, all, _merge(1)), new address[](0)), all);
         vm.assertEq(federation.outcome(1).attesters, all);
     }
 

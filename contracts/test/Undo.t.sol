@@ -132,6 +132,36 @@ contract UndoTest is FederationTest {
         vm.assertEq(_now().active, 11);
     }
 
+    /// @dev What a snapshot has foreseen stays so.
+    function test_unseating_moves_the_phase_on_first() external {
+        IFederation.Terms memory t = _terms(4);
+        t.minMembers = 3;
+        federation = _deploy(t);
+        _joinAll(3);
+        vm.warp(_now().deadline);
+        _expectPhase(1, IFederation.Phase.Commit);
+        vm.prank(address(federation.COURT()));
+        federation.unseatMembers(4);
+        _expectPhase(1, IFederation.Phase.Commit);
+        vm.assertEq(_now().roster, 7);
+        vm.assertEq(_now().active, 3);
+    }
+
+    function test_taking_back_moves_the_phase_on_first() external {
+        _play(1, 4);
+        vm.warp(_now().deadline);
+        _expectPhase(3, IFederation.Phase.Commit);
+        vm.prank(address(federation.COURT()));
+        vm.expectEmit();
+        emit IFederation.RoundClosed(2, IFederation.Status.Void, 0, 0, 0);
+        vm.expectEmit();
+        emit IFederation.PhaseOpened(3, IFederation.Phase.Commit, block.timestamp + COMMIT_SECONDS);
+        vm.expectEmit();
+        emit IFederation.Undone(1, 3, 0);
+        federation.undo(1);
+        _expectPhase(4, IFederation.Phase.Commit);
+    }
+
     function test_reverts_for_anybody_but_the_court() external {
         _play(1, 4);
         vm.expectRevert(abi.encodeWithSelector(IFederation.NotCourt.selector, address(this)));

@@ -47,6 +47,9 @@ class Ledger(Protocol):
     def poke(self) -> None:
         """Move the phase on if its deadline has passed: for when nobody has anything else to say."""
 
+    def account(self, address: Address) -> Account:
+        """Return what an address has in the court."""
+
     # -- what became of it ------------------------------------------------------------------------------------------
 
     def receipts(self) -> list[Receipt]:
@@ -71,9 +74,6 @@ class FullLedger(Ledger, Protocol):
         """Post signed messages by their members' indices; ``members``: all by index, which makes it cheaper."""
 
     # -- money ------------------------------------------------------------------------------------------------------
-
-    def account(self, address: Address) -> Account:
-        """Return what an address has in the court."""
 
     def books(self) -> Books:
         """Return where all the money is."""

@@ -133,12 +133,13 @@ class EthereumLedger:
         Args:
             verb, round: what they are.
             messages: by their members' indices.
-            members: all by index, which makes it cheaper.
+            members: all by index; that those who signed are they is shown by the others' addresses.
             said_as: the verb in the receipt.
         """
         parts = [(messages[i].value, messages[i].r, messages[i].vs) for i in sorted(messages)]
+        others = [address for index, address in enumerate(members) if index not in messages]
         gas = GAS[Verb.RELAY][0] + GAS[Verb.RELAY][1] * len(members)
-        data = abi.call("relay", int(SPOKEN_IN[verb]), round, bitmap(messages), parts, list(members))
+        data = abi.call("relay", int(SPOKEN_IN[verb]), round, bitmap(messages), parts, others)
         self._sender.send(said_as, round, data, min(gas, MOST_GAS))
         self._federation.hurry()
 

@@ -68,6 +68,7 @@ class MemoryRounds:
 
     def undo(self, round: int) -> None:
         """Take back a final round and all after it; the one in progress closes void, and the next one opens."""
+        self._advance(self.clock.now)
         self.base_round = self.bases[round]
         self.base = self.outcomes[self.base_round].root if self.base_round else self.terms.genesis
         last = self.round
@@ -88,7 +89,8 @@ class MemoryRounds:
             self._open(self.clock.now)
 
     def unseat(self, members: int) -> None:
-        """Take members off the next rosters."""
+        """Take members off the next rosters. Whom a round that is due counts on was decided by its deadline."""
+        self._advance(self.clock.now)
         members &= self.active
         if members:
             self.active &= ~members

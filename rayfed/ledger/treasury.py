@@ -224,8 +224,9 @@ class Treasury:
                 else:
                     part = terms.stake * terms.refused_share // UNIT
                     self.pool += self._slash(1 << index, part, Reason.REFUSED, round)
-            poor = (i for i in bits(record.astray | record.refused) if self._stake_of(i) < terms.stake)
-            self.chain.unseat(bitmap(poor))
+            poor = bitmap(i for i in bits(record.astray | record.refused) if self._stake_of(i) < terms.stake)
+            if poor:
+                self.chain.unseat(poor)
             earners = record.included & record.attesters
             share = min(terms.reward, self.pool) // earners.bit_count() if earners else 0
             if share:

@@ -85,8 +85,8 @@ class Twins:
             due = given[PAID[verb]] if verb in PAID else terms.bond
             value = paid if paid is not None else due if terms.coin == NATIVE else 0
         if verb == "relay":
-            phase, round, signers, messages, roll = given
-            given = [phase, round, signers, [self._signed(m, phase, round) for m in messages], roll]
+            phase, round, signers, messages, others = given
+            given = [phase, round, signers, [self._signed(m, phase, round) for m in messages], others]
         if verb == "equivocation":
             given[3:] = [self._signed(message, given[1], given[2]) for message in given[3:]]
         if verb == "prove":

@@ -114,7 +114,7 @@ def test_sources_compile_to_the_committed_artifacts(tmp_path: Path) -> None:
 def test_foundry_compiles_by_the_same_settings() -> None:
     profile = tomllib.loads((CONTRACTS / "foundry.toml").read_text())["profile"]["default"]
     settings = json.loads((CONTRACTS / "tools" / "settings.json").read_text())
-    (deployed,) = profile["additional_compiler_profiles"]
+    (deployed,) = (one for one in profile["additional_compiler_profiles"] if one["name"] == "deployed")
     assert settings == {
         "evmVersion": profile["evm_version"],
         "viaIR": deployed["via_ir"],

@@ -320,3 +320,40 @@ def test_who_contradicts_itself_loses_everything() -> None:
 )
 def test_one_coordinate_by_each_rule(rule: int, values: list[int], weights: list[int], merged: int) -> None:
     assert merge(rule, 2_500, 1_000_000, values, weights) == merged
+
+
+# -- when time has passed -------------------------------------------------------------------------------------------
+
+
+def slashed(chain: MemoryChain, index: int) -> None:
+    """Let a member lose its stake and seat at once."""
+    member = ALL[index]
+    chain.court.equivocation(WATCHER, member, Phase.COMMIT, 1, (member, b"\1" * 32), (member, b"\2" * 32))
+
+
+def test_a_round_that_a_view_has_foreseen_opens_though_a_slash_leaves_too_few_members() -> None:
+    chain = gathered(3, min_members=3)
+    chain.clock.advance(chain.terms.join_seconds)
+    foreseen = chain.view()
+    slashed(chain, 2)
+    view = chain.view()
+    assert (foreseen.round, foreseen.phase) == (view.round, view.phase) == (1, Phase.COMMIT)
+    assert (foreseen.roster, view.roster, view.active) == (0b111, 0b111, 0b011)
+
+
+def test_a_slash_in_time_keeps_round_1_from_opening() -> None:
+    chain = gathered(3, min_members=3)
+    slashed(chain, 2)
+    chain.clock.advance(chain.terms.join_seconds)
+    assert chain.view().phase is Phase.FORMING
+
+
+def test_a_round_that_was_due_closes_before_others_are_taken_back() -> None:
+    chain = gathered(challenge_seconds=1000)
+    wrong = train(chain, "1.0")
+    chain.clock.advance(chain.terms.commit_seconds)
+    assert chain.view().round == 3, "round 2 is void: nobody has committed"
+    challenged(chain, wrong, 1, 0)
+    assert (chain.view().round, chain.view().phase) == (4, Phase.COMMIT)
+    undone = next(said for said in chain.events if said.name == "Undone")
+    assert undone.values["last"] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,40 @@ def test_a_transaction_that_the_chain_does_not_take_is_sent_again(tmp_path: Path
     assert ledger.tries == 3
     assert world.chain.outcomes[1].included == 0b1111
     assert world.learners[0].trained == [1]
+
+
+def _slashed(world: World, slot: int) -> None:
+    """Let a member lose its whole stake: it has signed two roots in round 1."""
+    thief = world.address(slot)
+    said = (thief, b"\1" * 32), (thief, b"\2" * 32)
+    world.chain.court.equivocation(world.address(9), thief, Phase.COMMIT, 1, *said)
+
+
+def test_a_node_that_lost_its_whole_stake_stays_out_and_follows_to_the_end(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.chain.terms = replace(world.chain.terms, stake=1000)
+    world.run(lambda view: view.phase is Phase.COMMIT)
+    _slashed(world, 3)
+    view = world.run()
+    assert (view.phase, view.active) == (Phase.DONE, 0b0111)
+    joined = [said.values["index"] for said in world.chain.events if said.name == "Joined"]
+    assert joined == [0, 1, 2, 3], "it does not put another stake down by itself"
+    assert world.nodes[3].status.error.startswith("out: its whole stake was slashed")
+    assert world.nodes[3]._model == view.base
+    assert [world.chain.outcomes[round].included for round in (1, 2, 3)] == [0b1111, 0b0111, 0b0111]
+
+
+def test_a_node_that_lost_its_whole_stake_is_back_when_somebody_puts_one_down(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.chain.terms = replace(world.chain.terms, stake=1000)
+    world.run(lambda view: view.phase is Phase.COMMIT)
+    _slashed(world, 3)
+    world.run(lambda view: view.round == 2)
+    world.clock.advance(20)
+    world.chain.court.deposit(world.address(9), world.address(3), 1000)
+    view = world.run()
+    assert view.active == 0b1111
+    assert world.chain.outcomes[3].included == 0b1111
 
 
 def test_an_outlier_is_voted_out(tmp_path: Path) -> None:

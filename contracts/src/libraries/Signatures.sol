@@ -11,6 +11,8 @@ library Signatures {
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 private constant COMMIT = keccak256("Commit(uint32 round,bytes32 root)");
     bytes32 private constant VOTE = keccak256("Vote(uint32 round,uint256 ballot)");
+    /// @dev Where a compact signature has the parity of y.
+    bytes32 private constant PARITY = 0x8000000000000000000000000000000000000000000000000000000000000000;
     /// @dev Half the order of secp256k1, rounded down.
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
@@ -44,23 +46,32 @@ library Signatures {
     }
 
     /// @notice Who signed a message; never zero.
-    /// @dev Does what OpenZeppelin's ECDSA does, with its errors, for half the gas: most of what relaying a message costs
-    /// beyond what it has to is here. Reverts with ECDSAInvalidSignatureS where s is in the upper half, and with
-    /// ECDSAInvalidSignature where nobody can have signed it.
-    function signer(bytes memory buffer, bytes32 value, bytes32 r, bytes32 vs) internal view returns (address who) {
-        uint256 s = uint256(vs) & (type(uint256).max >> 1);
-        if (s > HALF_ORDER) revert ECDSA.ECDSAInvalidSignatureS(bytes32(s));
+    /// @dev As OpenZeppelin's ECDSA, with its errors: reverts with ECDSAInvalidSignatureS where s is in the upper half, and
+    /// with ECDSAInvalidSignature where nobody can have signed it.
+    function signer(bytes memory buffer, IFederation.Signed calldata message) internal view returns (address who) {
+        who = recover(buffer, message);
+        if (who != address(0)) return who;
+        bytes32 s = message.vs & ~PARITY;
+        if (uint256(s) > HALF_ORDER) revert ECDSA.ECDSAInvalidSignatureS(s);
+        revert ECDSA.ECDSAInvalidSignature();
+    }
+
+    /// @notice The same; zero where there is no such signer.
+    function recover(bytes memory buffer, IFederation.Signed calldata message) internal view returns (address who) {
         assembly ("memory-safe") {
-            mstore(add(buffer, 96), value)
-            mstore(add(buffer, 162), keccak256(add(buffer, 32), 96))
-            mstore(add(buffer, 224), keccak256(add(buffer, 128), 66))
-            mstore(add(buffer, 256), add(27, shr(255, vs)))
-            mstore(add(buffer, 288), r)
-            mstore(add(buffer, 320), s)
-            mstore(0, 0)
-            pop(staticcall(gas(), 1, add(buffer, 224), 128, 0, 32))
-            who := mload(0)
+            let vs := calldataload(add(message, 64))
+            let s := and(vs, not(PARITY))
+            if iszero(gt(s, HALF_ORDER)) {
+                mstore(add(buffer, 96), calldataload(message))
+                mstore(add(buffer, 162), keccak256(add(buffer, 32), 96))
+                mstore(add(buffer, 224), keccak256(add(buffer, 128), 66))
+                mstore(add(buffer, 256), add(27, shr(255, vs)))
+                mstore(add(buffer, 288), calldataload(add(message, 32)))
+                mstore(add(buffer, 320), s)
+                mstore(0, 0)
+                pop(staticcall(gas(), 1, add(buffer, 224), 128, 0, 32))
+                who := mload(0)
+            }
         }
-        if (who == address(0)) revert ECDSA.ECDSAInvalidSignature();
     }
 }

@@ -143,7 +143,7 @@ contract Twin is IFederation {
         _advance(block.timestamp);
     }
 
-    function relay(Phase phase, uint32 round, uint256 signers, Signed[] calldata messages, address[] calldata roll)
+    function relay(Phase phase, uint32 round, uint256 signers, Signed[] calldata messages, address[] calldata)
         external
         returns (uint256 heard)
     {
@@ -153,10 +153,6 @@ contract Twin is IFederation {
             count += (signers >> i) % 2;
         }
         require(messages.length == count, WrongCount(messages.length, count));
-        require(roll.length == 0 || roll.length == _members.length, WrongRoll());
-        for (uint256 i = 0; i < roll.length; ++i) {
-            require(roll[i] == _members[i].account, WrongRoll());
-        }
         _advance(block.timestamp);
         require(round <= _round, WrongRound(_round));
         require(round < _round || phase <= _phase, WrongPhase(_phase));
@@ -249,6 +245,7 @@ contract Twin is IFederation {
     }
 
     function undo(uint32 round) external {
+        _advance(block.timestamp);
         uint32 baseRound = _records[round - 1].baseRound;
         emit Undone(round, _round, baseRound);
         bytes32 base = baseRound == 0 ? _terms.genesis : _records[baseRound - 1].root;
@@ -276,6 +273,7 @@ contract Twin is IFederation {
     }
 
     function unseatMembers(uint256 bitmap) external {
+        _advance(block.timestamp);
         uint256 unseated;
         for (uint256 i = 0; i < _members.length; ++i) {
             if ((bitmap >> i) % 2 == 0 || !_members[i].active) continue;

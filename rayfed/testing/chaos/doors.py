@@ -109,6 +109,11 @@ class ChaosLedger:
         behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
         return self._chain.view(behind, 0 if weather.calm else weather.skew)
 
+    def account(self, address: Address) -> Account:
+        """See ``Ledger``."""
+        self.reach()
+        return self._chain.chain.court.account(address)
+
     def outcome(self, round: int) -> Outcome | None:
         """See ``Ledger``."""
         self.reach()
