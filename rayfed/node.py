@@ -7,10 +7,8 @@ rebuilt from them, so it may be killed between any two lines.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from functools import partial
@@ -26,6 +24,8 @@ from rayfed.learning import Learner, State
 from rayfed.ledger import Ledger
 from rayfed.memo import Memo
 from rayfed.messages import NO_ROOT, Address, NodeRecord, NodeStatus, Phase, Root, Verb, Verdict, View, bits
+from rayfed.outbox import Outbox
+from rayfed.records import Records
 from rayfed.screens import Screen, ballot
 from rayfed.seat import Seat
 from rayfed.store import Store
@@ -96,21 +96,18 @@ class EdgeNode:
         self._patience = patience
         self._alone = alone
         self._keep_rounds = keep_rounds
-        self._on_record = on_record
         self._distrusts = distrusts
         self._behaviour = behaviour
 
         self._model: Root = NO_ROOT
         self._base_state: State = {}
         self._merged: tuple[int, Root] | None = None
-        self._in_flight: set[tuple[Verb, int]] = set()
-        self._heard: dict[tuple[Verb, int], int] = {}
+        self._outbox = Outbox()
         self._abstains: set[tuple[int, int]] = set()
         self._owed: set[Root] = set()
         self._finished_at = 0
-        self._refused: dict[tuple[Verb, int], tuple[int, int]] = {}
         self._verdicts: tuple[Verdict, ...] = ()
-        self._records: dict[int, NodeRecord] = {}
+        self._records = Records(slot, ledger.address, on_record)
         self._unscored: tuple[int, Root] | None = None
         self._place: tuple[tuple[int, Phase], int] = ((0, Phase.FORMING), 0)
         self._alone_run: Iterator[float] | None = None
@@ -139,8 +136,8 @@ class EdgeNode:
         self.collect(view)
         index = view.index_of(self.address)
         if index is not None and view.active >> index & 1:
-            self._heard.pop((Verb.JOIN, 0), None)
-        said = frozenset(self._in_flight | self._just_heard(view) | self._refrains(view))
+            self._outbox.forget((Verb.JOIN, 0))
+        said = frozenset(self._outbox.said(view) | self._refrains(view))
         lost = self._seat.is_lost(view, index)
         me = protocol.Me(self.address, self._model, self._merged, said, leaving=lost, distrusts=self._distrusts())
         action = protocol.next_action(view, me)
@@ -149,14 +146,14 @@ class EdgeNode:
             action = protocol.Wait(view.deadline)
         self._tell(action, view, index)
         acted = not self._resting(action, view) and self._do(action, view, index)
-        self._close_records(view)
+        self._records.close(view, partial(self._lacks, view))
         if acted or self._revive(view, index):
             return Progress.ACTED
         if self._idle(isinstance(action, protocol.Finish)):
             return Progress.ACTED
         if self._owes(isinstance(action, protocol.Finish), view):
             return Progress.RETRY
-        if isinstance(action, protocol.Finish) and not self._in_flight:
+        if isinstance(action, protocol.Finish) and not self.in_flight:
             self.status = replace(self.status, doing="finished")
             return Progress.FINISHED
         return Progress.WAITING if isinstance(action, protocol.Wait | protocol.Finish) else Progress.RETRY
@@ -170,19 +167,11 @@ class EdgeNode:
         if self._place[0] != place:
             self._place = place, view.deadline
         drift = view.deadline - self._place[1]
-        if index is None or drift < REVIVE_SECONDS * (1 + index) or (Verb.POKE, 0) in self._in_flight:
+        if index is None or drift < REVIVE_SECONDS * (1 + index) or self._outbox.holds((Verb.POKE, 0)):
             return False
         self._place = place, view.deadline
         self._send(Verb.POKE, 0, view, self.ledger.poke)
         return True
-
-    def _just_heard(self, view: View) -> set[tuple[Verb, int]]:
-        """Return what the ledger has heard a moment ago: a receipt may be newer than the view, and is not said again.
-
-        What a view still does not know some time later is no longer there: the chain has gone back. It is said again.
-        """
-        self._heard = {said: at for said, at in self._heard.items() if view.time < at + HEARD_SECONDS}
-        return set(self._heard)
 
     def _refrains(self, view: View) -> set[tuple[Verb, int]]:
         """Return the attestations that would contradict an earlier one, given what is included now."""
@@ -203,18 +192,12 @@ class EdgeNode:
     @property
     def in_flight(self) -> bool:
         """Whether a transaction was sent whose fate is not known yet."""
-        return bool(self._in_flight)
-
-    def _rest(self, said: tuple[Verb, int], view: View) -> None:
-        """Let some time pass before this is said again; more each time."""
-        times = self._refused.get(said, (0, 0))[0] + 1
-        self._refused[said] = times, view.time + min(2**times, LONGEST_PAUSE)
+        return self._outbox.in_flight
 
     def _resting(self, action: protocol.Action, view: View) -> bool:
         """Whether the ledger refused just this a moment ago."""
         verb = VERBS.get(type(action))
-        said = (verb, getattr(action, "round", 0)) if verb else None
-        return said in self._refused and view.time < self._refused[said][1]
+        return verb is not None and self._outbox.rests((verb, getattr(action, "round", 0)), view)
 
     def _do(self, action: protocol.Action, view: View, index: int | None) -> bool:
         """Carry an action out; return False if there was nothing to do or it has to be tried again later."""
@@ -247,7 +230,7 @@ class EdgeNode:
     def _adopt(self, root: Root, view: View) -> bool:
         if self._unscored is not None:
             self._score()  # there was no idle moment for it, and the model is about to be replaced
-        with self._timed(view.base_round, "adopt"):
+        with self._records.timed(view.base_round, "adopt"):
             if root == self.charter.genesis:
                 self._blobs.genesis(root, self._learner.genesis())
             state = self._blobs.model(root, [a for a in view.members if a != self.address])
@@ -267,14 +250,16 @@ class EdgeNode:
     def _commit(self, round: int, view: View) -> bool:
         said = self._journal.said(round, Verb.COMMIT)
         if said is None:
-            with self._timed(round, "train"):
+            with self._records.timed(round, "train"):
                 update = self._learner.train(self._base_state, round)
-            with self._timed(round, "encode"):
+            with self._records.timed(round, "encode"):
                 examples = self._behaviour.examples(round, update.examples)
                 root, saturated = self._blobs.update(
                     round, self.address, update.state, examples, view.base, self._behaviour
                 )
-            self._amend(round, loss=update.loss, examples=update.examples, saturated=saturated, epsilon=update.epsilon)
+            self._records.amend(
+                round, loss=update.loss, examples=update.examples, saturated=saturated, epsilon=update.epsilon
+            )
             self.status = replace(self.status, loss=update.loss)
             self._journal.say(round, Verb.COMMIT, root.hex())
         else:
@@ -290,7 +275,7 @@ class EdgeNode:
             updates = self._gather(round, committed, view)
             if updates is None:
                 return False
-            with self._timed(round, "screen"):
+            with self._records.timed(round, "screen"):
                 # Asked for by name only when a screen wants it: a learner of one's own may have no data to hold out.
                 evidence = self._blobs.evidence(
                     updates, view, index, lambda state: self._learner.loss(state), lambda: self._genesis(view)
@@ -298,7 +283,7 @@ class EdgeNode:
                 accepted, verdicts = ballot(self._screens, evidence)
                 self._behaviour.saw(round, evidence)
             accepted = self._behaviour.ballot(round, accepted, committed)
-            self._amend(round, verdicts=(*self._verdicts, *verdicts))
+            self._records.amend(round, verdicts=(*self._verdicts, *verdicts))
             self._journal.say(round, Verb.VOTE, f"{accepted:x}")
         else:
             accepted = int(said, 16)
@@ -324,7 +309,7 @@ class EdgeNode:
     def _gather(self, round: int, committed: int, view: View) -> dict[int, memoryview] | None:
         """Return the valid updates by index, or None while one is missing and there is still time to wait for it."""
         # Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but those who ask it.
-        with self._timed(round, "fetch"), ThreadPoolExecutor(FETCHES, "rayfed-fetch") as pool:
+        with self._records.timed(round, "fetch"), ThreadPoolExecutor(FETCHES, "rayfed-fetch") as pool:
             indices = list(bits(committed))
             judged = dict(zip(indices, pool.map(partial(self._blobs.peer_update, view), indices), strict=True))
         self._verdicts = tuple(verdict for _, verdict in judged.values())
@@ -354,12 +339,12 @@ class EdgeNode:
 
     def _merge(self, round: int, included: int, view: View) -> Root | None:
         """Merge the included updates; None while one of them cannot be had (then the node abstains)."""
-        with self._timed(round, "fetch"):
+        with self._records.timed(round, "fetch"):
             updates = {view.roots[index]: self._blobs.peer_update(view, index)[0] for index in bits(included)}
         present = {root: blob for root, blob in updates.items() if blob is not None}
         if len(present) < included.bit_count():
             return None
-        with self._timed(round, "merge"):
+        with self._records.timed(round, "merge"):
             root = self._blobs.merge(present, round, view.base)
         self._merged = (round, root)
         return root
@@ -401,30 +386,26 @@ class EdgeNode:
             raise
         except LedgerError as error:
             # No funds for gas, say. It stays to be said, and somebody may pay in the meantime.
-            self._rest((verb, round), view)
+            self._outbox.rest((verb, round), view)
             self.note(str(error))
         else:
-            self._in_flight.add((verb, round))
+            self._outbox.sent((verb, round))
 
     def collect(self, view: View) -> None:
         """Take note of what became of transactions, without doing anything else."""
         for receipt in self.ledger.receipts():
-            said = receipt.verb, receipt.round
-            self._in_flight.discard(said)
+            self._outbox.answered(receipt, view)
             self.status = replace(
                 self.status, gas=self.status.gas + receipt.gas, transactions=self.status.transactions + 1
             )
             if receipt.error:
                 # Someone was quicker, or the phase moved on in the meantime: the next view says what to do now.
                 # If it says to try the same again, each time a little later.
-                self._rest(said, view)
                 self.note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
                 continue
-            if receipt.verb is not Verb.POKE:
-                self._heard[said] = view.time
             if receipt.round:
-                record = self._record(receipt.round)
-                self._amend(
+                record = self._records.of(receipt.round)
+                self._records.amend(
                     receipt.round,
                     gas={**record.gas, receipt.verb.value: receipt.gas},
                     transactions={**record.transactions, receipt.verb.value: receipt.tx_hash},
@@ -436,9 +417,9 @@ class EdgeNode:
         assert self._unscored is not None
         round, root = self._unscored
         if root == self._model:
-            with self._timed(round, "evaluate"):
+            with self._records.timed(round, "evaluate"):
                 accuracy, pictures = self._learner.evaluate(self._base_state)
-            self._amend(round, accuracy=accuracy, test_examples=pictures)
+            self._records.amend(round, accuracy=accuracy, test_examples=pictures)
             self.status = replace(self.status, accuracy=accuracy)
         self._unscored = None
 
@@ -452,40 +433,15 @@ class EdgeNode:
             return True
         return False
 
-    def _record(self, round: int) -> NodeRecord:
-        if round not in self._records:
-            index = self.status.index if self.status.index is not None else -1
-            self._records[round] = NodeRecord(self.slot, self.address, index, round)
-        return self._records[round]
-
-    def _amend(self, round: int, **changes: Any) -> None:
-        self._records[round] = replace(self._record(round), **changes)
-
-    def _close_records(self, view: View) -> None:
-        """Hand out the records of closed rounds that nothing can be added to any more."""
-        for round in sorted(self._records):
-            closed = round < view.round or view.phase is Phase.DONE
-            waits_for_score = self._unscored is not None and self._unscored[0] == round
-            waits_for_base = view.base_round == round and self._model != view.base
-            if closed and not waits_for_score and not waits_for_base and not self._flying(round):
-                self._on_record(self._records.pop(round))
-
-    def _flying(self, round: int) -> bool:
-        return any(flying == round for _, flying in self._in_flight)
-
-    @contextmanager
-    def _timed(self, round: int, step: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            if round:
-                seconds = self._record(round).seconds
-                took = seconds.get(step, 0.0) + time.perf_counter() - start
-                self._amend(round, seconds={**seconds, step: took})
+    def _lacks(self, view: View, round: int) -> bool:
+        """Whether a closed round's record waits for its score, for the model to score, or for a receipt."""
+        waits_for_score = self._unscored is not None and self._unscored[0] == round
+        waits_for_base = view.base_round == round and self._model != view.base
+        return waits_for_score or waits_for_base or self._outbox.flies_in(round)
 
     def _tell(self, action: protocol.Action, view: View, index: int | None) -> None:
         doing = DOING[type(action)]
+        self._records.index = -1 if index is None else index
         self.status = replace(self.status, index=index, round=view.round, doing=doing)
 
     def note(self, line: str) -> None:
@@ -498,12 +454,6 @@ FETCHES = 16
 
 REVIVE_SECONDS = 2
 """How far a deadline has to move along before the first member takes the phase for one that nobody opened."""
-
-HEARD_SECONDS = 15
-"""For how long a receipt may be newer than the ledger's view; afterwards what the view does not show is not there."""
-
-LONGEST_PAUSE = 30
-"""Seconds, at most, before a transaction that the ledger refused is tried again."""
 
 VERBS: dict[type[Any], Verb] = {
     protocol.Join: Verb.JOIN,

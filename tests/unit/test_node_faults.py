@@ -11,7 +11,8 @@ from rayfed.errors import StoreError
 from rayfed.journal import Journal
 from rayfed.ledger.memory import MemoryChain
 from rayfed.messages import Phase, Root, Status, Verb
-from rayfed.node import HEARD_SECONDS, Progress
+from rayfed.node import Progress
+from rayfed.outbox import HEARD_SECONDS
 from rayfed.testing import MemoryStore
 from tests.unit.test_node import LAYOUT, World
 
