@@ -33,8 +33,8 @@ class Seat:
         """Say whether the court took all that the node had at stake.
 
         Such a node puts no other stake down by itself: what it was slashed for would cost that one too. It serves what
-        it has and follows the federation to its end; it is back as soon as anybody has put a stake down for it. Who lost
-        a part, or was dropped, or left, is not lost: it joins again with what it has.
+        it has and follows the federation to its end; it is back as soon as anybody has put a stake down for it. Who
+        lost a part, or was dropped, or left, is not lost: it joins again with what it has.
 
         Raises:
             LedgerUnreachable: nothing answers.

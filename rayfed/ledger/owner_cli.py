@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from rayfed.errors import ConfigError, LedgerError, RayfedError, WrongChain
 from rayfed.judgement import Account
 from rayfed.ledger.keys_cli import refuse_key
-from rayfed.messages import NATIVE, Address, Phase, Receipt, Status, Verb, View
+from rayfed.messages import NATIVE, Address, Phase, Receipt, Status, View
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -287,7 +287,9 @@ def _parser(command: str) -> argparse.ArgumentParser:
     key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
     key.add_argument("--key-file", type=Path, metavar="FILE", help="a key, bare or encrypted: its own account")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
-    parser.add_argument("--index", type=int, default=0, help="of --keystore: 0 the node that joins; N slot N-1 of a run")
+    parser.add_argument(
+        "--index", type=int, default=0, help="of --keystore: 0 the node that joins; N slot N-1 of a run"
+    )
     if command in ("claim", "withdraw"):
         parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")
     if command == "deposit":

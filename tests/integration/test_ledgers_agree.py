@@ -22,7 +22,7 @@ from rayfed.messages import NATIVE, Address, Phase, Status, Terms, Verb, View
 from rayfed.testing import ManualClock, MemoryChain
 from tests.sequences import ACCOUNTS, KEYS, OF_COURT, Event, random_terms, say, sequence
 
-SEQUENCES = int(os.environ.get("RAYFED_SEQUENCES", "40"))
+SEQUENCES = int(os.environ.get("RAYFED_SEQUENCES", "16"))
 GROUPS = 4
 """Tests that the sequences are dealt to, so that one which fails does not hide all others."""
 
@@ -37,6 +37,7 @@ def rpc() -> Iterator[Rpc]:
     with DevChain() as dev:
         rpc = Rpc(dev.rpc_url)
         rpc.call("anvil_autoImpersonateAccount", True)
+        rpc.call("evm_setAutomine", False)
         for account in ACCOUNTS:
             rpc.call("anvil_setBalance", account, hex(10**30))
         yield rpc
@@ -69,12 +70,25 @@ class Twins:
         in_memory = say(self.memory, event)
         sender = ACCOUNTS[event.sender]
         to, data, value = self._call(event)
+        self._send(sender, to, data, value)
+        # All that there is to see is asked for at once: what takes time is the asking.
+        times = (0, 1 + event.after % 40)
+        outside = [account for account in ACCOUNTS if account not in self.memory.members][:1]
+        asked = [self._asking("snapshot", self.clock.now + ahead) for ahead in times]
+        asked += [self._asking(name, to=self.court) for name in ("accounts", "books", "openCases")]
+        asked += [self._asking("account", account, to=self.court) for account in outside]
+        mined, *told = self.rpc.batch([("eth_getBlockReceipts", ["latest"]), *asked])
+        views, courts = told[: len(times)], told[len(times) :]
         on_chain = None
-        if self._mine(sender, to, data, value)["status"] != "0x1":
+        if mined[0]["status"] != "0x1":
             on_chain = self._reason(sender, to, data, value)
         if in_memory != on_chain:
             return f"in memory {in_memory}, the contract {on_chain}"
-        return self._difference(0) or self._difference(1 + event.after % 40) or self._difference_of_courts()
+        for ahead, view in zip(times, views, strict=True):
+            found = self._difference(ahead, bytes.fromhex(view[2:]))
+            if found:
+                return found
+        return self._difference_of_courts(outside, [bytes.fromhex(one[2:]) for one in courts])
 
     def _call(self, event: Event) -> tuple[str, bytes, int]:
         """Return what an event is as a transaction: to whom, the call, and how much comes along."""
@@ -100,17 +114,21 @@ class Twins:
         made = signing.sign(KEYS[ACCOUNTS.index(who)], CHAIN_ID, self.address, SIGNED[phase], round, value)
         return made.value, made.r, made.vs
 
-    def _difference_of_courts(self) -> str | None:
-        """Return how accounts, books and open cases differ, or None."""
+    def _difference_of_courts(self, outside: Sequence[Address], told: Sequence[bytes]) -> str | None:
+        """Return how accounts, books, open cases and an outsider's account differ from what was told, or None."""
         court = self.memory.court
-        members = self.memory.members
+        accounts, books, cases, *account = told
         pairs: list[tuple[str, Any, Any]] = [
-            ("accounts", court.accounts(), tuple(Account(**a) for a in self._asked("accounts"))),
-            ("books", court.books(), Books(**self._asked("books"))),
+            ("accounts", court.accounts(), tuple(Account(**a) for a in abi.answer("accounts", accounts))),
+            ("books", court.books(), Books(**abi.answer("books", books))),
+            (
+                "cases",
+                [plain(c) for c in court.open_cases()],
+                [plain(c) for c in abi.answer("openCases", cases)],
+            ),
         ]
-        for outside in [account for account in ACCOUNTS if account not in members][:1]:
-            pairs.append(("account", court.account(outside), Account(**self._asked("account", outside))))
-        pairs.append(("cases", [plain(c) for c in court.open_cases()], [plain(c) for c in self._asked("openCases")]))
+        for address, one in zip(outside, account, strict=True):
+            pairs.append(("account", court.account(address), Account(**abi.answer("account", one))))
         for name, in_memory, on_chain in pairs:
             if in_memory != on_chain:
                 return f"{name}: in memory {in_memory}, the contract {on_chain}"
@@ -162,10 +180,10 @@ class Twins:
                 return f"outcome of round {round}: in memory {in_memory}, the contract {on_chain}"
         return None
 
-    def _difference(self, ahead: int) -> str | None:
+    def _difference(self, ahead: int, told: bytes) -> str | None:
         """Return how the views so many seconds from now differ, or None."""
         self.clock.now += ahead
-        in_memory, on_chain = self.memory.view(), abi.view(self._ask("snapshot", self.clock.now))
+        in_memory, on_chain = self.memory.view(), abi.view(told)
         self.clock.now -= ahead
         if in_memory == on_chain:
             return None
@@ -174,13 +192,16 @@ class Twins:
         return f"view in {ahead} s: " + "; ".join(told)
 
     def _mine(self, sender: str, to: str | None, data: bytes, value: int = 0) -> dict[str, Any]:
-        self.rpc.call("evm_setNextBlockTimestamp", self.clock.now)
+        self._send(sender, to, data, value)
+        [receipt] = self.rpc.call("eth_getBlockReceipts", "latest")
+        mined: dict[str, Any] = receipt
+        return mined
+
+    def _send(self, sender: str, to: str | None, data: bytes, value: int) -> None:
+        """Send a transaction, and have it mined in a block of its own, now."""
         said = {"from": sender, "data": "0x" + data.hex(), "gas": hex(16_000_000), "value": hex(value)}
-        sent = self.rpc.call("eth_sendTransaction", said | ({"to": to} if to else {}))
-        receipt: dict[str, Any] | None = None
-        while receipt is None:  # Anvil mines a moment after it has answered
-            receipt = self.rpc.call("eth_getTransactionReceipt", sent)
-        return receipt
+        self.rpc.call("eth_sendTransaction", said | ({"to": to} if to else {}))
+        self.rpc.call("evm_mine", self.clock.now)
 
     def _reason(self, sender: str, to: str, data: bytes, value: int) -> str:
         """Return the error's name: what was refused left no trace, so at the same time it is refused again."""
@@ -192,8 +213,12 @@ class Twins:
         return "refused once, and then not"
 
     def _ask(self, name: str, *arguments: Any, to: str | None = None) -> bytes:
-        call = {"to": to or self.address, "data": "0x" + abi.call(name, *arguments).hex()}
-        return bytes.fromhex(self.rpc.call("eth_call", call, "latest")[2:])
+        method, parameters = self._asking(name, *arguments, to=to)
+        return bytes.fromhex(self.rpc.call(method, *parameters)[2:])
+
+    def _asking(self, name: str, *arguments: Any, to: str | None = None) -> tuple[str, list[Any]]:
+        """Return a question as a request."""
+        return "eth_call", [{"to": to or self.address, "data": "0x" + abi.call(name, *arguments).hex()}, "latest"]
 
 
 def plain(value: Any) -> Any:

@@ -130,9 +130,7 @@ def test_stake_and_pool_grow_by_what_is_put_in(court: Court, owner: Owner) -> No
     assert "stake.amount: " in owner.fails("fund", "--amount", "1000")
 
 
-def test_the_account_of_a_master_keys_node(
-    dev: DevChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_account_of_a_master_keys_node(dev: DevChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     court = Court(dev, "native")
     master: LocalAccount = Account.create()
     keys.write_keystore(tmp_path / "master.json", master, "a long password")
@@ -141,7 +139,14 @@ def test_the_account_of_a_master_keys_node(
     node = identity.derive(master, court.rpc.chain_id, court.federation.address, 2)
     purse.fund(court.rpc, dev.funder, [node.address], 200)
     assert court.coin == NATIVE
-    words = ["--rpc", dev.rpc_url, "--federation", court.federation.address, "--keystore", str(tmp_path / "master.json")]
+    words = [
+        "--rpc",
+        dev.rpc_url,
+        "--federation",
+        court.federation.address,
+        "--keystore",
+        str(tmp_path / "master.json"),
+    ]
     words += ["--password-file", str(tmp_path / "password"), "--index", "2"]
     assert main(["deposit", *words]) == 0
     assert capsys.readouterr().out == f"100 ether at stake for {node.address}\n"
