@@ -45,7 +45,7 @@ contract TwinsTest is History {
 /// @title The same for members whose seats lie beyond those in the head, and on both sides of that border.
 /// @notice A run takes ten times as long here, with 109 who came and went before.
 /// forge-config: default.fuzz.runs = 20
-/// forge-config: ci.fuzz.runs = 1_000
+/// forge-config: ci.fuzz.runs = 500
 contract TwinsBeyondTheHeadTest is History {
     Pair internal pair;
 

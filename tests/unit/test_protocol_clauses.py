@@ -25,7 +25,7 @@ def clauses() -> dict[str, str]:
 def named(file: str) -> frozenset[str]:
     """Return the tests in a file of this name, wherever among the tests it lies."""
     (path,) = [*(ROOT / "tests").rglob(file), *(ROOT / "contracts" / "test").rglob(file)]
-    return frozenset(re.findall(r"\b(?:def|function) (test_\w+)", path.read_text(encoding="utf-8")))
+    return frozenset(re.findall(r"\b(?:def|function) ((?:test|invariant)_\w+)", path.read_text(encoding="utf-8")))
 
 
 def test_clauses_are_numbered_without_a_gap() -> None:
