@@ -25,13 +25,26 @@ def fill(page: str, content: Mapping[str, Any]) -> str:
         "pictures": _pictures(content.get("pictures", {}).get("cells", [])),
     }
     for name, table in tables.items():
-        page = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, table=table: f"{found[1]}{table}\n{found[2]}",  # type: ignore[misc]
-            page,
-            flags=re.DOTALL,
-        )
+        page = placed(page, name, table)
     return page
+
+
+def placed(page: str, name: str, table: str) -> str:
+    """Return the page with this table in the place of its name."""
+    marked = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+    return re.sub(marked, lambda found: f"{found[1]}{table}\n{found[2]}", page, flags=re.DOTALL)
+
+
+def optimizers(figures: Sequence[Mapping[str, Any]], splits: Iterable[str]) -> str:
+    """Return the table of ``benchmarks.optimizers``: a row an optimiser, by split early and in the end."""
+    cells: dict[str, list[str]] = {}
+    for last, early in zip(figures[::2], figures[1::2], strict=True):
+        name = next(last["name"].removeprefix(f"{s}, ") for s in splits if last["name"].startswith(f"{s}, "))
+        cells.setdefault(name, []).extend(
+            f"{one['median']:.1f} ({one['min']:.1f} - {one['max']:.1f})" for one in (early, last)
+        )
+    head = ("", *(f"{split}, {when}" for split in splits for when in ("round 3", "round 10")))
+    return _table(head, [(name, *found) for name, found in cells.items()])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
