@@ -22,7 +22,7 @@ def fill(page: str, content: Mapping[str, Any]) -> str:
         "honest": _honest(cells),
         "seconds": _seconds(cells),
         "byzfl": _byzfl(content["byzfl"]),
-        "pictures": _pictures(content.get("pictures", {}).get("cells", [])),
+        "pictures": _pictures(content.get("pictures") or {"cells": []}),
     }
     for name, table in tables.items():
         page = placed(page, name, table)
@@ -202,19 +202,17 @@ def _seconds(cells: Cells) -> str:
     return _table(("", "milliseconds a round"), rows)
 
 
-def _pictures(cells: Sequence[Mapping[str, Any]]) -> str:
-    if not cells:
+def _pictures(content: Mapping[str, Any]) -> str:
+    by = {(c["defence"], c["attack"]): c for c in content["cells"]}
+    if not by:
         return ""
-    by = {(c["defence"], c["attack"]): c for c in cells}
+    show = _points if content["seeds"] > 1 else lambda spread: f"{100 * spread['mean']:.1f}"
     defences, attacks = list(dict.fromkeys(d for d, _ in by)), list(dict.fromkeys(a for _, a in by))
-    rows = [("no attack" if a == "none" else a, *(_final(by[d, a]) for d in defences)) for a in attacks]
-    rows.append(("backdoor's success", *(_points(by[d, "backdoor"]["success"]) for d in defences)))
-    rows.append(
-        (
-            "honest updates left out",
-            *(f"{100 * max(by[d, a]['honest_refused'] for a in attacks):.1f} %" for d in defences),
-        )
-    )
+    rows = [("no attack" if a == "none" else a, *(show(by[d, a]["final"]) for d in defences)) for a in attacks]
+    if "backdoor" in attacks:
+        rows.append(("backdoor: success", *(show(by[d, "backdoor"]["success"]) for d in defences)))
+    worst = {d: max(by[d, a]["honest_refused"] for a in attacks) for d in defences}
+    rows.append(("honest updates left out, at worst", *(f"{100 * worst[d]:.1f} %" for d in defences)))
     return _table(("", *defences), rows)
 
 
