@@ -6,6 +6,7 @@ numbers; beside them worker momentum, as in ``train.worker_momentum``.
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.machine import Figure, report
-from benchmarks.robustness import NODES, ROUNDS, SPLITS, world
+from benchmarks.robustness import NODES, PAGE, ROUNDS, SPLITS, world
+from benchmarks.robustness_page import optimizers, placed
 from benchmarks.simulation import FRACTION, Values, World
 from rayfed import rules
 from rayfed.layout import Layout, TensorSpec
@@ -27,10 +29,10 @@ STEPS: dict[str, Optimizer | None] = {
     "worker momentum 0.9": None,
     "fedavgm, momentum 0.9": BASIS,
     "fedavgm, momentum 0.5": replace(BASIS, momentum=5_000),
-    "fedadam": replace(BASIS, name="fedadam", rate=10_000),
-    "fedadam, server_lr 0.03": replace(BASIS, name="fedadam", rate=30_000),
-    "fedyogi": replace(BASIS, name="fedyogi", rate=10_000),
-    "fedyogi, server_lr 0.03": replace(BASIS, name="fedyogi", rate=30_000),
+    "fedadam, server_lr 0.01": replace(BASIS, name="fedadam", rate=10_000),
+    "fedadam, server_lr 0.03 (default)": replace(BASIS, name="fedadam", rate=30_000),
+    "fedyogi, server_lr 0.01": replace(BASIS, name="fedyogi", rate=10_000),
+    "fedyogi, server_lr 0.03 (default)": replace(BASIS, name="fedyogi", rate=30_000),
 }
 
 
@@ -84,12 +86,16 @@ def main() -> None:
             last, early = [100 * run[-1] for run in runs], [100 * run[EARLY - 1] for run in runs]
             figures.append(Figure(f"{split}, {name}", "%", last, f"after {ROUNDS} rounds, one value a seed"))
             figures.append(Figure(f"  after {EARLY}", "%", early))
-    report(
+    path = report(
         "optimizers",
         f"accuracy of {NODES} honest nodes on the digits, by what is done with the mean of their updates",
         figures,
         packages=("torch", "numpy"),
     )
+    if PAGE.exists():
+        table = optimizers(json.loads(path.read_text())["figures"], tuple(SPLITS))
+        PAGE.write_text(placed(PAGE.read_text(), "optimizers", table))
+        print(f"written: docs/{PAGE.name}")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,6 @@ def defences(f: int) -> dict[str, Defence]:
         Defence("geometric median", merge=rule("geometric_median")),
         Defence("centred clipping", merge=rule("centred_clipping")),
         Defence("NNM + trimmed mean", merge=rule("trimmed_mean", trim=10_000 * f // NODES, mixing="nnm", f=f)),
-        Defence("default + centred clipping", default, rule("centred_clipping")),
     )
     return {one.name: one for one in made}
 
@@ -180,7 +179,7 @@ def summed(traces: Sequence[Trace]) -> dict[str, Any]:
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"mean": round(statistics.mean(values), 4), "sd": round(statistics.stdev(values), 4)}
+    return {"mean": round(statistics.mean(values), 4), "sd": round(statistics.stdev(values), 4) if values[1:] else 0.0}
 
 
 def beside_byzfl() -> list[dict[str, Any]]:

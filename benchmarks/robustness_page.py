@@ -22,16 +22,29 @@ def fill(page: str, content: Mapping[str, Any]) -> str:
         "honest": _honest(cells),
         "seconds": _seconds(cells),
         "byzfl": _byzfl(content["byzfl"]),
-        "pictures": _pictures(content.get("pictures", {}).get("cells", [])),
+        "pictures": _pictures(content.get("pictures") or {"cells": []}),
     }
     for name, table in tables.items():
-        page = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, table=table: f"{found[1]}{table}\n{found[2]}",  # type: ignore[misc]
-            page,
-            flags=re.DOTALL,
-        )
+        page = placed(page, name, table)
     return page
+
+
+def placed(page: str, name: str, table: str) -> str:
+    """Return the page with this table in the place of its name."""
+    marked = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+    return re.sub(marked, lambda found: f"{found[1]}{table}\n{found[2]}", page, flags=re.DOTALL)
+
+
+def optimizers(figures: Sequence[Mapping[str, Any]], splits: Iterable[str]) -> str:
+    """Return the table of ``benchmarks.optimizers``: a row an optimiser, by split early and in the end."""
+    cells: dict[str, list[str]] = {}
+    for last, early in zip(figures[::2], figures[1::2], strict=True):
+        name = next(last["name"].removeprefix(f"{s}, ") for s in splits if last["name"].startswith(f"{s}, "))
+        cells.setdefault(name, []).extend(
+            f"{one['median']:.1f} ({one['min']:.1f} - {one['max']:.1f})" for one in (early, last)
+        )
+    head = ("", *(f"{split}, {when}" for split in splits for when in ("round 3", "round 10")))
+    return _table(head, [(name, *found) for name, found in cells.items()])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -189,19 +202,17 @@ def _seconds(cells: Cells) -> str:
     return _table(("", "milliseconds a round"), rows)
 
 
-def _pictures(cells: Sequence[Mapping[str, Any]]) -> str:
-    if not cells:
+def _pictures(content: Mapping[str, Any]) -> str:
+    by = {(c["defence"], c["attack"]): c for c in content["cells"]}
+    if not by:
         return ""
-    by = {(c["defence"], c["attack"]): c for c in cells}
+    show = _points if content["seeds"] > 1 else lambda spread: f"{100 * spread['mean']:.1f}"
     defences, attacks = list(dict.fromkeys(d for d, _ in by)), list(dict.fromkeys(a for _, a in by))
-    rows = [("no attack" if a == "none" else a, *(_final(by[d, a]) for d in defences)) for a in attacks]
-    rows.append(("backdoor's success", *(_points(by[d, "backdoor"]["success"]) for d in defences)))
-    rows.append(
-        (
-            "honest updates left out",
-            *(f"{100 * max(by[d, a]['honest_refused'] for a in attacks):.1f} %" for d in defences),
-        )
-    )
+    rows = [("no attack" if a == "none" else a, *(show(by[d, a]["final"]) for d in defences)) for a in attacks]
+    if "backdoor" in attacks:
+        rows.append(("backdoor: success", *(show(by[d, "backdoor"]["success"]) for d in defences)))
+    worst = {d: max(by[d, a]["honest_refused"] for a in attacks) for d in defences}
+    rows.append(("honest updates left out, at worst", *(f"{100 * worst[d]:.1f} %" for d in defences)))
     return _table(("", *defences), rows)
 
 

@@ -18,7 +18,7 @@ from rayfed.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
 if TYPE_CHECKING:
     from rayfed.config import Merge, Settings
 
-ADAPTIVE_RATE = 0.01
+ADAPTIVE_RATE = 0.03
 """The learning rate of fedadam and fedyogi where ``merge.server_lr`` says nothing."""
 
 

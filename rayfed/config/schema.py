@@ -162,7 +162,7 @@ class Merge:
         optimizer: none (the rule's result is the next model), or a step from the base along it: fedavgm (Hsu et al.
             2019, arXiv:1909.06335), fedadam, fedyogi (Reddi et al. 2021, arXiv:2003.00295). Attested only; blobs are
             two (fedavgm) or three times as large.
-        server_lr: the optimizer's learning rate; null is 1 for fedavgm and 0.01 for the adaptive ones.
+        server_lr: the optimizer's learning rate; null is 1 for fedavgm and 0.03 for the adaptive ones.
         momentum: part of the last step that the optimizer carries on.
         second_momentum: fedadam and fedyogi: the same for the squares.
         tau: fedadam and fedyogi: what keeps steps small where there is little to go by.

@@ -1,9 +1,9 @@
 """Refuse the updates of whoever goes back, round after round, on a way that has made the model better.
 
-The way is the difference of the round's base from genesis: a sum over all rounds and most nodes, in which noise, and what
-one node's pictures ask for and another's do not, has cancelled out. Honest updates lie along it, however little they
-have in common with each other; one turned round lies against it. One round tells the two apart by little where data
-is skewed, so what each member has shown is added up, and forgotten slowly.
+The way is the difference of the round's base from genesis: a sum over all rounds and most nodes, in which noise, and
+what one node's pictures ask for and another's do not, has cancelled out. Honest updates lie along it, however little
+they have in common with each other; one turned round lies against it. One round tells the two apart by little where
+data is skewed, so what each member has shown is added up, and forgotten slowly.
 
 Before the model has learned anything the way is chance, and honest updates lie against it as often as not. So a round
 counts for as much as the way has taken off the loss on the node's own pictures.

@@ -106,7 +106,9 @@ def test_screens_are_chosen_as_a_group_and_one_by_one() -> None:
     assert load(["screens=none"]).screens == {}
     assert load(["screens=krum", "federation.nodes=5"]).screens == {"krum": {"f": 1}}
     chosen = load(["screens.cosine.min=-0.3", "screens.norm.factor=9", "~screens.holdout"]).screens
-    assert list(chosen) == ["norm", "weight", "idle", "duplicate", "cosine"], "in the order in which they are applied"
+    assert list(chosen) == ["progress", "norm", "weight", "idle", "duplicate", "cosine"], (
+        "in the order in which they are applied"
+    )
     assert chosen["norm"] == {"factor": 9}
     assert chosen["cosine"] == {"min": -0.3}
     assert load(["screens=none", "+screens.cosine.min=-0.2"]).screens == {"cosine": {"min": -0.2}}

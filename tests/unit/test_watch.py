@@ -18,7 +18,7 @@ from rayfed.store.files import FileStore
 from rayfed.testing import ManualClock, MemoryChain, MemoryStore
 from rayfed.testing.court import MemoryCourtDoor
 from rayfed.watch import TURN_SECONDS, Watch, claim
-from tests.unit.test_node import FEDERATION, LAYOUT, charter
+from tests.unit.test_node import FEDERATION, GENESIS, LAYOUT, charter
 
 MEMBERS = [f"0x{i + 1:040x}" for i in range(4)]
 OUTSIDER = "0x" + "99" * 20
@@ -135,6 +135,20 @@ def test_a_wrong_merge_is_taken_back_by_one_honest_member(tmp_path: Path, rule: 
     assert accounts[3].claimable == 3 * STAKE // 2 + BOND
     assert not honest.distrusted
     assert table.chain.court.books().bonds == 0
+
+
+def test_a_watcher_fetches_the_base_that_the_rule_asks_for(tmp_path: Path) -> None:
+    table = Table(tmp_path, "norm_clipping")
+    founder = table.blobs("table")
+    founder.genesis(table.charter.genesis, GENESIS)
+    table.play()
+    late = table.watch(OUTSIDER)
+    table.until_quiet(late)
+    assert not late.is_satisfied(table.chain.view()), "nobody gives it"
+    assert founder.publish(table.charter.genesis)
+    table.clock.advance(10)
+    table.until_quiet(late)
+    assert late.is_satisfied(table.chain.view())
 
 
 def test_who_has_no_seat_can_do_the_same(table: Table) -> None:
