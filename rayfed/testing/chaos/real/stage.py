@@ -44,8 +44,8 @@ MOMENTS = (None, Phase.COMMIT, Phase.VOTE, Phase.ATTEST)
 so that with four seeds each strike has met them all."""
 
 RAY_IS_SLOW, RAY_STARTS = "timed out during startup", 3
-"""What Ray says, and then a run, if its own processes are not there within half a minute, which no setting makes longer;
-on a machine with much other work they are not. Nothing has been struck by then."""
+"""What Ray says, and then a run, if its own processes are not there within half a minute, which no setting makes
+longer; on a machine with much other work they are not. The run ends in one line, and is started again."""
 
 PHASE_SECONDS = 20.0
 """How long a strike waits for its phase."""
