@@ -13,8 +13,8 @@ from pathlib import Path
 MARK = "RAYFED_CHAOS_MARK"
 """An environment variable that everything started by a command inherits, so that nothing of it can hide."""
 
-AFTERWARDS_SECONDS = 30.0
-"""How long what a command started may take to follow it."""
+AFTERWARDS_SECONDS = 120.0
+"""How long what a command started may take to follow it; Ray's own agents are the slowest to notice."""
 
 
 class Command:

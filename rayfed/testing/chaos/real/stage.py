@@ -43,6 +43,10 @@ MOMENTS = (None, Phase.COMMIT, Phase.VOTE, Phase.ATTEST)
 """When a strike falls: at any instant, or in this phase. The strikes of a run and the seeds of a scenario take turns,
 so that with four seeds each strike has met them all."""
 
+RAY_IS_SLOW, RAY_STARTS = "timed out during startup", 3
+"""What Ray says, and then a run, if its own processes are not there within half a minute, which no setting makes
+longer; on a machine with much other work they are not. The run ends in one line, and is started again."""
+
 PHASE_SECONDS = 20.0
 """How long a strike waits for its phase."""
 
@@ -79,6 +83,7 @@ class Stage:
         self.accounts: tuple[Account, ...] = ()
         self._seed = seed
         self._cluster = cluster
+        self._words: list[str] = []
         self._began = time.monotonic()
         self._eye: EthereumFederation | None = None
         self.scratch.mkdir(parents=True)
@@ -140,7 +145,7 @@ class Stage:
 
     def play(self) -> str:
         """Strike by strike to the end; return what is wrong with how it ended, or nothing."""
-        if not self._founded():
+        if not self._stands():
             return f"nothing was founded: {self.run.out[-500:]}"
         strikes = self.random.sample(self.scenario.strikes, self.scenario.struck)
         for number, strike in enumerate(strikes):
@@ -241,8 +246,21 @@ class Stage:
             return f"left behind by a run that died: {sorted(left.values())}"
         self.resumed += 1
         self.tell("resume")
-        self.run = self._launch([f"resume={self.output}"])
-        return "" if self._founded() else f"nothing was carried on: {self.run.out[-500:]}"
+        self._words = [f"resume={self.output}"]
+        self.run = self._launch(self._words)
+        return "" if self._stands() else f"nothing was carried on: {self.run.out[-500:]}"
+
+    def _stands(self) -> bool:
+        """Wait for a federation with a round in it; start the run again where Ray took too long to start."""
+        for _ in range(RAY_STARTS):
+            if self._founded():
+                return True
+            if RAY_IS_SLOW not in self.run.out:
+                return False
+            self.tell("Ray took too long to start")
+            self.left()
+            self.run = self._launch(self._words)
+        return self._founded()
 
     def _founded(self) -> bool:
         """Wait until there is a federation with a round in it; return whether there is."""
@@ -299,6 +317,7 @@ class Stage:
             words.append(f"cluster.address={self._cluster.address}")
         if self.s3 is not None:
             words += ["store=s3", f"store.bucket={BUCKET}", f"store.endpoint_url=http://127.0.0.1:{self.s3_proxy.port}"]
+        self._words = words
         return self._launch(words)
 
     def _launch(self, words: list[str]) -> processes.Command:
