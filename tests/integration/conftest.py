@@ -1,0 +1,25 @@
+"""In which order files are begun: what takes longest first, so that no process is left with it at the end."""
+
+from __future__ import annotations
+
+import pytest
+
+LONGEST = (
+    "test_faults.py",
+    "test_federation.py",
+    "test_resume.py",
+    "test_documents.py",
+    "test_chaos.py",
+    "test_keys_stay.py",
+    "test_collusion.py",
+    "test_browser.py",
+    "test_rayjob.py",
+    "test_ledgers_agree.py",
+    "test_bad_input.py",
+    "test_join_unlinked.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
