@@ -73,7 +73,10 @@ def main() -> None:
     version = ""
     for model, kind in (("0.6 M", "cnn"), ("11.2 M", "flat")):
         theirs = flower(python, kind, untrained.ROUNDS, untrained.NODES)
-        figures += compare(f"untrained, {model}", untrained.measured(model, 4), theirs, 1, 1.0)
+        checked = untrained.measured(model, 4, *untrained.UNJUDGED)
+        figures += compare(f"untrained, {model}", checked, theirs, 1, 1.0)
+        # What Flower has no counterpart for: every node looks at every update with its own pictures, too.
+        figures += compare(f"untrained, {model}, judged on pictures", untrained.measured(model, 4), theirs, 1, None)
         version = theirs["version"]
     try:
         theirs = flower(python, "train", train.ROUNDS, train.NODES)

@@ -25,8 +25,13 @@ BOUNDS = {
 }
 
 
+UNJUDGED = ("~screens.holdout", "~screens.progress")
+"""Without the screens that look at pictures: a node does with updates what any framework's server could, and checks
+every byte."""
+
+
 @cache
-def measured(model: str, nodes_per_actor: int) -> Run:
+def measured(model: str, nodes_per_actor: int, *settings: str) -> Run:
     """Run once; a second caller in the same process gets the same run."""
     return federated.run(
         "data=digits",
@@ -36,6 +41,7 @@ def measured(model: str, nodes_per_actor: int) -> Run:
         f"federation.rounds={ROUNDS}",
         f"cluster.nodes_per_actor={nodes_per_actor}",
         "store.keep_rounds=1",
+        *settings,
         learner="benchmarks.untrained.Untrained",
     )
 

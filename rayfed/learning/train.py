@@ -128,15 +128,32 @@ class Trainer:
         mean: Sequence[int],
         std: Sequence[int],
         batch: int | None = None,
+        quick: bool = False,
     ) -> Evaluation:
-        """Evaluate a state in this trainer's model, on its device, in its precision and memory format."""
-        with self._busy, _threads(self.threads):
+        """Evaluate a state in this trainer's model, on its device, in its precision and memory format.
+
+        Args:
+            quick: in channels-last whatever the format: up to three times as fast, and other last bits.
+        """
+        with self._busy, _threads(self.threads), self._format(quick or self.channels_last):
             self.model.load_state_dict(state)
             pictures: NDArray[np.uint8] | torch.Tensor = x if self.device.type == "cpu" else self._resident(x)
             return evaluate(
                 self.model, pictures, y, mean, std,
-                batch=batch, precision=self.precision, channels_last=self.channels_last,
+                batch=batch, precision=self.precision, channels_last=quick or self.channels_last,
             )  # fmt: skip
+
+    @contextmanager
+    def _format(self, channels_last: bool) -> Iterator[None]:
+        """Have the model in this memory format for a while."""
+        if channels_last == self.channels_last:
+            yield
+            return
+        self.model.to(memory_format=torch.channels_last)
+        try:
+            yield
+        finally:
+            self.model.to(memory_format=torch.contiguous_format)
 
     def _fit(
         self,

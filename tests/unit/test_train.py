@@ -111,6 +111,15 @@ def test_it_leaves_the_process_as_it_was() -> None:
     assert all(torch.equal(base[name], before[name]) for name in base)
 
 
+def test_a_quick_judgement_in_between_changes_no_bit() -> None:
+    t = trainer()
+    before = fit(t)
+    slow, quick = (t.evaluate(before.state, X, Y, MEAN, STD, quick=quick) for quick in (False, True))
+    assert quick.loss == pytest.approx(slow.loss, rel=1e-4)
+    assert same(fit(t), before)
+    assert all(p.is_contiguous() for p in t.model.parameters())
+
+
 def test_threads_that_share_a_trainer_do_not_disturb_each_other() -> None:
     model = {**SMALL, "dropout": 0.5}
     shared = trainer(model, batch_size=8)
