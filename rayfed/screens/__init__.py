@@ -9,7 +9,7 @@ it accepted. A node never refuses its own update.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +55,15 @@ class Evidence:
     round: int = 0
     genesis: Callable[[], NDArray[np.int32] | None] | None = None
     along: Callable[[int], float] | None = None
+    _losses: dict[str, float] = field(default_factory=dict, repr=False, compare=False)  # shared with what is left of it
+
+    @property
+    def base_loss(self) -> float:
+        """``loss`` of the base; a pass over the pictures once, however many screens ask."""
+        assert self.loss is not None
+        if "base" not in self._losses:
+            self._losses["base"] = self.loss(self.base)
+        return self._losses["base"]
 
     def without(self, refused: set[int]) -> Evidence:
         """Return the evidence that is left once some updates are refused."""

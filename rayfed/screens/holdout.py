@@ -65,7 +65,7 @@ class Holdout:
             return []
         # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limits.
         scale = max(1.0, (AMONG / len(evidence.weights)) ** 2)
-        base = _finite(evidence.loss(evidence.base))
+        base = _finite(evidence.base_loss)
         rest, ruined = list(evidence.indices), dict[int, float]()
         means = Means(evidence, rest)
         whole = _finite(evidence.loss(means.of_all()))

@@ -93,7 +93,7 @@ class Progress:
             if genesis is None:
                 return 0.0
             self._start = evidence.loss(genesis)
-        gained = 1 - evidence.loss(evidence.base) / self._start if self._start > 0 else 0.0
+        gained = 1 - evidence.base_loss / self._start if self._start > 0 else 0.0
         return gained if math.isfinite(gained) else 0.0
 
     def _keep(self) -> None:

@@ -220,6 +220,18 @@ def test_holdout_refuses_a_loss_that_is_no_number() -> None:
     assert accepted(Holdout(), evidence(updates, ZERO, loss)) == [0, 2, 3]
 
 
+def test_the_loss_of_the_base_is_computed_once_however_many_ask() -> None:
+    asked: list[Values] = []
+
+    def loss(values: Values) -> float:
+        asked.append(values)
+        return loss_of(values)
+
+    given = evidence(learnt(4), ZERO, loss)
+    assert given.base_loss == given.without({1}).base_loss == loss_of(ZERO)
+    assert len(asked) == 1
+
+
 def test_holdout_of_two_blames_nobody() -> None:
     one, other = learnt(2)
     assert accepted(Holdout(), evidence([one, (-other).astype(np.int32)], ZERO, loss_of)) == [0, 1]
