@@ -231,11 +231,8 @@ class EdgeNode:
         if self._unscored is not None:
             self._score()  # there was no idle moment for it, and the model is about to be replaced
         with self._records.timed(view.base_round, "adopt"):
-            if root == self.charter.genesis:
-                self._blobs.genesis(root, self._learner.genesis())
-            state = self._blobs.model(root, [a for a in view.members if a != self.address])
+            state = self._state(root, view)
             if state is None:
-                self.note(self._blobs.trouble)
                 return False
             self._base_state, self._model = state, root
         # Whoever holds a final model serves it, so that a latecomer finds it however few are left.
@@ -246,6 +243,15 @@ class EdgeNode:
         if self._keep_rounds:
             self._prune(view.round - self._keep_rounds)
         return True
+
+    def _state(self, root: Root, view: View) -> State | None:
+        """Return a model whose blob is then on the own disk; None, with a note, if it cannot be had now."""
+        if root == self.charter.genesis:
+            self._blobs.genesis(root, self._learner.genesis())
+        state = self._blobs.model(root, [address for address in view.members if address != self.address])
+        if state is None:
+            self.note(self._blobs.trouble)
+        return state
 
     def _commit(self, round: int, view: View) -> bool:
         said = self._journal.said(round, Verb.COMMIT)
@@ -299,12 +305,7 @@ class EdgeNode:
 
         A node that came late, or lost its disk, has started from another model.
         """
-        root = self.charter.genesis
-        self._blobs.genesis(root, self._learner.genesis())
-        if self._blobs.model(root, [address for address in view.members if address != self.address]) is None:
-            self.note(self._blobs.trouble)
-            return None
-        return root
+        return None if self._state(self.charter.genesis, view) is None else self.charter.genesis
 
     def _gather(self, round: int, committed: int, view: View) -> dict[int, memoryview] | None:
         """Return the valid updates by index, or None while one is missing and there is still time to wait for it."""
