@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rayfed.earnings import COIN
 from rayfed.errors import ConfigError, LedgerError, RayfedError, WrongChain
 from rayfed.judgement import Account
 from rayfed.ledger.keys_cli import refuse_key
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from rayfed.ledger.door import EthereumLedger
     from rayfed.ledger.ethereum import EthereumFederation
-
-UNIT = 10**18
-"""Smallest units in a whole coin."""
 
 AT_ONCE = 64
 """Rounds settled in one transaction."""
@@ -189,7 +187,7 @@ class Owner:
     def _coins(self, amount: int) -> str:
         coin = self.federation.terms().coin
         name = "ether" if coin == NATIVE else "DLC" if self.federation.pays_in_dlc() else f"of {coin}"
-        return f"{(Decimal(amount) / UNIT).normalize():f} {name}"
+        return f"{(Decimal(amount) / COIN).normalize():f} {name}"
 
     def _wait(self, say: Callable[[], None]) -> None:
         """Say something, and wait until the chain has heard it.
@@ -240,7 +238,7 @@ def _check_address(option: str, address: str | None) -> None:
 
 def _amount(text: str) -> int:
     try:
-        amount = Decimal(text) * UNIT
+        amount = Decimal(text) * COIN
     except InvalidOperation:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of coins") from None
     if amount <= 0 or amount != int(amount) or amount >= 1 << 128:

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ ANSWER_SECONDS = 600.0
 """How long a server may take to answer, on a machine that has other work too."""
 
 
-class Server:
+class Server(ABC):
     """A program that listens on one port for as long as it lives, and on the same one when it is started again."""
 
     def __init__(self, folder: Path) -> None:
@@ -67,14 +68,16 @@ class Server:
         for pid in self._command.processes() if self._command is not None else ():
             processes.send(pid, number)
 
+    @abstractmethod
     def _words(self) -> list[str]:
-        raise NotImplementedError
+        """Return the command line."""
 
     def _environment(self) -> dict[str, str]:
         return {}
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Say whether it does its work."""
 
 
 class S3Server(Server):
