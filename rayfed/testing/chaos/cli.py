@@ -48,10 +48,8 @@ def main(words: Sequence[str]) -> int:
     results: list[Result] = []
     for result in _shown(runs, len(names) * len(seeds), console):
         results.append(result)
-        if args.json is not None:
-            write(
-                args.json, table(results, known), results
-            )  # each time: hours of runs are not to be lost with the last
+        if args.json is not None:  # each time: hours of runs are not to be lost with the last
+            write(args.json, table(results, known), results)
     console.print(as_table(table(results, known), wide=console.width >= WIDE))
     return BROKEN if any(result.broken for result in results) else SURVIVED
 
