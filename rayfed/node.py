@@ -31,6 +31,9 @@ from rayfed.seat import Seat
 from rayfed.store import Store
 from rayfed.store.files import FileStore
 
+FETCHES = 16
+"""Updates that are fetched at a time: more than the peers that may be slow, or they would be waited for in turn."""
+
 
 class Progress(Enum):
     """What came of a step."""
@@ -58,6 +61,7 @@ class EdgeNode:
         patience: seconds for which the node tries to get an update in VOTE before it votes without it.
         alone: whether to train alone at the end, for comparison.
         keep_rounds: how many rounds' blobs stay on the own disk; 0 keeps all, which is what an auditor wants.
+        fetches: how many peers' updates are asked for at once; with 1, one after the other, in their order.
         on_record: called with every round's record once it is complete.
         distrusts: whether a final merge is known to be wrong (``Watch.distrusted``).
         behaviour: honest, but in experiments.
@@ -80,6 +84,7 @@ class EdgeNode:
         patience: float = 60.0,
         alone: bool = False,
         keep_rounds: int = 0,
+        fetches: int = FETCHES,
         on_record: Callable[[NodeRecord], None] = lambda record: None,
         distrusts: Callable[[], bool] = lambda: False,
         behaviour: Behaviour = HONEST,
@@ -96,6 +101,7 @@ class EdgeNode:
         self._patience = patience
         self._alone = alone
         self._keep_rounds = keep_rounds
+        self._fetches = fetches
         self._distrusts = distrusts
         self._behaviour = behaviour
 
@@ -309,10 +315,15 @@ class EdgeNode:
 
     def _gather(self, round: int, committed: int, view: View) -> dict[int, memoryview] | None:
         """Return the valid updates by index, or None while one is missing and there is still time to wait for it."""
-        # Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but those who ask it.
-        with self._records.timed(round, "fetch"), ThreadPoolExecutor(FETCHES, "rayfed-fetch") as pool:
-            indices = list(bits(committed))
-            judged = dict(zip(indices, pool.map(partial(self._blobs.peer_update, view), indices), strict=True))
+        indices = list(bits(committed))
+        fetch = partial(self._blobs.peer_update, view)
+        with self._records.timed(round, "fetch"):
+            if self._fetches == 1:
+                judged = {index: fetch(index) for index in indices}
+            else:
+                # Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but who asks it.
+                with ThreadPoolExecutor(self._fetches, "rayfed-fetch") as pool:
+                    judged = dict(zip(indices, pool.map(fetch, indices), strict=True))
         self._verdicts = tuple(verdict for _, verdict in judged.values())
         if self._has_time(view) and any(verdict.reason == MISSING for verdict in self._verdicts):
             return None
@@ -449,9 +460,6 @@ class EdgeNode:
         """Have a line shown beside the node."""
         self.status = replace(self.status, error=line)
 
-
-FETCHES = 16
-"""Updates that are fetched at a time: more than the peers that may be slow, or they would be waited for in turn."""
 
 REVIVE_SECONDS = 2
 """How far a deadline has to move along before the first member takes the phase for one that nobody opened."""

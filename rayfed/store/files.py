@@ -9,7 +9,6 @@ import secrets
 import stat
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,25 +22,6 @@ ABANDONED_SECONDS = 3600.0
 
 COMPARE_BYTES = 1 << 18
 """Fits the second-level cache twice."""
-
-
-class Draft:
-    """A file that is being written in place and gets its name, the root, last.
-
-    ``view`` is the file itself, mapped: ``size`` writable bytes, zero at first.
-    """
-
-    def __init__(self, store: FileStore, temporary: Path, view: memoryview) -> None:
-        self.view = view
-        self.kept = False
-        self._store = store
-        self._temporary = temporary
-
-    def keep(self, root: Root) -> memoryview:
-        """Name the file by its root and return it read-only; ``view`` must not be written from here on."""
-        self._store._name(self._temporary, root)
-        self.kept = True
-        return self.view.toreadonly()
 
 
 class FileStore:
@@ -133,42 +113,6 @@ class FileStore:
             return False
         self._wrote[root] = other._wrote[root]
         return True
-
-    @contextmanager
-    def create(self, size: int) -> Iterator[Draft]:
-        """Open a new file of ``size`` bytes to be filled in place, so that a blob is built where it will lie.
-
-        This saves memory, not time: the kernel hands out a mapped file page by page, so that ``put`` from memory that
-        has been used before takes about half as long (measured: 12 ms against 23 ms for 45 MB on ext4).
-
-        Leaving the block without ``Draft.keep`` (an exception, say) removes the file. Whoever still has the view then
-        may read and write it; nobody else ever sees it.
-
-        Raises:
-            StoreError: the disk has no room for so many bytes, or refuses.
-        """
-        try:
-            temporary, handle = self._temporary()
-        except OSError as error:
-            raise self._refusal("write", error) from error
-        try:
-            try:
-                # Storing into a mapped file for which the disk has no block is a SIGBUS, so claim the blocks now.
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(handle, 0, size)
-                else:  # macOS
-                    os.ftruncate(handle, size)
-                mapped = mmap.mmap(handle, size)
-            except OSError as error:
-                raise self._refusal("write", error) from error
-            finally:
-                os.close(handle)
-            draft = Draft(self, temporary, memoryview(mapped))
-            yield draft
-            if self._durable and draft.kept:
-                mapped.flush()
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def get(self, root: Root, size: int, holders: Sequence[Address] = ()) -> memoryview:
         """Return the blob, read-only and checked; ``holders`` do not matter here.

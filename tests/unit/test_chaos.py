@@ -26,9 +26,10 @@ def test_a_federation_survives(name: str) -> None:
         assert result.broken == {}, "\n".join([result.again, *world.log])
 
 
-def test_the_same_seed_is_the_same_run_and_another_is_another() -> None:
+@pytest.mark.parametrize("seed", [0, 42, 97])
+def test_the_same_seed_is_the_same_run_and_another_is_another(seed: int) -> None:
     scenario = SCENARIOS["everything"]
-    (first, one), (again, two), (_, other) = run(scenario, 1), run(scenario, 1), run(scenario, 2)
+    (first, one), (again, two), (_, other) = run(scenario, seed), run(scenario, seed), run(scenario, seed + 1)
     assert one.log == two.log != other.log
     assert one.said == two.said
     assert one.chain.chain.log == two.chain.chain.log

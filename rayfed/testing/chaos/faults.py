@@ -57,12 +57,16 @@ class FailingDisk(FileStore):
 
     Args:
         full: whether it has no room just now.
+        written: where to note the roots, in the order in which they came; outlives the process, for ``power_cut``.
+            (Times of files would not do: the kernel's clock takes steps of milliseconds, so that the order of two
+            files would be another one in another run.)
     """
 
-    def __init__(self, path: Path, fuse: Fuse, full: Callable[[], bool]) -> None:
+    def __init__(self, path: Path, fuse: Fuse, full: Callable[[], bool], written: list[Root]) -> None:
         super().__init__(path, setting="cluster.state_dir")
         self._fuse = fuse
         self._full = full
+        self._written = written
 
     def put(self, root: Root, blob: memoryview) -> None:
         """See ``FileStore``."""
@@ -72,6 +76,8 @@ class FailingDisk(FileStore):
         if self._fuse.burn():  # half written: what is there has no name yet
             (self.path / f".{root.hex()[:16]}.part").write_bytes(bytes(blob[: len(blob) // 2]))
             raise Killed
+        if root not in self._written:
+            self._written.append(root)
         super().put(root, blob)
         self._fuse.check()
 
@@ -104,12 +110,12 @@ class FailingJournal(Journal):
         self._fuse.check()
 
 
-def power_cut(blobs: Path, random: Random) -> None:
+def power_cut(blobs: FileStore, written: Sequence[Root], random: Random) -> None:
     """Damage one of the newest blobs of a node that is down: the kernel had the bytes, the disk never got all of them.
 
     What was synced, the journal, stays.
     """
-    files = sorted(blobs.glob("??/*"), key=lambda file: (file.stat().st_mtime_ns, file.name))[-3:]
+    files = [file for root in written if (file := blobs.file(root)).exists()][-3:]
     if not files:
         return
     file = random.choice(files)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from rayfed.behaviour import HONEST
 from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger.memory import ManualClock, MemoryChain
-from rayfed.messages import Address, Phase, Verb, View
+from rayfed.messages import Address, Phase, Root, Verb, View
 from rayfed.node import EdgeNode, Progress
 from rayfed.screens.norm import Norm
+from rayfed.store.files import FileStore
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
 from rayfed.testing.chaos.doors import Blobs, ChaosCourt, ChaosLedger, ChaosStore, Sent, Weather
 from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse, Killed, power_cut
@@ -52,6 +53,7 @@ class Seat:
         watch, court: what looks after the federation for it, and through what; only where it does not cheat.
         progress: what came of its last step.
         failures: what it raised and should not have.
+        written: the roots of what it ever put on its disk, in that order.
     """
 
     slot: int
@@ -70,6 +72,7 @@ class Seat:
     seen: View | None = None
     progress: Progress = Progress.RETRY
     failures: list[str] = field(default_factory=list)
+    written: list[Root] = field(default_factory=list)
 
 
 class World:
@@ -205,7 +208,7 @@ class World:
                 slot=seat.slot,
                 ledger=ledger,
                 store=store,
-                disk=FailingDisk(seat.folder / "blobs", fuse, weather.disk_full),
+                disk=FailingDisk(seat.folder / "blobs", fuse, weather.disk_full, seat.written),
                 journal=seat.journal,
                 learner=Counting(seat.slot, self.trained),
                 charter=self.charter,
@@ -213,6 +216,7 @@ class World:
                 chain_id=CHAIN_ID,
                 federation=FEDERATION,
                 patience=PATIENCE_SECONDS,
+                fetches=1,  # threads would draw what happens to them in an order of their own
                 distrusts=partial(_distrusts, seat),
                 behaviour=forger(seat.slot, self.scenario) if seat.cheats == "forge" else HONEST,
             )
@@ -276,7 +280,7 @@ class World:
         seat.still_until = 0
         seat.down_until = self.clock.now + (0 if self.calm else self.random.randint(0, self.scenario.down_seconds))
         if seat.weather.happens(self.scenario.torn):
-            power_cut(seat.folder / "blobs", self.random)
+            power_cut(FileStore(seat.folder / "blobs"), seat.written, self.random)
 
     def _leave(self, seat: Seat) -> None:
         now = self.clock.now
