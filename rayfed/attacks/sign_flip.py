@@ -15,19 +15,23 @@ class SignFlip(Attack):
 
     Args:
         along: the cosine that the step gets with the way from the first base that the node saw; 0: what comes out.
+        since: the first round in which it does so; honest before, and trusted by whoever remembers.
     """
 
-    def __init__(self, crew: Crew, scale: float = 1.0, along: float = 0.0) -> None:
+    def __init__(self, crew: Crew, scale: float = 1.0, along: float = 0.0, since: int = 1) -> None:
         super().__init__(crew)
-        self.scale, self.along = scale, along
+        self.scale, self.along, self.since = scale, along, since
         self._first: NDArray[np.float64] | None = None
 
     def forge(self, round: int, base: Callable[[], NDArray[np.int32]], values: NDArray[np.int32]) -> None:
         """See ``Behaviour``."""
         start = base().astype(np.float64)
-        step = -self.scale * (values - start)
         if self.along:
             self._first = start if self._first is None else self._first
+        if round < self.since:
+            return
+        step = -self.scale * (values - start)
+        if self._first is not None:
             step = _turned(step, start - self._first, self.along)
         fixed(start + step, values)
 

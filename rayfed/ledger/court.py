@@ -1,4 +1,4 @@
-"""The court in memory: challenges, demands, equivocations. ``ICourt`` says what each verb means.
+"""The court in memory: challenges, demands, equivocations. ``ICourt`` says what each verb means; the contract's twin.
 
 The same rules as the contract's, in the same order, with nothing saved and nothing packed; a property test feeds both
 the same events. Proofs are real ones. Who signed is modelled by addresses: a signature is what a chain needs.
@@ -8,27 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from rayfed import merkle
 from rayfed.errors import Rejected
 from rayfed.header import Header
 from rayfed.judgement import MERGED, Case, Kind, Proof, Reason, Record, State
-from rayfed.ledger.treasury import UNIT, Treasury, verb
-from rayfed.messages import Address, Phase, Root, Status, bits
-
-if TYPE_CHECKING:
-    from rayfed.ledger.rounds import MemoryRounds
+from rayfed.ledger.cases import VALUES, Cases
+from rayfed.ledger.transactions import verb
+from rayfed.ledger.treasury import UNIT, Rounds
+from rayfed.messages import Address, Phase, Root, bits
 
 WORDS = merkle.LEAF // 32
-VALUES = merkle.LEAF // 4
 MEAN, TRIMMED_MEAN, MEDIAN = 1, 2, 3
 
 _WEIGHT = 7
 """The header's word that holds the weight."""
 
 
-class MemoryCourt(Treasury):
+class MemoryCourt(Cases):
     """One federation's court. Every verb raises ``Rejected`` where the contract reverts.
 
     Args:
@@ -36,7 +33,7 @@ class MemoryCourt(Treasury):
         chain_id, federation: what the headers of updates must name.
     """
 
-    def __init__(self, chain: MemoryRounds, chain_id: int = 31337, federation: Address = "0x" + "fe" * 20) -> None:
+    def __init__(self, chain: Rounds, chain_id: int = 31337, federation: Address = "0x" + "fe" * 20) -> None:
         super().__init__(chain)
         self.chain_id = chain_id
         self.federation = federation
@@ -161,22 +158,6 @@ class MemoryCourt(Treasury):
         self._emit("Forfeited", id=id)
         self._undo(case, guilty, Reason.WITHHELD)
 
-    @verb
-    def close(self, id: int) -> None:
-        """End a case whose round was undone by another one."""
-        case = self.cases.get(id)
-        if case is None:
-            raise Rejected("NoSuchCase")
-        if case.state is not State.OPEN:
-            raise Rejected("NotOpen")
-        record = self.chain.record(case.round)
-        assert record is not None
-        if not record.undone:
-            raise Rejected("NotUndone")
-        self._end(case, State.CLOSED)
-        self._emit("Closed", id=id)
-        self._credit(case.challenger, self.chain.terms.bond, id)
-
     # -- equivocation -----------------------------------------------------------------------------------------------
 
     @verb
@@ -205,62 +186,6 @@ class MemoryCourt(Treasury):
         self._emit("Equivocated", member=member, round=round, phase=int(phase), challenger=sender)
         self._punish(1 << index, Reason.EQUIVOCATION, round, sender, 0)
 
-    def open_cases(self) -> tuple[Case, ...]:
-        """Return the open cases, oldest first."""
-        return tuple(case for case in self.cases.values() if case.state is State.OPEN)
-
-    # -- how cases go on; an auditor who has no proofs calls these --------------------------------------------------
-
-    @verb
-    def believe(self, id: int, proven: int, merged_proven: bool) -> None:
-        """Take it from another ledger that these leaves of a challenge were proved."""
-        case = self._case(id, Kind.CHALLENGE)
-        self._in_time(case)
-        if proven >> case.inputs or proven & case.proven != case.proven or (case.merged_proven and not merged_proven):
-            raise Rejected("NoSuchInput")
-        if (proven, merged_proven) == (case.proven, case.merged_proven):
-            raise Rejected("AlreadyProven")
-        self.cases[id] = replace(case, proven=proven, merged_proven=merged_proven)
-        self._emit("Proved", id=id, proven=proven, mergedProven=merged_proven)
-
-    def open_case(self, id: int, kind: Kind, proven: bool | None = None) -> Case:
-        """Return a case that can end now.
-
-        Args:
-            proven: of a challenge: whether all is proved, or the time for that is over. None: a demand in time.
-
-        Raises:
-            Rejected: it cannot.
-        """
-        case = self._case(id, kind)
-        if proven is None:
-            self._in_time(case)
-        elif proven != self._all_proven(case):
-            raise Rejected("AllProven" if not proven else "NotProven")
-        elif not proven:
-            self._over(case)
-        return case
-
-    def uphold(self, case: Case, merged: bytes, expected: bytes) -> None:
-        """The merge was wrong."""
-        record = self.chain.record(case.round)
-        assert record is not None
-        self._end(case, State.UPHELD)
-        self._emit("Upheld", id=case.id, merged=merged, expected=expected)
-        self._undo(case, record.attesters, Reason.WRONG_MERGE)
-
-    def fail(self, case: Case, expired: bool) -> None:
-        """It was right, or was not shown to be wrong in time."""
-        self._end(case, State.EXPIRED if expired else State.FAILED)
-        self.pool += self.chain.terms.bond
-        self._emit("Failed", id=case.id, expired=expired)
-
-    def answered(self, case: Case, answerer: Address) -> None:
-        """A demanded leaf was shown."""
-        self._end(case, State.ANSWERED)
-        self._emit("Answered", id=case.id, answerer=answerer)
-        self._credit(answerer, self.chain.terms.bond, case.id)
-
     def expected(self, case: Case) -> int:
         """Return what the merged leaf should say at the case's coordinate."""
         if not case.leaf:
@@ -273,59 +198,6 @@ class MemoryCourt(Treasury):
         return merge(terms.rule, terms.trim, terms.max_weight, [v for v, _ in column], [w for _, w in column])
 
     # -- parts ------------------------------------------------------------------------------------------------------
-
-    @property
-    def _leaves(self) -> int:
-        return 1 + -(-self.chain.terms.values // VALUES)
-
-    def _check_case(self, round: int, leaf: int, roots: Sequence[Root], value: int | None) -> None:
-        """Check that a case on this leaf of this round can be opened, for the bond."""
-        record = self.chain.record(round)
-        if record is None or record.status is not Status.FINAL:
-            raise Rejected("NotFinal")
-        if self.chain.clock.now > record.open_until + self.chain.terms.challenge_seconds:
-            raise Rejected("WindowClosed")
-        if leaf >= self._leaves:
-            raise Rejected("NoSuchLeaf")
-        self._check_roots(round, roots)
-        self._take(self.chain.terms.bond, value)
-
-    def _check_roots(self, round: int, roots: Sequence[Root]) -> Record:
-        record = self.chain.record(round)
-        assert record is not None
-        if list(roots) != self.chain.included_roots(round):
-            raise Rejected("WrongRoots")
-        return record
-
-    def _open(self, kind: Kind, round: int, challenger: Address, **said: Any) -> Case:
-        id, deadline = len(self.cases) + 1, self.chain.clock.now + self.chain.terms.proof_seconds
-        self.cases[id] = Case(id, kind, State.OPEN, round, challenger, deadline, **said)
-        return self.cases[id]
-
-    def _case(self, id: int, kind: Kind) -> Case:
-        case = self.cases.get(id)
-        if case is None:
-            raise Rejected("NoSuchCase")
-        if case.kind is not kind:
-            raise Rejected("WrongKind")
-        if case.state is not State.OPEN:
-            raise Rejected("NotOpen")
-        record = self.chain.record(case.round)
-        assert record is not None
-        if record.undone:
-            raise Rejected("AlreadyUndone")
-        return case
-
-    def _in_time(self, case: Case) -> None:
-        if self.chain.clock.now > case.deadline:
-            raise Rejected("TooLate")
-
-    def _over(self, case: Case) -> None:
-        if self.chain.clock.now <= case.deadline:
-            raise Rejected("TooEarly")
-
-    def _all_proven(self, case: Case) -> bool:
-        return case.merged_proven and case.proven.bit_count() == case.inputs
 
     def _read(self, case: Case, record: Record, roots: Sequence[Root], proof: Proof) -> tuple[int, int]:
         """Return what a proved leaf says at the case's coordinate, and its update's weight (0 where none is asked)."""
@@ -360,27 +232,6 @@ class MemoryCourt(Treasury):
 
     def _merged_header(self, round: int) -> bytes:
         return replace(Header.merged(round, self.chain.terms.layout), size=self.chain.terms.values).to_bytes()
-
-    def _end(self, case: Case, state: State) -> None:
-        self.cases[case.id] = replace(case, state=state)
-
-    def _undo(self, case: Case, guilty: int, reason: Reason) -> None:
-        """The challenger was right: the guilty lose stake and seat, it is paid, and the round is taken back."""
-        self._punish(guilty, reason, case.round, case.challenger, case.id)
-        self._credit(case.challenger, self.chain.terms.bond, case.id)
-        self.chain.undo(case.round)
-
-    def _punish(self, guilty: int, reason: Reason, round: int, challenger: Address, id: int) -> None:
-        slashed = self._slash(guilty, None, reason, round)
-        part = slashed * self.chain.terms.challenger_share // UNIT
-        self.pool += slashed - part
-        self._credit(challenger, part, id)
-        self.chain.unseat(guilty)
-
-    def _credit(self, account: Address, amount: int, id: int) -> None:
-        if amount:
-            self.credits[account] = self.credits.get(account, 0) + amount
-            self._emit("Credited", account=account, amount=amount, id=id)
 
 
 def merge(rule: int, trim: int, max_weight: int, values: Sequence[int], weights: Sequence[int]) -> int:

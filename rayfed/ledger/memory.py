@@ -12,7 +12,7 @@ from dataclasses import replace
 from rayfed.errors import Rejected
 from rayfed.ledger import allow_list
 from rayfed.ledger.rounds import ManualClock, MemoryRounds, Said
-from rayfed.ledger.treasury import copied, verb
+from rayfed.ledger.transactions import copied, verb
 from rayfed.messages import (
     MAX_MEMBERS,
     NO_ROOT,

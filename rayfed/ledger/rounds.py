@@ -8,7 +8,7 @@ from typing import Any
 
 from rayfed.judgement import Record
 from rayfed.ledger.court import MemoryCourt
-from rayfed.ledger.treasury import copied
+from rayfed.ledger.transactions import copied
 from rayfed.messages import NO_ROOT, Address, Outcome, Phase, Root, Status, Terms, bitmap, bits
 
 

@@ -5,60 +5,52 @@ Deliberately dumb: whatever can be worked out again from what happened is worked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, Self
 
 from rayfed.errors import Rejected
-from rayfed.judgement import Account, Books, Case, Reason, State
-from rayfed.messages import NATIVE, Address, Status, bitmap, bits
-
-if TYPE_CHECKING:
-    from rayfed.ledger.rounds import MemoryRounds
+from rayfed.judgement import Account, Books, Case, Reason, Record, State
+from rayfed.ledger.transactions import copied, verb
+from rayfed.messages import NATIVE, Address, Root, Status, Terms, bitmap, bits
 
 UNIT = 10_000
 """Shares are counted in parts of this."""
 
 
-class Transacting(Protocol):
-    """Something that can be put back to what it was."""
+class Clock(Protocol):
+    """Tells the time."""
 
-    def saved(self) -> Any:
-        """Return a copy of the state."""
-
-    def restore(self, saved: Any) -> None:
-        """Go back to it."""
+    @property
+    def now(self) -> int:
+        """Seconds since the epoch."""
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
-T = TypeVar("T", bound=Transacting)
+class Rounds(Protocol):
+    """What a court knows of its federation, and may do to it; ``MemoryRounds`` says what each is."""
 
-
-def verb(call: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
-    """A transaction that is refused leaves no trace: not even the phase that it moved on stays moved."""
-
-    @wraps(call)
-    def transact(this: T, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        before = this.saved()
-        try:
-            return call(this, *args, **kwargs)
-        except Rejected:
-            this.restore(before)
-            raise
-
-    return transact
-
-
-def copied(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy whose lists, sets and mappings are copies too; what is in them is never changed."""
-    return {k: v.copy() if isinstance(v, dict | list | set) else v for k, v in state.items()}
+    @property
+    def terms(self) -> Terms: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def members(self) -> Sequence[Address]: ...
+    @property
+    def round(self) -> int: ...
+    def record(self, round: int) -> Record | None: ...
+    def included_roots(self, round: int) -> list[Root]: ...
+    def is_active(self, address: Address) -> bool: ...
+    def index_of(self, address: Address) -> int | None: ...
+    def undo(self, round: int) -> None: ...
+    def unseat(self, members: int) -> None: ...
+    def saved(self) -> Any: ...
+    def restore(self, saved: Any) -> None: ...
+    def emit(self, name: str, **values: Any) -> None: ...
 
 
 class Treasury:
     """Who has how much. Senders are not asked whether they have the coins that they bring."""
 
-    def __init__(self, chain: MemoryRounds) -> None:
+    def __init__(self, chain: Rounds) -> None:
         self.chain = chain
         self.pool = 0
         self.stakes: dict[Address, int] = {}
@@ -248,6 +240,19 @@ class Treasury:
                 self._emit("Slashed", member=member, amount=lost, reason=int(reason), round=round)
             taken += lost
         return taken
+
+    def _punish(self, guilty: int, reason: Reason, round: int, challenger: Address, id: int) -> None:
+        """Take the whole stake and the seat; the challenger gets its share, the pool the rest."""
+        slashed = self._slash(guilty, None, reason, round)
+        part = slashed * self.chain.terms.challenger_share // UNIT
+        self.pool += slashed - part
+        self._credit(challenger, part, id)
+        self.chain.unseat(guilty)
+
+    def _credit(self, account: Address, amount: int, id: int) -> None:
+        if amount:
+            self.credits[account] = self.credits.get(account, 0) + amount
+            self._emit("Credited", account=account, amount=amount, id=id)
 
     def _stake_of(self, index: int) -> int:
         return self.stakes.get(self.chain.members[index], 0)

@@ -40,7 +40,7 @@ class Holdout:
     is known of what is usual among them: limits grow with the square of how many are missing to that number.
     """
 
-    harm: float = 0.1
+    harm: float = 0.125
     least: float = 0.02
     factor: float = 1.5
     slack: float = 0.5

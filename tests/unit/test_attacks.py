@@ -79,6 +79,12 @@ def test_sign_flip() -> None:
     np.testing.assert_array_equal(forged(build("sign_flip", HONEST, scale=2), HONEST[0]), -2 * STEPS[0])
 
 
+def test_a_sign_flip_may_be_honest_until_it_is_trusted() -> None:
+    attack = build("sign_flip", HONEST, since=3)
+    for round, step in enumerate([STEPS[0], STEPS[0], -STEPS[0]], 1):
+        np.testing.assert_array_equal(forged(attack, HONEST[0], round=round), step)
+
+
 @pytest.mark.parametrize(("name", "scale"), [("gaussian", 4), ("free_rider", 1)])
 def test_noise_has_the_length_asked_for_and_no_direction(name: str, scale: float) -> None:
     option = {"scale": scale} if name == "gaussian" else {"noise": scale}

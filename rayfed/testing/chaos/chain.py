@@ -10,7 +10,7 @@ from typing import Any
 
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import ManualClock, MemoryChain
-from rayfed.ledger.treasury import copied
+from rayfed.ledger.transactions import copied
 from rayfed.messages import Address, Verb, View
 
 KEPT = 32
