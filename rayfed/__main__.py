@@ -94,8 +94,9 @@ def _hydra(job: Callable[[DictConfig, Path], object], words: list[str]) -> int:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from rayfed.config.compose import conf_dir, register
+    from rayfed.config.compose import register
     from rayfed.config.explain import explain
+    from rayfed.config.files import conf_dir
     from rayfed.ledger.keys_cli import refuse_key_settings
 
     refuse_key_settings(words)  # Hydra writes down what it was told before the settings are looked at

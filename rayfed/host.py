@@ -171,6 +171,7 @@ class Host:
 
     def _build(self) -> None:
         from rayfed.ledger.courtroom import EthereumCourt
+        from rayfed.ledger.doors import open_door
         from rayfed.ledger.ethereum import EthereumFederation
         from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
         from rayfed.ledger.relayed import RelayedLedger
@@ -204,7 +205,7 @@ class Host:
         for slot, key in keys.items():
             on_record = self._recorder(wiring.folder(slot))
             pool = self._pool if settings.cluster.relay else None
-            ledger = self._connection.ledger(key, wiring.proof(key.address), pool)
+            ledger = open_door(self._connection, key, wiring.proof(key.address), pool)
             node = wiring.node(slot, ledger, on_record, self._distrusts)
             self._nodes.append(node)
             court = EthereumCourt(self._connection, ledger)

@@ -10,7 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from rayfed.ledger.devchain import DevChain
-    from tests.integration.federations import RayCluster
+    from rayfed.testing.chaos.real.cluster import Cluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,13 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+def cluster() -> Iterator[Cluster]:
     """A Ray cluster that outlives the federations on it."""
-    from tests.integration.federations import RayCluster
+    from rayfed.testing.chaos.real.cluster import Cluster
 
-    cluster = RayCluster(tmp_path_factory.mktemp("cluster"))
-    yield cluster
-    cluster.stop()
+    with Cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +45,7 @@ def key_file(chain: DevChain, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared(cluster: RayCluster, chain: DevChain, key_file: Path) -> tuple[str, ...]:
+def shared(cluster: Cluster, chain: DevChain, key_file: Path) -> tuple[str, ...]:
     """The settings of a federation on the cluster and the chain that are there already."""
     rpc = (f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", f"ledger.key_file={key_file}")
     # This chain makes no block without a transaction, so nothing would confirm the last one.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rayfed.config.checks import check, check_join
+from rayfed.config.files import conf_dir
 from rayfed.config.schema import (
     Attack,
     Augment,
@@ -27,7 +28,7 @@ from rayfed.config.schema import (
 )
 
 if TYPE_CHECKING:
-    from rayfed.config.compose import conf_dir, load, plain, register, settings_from
+    from rayfed.config.compose import load, plain, register, settings_from
 
 __all__ = [
     "Attack",

@@ -1,4 +1,4 @@
-"""Hydra's door: registers the schema, finds ``conf/``, and turns what Hydra composed into ``Settings``."""
+"""Hydra's door: registers the schema and turns what Hydra composed into ``Settings``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import rayfed
 from rayfed.config.explain import explain, unknown_key
+from rayfed.config.files import conf_dir
 from rayfed.config.schema import Settings
-from rayfed.errors import ConfigError
 from rayfed.track import default_uri
 
 PATHS = {
@@ -28,15 +27,6 @@ PATHS = {
     "stake": ("allow_list",),
 }
 """Settings that hold a path on this machine. ``ledger.anvil`` may be a bare name that is looked up in PATH."""
-
-
-def conf_dir() -> Path:
-    """Return the folder of the YAML files: beside the package in a clone, inside it in an installed wheel."""
-    package = Path(rayfed.__file__).resolve().parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "config.yaml").is_file():
-            return folder
-    raise ConfigError("conf", f"config.yaml is neither in {package / 'conf'} nor in {package.parent / 'conf'}")
 
 
 def register() -> None:

@@ -17,6 +17,7 @@ from omegaconf.errors import (
 )
 
 from rayfed.config.checks import suggest
+from rayfed.config.files import conf_dir
 from rayfed.config.schema import Settings
 from rayfed.errors import ConfigError
 
@@ -114,8 +115,6 @@ def _group(group: str, text: str, name: str = "", options: list[str] | None = No
 
 
 def _options(group: str) -> list[str]:
-    from rayfed.config.compose import conf_dir
-
     return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 

@@ -13,7 +13,8 @@ from rayfed.ledger.history import BLOCKS, Event
 from rayfed.messages import Address, Phase, Root, Terms, bits
 
 if TYPE_CHECKING:
-    from rayfed.ledger.ethereum import EthereumFederation, EthereumLedger
+    from rayfed.ledger.door import EthereumLedger
+    from rayfed.ledger.ethereum import EthereumFederation
 
 
 class EthereumCourt:

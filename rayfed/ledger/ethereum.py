@@ -13,7 +13,6 @@ from rayfed.errors import CharterMismatch, ConfigError, LedgerError, NotAFederat
 from rayfed.judgement import Account, Books, Case, Kind, Record, State
 from rayfed.ledger import abi, history, purse
 from rayfed.ledger.clock import ChainClock
-from rayfed.ledger.door import EthereumLedger
 from rayfed.ledger.fees import Fees
 from rayfed.ledger.history import Event
 from rayfed.ledger.purse import Deployed, deploy, fund
@@ -33,9 +32,7 @@ from rayfed.messages import (
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-    from rayfed.relay import RelayPool
-
-__all__ = ["Deployed", "EthereumFederation", "EthereumLedger", "Event", "connect", "deploy", "fund"]
+__all__ = ["Deployed", "EthereumFederation", "Event", "connect", "deploy", "fund"]
 
 
 def connect(rpc_url: str, chain_id: int | None = None) -> Rpc:
@@ -117,22 +114,9 @@ class EthereumFederation:
         federation._set_clock()
         return federation
 
-    def ledger(
-        self, account: LocalAccount, proof: Sequence[bytes] = (), pool: RelayPool | None = None
-    ) -> EthereumLedger:
-        """Return one account's door.
-
-        Args:
-            account: that it signs for.
-            proof: that the allow-list names it.
-            pool: posts its messages together with others'; None: it posts them by itself.
-        """
-        sender = Sender(self.rpc, self._fees, account, self.address, **self._sending)
-        if pool is None:
-            return EthereumLedger(self, account, sender, proof)
-        from rayfed.ledger.relayed import RelayedLedger
-
-        return RelayedLedger(self, account, sender, proof, pool)
+    def sender(self, account: LocalAccount) -> Sender:
+        """Return what signs an account's transactions and sees them through; ``doors.open_door`` says what for."""
+        return Sender(self.rpc, self._fees, account, self.address, **self._sending)
 
     def terms(self) -> Terms:
         """Return the federation's terms."""

@@ -56,10 +56,12 @@ def main(command: str, words: Sequence[str]) -> int:
     args = _parser(command).parse_args(words)
     for option in ("federation", "to", "member"):
         _check_address(f"--{option}", getattr(args, option, None))
+    from rayfed.ledger.doors import open_door
+
     federation = _connected(args)
     try:
         account = _account(args, federation)
-        owner = Owner(federation, federation.ledger(account))
+        owner = Owner(federation, open_door(federation, account))
         VERBS[command](owner, args)
     finally:
         federation.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rayfed.ledger.ethereum import EthereumLedger
+from rayfed.ledger.door import EthereumLedger
 from rayfed.messages import Address, Receipt, Root, Signed, Verb
 from rayfed.relay import PHASES, RelayPool
 

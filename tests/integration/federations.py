@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -180,43 +179,3 @@ def environment() -> dict[str, str]:
     # Ray finds a token in the home folder for a cluster on this machine, but not for one given by its address.
     path = f"{anvil}{os.pathsep}{kept.get('PATH', '')}"
     return {**kept, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(TREE), "PATH": path}
-
-
-class RayCluster:
-    """A Ray cluster of its own, started with ``ray start`` as a user would, for federations that did not start it.
-
-    It calls itself a machine with one core, because Ray starts a process for each core before anybody asks.
-    """
-
-    def __init__(self, folder: Path, cpus: int = 1) -> None:
-        ray = Path(sys.executable).with_name("ray")
-        words = [str(ray), "start", "--head", "--block", "--port=0", f"--num-cpus={cpus}", "--disable-usage-stats"]
-        words += ["--include-dashboard=false", f"--object-store-memory={256 << 20}"]
-        words += [f"--ray-client-server-port={_free_port()}"]
-        for _ in range(5):
-            self.command = Command(words, folder)
-            try:
-                self.command.says("This command will now block")
-                break
-            except AssertionError:  # Ray gives its own processes half a minute, which a busy machine may not have
-                self.command.end()
-        self.address = self.command.out.split("--address='")[1].split("'")[0]
-
-    def workers(self, *words: str) -> dict[int, str]:
-        """Return the cluster's processes whose command line holds all of these words, by process id."""
-        return {pid: line for pid, line in self.command.processes().items() if all(word in line for word in words)}
-
-    def stop(self) -> None:
-        """Let the cluster end its processes in order; kill those that stay."""
-        self.command.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.command.process.wait(30)
-        self.command.end()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

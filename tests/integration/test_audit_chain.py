@@ -22,6 +22,7 @@ from rayfed.charter import Charter
 from rayfed.journal import Journal
 from rayfed.ledger import keys, purse
 from rayfed.ledger.devchain import DevChain
+from rayfed.ledger.doors import open_door
 from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.ledger.rpc import Rpc, RpcError
 from rayfed.messages import Phase, View
@@ -50,7 +51,7 @@ class Party:
         folder = self.tmp / f"nodes/node-{slot}"
         return EdgeNode(
             slot=slot,
-            ledger=self.connection.ledger(keys.load_or_make_key(folder / "key")),
+            ledger=open_door(self.connection, keys.load_or_make_key(folder / "key")),
             store=FileStore(self.tmp / "shared", mapped=False),
             disk=FileStore(folder / "blobs"),
             journal=Journal(folder / "journal.jsonl"),

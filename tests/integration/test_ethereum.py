@@ -23,8 +23,9 @@ from rayfed.errors import (
 )
 from rayfed.ledger import Ledger, abi, ethereum
 from rayfed.ledger.devchain import DevChain, find_anvil
-from rayfed.ledger.door import GAS
-from rayfed.ledger.ethereum import EthereumFederation, EthereumLedger
+from rayfed.ledger.door import GAS, EthereumLedger
+from rayfed.ledger.doors import open_door
+from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.ledger.purse import AT_ONCE, balance
 from rayfed.ledger.rpc import Rpc
 from rayfed.messages import NO_ROOT, Outcome, Phase, Receipt, Status, Terms, Verb, View
@@ -75,7 +76,7 @@ class World:
         return self.open(self.found(terms), **options)
 
     def doors(self, federation: EthereumFederation, count: int) -> list[EthereumLedger]:
-        return [federation.ledger(self.account()) for _ in range(count)]
+        return [open_door(federation, self.account()) for _ in range(count)]
 
     def later(self, seconds: int) -> None:
         """Let chain time pass."""
@@ -394,7 +395,7 @@ def test_an_address_in_small_letters_is_the_same_federation(world: World) -> Non
 
 def test_an_account_without_funds_is_named(world: World) -> None:
     federation = world.federation(terms())
-    door = federation.ledger(Account.create())
+    door = open_door(federation, Account.create())
     with pytest.raises(LedgerError, match=f"ledger.fund_ether: {door.address} cannot pay for the gas of join"):
         door.join(CHARTER)
     ethereum.fund(world.rpc, world.chain.funder, [door.address], 1)
@@ -572,7 +573,7 @@ def test_a_chain_that_forgot_blocks_gets_the_missing_nonce(slow: World) -> None:
 def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> None:
     federation = world.federation(terms())
     account = world.account()
-    door, double = federation.ledger(account), federation.ledger(account)
+    door, double = open_door(federation, account), open_door(federation, account)
     door.join(CHARTER)
     went_through(door)
     double.leave()
@@ -585,7 +586,7 @@ def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> No
 def test_a_nonce_used_by_another_transaction_is_reported(slow: World) -> None:
     federation = slow.federation(terms(), resend_seconds=0.05)
     account = slow.account()
-    door, double = federation.ledger(account), federation.ledger(account)
+    door, double = open_door(federation, account), open_door(federation, account)
     slow.rpc.call("evm_setAutomine", False)
     door.join(CHARTER)
     slow.rpc.call("anvil_dropAllTransactions")
@@ -684,7 +685,7 @@ def test_the_gas_limits_hold_for_the_transactions_that_close_phases(world: World
     federation = world.federation(terms(members=count, rounds=1))
     accounts = [Account.create() for _ in range(count)]
     ethereum.fund(world.rpc, world.chain.funder, [account.address for account in accounts], 1)
-    doors = [federation.ledger(account) for account in accounts]
+    doors = [open_door(federation, account) for account in accounts]
     most: dict[Verb, int] = {}
 
     def all_say(say: Callable[[EthereumLedger, int], None], verb: Verb) -> None:

@@ -17,6 +17,7 @@ from rayfed.judgement import MERGED, State
 from rayfed.ledger import abi, allow_list, ethereum, purse
 from rayfed.ledger.devchain import DevChain
 from rayfed.ledger.door import EthereumLedger
+from rayfed.ledger.doors import open_door
 from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.messages import NATIVE, Address, Phase, Receipt, Root, Status, Terms, Verb, bits
 from tests import trials
@@ -40,12 +41,12 @@ class Court:
         addresses = [key.address for key in self.keys]
         purse.fund(self.rpc, dev.funder, addresses, 1, terms=self.terms, court=self.deployed.court, pool=50 * ETHER)
         self.federation = EthereumFederation.open(dev.rpc_url, self.deployed.address)
-        self.doors = [self.federation.ledger(key) for key in self.keys]
+        self.doors = [open_door(self.federation, key) for key in self.keys]
         watcher: LocalAccount = Account.create()
         purse.fund(self.rpc, dev.funder, [watcher.address], 300)
         if self.coin != NATIVE:
             purse._pay(self.rpc, dev.funder, abi.call("transfer", watcher.address, 200 * ETHER), 0, self.coin)
-        self.watcher = self.federation.ledger(watcher)
+        self.watcher = open_door(self.federation, watcher)
 
     def close(self) -> None:
         self.federation.close()
@@ -211,7 +212,7 @@ def test_who_lacks_the_stake_is_told_before_it_pays_for_gas(court: Court) -> Non
     poor: LocalAccount = Account.create()
     purse.fund(court.rpc, court.dev.funder, [poor.address], 1)
     with pytest.raises(LedgerError, match=r"stake\.amount: .* and deposit takes 1"):
-        court.federation.ledger(poor).join(court.terms.charter)
+        open_door(court.federation, poor).join(court.terms.charter)
     with pytest.raises(ConfigError, match=r"cannot pay 0\.1 ether and a stake of 100"):
         purse.fund(court.rpc, poor, [poor.address], 0.1, terms=court.terms, court=court.federation.court)
 
@@ -221,7 +222,7 @@ def test_a_list_keeps_others_out(dev: DevChain) -> None:
     addresses = [account.address for account in listed]
     court = Court(dev, "native", allow_list=allow_list.root(addresses))
     purse.fund(court.rpc, dev.funder, addresses, 1, terms=court.terms, court=court.deployed.court)
-    door = court.federation.ledger(listed[0], allow_list.proof(addresses, addresses[0]))
+    door = open_door(court.federation, listed[0], allow_list.proof(addresses, addresses[0]))
     door.join(court.terms.charter)
     passed(door)
     court.doors[0].join(court.terms.charter)

@@ -13,11 +13,11 @@ import pytest
 from rayfed.ledger.devchain import DevChain
 from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.messages import Outcome, Phase, Status, Verb, View
+from rayfed.testing.chaos.real.cluster import Cluster
 from tests.integration.federations import (
     PATIENCE,
     SMALL,
     Command,
-    RayCluster,
     eventually,
     federation_of,
     run,
@@ -38,7 +38,7 @@ def slow_chain() -> Iterator[DevChain]:
 
 
 @pytest.fixture(scope="module")
-def slow(cluster: RayCluster, slow_chain: DevChain, key_file: Path) -> tuple[str, ...]:
+def slow(cluster: Cluster, slow_chain: DevChain, key_file: Path) -> tuple[str, ...]:
     """As ``shared``, with a block a second."""
     rpc = (f"ledger.rpc_url={slow_chain.rpc_url}", f"ledger.ws_url={slow_chain.ws_url}")
     return (*SMALL, f"cluster.address={cluster.address}", "ledger=rpc", *rpc, f"ledger.key_file={key_file}")
@@ -82,16 +82,16 @@ def outcomes(federation: EthereumFederation) -> list[Outcome]:
     return [outcome for r in range(1, rounds + 1) if (outcome := federation.outcome(r)) is not None]
 
 
-def hosts(cluster: RayCluster) -> list[int]:
+def hosts(cluster: Cluster) -> list[int]:
     """Return the processes of all hosts on the cluster."""
-    return sorted(cluster.workers("ray::Host"))
+    return sorted(cluster.processes("ray::Host"))
 
 
 @pytest.mark.parametrize("phase", [Phase.COMMIT, Phase.VOTE, Phase.ATTEST])
 def test_a_host_killed_in_each_phase_carries_on(
     phase: Phase,
     tmp_path: Path,
-    cluster: RayCluster,
+    cluster: Cluster,
     slow_chain: DevChain,
     slow: tuple[str, ...],
     undisturbed: dict[str, Any],
@@ -125,7 +125,7 @@ def test_the_starter_killed_after_the_start(
     slow_chain: DevChain,
     slow: tuple[str, ...],
     undisturbed: dict[str, Any],
-    cluster: RayCluster,
+    cluster: Cluster,
     number: signal.Signals,
     code: int,
 ) -> None:
@@ -157,12 +157,12 @@ def test_the_starter_killed_after_the_start(
     (parent,) = [one for one in found if "mlflow.parentRunId" not in one.data.tags]
     assert parent.data.tags["rayfed.final_root"] == undisturbed["final_root"]
     assert len(found) == 1 + 3
-    eventually("hosts and scribe have gone by themselves", lambda: not cluster.workers("ray::Host") or None)
+    eventually("hosts and scribe have gone by themselves", lambda: not cluster.processes("ray::Host") or None)
 
 
 def test_a_late_node_joins(
     tmp_path: Path,
-    cluster: RayCluster,
+    cluster: Cluster,
     slow_chain: DevChain,
     slow: tuple[str, ...],
     commands: list[Command],
@@ -190,7 +190,7 @@ def test_a_late_node_joins(
 
 def test_a_founder_waits_for_members_that_others_start(
     tmp_path: Path,
-    cluster: RayCluster,
+    cluster: Cluster,
     slow_chain: DevChain,
     slow: tuple[str, ...],
     commands: list[Command],
@@ -211,7 +211,7 @@ def test_a_founder_waits_for_members_that_others_start(
 
 def test_a_starved_quorum_makes_the_round_void(
     tmp_path: Path,
-    cluster: RayCluster,
+    cluster: Cluster,
     slow_chain: DevChain,
     slow: tuple[str, ...],
     commands: list[Command],

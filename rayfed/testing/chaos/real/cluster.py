@@ -21,6 +21,8 @@ from rayfed.testing.chaos.real.servers import ANSWER_SECONDS, credentials
 READY = "This command will now block"
 ACTORS = ("ray::Host", "ray::Scribe")
 STOP_SECONDS = 30.0
+ATTEMPTS = 3
+"""Ray gives its own processes half a minute, which a busy machine may not have."""
 
 
 class Cluster:
@@ -41,14 +43,25 @@ class Cluster:
         words = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port=0", "--num-cpus=1"]
         words += ["--disable-usage-stats", "--include-dashboard=false", f"--object-store-memory={256 << 20}"]
         words += [f"--ray-client-server-port={port}", f"--temp-dir={self.scratch / 'ray'}"]
-        self._command = processes.Command(words, Path(self._folder.name), env)
+        for attempt in range(1, ATTEMPTS + 1):
+            self._command = processes.Command(words, Path(self._folder.name), env)
+            if self._is_up():
+                break
+            told = self._command.out[-800:]
+            self._command.strike()
+            if attempt == ATTEMPTS:
+                self._folder.cleanup()
+                raise RuntimeError(f"Ray does not start: {told}")
+        self.address = self._command.out.split("--address='")[1].split("'")[0]
+
+    def _is_up(self) -> bool:
+        """Wait until it is up; return whether it is."""
         end = time.monotonic() + ANSWER_SECONDS
         while READY not in self._command.out:
             if time.monotonic() > end or not self._command.running:
-                self.stop()
-                raise RuntimeError(f"Ray does not start: {self._command.out[-800:]}")
+                return False
             time.sleep(0.2)
-        self.address = self._command.out.split("--address='")[1].split("'")[0]
+        return True
 
     def __enter__(self) -> Self:
         return self

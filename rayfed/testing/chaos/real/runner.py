@@ -12,8 +12,8 @@ from pathlib import Path
 from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real.checks import CHECKS
 from rayfed.testing.chaos.real.cluster import Cluster
+from rayfed.testing.chaos.real.scenario import RealScenario
 from rayfed.testing.chaos.real.stage import Stage
-from rayfed.testing.chaos.real.strikes import RealScenario
 from rayfed.testing.chaos.runner import Result
 
 ENDS = "run_ends"

@@ -19,13 +19,14 @@ from rayfed.errors import LedgerError
 from rayfed.judgement import Account
 from rayfed.ledger import ethereum
 from rayfed.ledger.devchain import DevChain, find_anvil
+from rayfed.ledger.doors import open_door
 from rayfed.ledger.ethereum import EthereumFederation
 from rayfed.ledger.rpc import Rpc
 from rayfed.messages import Phase, View
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.cluster import Cluster
+from rayfed.testing.chaos.real.scenario import FATAL, RealScenario
 from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server, credentials
-from rayfed.testing.chaos.real.strikes import FATAL, RealScenario
 from rayfed.testing.proxy import Proxy
 
 NODES, NODES_PER_HOST = 4, 2
@@ -157,7 +158,7 @@ class Stage:
             where = f"round {view.round}, {view.phase.name}" if view is not None else "nobody knows where"
             self.tell(f"{strike.__name__} in {where}: {(strike.__doc__ or '').splitlines()[0]}")
             strike(self)
-            trouble = self._carry_on() if strike in FATAL else ""
+            trouble = self._carry_on() if strike.__name__ in FATAL else ""
             if trouble:
                 return trouble
         return self._end()
@@ -191,7 +192,7 @@ class Stage:
             terms = federation.terms()
             self.rpc.call("evm_increaseTime", terms.attest_seconds + terms.challenge_seconds + terms.proof_seconds)
             self.rpc.call("evm_mine")
-            door = federation.ledger(self.chain.funder)
+            door = open_door(federation, self.chain.funder)
             end = time.monotonic() + 60
             if left := federation.open_cases():
                 raise TimeoutError(f"{len(left)} cases are open, the first one: {left[0]}")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import resource
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rayfed.testing.chaos.real.scenario import RealScenario, Strike
 
 if TYPE_CHECKING:
     from rayfed.testing.chaos.real.servers import Server
     from rayfed.testing.chaos.real.stage import Stage
-
-Strike = Callable[["Stage"], None]
 
 
 def kill_host(stage: Stage) -> None:
@@ -164,10 +162,6 @@ def leap_far(stage: Stage) -> None:
     stage.rpc.call("evm_increaseTime", stage.random.randint(3600, 36000))
 
 
-FATAL = (kill_starter, kill_raylet, kill_all)
-"""After these a run ends, and is carried on by ``resume=``."""
-
-
 def _trouble(name: str, mode: str) -> Strike:
     def strike(stage: Stage) -> None:
         proxy = stage.rpc_proxy if name == "rpc" else stage.s3_proxy
@@ -193,38 +187,6 @@ def _stop(stage: Stage, server: Server) -> None:
     server.send(signal.SIGSTOP)
     time.sleep(stage.random.uniform(1, 6))
     server.send(signal.SIGCONT)
-
-
-@dataclass(frozen=True, slots=True)
-class RealScenario:
-    """A few strikes, at moments that the seed draws.
-
-    Attributes:
-        name, about: for the command line and the table.
-        strikes: what is done, in an order that the seed draws.
-        draws: how many of them a seed draws; 0: all.
-        store: where blobs travel.
-        track: whether the run is recorded by an MLflow server.
-        loses: whether a round may be lost by it; where none may, a check says so.
-    """
-
-    name: str
-    about: str
-    strikes: tuple[Strike, ...]
-    draws: int = 0
-    store: str = "ray_peers"
-    track: bool = False
-    loses: bool = True
-
-    @property
-    def own_cluster(self) -> bool:
-        """Whether a run starts Ray by itself, because that is struck, or to have it tried."""
-        return not self.strikes or any(strike in FATAL for strike in self.strikes)
-
-    @property
-    def struck(self) -> int:
-        """How many strikes there are in a run."""
-        return self.draws or len(self.strikes)
 
 
 REAL: dict[str, RealScenario] = {
