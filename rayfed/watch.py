@@ -138,11 +138,12 @@ class Watch:
         if (round, phase) == (view.round, view.phase) and view.time < time + LOOK_SECONDS:
             return False
         self._verify(view)
+        cases = self._court.cases()
         acted = (
-            any(self._dispute(round, view) for round in sorted(self._wrong))
-            or self._show(view)
-            or self._judge(view)
-            or self._settle(view)
+            any(self._dispute(round, view, cases) for round in sorted(self._wrong))
+            or self._show(view, cases)
+            or self._judge(view, cases)
+            or self._settle(view, cases)
         )
         if not acted:
             self._looked = view.round, view.phase, view.time
@@ -208,7 +209,7 @@ class Watch:
 
     # -- going to court ---------------------------------------------------------------------------------------------
 
-    def _dispute(self, round: int, view: View) -> bool:
+    def _dispute(self, round: int, view: View, cases: Sequence[Case]) -> bool:
         """Open a challenge, prove what it lacks, or have it concluded: whatever is next."""
         updates = self._updates(round, view)
         record = self._court.record(round)
@@ -218,11 +219,11 @@ class Watch:
         if claimed is None:
             return self._demand(round, MERGED, record.root, view)
         roots = list(self._court.included(round))
-        for case in self._court.cases():
+        for case in cases:
             of_this = case.kind is Kind.CHALLENGE and case.round == round and case.state is State.OPEN
             if of_this and self._proceed(case, roots, updates, claimed):
                 return True
-        if any(case.round == round and case.challenger == self._address for case in self._court.cases()):
+        if any(case.round == round and case.challenger == self._address for case in cases):
             return False
         true = self._blobs.find(self._true(updates, round), [])
         assert true is not None
@@ -267,9 +268,9 @@ class Watch:
 
     # -- answering, judging, settling -------------------------------------------------------------------------------
 
-    def _show(self, view: View) -> bool:
+    def _show(self, view: View, cases: Sequence[Case]) -> bool:
         """Answer a demand for what is at hand."""
-        for case in self._court.cases():
+        for case in cases:
             if case.kind is not Kind.DEMAND or case.state is not State.OPEN or view.time > case.deadline:
                 continue
             record = self._court.record(case.round)
@@ -285,21 +286,21 @@ class Watch:
                 return True
         return False
 
-    def _judge(self, view: View) -> bool:
+    def _judge(self, view: View, cases: Sequence[Case]) -> bool:
         """Have a demand judged that nobody answered in time."""
-        for case in self._court.cases():
+        for case in cases:
             over = case.kind is Kind.DEMAND and case.state is State.OPEN and view.time > case.deadline
             if over and (case.challenger == self._address or self._my_turn("judge", case.id, view)):
                 self._court.forfeit(case.id)
                 return True
         return False
 
-    def _settle(self, view: View) -> bool:
+    def _settle(self, view: View, cases: Sequence[Case]) -> bool:
         """Settle the next rounds if their time is over; the members take turns at it."""
         books = self._court.books()
         self._blobs.release(books.settled)
         record = self._court.record(books.settled + 1)
-        if record is None or any(case.round == books.settled + 1 for case in self._court.cases()):
+        if record is None or any(case.round == books.settled + 1 for case in cases):
             return False
         if record.status is Status.FINAL and not self._is_over(record, view):
             return False
