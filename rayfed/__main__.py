@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     trace = any(os.environ.get(name) == "1" for name in _TRACES)
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        if command == "run" and words:
+            _refuse_unknown(words[0])
         return COMMANDS[command](words)
     except KeyboardInterrupt:
         print("rayfed: interrupted", file=sys.stderr)
@@ -53,6 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _complain(error)
         return BAD_INPUT
+
+
+def _refuse_unknown(word: str) -> None:
+    """Refuse what can only be meant as a command, and is none."""
+    if word.isidentifier() and word not in COMMANDS:
+        from rayfed.config.checks import suggest
+
+        raise ConfigError(
+            word, f"is neither a command ({', '.join(COMMANDS)}) nor name=value{suggest(word, list(COMMANDS))}"
+        )
 
 
 def _run(words: list[str]) -> int:

@@ -143,7 +143,9 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["foo"], "rayfed: foo: is neither a command (run, join, chain, ui) nor name=value"),
+        (["foo"], "rayfed: foo: is neither a command (run, join, audit, chaos, chain, ui, keys, claim, "),
+        (["adit"], "rayfed: adit: is neither a command"),
+        (["seed=1", "foo"], "rayfed: foo: is no name=value"),
         (["data=cifar12"], "rayfed: data: there is no 'cifar12'; did you mean cifar10?"),
         (["data=[1,2]"], "rayfed: command line: "),
         (["--cfg", "job", "--resolve", "nodes=3"], "rayfed: nodes: there is no such group or setting"),
