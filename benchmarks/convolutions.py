@@ -24,7 +24,7 @@ class PictureWorld(World):
         with seeded(seed, []):
             self.model = SmallCNN(data.shape, len(data.classes), width=8, hidden=64)
         self._parameters = list(self.model.parameters())
-        super().__init__(data, nodes, alpha, seed, steps=30, batch=32, rate=0.05)
+        super().__init__(data, nodes, alpha, seed, steps=100, batch=32, rate=0.02)
 
     def sizes(self, hidden: int) -> list[tuple[int, ...]]:
         """See ``World``."""

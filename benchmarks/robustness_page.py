@@ -84,18 +84,20 @@ def _claim(cells: Cells) -> str:
                 if a != "absent" and ("default", a, f, split) in cells
             }
             absent = _lost(clean, cells["default", "absent", f, split])
-            worst = sorted(lost, key=lambda a: lost[a][0], reverse=True)[:3]
-            within = sum(1 for points, _ in lost.values() if points <= 2)
+            beyond = {a: _lost(cells["default", "absent", f, split], cells["default", a, f, split]) for a in lost}
+            worst = sorted(lost, key=lambda a: lost[a][0], reverse=True)[:4]
+            within, without = (sum(1 for points, _ in one.values() if points <= 2) for one in (lost, beyond))
             rows.append(
                 (
                     f"{split}, f = {f}",
                     f"{100 * clean['final']['mean']:.1f}",
                     f"{absent[0]:+.1f}",
                     f"{within} of {len(lost)}",
+                    f"{without} of {len(lost)}",
                     ", ".join(f"{a} {lost[a][0]:+.1f} ± {lost[a][1]:.1f}" for a in worst),
                 )
             )
-    head = ("", "clean", "lost when f are absent", "attacks that cost 2 points or less", "worst (points lost)")
+    head = ("", "clean", "lost when f are absent", "attacks that cost 2 points or less", "... beyond absence", "worst (points lost)")
     return _table(head, rows)
 
 
@@ -173,7 +175,8 @@ def _honest(cells: Cells) -> str:
                 for screen, count in c["ballots_against_honest"].items():
                     against[screen] = against.get(screen, 0) + count
             total = sum(against.values())
-            blame = ", ".join(f"{s} {100 * n / total:.0f} %" for s, n in sorted(against.items(), key=lambda p: -p[1]))
+            parts = sorted(((100 * n / total, s) for s, n in against.items()), reverse=True)
+            blame = ", ".join(f"{s} {part:.0f} %" for part, s in parts if part >= 0.5)
             worst = max(chosen, key=lambda c: c["honest_refused"])
             rows.append(
                 (

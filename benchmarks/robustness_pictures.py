@@ -21,8 +21,8 @@ from benchmarks.machine import RESULTS, describe
 from benchmarks.robustness import NODES, THREATS, defences, summed, write
 from benchmarks.simulation import run
 
-F, ROUNDS, SEEDS, ALPHA = 2, 8, 3, 0.5
-A_NODE, TEST = 500, 1000
+F, ROUNDS, SEEDS, ALPHA = 2, 15, 3, 0.5
+A_NODE, TEST = 1000, 1000
 DEFENCES = ("mean", "default", "NNM + trimmed mean")
 ATTACKS = ("none", "sign flip", "ALIE", "backdoor", "label flip")
 
