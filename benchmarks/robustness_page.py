@@ -97,7 +97,14 @@ def _claim(cells: Cells) -> str:
                     ", ".join(f"{a} {lost[a][0]:+.1f} ± {lost[a][1]:.1f}" for a in worst),
                 )
             )
-    head = ("", "clean", "lost when f are absent", "attacks that cost 2 points or less", "... beyond absence", "worst (points lost)")
+    head = (
+        "",
+        "clean",
+        "lost when f are absent",
+        "attacks that cost 2 points or less",
+        "... beyond absence",
+        "worst (points lost)",
+    )
     return _table(head, rows)
 
 
