@@ -201,6 +201,7 @@ class Sender:
         if count > flight.fields["nonce"]:
             flight.overtaken = True  # unless the next look finds a receipt that came in between
             return
+        taken, hashes = dict(flight.fields), list(flight.hashes)
         lowest = min(other.fields["nonce"] for other in self._flights)
         if count < lowest:
             # The chain has forgotten blocks (a development chain restarted from an older state): close the gap.
@@ -214,9 +215,10 @@ class Sender:
         try:
             self._broadcast(flight)
         except RpcError as error:
-            # Mined this very moment, or no funds for more: the transactions sent before may still be mined.
+            # Mined this very moment, or no funds for more: the transactions sent before may still be mined. What was
+            # not taken must not raise the price of the next try, or one dear minute would put it out of reach for good.
             log.warning("%s of round %d was not taken again: %s", flight.verb, flight.round, error)
-            flight.sent = time.monotonic()
+            flight.fields, flight.hashes, flight.sent = taken, hashes, time.monotonic()
 
     def _broadcast(self, flight: _Flight) -> None:
         signed = self._account.sign_transaction(flight.fields)

@@ -629,6 +629,28 @@ def test_fees_that_rose_are_asked_for_again(slow: World) -> None:
     went_through(door)
 
 
+def test_what_was_too_dear_to_send_again_is_sent_once_gas_is_cheap(slow: World) -> None:
+    """A transaction that a reorganisation took back, in a minute in which its sender cannot pay for another one."""
+    federation = slow.federation(terms(), resend_seconds=0.05)
+    (door,) = slow.doors(federation, 1)
+    slow.rpc.call("evm_setAutomine", False)
+    door.join(CHARTER)
+    slow.rpc.call("anvil_dropAllTransactions")
+    slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10**15))
+    slow.rpc.call("evm_mine")
+    federation._fees.forget()  # as it does by itself every quarter of a minute
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:  # some dozens of tries, each of which asks for more than the account has
+        assert door.receipts() == []
+        time.sleep(0.02)
+    slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    slow.rpc.call("evm_mine")
+    slow.rpc.call("evm_setAutomine", True)
+    federation._fees.forget()
+    went_through(door)
+    assert federation.view().active == 1
+
+
 @pytest.mark.parametrize("websocket", [True, False])
 def test_a_chain_that_is_killed_and_started_again_is_carried_on_with(tmp_path: Path, websocket: bool) -> None:
     state = tmp_path / "chain.json"
