@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -83,14 +82,22 @@ def _real(names: Sequence[str], seeds: Sequence[int], console: Console) -> Itera
     def tell(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    with ExitStack() as stack:
-        runs = [(name, seed) for seed in seeds for name in names]
-        # To start Ray costs as much as half a run: those that do not strike it share one.
-        shared = sum(not REAL[name].own_cluster for name, _ in runs) > 1
-        cluster = stack.enter_context(Cluster()) if shared else None
+    runs = [(name, seed) for seed in seeds for name in names]
+    # To start Ray costs as much as half a run: those that do not strike it share one.
+    shared = sum(not REAL[name].own_cluster for name, _ in runs) > 1
+    cluster = Cluster() if shared else None
+    try:
         for name, seed in runs:
             tell(f"{name} {seed}")
-            yield run_real(REAL[name], seed, tell, cluster)
+            result = run_real(REAL[name], seed, tell, cluster)
+            yield result
+            if result.broken and cluster is not None:
+                # Ray starts again the actors of a run that did not end; they would be in the way of all that follow.
+                cluster.stop()
+                cluster = Cluster()
+    finally:
+        if cluster is not None:
+            cluster.stop()
 
 
 def as_table(rows: Sequence[Row], *, wide: bool) -> Table:
