@@ -26,6 +26,7 @@ import ray
 from rayfed import founding, preflight, resume
 from rayfed.charter import Charter
 from rayfed.earnings import Earnings
+from rayfed.endowment import Endowment
 from rayfed.errors import ConfigError, LedgerError, RayfedError
 from rayfed.host import Host, HostSpec
 from rayfed.ledger import ethereum, purse
@@ -118,11 +119,10 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         stack.push(partial(_stop, settings, actors))
         scribe, hosts = _start(settings, config, place, output_dir, started, actors)
         addresses = _addresses(hosts)
-        poor = [address for address in addresses if not patiently(partial(purse.balance, chain.rpc, address))]
-        ether, terms = settings.ledger.fund_ether, patiently(connection.terms)
-        purse.fund(chain.rpc, payer, poor, ether, terms=terms, court=connection.court, pool=pool)
-        connection.close()
-        over = _watch(scribe, display)
+        stack.callback(connection.close)
+        endowment = Endowment(payer, connection, addresses, settings.ledger.fund_ether, pool)
+        endowment.give()
+        over = _watch(scribe, display, endowment)
         assert over.summary is not None
         _write(output_dir / "summary.json", over.summary.to_json())
         _write(output_dir / "report.html", over.page)
@@ -343,11 +343,12 @@ def _stop(settings: Settings, actors: list[Actor], kind: type[BaseException] | N
         ray.kill(actor, no_restart=True)
 
 
-def _watch(scribe: Actor, display: LiveDisplay) -> Sight:
-    """Show what the scribe sees until all is over."""
+def _watch(scribe: Actor, display: LiveDisplay, endowment: Endowment) -> Sight:
+    """Show what the scribe sees until all is over; see to it that the nodes have what they were given."""
     while True:
         sight: Sight = _ask(scribe.sight)
         display.update(sight.view, sight.statuses)
+        endowment.look(sight.view)
         if sight.summary is not None:
             return sight
         if sight.failed:

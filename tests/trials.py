@@ -130,7 +130,7 @@ def judgement(dice: random.Random, chain: MemoryChain) -> tuple[str, tuple[Any, 
     paid = dice.choice((None,) * 12 + (1,))
     if dice.random() < 0.7:
         return "challenge", (round, leaf, coordinate, roots, paid)
-    which = dice.choice((MERGED, 0, len(roots) - 1, len(roots)))
+    which = dice.choice((MERGED, 0, max(0, len(roots) - 1), len(roots)))
     return "demand", (round, which, dice.choice((0, 1, 2, 3)), roots, paid)
 
 

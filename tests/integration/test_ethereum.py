@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from rayfed.endowment import Endowment
 from rayfed.errors import (
     CharterMismatch,
     ConfigError,
@@ -649,6 +651,23 @@ def test_what_was_too_dear_to_send_again_is_sent_once_gas_is_cheap(slow: World) 
     federation._fees.forget()
     went_through(door)
     assert federation.view().active == 1
+
+
+def test_what_a_founder_gave_is_given_again_where_the_chain_went_back(slow: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr("rayfed.endowment.LOOK_SECONDS", 0.0)
+    federation = slow.federation(terms())
+    addresses = [Account.create().address for _ in range(3)]
+    endowment = Endowment(slow.chain.funder, federation, addresses, 0.5, 0)
+    before = slow.rpc.call("evm_snapshot")
+    endowment.give()
+    slow.rpc.call("evm_revert", before)
+    assert [balance(slow.rpc, address) for address in addresses] == [0] * 3
+    view, given = federation.view(), 5 * 10**17 + federation.terms().bond
+    endowment.look(replace(view, phase=Phase.COMMIT))  # who has a seat has had it all
+    assert [balance(slow.rpc, address) for address in addresses] == [0] * 3
+    for _ in range(2):  # once is enough
+        endowment.look(view)
+        assert [balance(slow.rpc, address) for address in addresses] == [given] * 3
 
 
 @pytest.mark.parametrize("websocket", [True, False])
