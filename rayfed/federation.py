@@ -83,8 +83,10 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
     Raises:
         RayfedError: one line that names the setting to change. Whatever was started has been stopped by then.
     """
-    preflight.check(settings)
     kept = resume.founded(output_dir)
+    # Who carries a run on was connected before: whatever keeps the chain away is not a wrong setting.
+    patience = OUTAGE_SECONDS if kept else 0.0
+    preflight.check(settings, patience)
     started = kept.started if kept else time.time()
     with ExitStack() as stack:
         display = stack.enter_context(LiveDisplay(settings.federation.rounds, output_dir, name=settings.name))
@@ -92,8 +94,8 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         stack.enter_context(_cluster(settings))
         drafting = None if kept else _task(founding.draft, settings).remote(settings)
         display.say("starting a chain" if settings.ledger.kind == "devchain" else "connecting to the chain")
-        chain = stack.enter_context(_chain(settings, output_dir))
-        if kept is not None and not purse.has_code(chain.rpc, kept.federation):
+        chain = stack.enter_context(_chain(settings, output_dir, patience))
+        if kept and not patiently(partial(purse.has_code, chain.rpc, kept.federation), patience):
             # Killed before the chain had been written to disk for the first time: nothing was founded yet.
             kept, drafting = None, _task(founding.draft, settings).remote(settings)
         payer = _payer(chain)
@@ -409,7 +411,7 @@ def _payer(chain: Chain) -> LocalAccount:
 
 
 @contextmanager
-def _chain(settings: Settings, output_dir: Path) -> Iterator[Chain]:
+def _chain(settings: Settings, output_dir: Path, patience: float = 0.0) -> Iterator[Chain]:
     chosen = settings.ledger
     with ExitStack() as stack:
         if chosen.kind == "devchain":
@@ -421,5 +423,5 @@ def _chain(settings: Settings, output_dir: Path) -> Iterator[Chain]:
             return
         if chosen.rpc_url is None:
             raise ConfigError("ledger.rpc_url", "is needed with ledger=rpc")
-        rpc = ethereum.connect(chosen.rpc_url, chain_id=chosen.chain_id)
+        rpc = patiently(partial(ethereum.connect, chosen.rpc_url, chain_id=chosen.chain_id), patience)
         yield Chain(rpc, chosen.rpc_url, chosen.ws_url, preflight.purse(settings))

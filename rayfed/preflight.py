@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from rayfed.charter import Charter
 from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import ethereum, identity, keys
 from rayfed.ledger.devchain import find_anvil
+from rayfed.ledger.patience import patiently
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -25,15 +27,18 @@ KNOCK_SECONDS = 10.0
 """How long a Ray cluster may take to open its door."""
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, patience: float = 0.0) -> None:
     """Ask chain, store and disk whether they can do what the settings want of them.
+
+    Args:
+        patience: seconds for which the chain may be away.
 
     Raises:
         RayfedError: one line that names the setting to change.
     """
     if settings.cluster.address is not None:
         _cluster(settings.cluster.address)
-    _chain(settings)
+    _chain(settings, patience)
     if settings.store.kind == "s3":
         _bucket(settings)
     if settings.cluster.address is None:  # on a cluster of many machines, folders are the nodes' own affair
@@ -105,7 +110,7 @@ def _cluster(address: str) -> None:
         raise ConfigError("cluster.address", f"no Ray at {address}: {error}") from error
 
 
-def _chain(settings: Settings) -> None:
+def _chain(settings: Settings, patience: float) -> None:
     chosen = settings.ledger
     if chosen.kind == "devchain":
         find_anvil(chosen.anvil)
@@ -114,8 +119,9 @@ def _chain(settings: Settings) -> None:
     purse(settings)
     if chosen.keystore and settings.cluster.address is None:  # elsewhere it lies where the nodes are
         identity.master(chosen.keystore, chosen.password_file)
-    rpc = ethereum.connect(chosen.rpc_url, chain_id=chosen.chain_id)
-    rpc.call("eth_blockNumber")  # connecting alone asks nothing where any chain will do
+    rpc = patiently(partial(ethereum.connect, chosen.rpc_url, chain_id=chosen.chain_id), patience)
+    # Connecting alone asks nothing where any chain will do.
+    patiently(partial(rpc.call, "eth_blockNumber"), patience)
     rpc.close()
 
 

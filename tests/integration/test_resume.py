@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
+from rayfed import preflight
 from rayfed.__main__ import main
+from rayfed.config import load
+from rayfed.errors import LedgerUnreachable
+from rayfed.ledger.devchain import DevChain
+from rayfed.testing.proxy import Proxy
 from tests.integration.federations import PATIENCE, SMALL, Command, run, start, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
@@ -59,3 +65,19 @@ def test_a_run_that_was_killed_before_it_had_founded_anything_begins_anew(tmp_pa
 
 def test_there_has_to_be_a_run(tmp_path: Path) -> None:
     assert run("resume=nowhere", folder=tmp_path).complaint.startswith("resume: there is no run in")
+
+
+def test_whoever_carries_a_run_on_waits_for_its_chain(chain: DevChain, key_file: Path) -> None:
+    """A wrong address is told at once to who starts a run; a run that was there knows the address to be right."""
+    proxy = Proxy("127.0.0.1", int(chain.rpc_url.rpartition(":")[2]))
+    try:
+        words = ["ledger=rpc", f"ledger.rpc_url=http://127.0.0.1:{proxy.port}", f"ledger.key_file={key_file}"]
+        settings = load(words)
+        proxy.mode = "cut"
+        with pytest.raises(LedgerUnreachable, match=r"^ledger\.rpc_url"):
+            preflight.check(settings)
+        threading.Timer(2.0, setattr, (proxy, "mode", "pass")).start()
+        preflight.check(settings, patience=PATIENCE)
+        assert proxy.hindered > 1
+    finally:
+        proxy.close()
