@@ -114,6 +114,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         text = (output_dir / resume.CHARTER).read_text()
         place = Place(kept.federation, kept.chain_id, chain.rpc_url, chain.ws_url, text)
         connection = _opened(place)
+        stack.callback(connection.close)
         display.found(place.federation)
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[Actor] = []
@@ -121,7 +122,6 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path) -> Summary
         stack.push(partial(_stop, settings, actors))
         scribe, hosts = _start(settings, config, place, output_dir, started, actors)
         addresses = _addresses(hosts)
-        stack.callback(connection.close)
         endowment = Endowment(payer, connection, addresses, settings.ledger.fund_ether, pool)
         endowment.give()
         over = _watch(scribe, display, endowment)
