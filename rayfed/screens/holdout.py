@@ -32,6 +32,9 @@ class Holdout:
     than ``harm``, and harm of more than a fifth of that which is ``factor`` median absolute deviations above the
     median of all; but nobody for less than ``least`` nats, which the last rounds' small losses give by chance.
 
+    Where the median absolute deviation of the harms is below ``alike``, data is alike and harm stands out: then ``least``
+    is not asked for, and two thirds of ``factor`` are enough. A little harm in every round would pass for ever.
+
     The second, asked only where the mean of all is worse than the base, for several ruinous updates hide each other
     from the first: a loss that is more than ``slack`` nats above the base's *and* more than ``ruin`` median absolute
     deviations above the median of all.
@@ -41,7 +44,8 @@ class Holdout:
     """
 
     harm: float = 0.125
-    least: float = 0.02
+    least: float = 0.015
+    alike: float = 0.04
     factor: float = 1.5
     slack: float = 0.5
     ruin: float = 5.0
@@ -50,7 +54,7 @@ class Holdout:
         for name in ("harm", "factor", "ruin"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must be greater than 0, is {getattr(self, name)}")
-        for name in ("least", "slack"):
+        for name in ("least", "alike", "slack"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must not be negative, is {getattr(self, name)}")
 
@@ -77,14 +81,18 @@ class Holdout:
             whole = _finite(evidence.loss(means.of_all())) if rest else math.inf
         harms = dict.fromkeys(rest, 0.0)
         if len(rest) > 2:  # of two, nobody can say which one does the harm
-            harms = {index: self._harm(whole, _finite(evidence.loss(means.without(index)))) for index in rest}
+            harms = {index: _harm(whole, _finite(evidence.loss(means.without(index)))) for index in rest}
+        factor = self.factor * 2 / 3
+        if _spread(harms) >= self.alike:
+            factor = self.factor
+            harms = {index: 0.0 if 0 < harm * whole < self.least else harm for index, harm in harms.items()}
         above = _above(harms)
         verdicts = []
         for index in evidence.indices:
             harm, reason = harms.get(index, math.inf), ""
             if index in ruined:
                 reason = f"ruinous: a loss of {ruined[index]:.2f} where the base has {base:.2f}"
-            elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > self.factor * scale):
+            elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > factor * scale):
                 reason = f"without it the others' mean has {100 * harm:.0f} % less loss"
             verdicts.append(Verdict(self.name, index, not reason, harm, reason))
         return verdicts
@@ -100,10 +108,18 @@ class Holdout:
             if loss == math.inf or (above[index] > self.ruin * scale and loss > base + self.slack * scale)
         }
 
-    def _harm(self, whole: float, left: float) -> float:
-        """Return by what part the mean's loss would fall without an update; less than ``least`` nats is nothing."""
-        known = 0 < whole < math.inf and left < math.inf and not 0 < whole - left < self.least
-        return (whole - left) / whole if known else 0.0
+
+def _harm(whole: float, left: float) -> float:
+    """Return by what part a mean's loss falls to what is left without an update; 0 where a loss is no number."""
+    return (whole - left) / whole if 0 < whole < math.inf and left < math.inf else 0.0
+
+
+def _spread(scores: Mapping[int, float]) -> float:
+    """Return the median absolute deviation; 0 of none."""
+    if not scores:
+        return 0.0
+    middle = median(scores.values())
+    return median(abs(score - middle) for score in scores.values())
 
 
 def _above(scores: Mapping[int, float]) -> dict[int, float]:
@@ -111,7 +127,7 @@ def _above(scores: Mapping[int, float]) -> dict[int, float]:
     middle = median(scores.values()) if scores else 0.0
     if not math.isfinite(middle):
         return dict.fromkeys(scores, 0.0)
-    spread = median(abs(score - middle) for score in scores.values())
+    spread = _spread(scores)
     if not spread:  # most are alike: any difference from them is a large one
         return {index: math.copysign(math.inf, s - middle) if s != middle else 0.0 for index, s in scores.items()}
     return {index: (score - middle) / spread for index, score in scores.items()}

@@ -241,7 +241,20 @@ def test_holdout_of_two_blames_nobody() -> None:
 def test_holdout_does_not_mind_harm_too_small_to_matter() -> None:
     updates = learnt(8)
     updates[3] = (-updates[3] / 4).astype(np.int32)
-    assert accepted(Holdout(least=10.0), evidence(updates, ZERO, loss_of)) == list(range(8))
+    skewed = Holdout(least=10.0, alike=0.0)
+    assert accepted(skewed, evidence(updates, ZERO, loss_of)) == list(range(8))
+
+
+def test_holdout_among_updates_that_are_alike_asks_for_no_least_harm() -> None:
+    updates = learnt(8)
+    updates[3] = (updates[3] / 4).astype(np.int32)  # it helps, but less than the others
+    given = evidence(updates, ZERO, loss_of)
+    harm = Holdout().judge(given)[3].score
+    assert 0 < harm < 0.2
+    refused = [0, 1, 2, 4, 5, 6, 7]
+    assert accepted(Holdout(harm=4 * harm, least=10.0), given) == refused
+    assert accepted(Holdout(harm=4 * harm, least=10.0, alike=0.0), given) == list(range(8))
+    assert accepted(Holdout(harm=4 * harm, least=10.0, factor=1e9), given) == list(range(8))
 
 
 def test_holdout_without_data_judges_nobody() -> None:
@@ -258,6 +271,7 @@ def test_holdout_without_data_judges_nobody() -> None:
         ("holdout", {"factor": 0}, "screens.holdout.factor"),
         ("holdout", {"harm": 0}, "screens.holdout.harm"),
         ("holdout", {"least": -1}, "screens.holdout.least"),
+        ("holdout", {"alike": -1}, "screens.holdout.alike"),
         ("holdout", {"slack": -1}, "screens.holdout.slack"),
         ("krum", {"f": -1}, "screens.krum.f"),
         ("multi_krum", {"f": 1, "keep": 0}, "screens.multi_krum.keep"),
