@@ -261,7 +261,7 @@ def main() -> None:
         "machine": describe(("numpy", "torch")),
         "nodes": NODES,
         "rounds": ROUNDS,
-        "seeds": {"others": 3, **{", ".join(key): count for key, count in SEEDS.items()}},
+        "seeds": {"others": 3, **SEEDS},
         "cells": found,
         "byzfl": beside_byzfl() or kept.get("byzfl", []),
         "pictures": kept.get("pictures", {}),

@@ -252,9 +252,9 @@ def test_holdout_among_updates_that_are_alike_asks_for_no_least_harm() -> None:
     harm = Holdout().judge(given)[3].score
     assert 0 < harm < 0.2
     refused = [0, 1, 2, 4, 5, 6, 7]
-    assert accepted(Holdout(harm=4 * harm, least=10.0), given) == refused
-    assert accepted(Holdout(harm=4 * harm, least=10.0, alike=0.0), given) == list(range(8))
-    assert accepted(Holdout(harm=4 * harm, least=10.0, factor=1e9), given) == list(range(8))
+    assert accepted(Holdout(harm=2 * harm, least=10.0), given) == refused
+    assert accepted(Holdout(harm=2 * harm, least=10.0, alike=0.0), given) == list(range(8))
+    assert accepted(Holdout(harm=2 * harm, least=10.0, factor=1e9), given) == list(range(8))
 
 
 def test_holdout_without_data_judges_nobody() -> None:
