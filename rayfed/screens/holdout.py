@@ -32,8 +32,8 @@ class Holdout:
     than ``harm``, and harm of more than a fifth of that which is ``factor`` median absolute deviations above the
     median of all; but nobody for less than ``least`` nats, which the last rounds' small losses give by chance.
 
-    Where the median absolute deviation of the harms is below ``alike``, data is alike and harm stands out: then ``least``
-    is not asked for, and two thirds of ``factor`` are enough. A little harm in every round would pass for ever.
+    Where the median absolute deviation of the harms is below ``alike``, data is alike and harm stands out: ``least`` is
+    not asked for then, and two thirds of ``factor`` are enough. A little harm in every round would pass for ever.
 
     The second, asked only where the mean of all is worse than the base, for several ruinous updates hide each other
     from the first: a loss that is more than ``slack`` nats above the base's *and* more than ``ruin`` median absolute
