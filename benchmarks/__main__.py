@@ -14,6 +14,7 @@ NAMES = (
     "train",
     "peer",
     "robustness",
+    "robustness_small",
     "robustness_pictures",
     "optimizers",
     "privacy",

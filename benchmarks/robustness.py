@@ -264,6 +264,7 @@ def main() -> None:
         "seeds": {"others": 3, **SEEDS},
         "cells": found,
         "byzfl": beside_byzfl() or kept.get("byzfl", []),
+        "small": kept.get("small", {}),
         "pictures": kept.get("pictures", {}),
     }
     write(content)

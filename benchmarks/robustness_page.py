@@ -26,6 +26,7 @@ def fill(page: str, content: Mapping[str, Any]) -> str:
         "honest": _honest(cells),
         "seconds": _seconds(cells),
         "byzfl": _byzfl(content["byzfl"]),
+        "small": _small(content.get("small") or {"cells": []}),
         "pictures": _pictures(content.get("pictures") or {"cells": []}),
     }
     for name, table in tables.items():
@@ -76,40 +77,49 @@ def _at(cells: Cells, key: tuple[str, str, int, str], show: Callable[[Mapping[st
     return show(cells[key]) if key in cells else ""
 
 
+LOSSES = (
+    *("", "clean", "lost when f are absent", "attacks that cost 2 points or less", "... beyond absence"),
+    "worst (points lost)",
+)
+
+
 def _claim(cells: Cells) -> str:
     """How far below the clean run the default ends, at worst; and below a run in which the liars are absent."""
     rows = []
     for split in _splits(cells):
-        clean = cells["default", "none", 0, split]
         for f in (1, 2, 3):
-            lost = {
-                a: _lost(clean, cells["default", a, f, split])
-                for a in _attacks(cells, "default")
-                if a != "absent" and ("default", a, f, split) in cells
-            }
-            absent = _lost(clean, cells["default", "absent", f, split])
-            beyond = {a: _lost(cells["default", "absent", f, split], cells["default", a, f, split]) for a in lost}
-            worst = sorted(lost, key=lambda a: lost[a][0], reverse=True)[:4]
-            within, without = (sum(1 for points, _ in one.values() if points <= 2) for one in (lost, beyond))
-            rows.append(
-                (
-                    f"{split}, f = {f}",
-                    f"{100 * clean['final']['mean']:.1f}",
-                    f"{absent[0]:+.1f}",
-                    f"{within} of {len(lost)}",
-                    f"{without} of {len(lost)}",
-                    ", ".join(f"{a} {lost[a][0]:+.1f} ± {lost[a][1]:.1f}" for a in worst),
-                )
-            )
-    head = (
-        "",
-        "clean",
-        "lost when f are absent",
-        "attacks that cost 2 points or less",
-        "... beyond absence",
-        "worst (points lost)",
+            attacked = {a: cells["default", a, f, split] for a in _attacks(cells, "default")}
+            rows.append(_losses(f"{split}, f = {f}", cells["default", "none", 0, split], attacked))
+    return _table(LOSSES, rows)
+
+
+def _small(content: Mapping[str, Any]) -> str:
+    """The same for few nodes."""
+    groups: dict[tuple[int, str], dict[str, Any]] = {}
+    for cell in content["cells"]:
+        groups.setdefault((cell["nodes"], cell["split"]), {})[cell["attack"]] = cell
+    rows = []
+    for (nodes, split), found in groups.items():
+        clean, label = found.pop("none"), f"{nodes} nodes, {split}, f = {found['absent']['f']}"
+        refused = f"{100 * clean['honest_refused']:.1f} %"
+        rows.append((*_losses(label, clean, found), refused))
+    return _table((*LOSSES, "honest updates left out, clean"), rows)
+
+
+def _losses(label: str, clean: Mapping[str, Any], attacked: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return a row, given the clean run's cell and by attack the others', the liars' absence among them."""
+    lost = {a: _lost(clean, cell) for a, cell in attacked.items() if a != "absent"}
+    beyond = {a: _lost(attacked["absent"], attacked[a]) for a in lost}
+    worst = sorted(lost, key=lambda a: lost[a][0], reverse=True)[:4]
+    within, without = (sum(1 for points, _ in one.values() if points <= 2) for one in (lost, beyond))
+    return (
+        label,
+        f"{100 * clean['final']['mean']:.1f}",
+        f"{_lost(clean, attacked['absent'])[0]:+.1f}",
+        f"{within} of {len(lost)}",
+        f"{without} of {len(lost)}",
+        ", ".join(f"{a} {lost[a][0]:+.1f} ± {lost[a][1]:.1f}" for a in worst),
     )
-    return _table(head, rows)
 
 
 def _lost(clean: Mapping[str, Any], attacked: Mapping[str, Any]) -> tuple[float, float]:
