@@ -40,8 +40,7 @@ class Holdout:
     deviations above the median of all.
 
     All limits are for ``AMONG`` updates or more. The fewer there are, the more each one changes the mean, and the less
-    is known of what is usual among them. By the factor that is missing to that number, ``alike`` and ``factor`` grow
-    (``factor`` by its root where data is alike), all others by its power of 1.25.
+    is known of what is usual among them: limits grow with the square of how many are missing to that number.
     """
 
     harm: float = 0.125
@@ -69,8 +68,7 @@ class Holdout:
         if evidence.loss is None or not evidence.updates:
             return []
         # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limits.
-        few = max(1.0, AMONG / len(evidence.weights))
-        scale = few**1.25
+        scale = max(1.0, (AMONG / len(evidence.weights)) ** 2)
         base = _finite(evidence.base_loss)
         rest, ruined = list(evidence.indices), dict[int, float]()
         means = Means(evidence, rest)
@@ -84,9 +82,9 @@ class Holdout:
         harms = dict.fromkeys(rest, 0.0)
         if len(rest) > 2:  # of two, nobody can say which one does the harm
             harms = {index: _harm(whole, _finite(evidence.loss(means.without(index)))) for index in rest}
-        factor = self.factor * few**0.5 * 2 / 3
-        if _spread(harms) >= self.alike * few:
-            factor = self.factor * few
+        factor = self.factor * 2 / 3
+        if _spread(harms) >= self.alike:
+            factor = self.factor
             harms = {index: 0.0 if 0 < harm * whole < self.least else harm for index, harm in harms.items()}
         above = _above(harms)
         verdicts = []
@@ -94,7 +92,7 @@ class Holdout:
             harm, reason = harms.get(index, math.inf), ""
             if index in ruined:
                 reason = f"ruinous: a loss of {ruined[index]:.2f} where the base has {base:.2f}"
-            elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > factor):
+            elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > factor * scale):
                 reason = f"without it the others' mean has {100 * harm:.0f} % less loss"
             verdicts.append(Verdict(self.name, index, not reason, harm, reason))
         return verdicts

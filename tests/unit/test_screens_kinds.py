@@ -86,7 +86,7 @@ def test_holdout_is_milder_among_few() -> None:
     few = evidence(updates, ZERO, loss_of)
     crowd = replace(few, weights=dict.fromkeys(range(10), 1))
     score = Holdout().judge(few)[3].score
-    screen = Holdout(harm=score / 1.2, factor=1e9)  # (10/8)^1.25 is more than 1.2
+    screen = Holdout(harm=score / 1.2, factor=1e9)  # (10/8)^2 is more than 1.2
     assert accepted(screen, crowd) == [0, 1, 2, 4, 5, 6, 7]
     assert accepted(screen, few) == list(range(8))
 
