@@ -9,12 +9,18 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def pool() -> ProcessPoolExecutor:
+    """Return RAYFED_BENCH_PROCESSES processes for what is counted rather than timed; two if that is not set."""
+    return ProcessPoolExecutor(int(os.environ.get("RAYFED_BENCH_PROCESSES", "2")))
 
 
 @dataclass(frozen=True)

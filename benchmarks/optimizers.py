@@ -7,13 +7,11 @@ numbers; beside them worker momentum, as in ``train.worker_momentum``.
 from __future__ import annotations
 
 import json
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.machine import Figure, report
+from benchmarks.machine import Figure, pool, report
 from benchmarks.robustness import NODES, PAGE, ROUNDS, SPLITS, world
 from benchmarks.robustness_page import optimizers, placed
 from benchmarks.simulation import FRACTION, Values, World
@@ -77,8 +75,8 @@ def _carried(
 def main() -> None:
     """Measure, print, write."""
     every = [(name, split, seed) for split in SPLITS for name in STEPS for seed in range(SEEDS)]
-    with ProcessPoolExecutor(int(os.environ.get("RAYFED_BENCH_PROCESSES", "2"))) as pool:
-        curves = dict(zip(every, pool.map(accuracies, every), strict=True))
+    with pool() as processes:
+        curves = dict(zip(every, processes.map(accuracies, every), strict=True))
     figures = []
     for split in SPLITS:
         for name in STEPS:

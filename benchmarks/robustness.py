@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import RESULTS, describe
+from benchmarks.machine import RESULTS, describe, pool
+from benchmarks.robustness_page import COMPARED, fill
 from benchmarks.simulation import Defence, Threat, Trace, World, run
 from rayfed import rules
 
 NODES, ROUNDS = 10, 10
 SEEDS = {"default": 16}
-"""By defence; 3 for all others. The screens' settings were chosen on other seeds (docs/robustness.md)."""
+"""By defence; COMPARED for all others. The screens' settings were chosen on other seeds (docs/robustness.md)."""
 
 SPLITS: dict[str, float | None] = {"iid": None, "Dirichlet 0.3": 0.3}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "robustness.md"
@@ -131,20 +130,20 @@ WITH_ONE = ("sign flip", "label flip", "IPM, optimised", "ALIE, optimised", "bac
 
 
 @cache
-def world(split: str, seed: int) -> World:
+def world(split: str, seed: int, nodes: int = NODES) -> World:
     """Return a world; the same one for all cells of a process."""
     import torch
 
     from rayfed.learning import data
 
     torch.set_num_threads(1)
-    return World(data.load("digits"), NODES, SPLITS[split], seed)
+    return World(data.load("digits"), nodes, SPLITS[split], seed)
 
 
 def measure(cell: Cell) -> dict[str, Any]:
     """Run one cell with every seed."""
     defence, threat, f, split = cell
-    seeds = range(SEEDS.get(defence, 3))
+    seeds = range(SEEDS.get(defence, COMPARED))
     traces = [run(world(split, seed), defences(f)[defence], THREATS[threat], f, ROUNDS) for seed in seeds]
     return {"defence": defence, "attack": threat, "f": f, "split": split, **summed(traces)}
 
@@ -245,8 +244,8 @@ def main() -> None:
     """Measure all, write the file, fill the page's tables."""
     every = list(cells())
     found: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(int(os.environ.get("RAYFED_BENCH_PROCESSES", "2"))) as pool:
-        for number, one in enumerate(pool.map(measure, every), 1):
+    with pool() as processes:
+        for number, one in enumerate(processes.map(measure, every), 1):
             found.append(one)
             print(
                 f"{number}/{len(every)} {one['defence']}, {one['attack']}, f={one['f']}, {one['split']}: "
@@ -261,7 +260,7 @@ def main() -> None:
         "machine": describe(("numpy", "torch")),
         "nodes": NODES,
         "rounds": ROUNDS,
-        "seeds": {"others": 3, **SEEDS},
+        "seeds": {"others": COMPARED, **SEEDS},
         "cells": found,
         "byzfl": beside_byzfl() or kept.get("byzfl", []),
         "small": kept.get("small", {}),
@@ -276,8 +275,6 @@ def write(content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
     print(f"written: benchmarks/results/{path.name}")
     if PAGE.exists():
-        from benchmarks.robustness_page import fill
-
         PAGE.write_text(fill(PAGE.read_text(), content))
         print(f"written: docs/{PAGE.name}")
 

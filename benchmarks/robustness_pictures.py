@@ -7,8 +7,6 @@ the tables of the digits say what to look for, these whether it is there too. Ad
 from __future__ import annotations
 
 import json
-import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import cifar
 from benchmarks.convolutions import PictureWorld
-from benchmarks.machine import RESULTS, describe
+from benchmarks.machine import RESULTS, describe, pool
 from benchmarks.robustness import NODES, THREATS, defences, summed, write
 from benchmarks.simulation import run
 
@@ -72,8 +70,8 @@ def main() -> None:
     pictures()
     every = [(d, a, seed) for seed in range(SEEDS) for d in DEFENCES for a in ATTACKS]
     found: dict[tuple[str, str], list[Any]] = {}
-    with ProcessPoolExecutor(int(os.environ.get("RAYFED_BENCH_PROCESSES", "2"))) as pool:
-        for (defence, attack, seed), trace in zip(every, pool.map(measure, every), strict=True):
+    with pool() as processes:
+        for (defence, attack, seed), trace in zip(every, processes.map(measure, every), strict=True):
             found.setdefault((defence, attack), []).append(trace)
             print(f"{defence}, {attack}, seed {seed}: {trace.accuracy[-1]:.3f}", flush=True)
     path = RESULTS / "robustness.json"
