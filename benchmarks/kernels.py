@@ -13,9 +13,10 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.machine import Figure, report, seconds
-from rayfed import blocks, codec, merkle, rules, sha256
-from rayfed.codec import Header, Layout
-from rayfed.rules.network import middle
+from rayfed.aggregation import rules
+from rayfed.aggregation.rules.network import middle
+from rayfed.encoding import blocks, codec, merkle, sha256
+from rayfed.encoding.codec import Header, Layout
 
 NODE = "0x" + "11" * 20
 TARGETS = {"mean": 8.0, "trimmed_mean": 1.5, "median": 1.5}

@@ -15,9 +15,9 @@ from benchmarks.machine import Figure, pool, report
 from benchmarks.robustness import NODES, PAGE, ROUNDS, SPLITS, world
 from benchmarks.robustness_page import optimizers, placed
 from benchmarks.simulation import FRACTION, Values, World
-from rayfed import rules
-from rayfed.layout import Layout, TensorSpec
-from rayfed.rules.optimizer import Optimizer, Stepped, extended
+from rayfed.aggregation import rules
+from rayfed.aggregation.rules.optimizer import Optimizer, Stepped, extended
+from rayfed.encoding.layout import Layout, TensorSpec
 
 SEEDS = 5
 EARLY = 3

@@ -24,8 +24,8 @@ from benchmarks.machine import Figure, report
 from rayfed.config import Privacy
 from rayfed.learning import data, models
 from rayfed.learning.budget import Budget
+from rayfed.learning.images import Normalise
 from rayfed.learning.noise import SecretStream
-from rayfed.learning.pictures import Normalise
 from rayfed.learning.private import Private, PrivateTrainer
 from rayfed.learning.train import Trainer
 

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.machine import RESULTS, describe, pool
 from benchmarks.robustness_page import COMPARED, fill
 from benchmarks.simulation import Defence, Threat, Trace, World, run
-from rayfed import rules
+from rayfed.aggregation import rules
 
 NODES, ROUNDS = 10, 10
 SEEDS = {"default": 16}
@@ -221,8 +221,8 @@ def beside_byzfl() -> list[dict[str, Any]]:
     out = np.empty(place.size, np.int32)
     rules.make("trimmed_mean", trim=2000, mixing="nnm", f=2).merge(updates, [1] * NODES, out)
     found.append(_compared("NNM + trimmed mean", out / unit, theirs.TrMean(f=2)(theirs.NNM(f=2)(floats))))
-    from rayfed.gram import gram
-    from rayfed.screens.krum import scores
+    from rayfed.aggregation.gram import gram
+    from rayfed.aggregation.screens.krum import scores
 
     found_scores = scores(gram(updates), 2)
     best = sorted(range(NODES), key=lambda i: found_scores[i])

@@ -17,17 +17,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rayfed import attacks, rules, screens
+from rayfed import attacks
+from rayfed.aggregation import rules, screens
+from rayfed.aggregation.gram import gram
+from rayfed.aggregation.screens import Evidence, Screen
+from rayfed.aggregation.screens.norm import distance
+from rayfed.aggregation.screens.progress import alignment
+from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.attacks import Crew
 from rayfed.attacks.backdoor import stamped, success
-from rayfed.behaviour import Behaviour
-from rayfed.gram import gram
+from rayfed.attacks.behaviour import Behaviour
+from rayfed.encoding.primitives import Address, Root, bitmap
 from rayfed.learning import partition
 from rayfed.learning.data import Dataset
-from rayfed.messages import Address, Root, Verb, Verdict, bitmap
-from rayfed.screens import Evidence, Screen
-from rayfed.screens.norm import distance
-from rayfed.screens.progress import alignment
+from rayfed.protocol.messages import Verb
 
 FRACTION = 1 << 24
 JUDGED = 64

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rayfed import federation, report
 from rayfed.config import check, load, plain
-from rayfed.live import LiveDisplay
-from rayfed.messages import Phase
+from rayfed.protocol.messages import Phase
+from rayfed.reporting import figures
+from rayfed.reporting.live_table import LiveDisplay
+from rayfed.runtime import launcher
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -35,7 +36,7 @@ class Recorded(LiveDisplay):
         super().final(summary)
         self._console = shown
         screen.save_svg(str(IMAGES / "final.svg"), title="python -m rayfed")
-        report.accuracy(summary).savefig(IMAGES / "accuracy.png", dpi=110)
+        figures.accuracy(summary).savefig(IMAGES / "accuracy.png", dpi=110)
 
     @staticmethod
     def _save(name: str, draw) -> None:  # type: ignore[no-untyped-def]
@@ -49,10 +50,10 @@ def main() -> None:
     settings = load(["track=none"])
     check(settings)
     IMAGES.mkdir(exist_ok=True)
-    federation.LiveDisplay = Recorded  # type: ignore[misc,assignment]
+    launcher.LiveDisplay = Recorded  # type: ignore[misc,assignment]
     output = Path("outputs/digits/pictures")
     output.mkdir(parents=True, exist_ok=True)
-    federation.run(settings, plain(settings), output)
+    launcher.run(settings, plain(settings), output)
 
 
 if __name__ == "__main__":

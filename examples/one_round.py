@@ -11,8 +11,10 @@ from hashlib import sha256
 
 import numpy as np
 
-from rayfed import codec, merkle, rules
-from rayfed.messages import Phase, Terms, bitmap, bits
+from rayfed.aggregation import rules
+from rayfed.encoding import codec, merkle
+from rayfed.encoding.primitives import bitmap, bits
+from rayfed.protocol.messages import Phase, Terms
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
 
 NODES, ROUNDS, LIAR = 4, 3, 3

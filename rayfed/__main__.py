@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from rayfed import resume
 from rayfed.errors import ConfigError, RayfedError
+from rayfed.runtime import resume
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -75,9 +75,9 @@ def _run(words: list[str]) -> int:
 
         settings = settings_from(cfg)
         check(settings)
-        from rayfed import federation
+        from rayfed.runtime import launcher
 
-        return federation.run(settings, plain(settings), output)
+        return launcher.run(settings, plain(settings), output)
 
     return _hydra(job, resume.command_line(words))
 
@@ -90,9 +90,9 @@ def _join(words: list[str]) -> int:
 
         settings = settings_from(cfg)
         check_join(settings)
-        from rayfed import federation
+        from rayfed.runtime import launcher
 
-        federation.join(settings, plain(settings), output)
+        launcher.join(settings, plain(settings), output)
         return None
 
     return _hydra(job, words)
@@ -106,10 +106,10 @@ def _hydra(job: Callable[[DictConfig, Path], object], words: list[str]) -> int:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
+    from rayfed.cli.keys import refuse_key_settings
     from rayfed.config.compose import register
     from rayfed.config.explain import explain
     from rayfed.config.files import conf_dir
-    from rayfed.ledger.keys_cli import refuse_key_settings
 
     refuse_key_settings(words)  # Hydra writes down what it was told before the settings are looked at
     trace = any(os.environ.get(name) == "1" for name in _TRACES)
@@ -162,7 +162,7 @@ def _chain(words: list[str]) -> int:
     args = parser.parse_args(words)
     if args.block_time is not None and not args.block_time > 0:
         raise ConfigError("--block-time", f"{args.block_time} is no time between blocks: more than 0 seconds")
-    from rayfed.ledger.devchain import DevChain
+    from rayfed.ledger.ethereum.devchain import DevChain
 
     with DevChain(args.anvil, chain_id=args.chain_id, block_time=args.block_time, state=args.state) as chain:
         try:
@@ -183,9 +183,9 @@ def _ui(words: list[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="to listen on (default: %(default)s)")
     args = parser.parse_args(words)
-    from rayfed.track import default_uri
+    from rayfed.config.files import tracking_uri
 
-    uri = default_uri(args.tracking_uri, Path.cwd())
+    uri = tracking_uri(args.tracking_uri, Path.cwd())
     database = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not database.is_file():
         raise ConfigError("--tracking-uri", f"no runs in this folder yet: there is no {database}")
@@ -199,28 +199,28 @@ def _ui(words: list[str]) -> int:
 
 def _audit(words: list[str]) -> int:
     """Check a federation from ledger and store."""
-    from rayfed.audit.cli import main as audit
+    from rayfed.cli.audit import main as audit
 
     return audit(words)
 
 
 def _keys(words: list[str]) -> int:
     """Make, list and look into encrypted keystores."""
-    from rayfed.ledger.keys_cli import main as keys
+    from rayfed.cli.keys import main as keys
 
     return keys(words)
 
 
 def _chaos(words: list[str]) -> int:
     """Let machines die, peers cheat and the chain go back, and check what comes of it."""
-    from rayfed.testing.chaos.cli import main as chaos
+    from rayfed.cli.chaos import main as chaos
 
     return chaos(words)
 
 
 def _owner(command: str, words: list[str]) -> int:
     """Do with an owner's money what the command says."""
-    from rayfed.ledger.owner_cli import main as owner
+    from rayfed.cli.owner import main as owner
 
     return owner(command, words)
 

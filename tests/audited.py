@@ -7,9 +7,9 @@ from typing import Any
 
 from rayfed.audit import Entry, Record
 from rayfed.audit.places import Folder
-from rayfed.messages import Address
+from rayfed.encoding.primitives import Address
 from rayfed.store.files import FileStore
-from tests.unit.test_node import FEDERATION, World
+from tests.unit.node.test_edge_node import FEDERATION, World
 
 FOUNDED = 1_000_000
 """When a ``ManualClock`` begins."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from rayfed.ledger.devchain import DevChain
+    from rayfed.ledger.ethereum.devchain import DevChain
     from rayfed.testing.chaos.real.cluster import Cluster
 
 
@@ -29,7 +29,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def chain() -> Iterator[DevChain]:
     """A chain that outlives the federations on it."""
-    from rayfed.ledger.devchain import DevChain
+    from rayfed.ledger.ethereum.devchain import DevChain
 
     with DevChain() as chain:
         yield chain

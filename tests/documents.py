@@ -1,6 +1,6 @@
 """The commands in README.md and docs/: what CONTRIBUTING.md calls marks, read from the comment before each block.
 
-``<!-- test: fast -->``         composed and checked by tests/unit/test_documents.py, nothing is started
+``<!-- test: fast -->``         composed and checked by tests/unit/documents/test_documents.py, nothing is started
 ``<!-- test: run -->``          run by tests/integration/test_documents.py, in the page's order and in one folder
 ``<!-- test: file NAME -->``    written there under this name
 ``<!-- not tested: WHY -->``    neither

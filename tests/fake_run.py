@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from rayfed.history import History
-from rayfed.messages import NO_ROOT, NodeRecord, NodeStatus, Outcome, Phase, Status, Verdict, View, bitmap, bits
-from rayfed.summary import Summary, build
+from rayfed.aggregation.screens.verdict import Verdict
+from rayfed.encoding.primitives import NO_ROOT, bitmap, bits
+from rayfed.protocol.messages import NodeRecord, NodeStatus, Outcome, Phase, Status, View
+from rayfed.reporting.summary import Summary, build
+from rayfed.reporting.timeline import History
 
 FEDERATION = "0xA51c1fc2f0D1a1b8494Ed1FE312d7C3a78Ed91C0"
 STEPS = {"train": 2.0, "encode": 0.06, "commit": 0.1, "fetch": 0.3, "screen": 0.2, "merge": 0.15, "evaluate": 0.25}

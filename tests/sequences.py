@@ -12,9 +12,10 @@ from typing import Any
 
 from eth_account import Account
 
+from rayfed.encoding.primitives import NO_ROOT, bits
 from rayfed.errors import Rejected
 from rayfed.ledger import allow_list
-from rayfed.messages import NATIVE, NO_ROOT, Phase, Status, Terms, View, bits
+from rayfed.protocol.messages import NATIVE, Phase, Status, Terms, View
 from rayfed.testing import ManualClock, MemoryChain
 from tests import trials
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from rayfed import merkle, rules
-from rayfed.header import Header
-from rayfed.judgement import MERGED, Case, Kind, Proof, State
-from rayfed.ledger.memory import MemoryChain
-from rayfed.messages import Address, Phase, Root, Status, bits
+from rayfed.aggregation import rules
+from rayfed.encoding import merkle
+from rayfed.encoding.header import Header
+from rayfed.encoding.primitives import Address, Root, bits
+from rayfed.ledger.memory.chain import MemoryChain
+from rayfed.protocol.judgement import MERGED, Case, Kind, Proof, State
+from rayfed.protocol.messages import Phase, Status
 
 VALUES = 1030
 """Six of them are in a leaf of their own, the rest of which has to be zero."""

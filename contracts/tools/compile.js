@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Compiles the contracts that the Python package carries.
 //
-//   node tools/compile.js              writes rayfed/ledger/abi/*.json
+//   node tools/compile.js              writes rayfed/ledger/ethereum/abi/*.json
 //   node tools/compile.js FOLDER       writes them there instead (the test that compares does so)
 //
 // The output holds no path, time or metadata hash, so equal sources give equal files on every machine.
@@ -12,7 +12,7 @@ const solc = require("solc");
 
 const CONTRACTS = ["Federation", "Court", "DeepLearningCoin"];
 const home = path.resolve(__dirname, "..");
-const target = path.resolve(process.argv[2] ?? path.join(home, "..", "rayfed", "ledger", "abi"));
+const target = path.resolve(process.argv[2] ?? path.join(home, "..", "rayfed", "ledger", "ethereum", "abi"));
 const settings = JSON.parse(fs.readFileSync(path.join(__dirname, "settings.json"), "utf8"));
 
 /** Reads a source unit by the name under which Solidity imports it. */

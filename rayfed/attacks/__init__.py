@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rayfed.behaviour import Behaviour
+from rayfed.attacks.behaviour import Behaviour
 from rayfed.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rayfed.rules import Rule
-    from rayfed.screens import Evidence
+    from rayfed.aggregation.rules import Rule
+    from rayfed.aggregation.screens import Evidence
 
 JITTER = 0.3
 """Noise that colluders add so that they are no copies of each other, in parts of their step's length."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from rayfed.aggregation.screens import Evidence
 from rayfed.attacks import Attack, fixed
-from rayfed.messages import bits
-from rayfed.screens import Evidence
+from rayfed.encoding.primitives import bits
 
 
 class Copycat(Attack):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rayfed import codec
 from rayfed.attacks import Attack, Crew
-from rayfed.messages import Root
+from rayfed.encoding import codec
+from rayfed.encoding.primitives import Root
 
 if TYPE_CHECKING:
-    from rayfed.behaviour import Shelf
+    from rayfed.attacks.behaviour import Shelf
 
 
 class ForgedMerge(Attack):

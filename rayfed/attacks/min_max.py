@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from rayfed.aggregation.screens import Evidence
 from rayfed.attacks import JITTER, Attack, Crew, disguised
-from rayfed.screens import Evidence
 
 STEPS = 30
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rayfed.attacks import Attack, Crew
 from rayfed.errors import ConfigError
-from rayfed.messages import Verb
+from rayfed.protocol.messages import Verb
 
 PHASES = {"commit": Verb.COMMIT, "vote": Verb.VOTE, "attest": Verb.ATTEST}
 

@@ -6,10 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from rayfed.attacks import Attack
-from rayfed.messages import Root
+from rayfed.encoding.primitives import Root
 
 if TYPE_CHECKING:
-    from rayfed.behaviour import Shelf
+    from rayfed.attacks.behaviour import Shelf
 
 
 class WrongAttestation(Attack):

@@ -14,8 +14,8 @@ from rayfed.audit.findings import Finding, Report, RoundReport, Weight
 from rayfed.audit.places import Folder, Place, Shop, folders
 from rayfed.audit.record import MESSAGES, Entry, Record
 from rayfed.audit.replay import History, RoundFacts, replay
-from rayfed.charter import Charter
 from rayfed.errors import CodecError
+from rayfed.protocol.charter import Charter
 
 __all__ = [
     "MEMORY",

@@ -11,14 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rayfed import blocks, codec, merkle
 from rayfed.audit.findings import Finding, RoundReport, Weight
 from rayfed.audit.places import Copy, Place
 from rayfed.audit.replay import RoundFacts
-from rayfed.charter import Charter
+from rayfed.encoding import blocks, codec, merkle
+from rayfed.encoding.header import Header
+from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
-from rayfed.header import Header
-from rayfed.messages import NO_ROOT, Address, Phase, Root, Status
+from rayfed.protocol.charter import Charter
+from rayfed.protocol.messages import Phase, Status
 
 MEMORY = 2 << 30
 """Bytes of blobs held at a time; where a merge needs more, they wait in a temporary file."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from rayfed.audit.record import EVENTS, MESSAGES, Entry, Record
 from rayfed.errors import LedgerError
-from rayfed.judgement import Account, Books
-from rayfed.ledger import abi
-from rayfed.ledger.ethereum import EthereumFederation
-from rayfed.ledger.rpc import BATCH, Rpc, RpcError
+from rayfed.ledger.ethereum import abi
+from rayfed.ledger.ethereum.connection import EthereumFederation
+from rayfed.ledger.ethereum.rpc import BATCH, Rpc, RpcError
+from rayfed.protocol.judgement import Account, Books
 
 LOOK_BACK = 5_000
 """Blocks before the first event in which the founding is looked for, where the node has no old states."""

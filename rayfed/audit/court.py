@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rayfed.errors import Rejected
-from rayfed.judgement import Kind
-from rayfed.ledger.memory import MemoryChain
-from rayfed.messages import Phase
+from rayfed.ledger.memory.chain import MemoryChain
+from rayfed.protocol.judgement import Kind
+from rayfed.protocol.messages import Phase
 
 COURT_ACTS = frozenset(
     {

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from rayfed.messages import Address, Status, bits
+from rayfed.encoding.primitives import Address, bits
+from rayfed.protocol.messages import Status
 
 
 class Weight(StrEnum):

@@ -17,9 +17,9 @@ from typing import Protocol
 
 import numpy as np
 
+from rayfed.encoding.merkle import LEAF
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
-from rayfed.merkle import LEAF
-from rayfed.messages import Address, Root
 from rayfed.store import Store
 
 CHUNK = 1 << 18

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
 from typing import Any
 
-from rayfed import canonical
+from rayfed.encoding import canonical
+from rayfed.encoding.primitives import Address
 from rayfed.errors import CodecError
-from rayfed.judgement import Account, Books
-from rayfed.messages import Address, Outcome, Phase, Status, Terms, View
+from rayfed.protocol.judgement import Account, Books
+from rayfed.protocol.messages import Outcome, Phase, Status, Terms, View
 
 FORMAT = "rayfed.record.v2"
 

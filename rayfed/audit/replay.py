@@ -17,9 +17,10 @@ from rayfed.audit import court
 from rayfed.audit.court import COURT_ACTS, SETTLING
 from rayfed.audit.findings import Finding, Weight
 from rayfed.audit.record import MESSAGES, Entry, Record
+from rayfed.encoding.primitives import NO_ROOT, Address, Root, bits
 from rayfed.errors import Rejected
-from rayfed.ledger.memory import ManualClock, MemoryChain, Said
-from rayfed.messages import NO_ROOT, Address, Outcome, Phase, Root, Status, bits
+from rayfed.ledger.memory.chain import ManualClock, MemoryChain, Said
+from rayfed.protocol.messages import Outcome, Phase, Status
 
 LONGEST = 100
 """Discrepancies of the replay after which it stops: once histories differ, every later event may differ as well."""

@@ -20,8 +20,9 @@ from hexbytes import HexBytes
 
 from rayfed.audit.findings import Finding, Weight
 from rayfed.audit.record import MESSAGES, Entry, Record
-from rayfed.ledger import abi, signing
-from rayfed.messages import Address, Phase, Signed, Verb, bits
+from rayfed.encoding.primitives import Address, bits
+from rayfed.ledger.ethereum import abi, eip712
+from rayfed.protocol.messages import Phase, Signed, Verb
 
 _VERBS = {"Joined": "join", "Left": "leave", "Committed": "commit", "Voted": "vote", "Attested": "attest"}
 
@@ -87,7 +88,7 @@ def _relayed(call: Call, entry: Entry, record: Record, members: Sequence[Address
             wrong = "something else was posted"
         else:
             verb = _SPOKEN.get(phase, Verb.COMMIT)
-            who = signing.signer(record.chain_id, record.federation, verb, round, message)
+            who = eip712.signer(record.chain_id, record.federation, verb, round, message)
             wrong = "" if who is not None and who.lower() == owner.lower() else f"it was signed by {who or 'nobody'}"
         right += not wrong
         if wrong:

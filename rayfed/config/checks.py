@@ -182,7 +182,7 @@ def _learning(settings: Settings) -> None:
 
 
 def _screens(settings: Settings) -> None:
-    from rayfed import screens  # and NumPy, which those who only ask for help need not wait for
+    from rayfed.aggregation import screens  # and NumPy, which those who only ask for help need not wait for
 
     nodes = settings.federation.nodes if settings.federation_address is None else None
     known = list(screens.names())

@@ -15,9 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rayfed.config.explain import explain, unknown_key
-from rayfed.config.files import conf_dir
+from rayfed.config.files import conf_dir, tracking_uri
 from rayfed.config.schema import Settings
-from rayfed.track import default_uri
 
 PATHS = {
     "data": ("root", "cache_dir"),
@@ -51,7 +50,7 @@ def settings_from(cfg: DictConfig) -> Settings:
     if settings.ledger.rpc_url and settings.ledger.kind == "devchain":
         ledger = dataclasses.replace(settings.ledger, kind="rpc")
         settings = dataclasses.replace(settings, ledger=ledger)
-    track = dataclasses.replace(settings.track, tracking_uri=default_uri(settings.track.tracking_uri, Path.cwd()))
+    track = dataclasses.replace(settings.track, tracking_uri=tracking_uri(settings.track.tracking_uri, Path.cwd()))
     settings = dataclasses.replace(settings, track=track)
     if settings.charter:
         settings = dataclasses.replace(settings, charter=str(Path(settings.charter).expanduser().absolute()))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 State = Mapping[str, Any]
-"""Tensors by name (torch or NumPy), as ``rayfed.codec`` encodes and decodes them."""
+"""Tensors by name (torch or NumPy), as ``rayfed.encoding.codec`` encodes and decodes them."""
 
 
 @dataclass(frozen=True)

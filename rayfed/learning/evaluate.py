@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rayfed.learning.pictures import Normalise, autocast, batches_of
+from rayfed.learning.images import Normalise, autocast, batches_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,14 +16,14 @@ from torch import nn
 from rayfed.errors import ConfigError
 from rayfed.learning import Update, data, group_norm, models, partition
 from rayfed.learning.data import Dataset
-from rayfed.learning.pictures import Normalise, resident
+from rayfed.learning.images import Normalise, resident
 from rayfed.learning.private import Private, PrivateTrainer
 from rayfed.learning.targets import locate
 from rayfed.learning.train import Fit, Trainer
 
 if TYPE_CHECKING:
-    from rayfed.charter import Charter
     from rayfed.config import Settings
+    from rayfed.protocol.charter import Charter
 
 State = dict[str, torch.Tensor]
 Pictures = NDArray[np.uint8]

@@ -21,8 +21,8 @@ from torch.nn.functional import cross_entropy
 
 from rayfed.errors import ConfigError, RayfedError
 from rayfed.learning.budget import Budget, Spent, noise_for
+from rayfed.learning.images import Normalise, autocast
 from rayfed.learning.noise import SecretStream
-from rayfed.learning.pictures import Normalise, autocast
 from rayfed.learning.seeding import seeded
 from rayfed.learning.train import Fit, Trainer, _threads
 

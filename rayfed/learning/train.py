@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from rayfed.errors import ConfigError
 from rayfed.learning.augment import Augment
 from rayfed.learning.evaluate import Evaluation, evaluate
-from rayfed.learning.pictures import Normalise, autocast, resident
+from rayfed.learning.images import Normalise, autocast, resident
 from rayfed.learning.seeding import seeded
 from rayfed.learning.targets import call
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rayfed.judgement import Account, Books, Case, Proof, Record
-from rayfed.messages import Address, Outcome, Receipt, Root, Signed, Terms, Verb, View
+from rayfed.encoding.primitives import Address, Root
+from rayfed.protocol.judgement import Account, Books, Case, Proof, Record
+from rayfed.protocol.messages import Outcome, Receipt, Signed, Terms, Verb, View
 
 
 class Ledger(Protocol):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from eth_utils.crypto import keccak
 
+from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError
-from rayfed.messages import Address
 
 SETTING = "stake.allow_list"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import ConfigError
-from rayfed.messages import Address, Root
 
 if TYPE_CHECKING:
     from rayfed.store.files import FileStore
@@ -71,7 +71,7 @@ def make(
         ConfigError: a setting is missing or cannot be used.
     """
     if kind == "ray_peers":
-        from rayfed.store.ray_peers import RayPeers
+        from rayfed.store.ray.peers import RayPeers
 
         if not federation:
             raise ConfigError("store.kind", "ray_peers needs the address of the federation")
@@ -83,7 +83,7 @@ def make(
             raise ConfigError("store.path", "store.kind=files needs the folder that the nodes share")
         return FileStore(path, mapped=False)
     if kind == "s3":
-        from rayfed.store.s3 import S3Store
+        from rayfed.store.s3.bucket import S3Store
 
         if not bucket:
             raise ConfigError("store.bucket", "store.kind=s3 needs a bucket")

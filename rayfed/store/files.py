@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
-from rayfed.messages import Address, Root
 from rayfed.store.verified import short, verified, wrong_size
 
 ABANDONED_SECONDS = 3600.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rayfed import merkle
+from rayfed.encoding import merkle
+from rayfed.encoding.primitives import Root
 from rayfed.errors import BlobCorrupt
-from rayfed.messages import Root
 
 
 def short(root: Root) -> str:

@@ -4,8 +4,8 @@
 blobs, ``ManualClock`` the time, and ``play`` runs a scenario written as text. Nothing here sleeps or starts a thread.
 """
 
-from rayfed.ledger.memory import ManualClock, MemoryChain
-from rayfed.testing.ledger import MemoryLedger
+from rayfed.ledger.memory.account import MemoryLedger
+from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.testing.scenario import play
 from rayfed.testing.store import MemoryStore
 

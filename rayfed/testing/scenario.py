@@ -5,7 +5,7 @@ A scenario is a few lines such as::
     federation nodes=3 rounds=2 min=2 commit=60 vote=30 attest=30
     silent c commit 1
 
-Nodes are letters. ``play`` lets every node follow ``protocol.next_action`` over a ``MemoryChain`` until nobody has
+Nodes are letters. ``play`` lets every node follow ``policy.next_action`` over a ``MemoryChain`` until nobody has
 anything to do, then lets the time pass to the next deadline, and returns the transcript, line by line. The nodes are
 real in what they decide and trivial in what they compute: an update is a hash, a merge is the hash of its updates.
 
@@ -26,10 +26,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from rayfed import protocol
-from rayfed.ledger.memory import ManualClock, MemoryChain
-from rayfed.messages import NO_ROOT, Phase, Root, Terms, Verb, View, bitmap, bits
-from rayfed.testing.ledger import MemoryLedger
+from rayfed.encoding.primitives import NO_ROOT, Root, bitmap, bits
+from rayfed.ledger.memory.account import MemoryLedger
+from rayfed.ledger.memory.chain import ManualClock, MemoryChain
+from rayfed.protocol import policy
+from rayfed.protocol.messages import Phase, Terms, Verb, View
 
 DEFAULTS = {"nodes": 3, "rounds": 1, "missed": 3, "join": 300, "commit": 60, "vote": 30, "attest": 30}
 PATIENCE = 10_000
@@ -124,20 +125,20 @@ class Player:
             self._left = True
             self.ledger.leave()
             return True
-        me = protocol.Me(self.ledger.address, self._model, self._merged, leaving=self._left)
-        match protocol.next_action(view, me):
-            case protocol.Join():
+        me = policy.Me(self.ledger.address, self._model, self._merged, leaving=self._left)
+        match policy.next_action(view, me):
+            case policy.Join():
                 return self._say(Verb.JOIN, view, lambda: self.ledger.join(self._script.terms.charter))
-            case protocol.Adopt(root):
+            case policy.Adopt(root):
                 self._model = root
                 return True
-            case protocol.Commit(round, base):
+            case policy.Commit(round, base):
                 update = sha256(f"{self.name} {round}".encode() + base).digest()
                 return self._say(Verb.COMMIT, view, lambda: self.ledger.commit(round, update))
-            case protocol.Vote(round, _, committed):
+            case policy.Vote(round, _, committed):
                 refused = bitmap(i for i in bits(committed) if self._refuses(i, round))
                 return self._say(Verb.VOTE, view, lambda: self.ledger.vote(round, committed & ~refused))
-            case protocol.Attest(round, included, root):
+            case policy.Attest(round, included, root):
                 merged = root if root != NO_ROOT else self._merge(view, included)
                 return self._say(Verb.ATTEST, view, lambda: self.ledger.attest(round, merged))
         return False

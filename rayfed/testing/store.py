@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rayfed import merkle
+from rayfed.encoding import merkle
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing
-from rayfed.messages import Address, Root
 
 
 class MemoryStore:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rayfed
-from rayfed.ledger.abi import checksum
-from rayfed.ledger.devchain import find_anvil
+from rayfed.ledger.ethereum.abi import checksum
+from rayfed.ledger.ethereum.devchain import find_anvil
 from rayfed.testing.chaos.real.processes import marked
 
 T = TypeVar("T")

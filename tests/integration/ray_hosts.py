@@ -12,11 +12,11 @@ import numpy as np
 import ray
 
 import rayfed
-from rayfed import merkle
+from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing
-from rayfed.store import ray_directory
 from rayfed.store.files import FileStore
-from rayfed.store.ray_peers import RayPeers
+from rayfed.store.ray import directory
+from rayfed.store.ray.peers import RayPeers
 
 SIZE = 64 * 4096
 TREE = str(Path(rayfed.__path__[0]).parent)
@@ -159,8 +159,8 @@ class Federation:
 
     def add(self, number: int, kind: type, *arguments: object, restarts: int = 0) -> Any:
         options = {
-            "name": ray_directory.host_name(number),
-            "namespace": ray_directory.namespace(self.address),
+            "name": directory.host_name(number),
+            "namespace": directory.namespace(self.address),
             "num_cpus": 0,
             "max_concurrency": 4,
             "max_restarts": restarts,

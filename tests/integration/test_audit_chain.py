@@ -15,21 +15,21 @@ import pytest
 
 import rayfed
 from rayfed.__main__ import main
+from rayfed.aggregation.screens.norm import Norm
 from rayfed.audit import Record, Weight, audit, folders
 from rayfed.audit.chain import read
 from rayfed.audit.record import MESSAGES
-from rayfed.charter import Charter
-from rayfed.journal import Journal
-from rayfed.ledger import keys, purse
-from rayfed.ledger.devchain import DevChain
-from rayfed.ledger.doors import open_door
-from rayfed.ledger.ethereum import EthereumFederation
-from rayfed.ledger.rpc import Rpc, RpcError
-from rayfed.messages import Phase, View
-from rayfed.node import EdgeNode, Progress
-from rayfed.screens.norm import Norm
+from rayfed.ledger.ethereum import deployment, keys
+from rayfed.ledger.ethereum.accounts import open_door
+from rayfed.ledger.ethereum.connection import EthereumFederation
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.node.edge_node import EdgeNode, Progress
+from rayfed.node.journal import Journal
+from rayfed.protocol.charter import Charter
+from rayfed.protocol.messages import Phase, View
 from rayfed.store.files import FileStore
-from tests.unit.test_node import Pull, charter
+from tests.unit.node.test_edge_node import Pull, charter
 
 NODES = 3
 
@@ -41,10 +41,10 @@ class Party:
         self.chain, self.tmp = chain, tmp
         self.charter: Charter = charter(**({"start_members": NODES, "rounds": 2, "attest_seconds": 600} | changes))
         self.rpc = Rpc(chain.rpc_url)
-        self.deployed = purse.deploy(self.rpc, chain.funder, self.charter.terms())
+        self.deployed = deployment.deploy(self.rpc, chain.funder, self.charter.terms())
         self.connection = EthereumFederation.open(chain.rpc_url, self.deployed.address)
         self.nodes = [self.start(slot) for slot in range(NODES)]
-        purse.fund(self.rpc, chain.funder, [node.address for node in self.nodes], 1)
+        deployment.fund(self.rpc, chain.funder, [node.address for node in self.nodes], 1)
         (tmp / "charter.json").write_text(self.charter.canonical_json())
 
     def start(self, slot: int) -> EdgeNode:
@@ -211,7 +211,7 @@ def test_a_bucket_will_do(party: Party, monkeypatch: pytest.MonkeyPatch, capsys:
     import boto3
     from moto.server import ThreadedMotoServer
 
-    from rayfed.store.s3 import S3Store
+    from rayfed.store.s3.bucket import S3Store
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

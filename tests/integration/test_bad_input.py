@@ -13,10 +13,10 @@ from threading import Thread
 
 import pytest
 
-from rayfed.ledger import abi, purse
-from rayfed.ledger.devchain import DevChain
-from rayfed.ledger.rpc import Rpc
-from rayfed.messages import Terms
+from rayfed.ledger.ethereum import abi, deployment
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.protocol.messages import Terms
 from tests.integration.federations import PATIENCE, SMALL, Command, rayfed_words, run
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
@@ -146,7 +146,7 @@ def join(address: str, charter: Path, chain: DevChain, key_file: Path, folder: P
 def charter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A charter as a run writes it."""
     from rayfed.config import load
-    from rayfed.founding import draft
+    from rayfed.runtime.founding import draft
 
     path = tmp_path_factory.mktemp("charter") / "charter.json"
     path.write_text(draft(load(["model.width=4", "model.hidden=16"])).canonical_json())
@@ -175,7 +175,7 @@ def test_a_contract_that_is_not_ours(tmp_path: Path, chain: DevChain, key_file: 
 
 def test_another_charter(tmp_path: Path, chain: DevChain, key_file: Path, charter: Path) -> None:
     terms = Terms(b"\1" * 32, b"\2" * 32, 1, 60, 60, 60, 60, 2, 1, 0)
-    other = purse.deploy(Rpc(chain.rpc_url), chain.funder, terms)
+    other = deployment.deploy(Rpc(chain.rpc_url), chain.funder, terms)
     complaint = join(other.address, charter, chain, key_file, tmp_path)
     assert complaint.startswith(f"charter: {other.address} was founded on charter 0101")
 

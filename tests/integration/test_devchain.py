@@ -15,9 +15,9 @@ import pytest
 
 import rayfed
 from rayfed.errors import ConfigError, LedgerError
-from rayfed.ledger.devchain import DevChain, find_anvil
-from rayfed.ledger.purse import balance, fund
-from rayfed.ledger.rpc import Rpc
+from rayfed.ledger.ethereum.deployment import balance, fund
+from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
+from rayfed.ledger.ethereum.rpc import Rpc
 
 SOMEBODY = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 
@@ -102,7 +102,7 @@ def test_an_error_inside_the_block_ends_it_too() -> None:
 
 PARENT = """
 import sys
-from rayfed.ledger.devchain import DevChain
+from rayfed.ledger.ethereum.devchain import DevChain
 chain = DevChain()
 chain.start()
 print(chain.pid, flush=True)

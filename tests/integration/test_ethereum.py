@@ -13,7 +13,7 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from rayfed.endowment import Endowment
+from rayfed.encoding.primitives import NO_ROOT
 from rayfed.errors import (
     CharterMismatch,
     ConfigError,
@@ -23,14 +23,16 @@ from rayfed.errors import (
     Rejected,
     WrongChain,
 )
-from rayfed.ledger import Ledger, abi, ethereum
-from rayfed.ledger.devchain import DevChain, find_anvil
-from rayfed.ledger.door import GAS, EthereumLedger
-from rayfed.ledger.doors import open_door
-from rayfed.ledger.ethereum import EthereumFederation
-from rayfed.ledger.purse import AT_ONCE, balance
-from rayfed.ledger.rpc import Rpc
-from rayfed.messages import NO_ROOT, Outcome, Phase, Receipt, Status, Terms, Verb, View
+from rayfed.ledger import Ledger
+from rayfed.ledger.ethereum import abi, connection
+from rayfed.ledger.ethereum.account import GAS, EthereumLedger
+from rayfed.ledger.ethereum.accounts import open_door
+from rayfed.ledger.ethereum.connection import EthereumFederation
+from rayfed.ledger.ethereum.deployment import AT_ONCE, balance
+from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
+from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.protocol.messages import Outcome, Phase, Receipt, Status, Terms, Verb, View
+from rayfed.runtime.funding import Endowment
 
 try:
     find_anvil()
@@ -57,16 +59,16 @@ class World:
 
     def __init__(self, chain: DevChain) -> None:
         self.chain = chain
-        self.rpc = ethereum.connect(chain.rpc_url, chain.chain_id)
+        self.rpc = connection.connect(chain.rpc_url, chain.chain_id)
         self._open: list[EthereumFederation] = []
 
     def account(self, ether: float = 10) -> LocalAccount:
         account: LocalAccount = Account.create()
-        ethereum.fund(self.rpc, self.chain.funder, [account.address], ether)
+        connection.fund(self.rpc, self.chain.funder, [account.address], ether)
         return account
 
     def found(self, terms: Terms) -> str:
-        return ethereum.deploy(self.rpc, self.chain.funder, terms).address
+        return connection.deploy(self.rpc, self.chain.funder, terms).address
 
     def open(self, address: str, *, websocket: bool = True, **sending: Any) -> EthereumFederation:
         ws_url = self.chain.ws_url if websocket else None
@@ -284,7 +286,7 @@ def test_history_is_asked_for_in_pieces(world: World, monkeypatch: pytest.Monkey
     went_through(*doors)
     whole = list(federation.events())
     assert len(whole) == 3
-    monkeypatch.setattr("rayfed.ledger.history.BLOCKS", 1)
+    monkeypatch.setattr("rayfed.ledger.ethereum.events.BLOCKS", 1)
     assert list(federation.events()) == whole
 
 
@@ -400,7 +402,7 @@ def test_an_account_without_funds_is_named(world: World) -> None:
     door = open_door(federation, Account.create())
     with pytest.raises(LedgerError, match=f"ledger.fund_ether: {door.address} cannot pay for the gas of join"):
         door.join(CHARTER)
-    ethereum.fund(world.rpc, world.chain.funder, [door.address], 1)
+    connection.fund(world.rpc, world.chain.funder, [door.address], 1)
     door.join(CHARTER)
     went_through(door)
 
@@ -408,20 +410,20 @@ def test_an_account_without_funds_is_named(world: World) -> None:
 def test_a_purse_without_funds_is_named(world: World) -> None:
     poor = Account.create()
     with pytest.raises(LedgerError, match=f"{poor.address} cannot found a federation"):
-        ethereum.deploy(world.rpc, poor, terms())
+        connection.deploy(world.rpc, poor, terms())
     with pytest.raises(ConfigError, match=f"ledger.fund_ether: {poor.address} cannot pay 1 ether to each of 2 nodes"):
-        ethereum.fund(world.rpc, poor, [NOBODY, NOBODY], 1)
+        connection.fund(world.rpc, poor, [NOBODY, NOBODY], 1)
 
 
 def test_funding_many_at_once(world: World) -> None:
     accounts = [Account.create().address for _ in range(AT_ONCE + 1)]
     before = balance(world.rpc, world.chain.funder.address)
-    ethereum.fund(world.rpc, world.chain.funder, accounts, 0.25)
+    connection.fund(world.rpc, world.chain.funder, accounts, 0.25)
     assert {balance(world.rpc, account) for account in accounts} == {10**18 // 4}
     paid = before - balance(world.rpc, world.chain.funder.address)
     assert 0 <= paid - len(accounts) * 10**18 // 4 < 10**17  # the rest is gas
-    ethereum.fund(world.rpc, world.chain.funder, accounts, 0)
-    ethereum.fund(world.rpc, world.chain.funder, [], 1)
+    connection.fund(world.rpc, world.chain.funder, accounts, 0)
+    connection.fund(world.rpc, world.chain.funder, [], 1)
     assert balance(world.rpc, accounts[0]) == 10**18 // 4
 
 
@@ -430,7 +432,7 @@ def test_funding_pays_all_or_none(world: World) -> None:
     refuses = Account.create().address
     world.rpc.call("anvil_setCode", refuses, "0x5f5ffd")
     with pytest.raises(ConfigError, match=r"ledger.fund_ether: .* cannot pay"):
-        ethereum.fund(world.rpc, world.chain.funder, [fresh, refuses], 1)
+        connection.fund(world.rpc, world.chain.funder, [fresh, refuses], 1)
     assert balance(world.rpc, fresh) == 0
 
 
@@ -654,7 +656,7 @@ def test_what_was_too_dear_to_send_again_is_sent_once_gas_is_cheap(slow: World) 
 
 
 def test_what_a_founder_gave_is_given_again_where_the_chain_went_back(slow: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr("rayfed.endowment.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("rayfed.runtime.funding.LOOK_SECONDS", 0.0)
     federation = slow.federation(terms())
     addresses = [Account.create().address for _ in range(3)]
     endowment = Endowment(slow.chain.funder, federation, addresses, 0.5, 0)
@@ -725,7 +727,7 @@ def test_the_gas_limits_hold_for_the_transactions_that_close_phases(world: World
     count = 48
     federation = world.federation(terms(members=count, rounds=1))
     accounts = [Account.create() for _ in range(count)]
-    ethereum.fund(world.rpc, world.chain.funder, [account.address for account in accounts], 1)
+    connection.fund(world.rpc, world.chain.funder, [account.address for account in accounts], 1)
     doors = [open_door(federation, account) for account in accounts]
     most: dict[Verb, int] = {}
 

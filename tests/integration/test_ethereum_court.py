@@ -12,16 +12,18 @@ from eth_account.signers.local import LocalAccount
 
 from rayfed.audit import chain as audited
 from rayfed.audit.replay import replay
+from rayfed.encoding.primitives import Address, Root, bits
 from rayfed.errors import ConfigError, LedgerError
-from rayfed.judgement import MERGED, State
-from rayfed.ledger import abi, allow_list, ethereum, purse
-from rayfed.ledger.devchain import DevChain
-from rayfed.ledger.door import EthereumLedger
-from rayfed.ledger.doors import open_door
-from rayfed.ledger.ethereum import EthereumFederation
-from rayfed.messages import NATIVE, Address, Phase, Receipt, Root, Status, Terms, Verb, bits
+from rayfed.ledger import allow_list
+from rayfed.ledger.ethereum import abi, connection, deployment
+from rayfed.ledger.ethereum.account import EthereumLedger
+from rayfed.ledger.ethereum.accounts import open_door
+from rayfed.ledger.ethereum.connection import EthereumFederation
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.protocol.judgement import MERGED, State
+from rayfed.protocol.messages import NATIVE, Phase, Receipt, Status, Terms, Verb
 from tests import trials
-from tests.unit.test_court import TERMS
+from tests.unit.ledger.test_court import TERMS
 
 ETHER = 10**18
 
@@ -31,21 +33,23 @@ class Court:
 
     def __init__(self, dev: DevChain, coin: str, **changes: object) -> None:
         self.dev = dev
-        self.rpc = ethereum.connect(dev.rpc_url)
-        self.coin: Address = purse.deploy_coin(self.rpc, dev.funder) if coin == "dlc" else NATIVE
+        self.rpc = connection.connect(dev.rpc_url)
+        self.coin: Address = deployment.deploy_coin(self.rpc, dev.funder) if coin == "dlc" else NATIVE
         amounts = {"stake": 100 * ETHER, "reward": 10 * ETHER, "bond": ETHER, "coin": self.coin}
         seconds = dict.fromkeys(("join_seconds", "commit_seconds", "vote_seconds", "attest_seconds"), 600)
         self.terms: Terms = replace(TERMS, **{**amounts, **seconds, "challenge_seconds": 60, **changes})  # type: ignore[arg-type]
-        self.deployed = purse.deploy(self.rpc, dev.funder, self.terms)
+        self.deployed = deployment.deploy(self.rpc, dev.funder, self.terms)
         self.keys: list[LocalAccount] = [Account.create() for _ in range(4)]
         addresses = [key.address for key in self.keys]
-        purse.fund(self.rpc, dev.funder, addresses, 1, terms=self.terms, court=self.deployed.court, pool=50 * ETHER)
+        deployment.fund(
+            self.rpc, dev.funder, addresses, 1, terms=self.terms, court=self.deployed.court, pool=50 * ETHER
+        )
         self.federation = EthereumFederation.open(dev.rpc_url, self.deployed.address)
         self.doors = [open_door(self.federation, key) for key in self.keys]
         watcher: LocalAccount = Account.create()
-        purse.fund(self.rpc, dev.funder, [watcher.address], 300)
+        deployment.fund(self.rpc, dev.funder, [watcher.address], 300)
         if self.coin != NATIVE:
-            purse._pay(self.rpc, dev.funder, abi.call("transfer", watcher.address, 200 * ETHER), 0, self.coin)
+            deployment._pay(self.rpc, dev.funder, abi.call("transfer", watcher.address, 200 * ETHER), 0, self.coin)
         self.watcher = open_door(self.federation, watcher)
 
     def close(self) -> None:
@@ -210,18 +214,18 @@ def test_a_joiner_puts_its_own_stake_down(court: Court) -> None:
 
 def test_who_lacks_the_stake_is_told_before_it_pays_for_gas(court: Court) -> None:
     poor: LocalAccount = Account.create()
-    purse.fund(court.rpc, court.dev.funder, [poor.address], 1)
+    deployment.fund(court.rpc, court.dev.funder, [poor.address], 1)
     with pytest.raises(LedgerError, match=r"stake\.amount: .* and deposit takes 1"):
         open_door(court.federation, poor).join(court.terms.charter)
     with pytest.raises(ConfigError, match=r"cannot pay 0\.1 ether and a stake of 100"):
-        purse.fund(court.rpc, poor, [poor.address], 0.1, terms=court.terms, court=court.federation.court)
+        deployment.fund(court.rpc, poor, [poor.address], 0.1, terms=court.terms, court=court.federation.court)
 
 
 def test_a_list_keeps_others_out(dev: DevChain) -> None:
     listed = [Account.create(), Account.create()]
     addresses = [account.address for account in listed]
     court = Court(dev, "native", allow_list=allow_list.root(addresses))
-    purse.fund(court.rpc, dev.funder, addresses, 1, terms=court.terms, court=court.deployed.court)
+    deployment.fund(court.rpc, dev.funder, addresses, 1, terms=court.terms, court=court.deployed.court)
     door = open_door(court.federation, listed[0], allow_list.proof(addresses, addresses[0]))
     door.join(court.terms.charter)
     passed(door)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from rayfed.ledger.devchain import DevChain
-from rayfed.ledger.ethereum import EthereumFederation
-from rayfed.messages import Outcome, Phase, Status, Verb, View
+from rayfed.ledger.ethereum.connection import EthereumFederation
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.protocol.messages import Outcome, Phase, Status, Verb, View
 from rayfed.testing.chaos.real.cluster import Cluster
 from tests.integration.federations import (
     PATIENCE,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from rayfed.ledger import ethereum, identity, keys, purse
-from rayfed.ledger.devchain import DevChain
+from rayfed.ledger.ethereum import connection, deployment, identity, keys
+from rayfed.ledger.ethereum.devchain import DevChain
 from tests.integration.federations import PATIENCE, SMALL, eventually, federation_of, start, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
@@ -37,9 +37,9 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
             f"ledger.keystore={tmp_path / 'master.json'}", f"ledger.password_file={password}", folder=tmp_path / "b",
         )  # fmt: skip
         joiner.says(f"send {mine.address} something to pay gas with")
-        rpc_door = ethereum.connect(chain.rpc_url)
-        purse.fund(rpc_door, chain.funder, [mine.address], 1.0)
-        door = ethereum.EthereumFederation.open(chain.rpc_url, federation, chain_id=chain.chain_id)
+        rpc_door = connection.connect(chain.rpc_url)
+        deployment.fund(rpc_door, chain.funder, [mine.address], 1.0)
+        door = connection.EthereumFederation.open(chain.rpc_url, federation, chain_id=chain.chain_id)
         eventually("it is a member", lambda: mine.address in door.view().members)
         assert joiner.wait().code == 0, joiner.wait()
         assert founder.wait().code == 0, founder.wait()

@@ -16,9 +16,9 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from rayfed.ledger import identity, keys
-from rayfed.ledger.abi import checksum
-from rayfed.ledger.devchain import DevChain
+from rayfed.ledger.ethereum import identity, keys
+from rayfed.ledger.ethereum.abi import checksum
+from rayfed.ledger.ethereum.devchain import DevChain
 from tests.integration.federations import (
     PATIENCE,
     SMALL,

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from rayfed.judgement import Account, Books
-from rayfed.ledger import abi, signing
-from rayfed.ledger.devchain import DevChain
-from rayfed.ledger.rpc import Rpc, RpcError
-from rayfed.messages import NATIVE, Address, Phase, Status, Terms, Verb, View
+from rayfed.encoding.primitives import Address
+from rayfed.ledger.ethereum import abi, eip712
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.protocol.judgement import Account, Books
+from rayfed.protocol.messages import NATIVE, Phase, Status, Terms, Verb, View
 from rayfed.testing import ManualClock, MemoryChain
 from tests.sequences import ACCOUNTS, KEYS, OF_COURT, Event, random_terms, say, sequence
 
@@ -121,7 +122,7 @@ class Twins:
         who, value = message
         if phase not in SIGNED:
             return value, bytes(32), bytes(32)
-        made = signing.sign(KEYS[ACCOUNTS.index(who)], CHAIN_ID, self.address, SIGNED[phase], round, value)
+        made = eip712.sign(KEYS[ACCOUNTS.index(who)], CHAIN_ID, self.address, SIGNED[phase], round, value)
         return made.value, made.r, made.vs
 
     def _difference_of_courts(self, outside: Sequence[Address], told: Sequence[bytes]) -> str | None:

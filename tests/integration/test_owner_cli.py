@@ -10,9 +10,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from rayfed.__main__ import BAD_INPUT, main
-from rayfed.ledger import identity, keys, purse
-from rayfed.ledger.devchain import DevChain
-from rayfed.messages import NATIVE
+from rayfed.ledger.ethereum import deployment, identity, keys
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.protocol.messages import NATIVE
 from tests.integration.test_ethereum_court import ETHER, Court, passed
 
 
@@ -122,7 +122,9 @@ def test_another_chain_is_not_spoken_to(owner: Owner) -> None:
 
 
 def test_stake_and_pool_grow_by_what_is_put_in(court: Court, owner: Owner) -> None:
-    purse._pay(court.rpc, court.dev.funder, purse.abi.call("transfer", court.keys[0].address, 9 * ETHER), 0, court.coin)
+    deployment._pay(
+        court.rpc, court.dev.funder, deployment.abi.call("transfer", court.keys[0].address, 9 * ETHER), 0, court.coin
+    )
     member = court.keys[1].address
     assert "has all its stake" in owner.fails("deposit", "--member", member)
     assert owner.says("deposit", "--member", member, "--amount", "1.5") == f"1.5 DLC at stake for {member}\n"
@@ -137,7 +139,7 @@ def test_the_account_of_a_master_keys_node(dev: DevChain, tmp_path: Path, capsys
     (tmp_path / "password").touch(mode=0o600)
     (tmp_path / "password").write_text("a long password\n")
     node = identity.derive(master, court.rpc.chain_id, court.federation.address, 2)
-    purse.fund(court.rpc, dev.funder, [node.address], 200)
+    deployment.fund(court.rpc, dev.funder, [node.address], 200)
     assert court.coin == NATIVE
     words = [
         "--rpc",

@@ -32,7 +32,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from rayfed.errors import ConfigError
-from rayfed.ledger.devchain import find_anvil
+from rayfed.ledger.ethereum.devchain import find_anvil
 from tests.manifests import ROOT, Object, of_kind, overlay
 
 pytestmark = pytest.mark.timeout(900)

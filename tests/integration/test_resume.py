@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rayfed import preflight
 from rayfed.__main__ import main
 from rayfed.config import load
 from rayfed.errors import LedgerUnreachable
-from rayfed.ledger.devchain import DevChain
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.runtime import preflight
 from rayfed.testing.proxy import Proxy
 from tests.integration.federations import PATIENCE, SMALL, Command, run, start, summary
 

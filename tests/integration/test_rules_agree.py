@@ -15,10 +15,10 @@ import pytest
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
-from rayfed import rules
-from rayfed.ledger.court import MEAN, MEDIAN, TRIMMED_MEAN, merge
-from rayfed.ledger.devchain import DevChain
-from rayfed.ledger.rpc import Rpc
+from rayfed.aggregation import rules
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.ledger.memory.court import MEAN, MEDIAN, TRIMMED_MEAN, merge
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 SOURCES = ("test/utils/RulesCaller.sol", "src/libraries/Rules.sol")

@@ -18,9 +18,10 @@ import ray_hosts
 from ray_hosts import ANSWERS, SIZE, TREE, Crank, Federation, Liar, address, blob_of
 
 from rayfed.errors import BlobMissing
-from rayfed.store import make, ray_directory
+from rayfed.store import make
 from rayfed.store.files import FileStore
-from rayfed.store.ray_peers import RayPeers
+from rayfed.store.ray import directory
+from rayfed.store.ray.peers import RayPeers
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,7 +177,7 @@ def test_a_host_that_was_restarted_serves_what_it_offers_again(federation: Feder
 def test_a_host_that_was_started_anew_under_its_name_is_found(
     federation: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_directory, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(directory, "REFRESH_SECONDS", 0.0)
     root, data = blob_of(6)
     old, store = federation.start(0), federation.reader()
     ray.get(old.put.remote(root, bytes(data)))
@@ -191,7 +192,7 @@ def test_a_host_that_was_started_anew_under_its_name_is_found(
 
 
 def test_members_that_come_later_are_found(federation: Federation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_directory, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(directory, "REFRESH_SECONDS", 0.0)
     root, data = blob_of(7)
     host, store = federation.start(0), federation.reader()
     ray.get(host.put.remote(root, bytes(data)))
@@ -305,7 +306,7 @@ OUTSIDE = """
 import ray, sys
 from rayfed.errors import StoreError
 from rayfed.store.files import FileStore
-from rayfed.store.ray_peers import RayPeers
+from rayfed.store.ray.peers import RayPeers
 try:
     RayPeers(FileStore(sys.argv[1]), "0x" + "1" * 40).get(bytes(32), 4096)
 except StoreError as error:

@@ -15,11 +15,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 from s3_server import Server
 
-from rayfed import merkle
+from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
-from rayfed.store import make, s3_connection
+from rayfed.store import make
 from rayfed.store.files import FileStore
-from rayfed.store.s3 import S3Store
+from rayfed.store.s3 import connection
+from rayfed.store.s3.bucket import S3Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ def store(moto: str, raw: S3Client) -> Iterator[S3Store]:
     store = S3Store(BUCKET, "runs/7/", moto, part_bytes=PART)
     yield store
     store.close()
-    assert not s3_connection._connections
+    assert not connection._connections
 
 
 def writes(raw: S3Client) -> int:
@@ -189,7 +190,7 @@ def test_stores_of_a_process_share_one_connection_until_the_last_closes(moto: st
     two.close()
     one.put(root, data)
     one.close()
-    assert not s3_connection._connections
+    assert not connection._connections
     assert one.get(root, SIZE) == data  # a store that was closed connects again
     one.close()
 

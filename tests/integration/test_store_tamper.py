@@ -18,11 +18,12 @@ import ray
 from moto.server import ThreadedMotoServer
 
 import rayfed
-from rayfed import merkle
+from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing
-from rayfed.store import Store, make, ray_directory
+from rayfed.store import Store, make
 from rayfed.store.files import FileStore
-from rayfed.store.ray_peers import RayPeers
+from rayfed.store.ray import directory
+from rayfed.store.ray.peers import RayPeers
 
 SIZE = 300 * 4096
 FEDERATION = "0x" + "Fe" * 20
@@ -130,7 +131,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         ray.init(
             address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 << 20
         )
-        options = {"name": ray_directory.host_name(0), "namespace": ray_directory.namespace(FEDERATION)}
+        options = {"name": directory.host_name(0), "namespace": directory.namespace(FEDERATION)}
         host = ray.remote(Host).options(num_cpus=0, max_concurrency=4, **options)
         yield host.remote(str(tmp_path_factory.mktemp("peer")))
         ray.shutdown()

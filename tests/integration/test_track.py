@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 import torch
 
-from rayfed.messages import NodeRecord
-from rayfed.track import Tracker, artifact_location, default_uri
+from rayfed.config.files import tracking_uri
+from rayfed.protocol.messages import NodeRecord
+from rayfed.reporting.mlflow import Tracker, artifact_location
 from tests.fake_run import FEDERATION, FakeRun, fake_run
 
 mlflow = pytest.importorskip("mlflow")
@@ -96,10 +97,10 @@ class Untraceable(TinyNet):
 
 
 def test_settings_mean_the_users_folder(tmp_path: Path) -> None:
-    assert default_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
-    assert default_uri("sqlite:///runs/x.db", tmp_path) == f"sqlite:///{tmp_path}/runs/x.db"
-    assert default_uri("sqlite:////srv/x.db", tmp_path) == "sqlite:////srv/x.db"
-    assert default_uri("http://127.0.0.1:5000", tmp_path) == "http://127.0.0.1:5000"
+    assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert tracking_uri("sqlite:///runs/x.db", tmp_path) == f"sqlite:///{tmp_path}/runs/x.db"
+    assert tracking_uri("sqlite:////srv/x.db", tmp_path) == "sqlite:////srv/x.db"
+    assert tracking_uri("http://127.0.0.1:5000", tmp_path) == "http://127.0.0.1:5000"
     assert artifact_location("http://127.0.0.1:5000", "x") is None
     assert artifact_location(f"sqlite:///{tmp_path}/mlflow.db", "a/b") == f"file://{tmp_path}/mlruns/a%252Fb"
 
@@ -108,7 +109,7 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     elsewhere = tmp_path / "actor"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)  # an actor's working folder is not the user's
-    uri = default_uri(None, tmp_path)
+    uri = tracking_uri(None, tmp_path)
     run = fake_run()
     tracked = tracker(uri, texts={"config.yaml": "seed: 0\n"})
     for at, record in enumerate(run.records):
@@ -154,7 +155,7 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_model_that_cannot_be_traced_is_pickled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    uri = default_uri(None, tmp_path)
+    uri = tracking_uri(None, tmp_path)
     run = fake_run(rounds=1)
     tracked = tracker(uri)
     pictures = np.ones((2, 1, 8, 8), dtype=np.float32)
@@ -168,7 +169,7 @@ def test_a_model_that_cannot_be_traced_is_pickled(tmp_path: Path, caplog: pytest
 
 
 def test_a_restarted_tracker_goes_on_in_the_same_runs(tmp_path: Path) -> None:
-    uri = default_uri(None, tmp_path)
+    uri = tracking_uri(None, tmp_path)
     run = fake_run()
     early = [record for record in run.records if record.round <= 2]
     first = tracker(uri, identity="one federation")

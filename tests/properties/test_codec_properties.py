@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rayfed import codec, merkle
-from rayfed.codec import Header, Layout, TensorSpec
+from rayfed.encoding import codec, merkle
+from rayfed.encoding.codec import Header, Layout, TensorSpec
+from rayfed.encoding.header import MAGIC
 from rayfed.errors import CodecError
-from rayfed.header import MAGIC
 
 HEADER = Header.merged(0)
 

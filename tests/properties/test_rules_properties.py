@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rayfed import rules
+from rayfed.aggregation import rules
 
 INT32 = st.one_of(
     st.integers(-3, 3),  # ties and signs

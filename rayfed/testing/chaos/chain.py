@@ -8,10 +8,11 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
-from rayfed.ledger.memory import ManualClock, MemoryChain
-from rayfed.ledger.transactions import copied
-from rayfed.messages import Address, Verb, View
+from rayfed.ledger.memory.chain import ManualClock, MemoryChain
+from rayfed.ledger.memory.transactions import copied
+from rayfed.protocol.messages import Verb, View
 
 KEPT = 32
 """Transactions that can be taken back; more than any scenario does."""

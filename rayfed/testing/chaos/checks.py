@@ -12,11 +12,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed import codec
-from rayfed.charter import SHARES
-from rayfed.ledger.memory import Said
-from rayfed.messages import Address, Outcome, Root, Status, Verb, bits
-from rayfed.node import Progress
+from rayfed.encoding import codec
+from rayfed.encoding.primitives import Address, Root, bits
+from rayfed.ledger.memory.chain import Said
+from rayfed.node.edge_node import Progress
+from rayfed.protocol.charter import SHARES
+from rayfed.protocol.messages import Outcome, Status, Verb
 from rayfed.testing.chaos.model import GENESIS, LAYOUT, VALUES, Counting
 from rayfed.testing.chaos.scenarios import BOND, REWARD, STAKE
 from rayfed.testing.chaos.world import Seat, World

@@ -7,11 +7,12 @@ from hashlib import sha256
 from random import Random
 from typing import Any
 
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobMissing, LedgerError, LedgerUnreachable, StoreError
-from rayfed.judgement import Account, Books, Case, Proof, Record
-from rayfed.ledger.court import MemoryCourt
-from rayfed.ledger.memory import ManualClock
-from rayfed.messages import Address, Outcome, Receipt, Root, Terms, Verb, View
+from rayfed.ledger.memory.chain import ManualClock
+from rayfed.ledger.memory.court import MemoryCourt
+from rayfed.protocol.judgement import Account, Books, Case, Proof, Record
+from rayfed.protocol.messages import Outcome, Receipt, Terms, Verb, View
 from rayfed.store.verified import verified
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
 from rayfed.testing.chaos.faults import Fuse
@@ -67,7 +68,7 @@ class Weather:
 class ChaosLedger:
     """One account's door to a ``ChaosChain``; follows the ``rayfed.ledger.Ledger`` protocol.
 
-    Made anew with every start of its node, as ``rayfed.ledger.sender`` is: receipts of what an earlier process sent
+    Made anew with every start of its node, as a ``Sender`` is: receipts of what an earlier process sent
     come to nobody.
 
     Args:
@@ -203,7 +204,7 @@ class ChaosLedger:
 
 
 class ChaosCourt:
-    """One account's door to the court of a ``ChaosChain``; follows the ``rayfed.watch.Court`` protocol.
+    """One account's door to the court of a ``ChaosChain``; follows the ``rayfed.node.watchtower.Court`` protocol.
 
     What is said goes the way of all transactions, with all that may happen to them on it.
     """

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import StoreError
-from rayfed.journal import Journal
-from rayfed.messages import Address, Root, Verb
+from rayfed.node.journal import Journal
+from rayfed.protocol.messages import Verb
 from rayfed.store.files import FileStore
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed import codec, merkle
-from rayfed.charter import Charter, DataTerms, MergeTerms, StakeTerms
+from rayfed.encoding import codec, merkle
 from rayfed.learning import State, Update
+from rayfed.protocol.charter import Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.testing.chaos.scenarios import (
     ATTEST_SECONDS,
     BOND,

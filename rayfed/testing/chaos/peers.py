@@ -5,11 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from rayfed import codec, merkle
 from rayfed.attacks import Crew
+from rayfed.attacks.behaviour import Behaviour
 from rayfed.attacks.forged_merge import ForgedMerge
-from rayfed.behaviour import Behaviour
-from rayfed.messages import Address, Root, Verb, bitmap
+from rayfed.encoding import codec, merkle
+from rayfed.encoding.primitives import Address, Root, bitmap
+from rayfed.protocol.messages import Verb
 from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, GENESIS, LAYOUT, charter
 from rayfed.testing.chaos.scenarios import Scenario

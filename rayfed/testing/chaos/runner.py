@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from rayfed.node import EdgeNode
+from rayfed.node.edge_node import EdgeNode
 from rayfed.testing.chaos.checks import CHECKS, Broken, rounds_lost, slashed
 from rayfed.testing.chaos.scenarios import SCENARIOS, Scenario
 from rayfed.testing.chaos.world import World

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from rayfed.messages import Verb
+from rayfed.protocol.messages import Verb
 
 COMMIT_SECONDS, VOTE_SECONDS, ATTEST_SECONDS, JOIN_SECONDS = 60, 30, 30, 120
 PATIENCE_SECONDS = 15
 STAKE, REWARD, BOND = 1_000, 120, 50
 CHALLENGE_SECONDS, PROOF_SECONDS = 120, 60
 RESEND_SECONDS = 30
-"""After so long a transaction that was lost is sent again, as ``rayfed.ledger.sender`` does it."""
+"""After so long a transaction that was lost is sent again, as ``rayfed.ledger.ethereum.sender`` does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Scenario:
     @property
     def slack(self) -> int:
         """For how long, in seconds, a phase may outlast its deadline, given who is kept from saying that it is over."""
-        seconds = 2 * (1 + self.nodes) + 2  # the last member's turn to poke, see rayfed.node.REVIVE_SECONDS
+        seconds = 2 * (1 + self.nodes) + 2  # the last member's turn to poke, see rayfed.node.edge_node.REVIVE_SECONDS
         seconds += max(RESEND_SECONDS * (self.lose > 0), self.delay_seconds * (self.delay > 0))
         seconds += self.down_seconds * (self.kill > 0 or self.together > 0 or self.leave > 0 or self.disk_full > 0)
         seconds += self.stop_seconds * (self.stop > 0)

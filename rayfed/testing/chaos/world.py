@@ -12,12 +12,14 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.behaviour import HONEST
+from rayfed.aggregation.screens.norm import Norm
+from rayfed.attacks.behaviour import HONEST
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
-from rayfed.ledger.memory import ManualClock, MemoryChain
-from rayfed.messages import Address, Phase, Root, Verb, View
-from rayfed.node import EdgeNode, Progress
-from rayfed.screens.norm import Norm
+from rayfed.ledger.memory.chain import ManualClock, MemoryChain
+from rayfed.node.edge_node import EdgeNode, Progress
+from rayfed.node.watchtower import LOOK_SECONDS, Watch, claim
+from rayfed.protocol.messages import Phase, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
 from rayfed.testing.chaos.doors import Blobs, ChaosCourt, ChaosLedger, ChaosStore, Sent, Weather
@@ -25,7 +27,6 @@ from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse, Kille
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, Counting, charter
 from rayfed.testing.chaos.peers import Cheat, Hoard, forger
 from rayfed.testing.chaos.scenarios import PATIENCE_SECONDS, REWARD, STAKE, Scenario
-from rayfed.watch import LOOK_SECONDS, Watch, claim
 
 MAX_TICKS = 20_000
 """Turns of all nodes after which a run that is not over is called one that does not end."""
@@ -34,7 +35,7 @@ MAX_LINGERS = 2_000
 """Turns after which rounds that are not settled are called ones that cannot be."""
 
 FOUNDER = "0x" + "99" * 20
-"""Puts down all stakes and fills the pool, as ``rayfed.ledger.purse`` does it."""
+"""Puts down all stakes and fills the pool, as ``rayfed.ledger.ethereum.deployment`` does it."""
 
 DEADLY_OPERATIONS = 30
 """A lit fuse ends within so many operations; a whole round of a node has about as many."""

@@ -40,7 +40,7 @@ def no_journal_contradicts_itself(stage: Stage) -> None:
 
 def the_audit_finds_nothing(stage: Stage) -> None:
     """``python -m rayfed audit --strict`` recomputes every merge from the record and the nodes' blobs."""
-    from rayfed.audit.cli import main
+    from rayfed.cli.audit import main
 
     report = stage.folder / "audit.json"
     try:

@@ -14,15 +14,15 @@ from types import TracebackType
 from typing import Any, Self
 
 import rayfed
-from rayfed import resume
 from rayfed.errors import LedgerError
-from rayfed.judgement import Account
-from rayfed.ledger import ethereum
-from rayfed.ledger.devchain import DevChain, find_anvil
-from rayfed.ledger.doors import open_door
-from rayfed.ledger.ethereum import EthereumFederation
-from rayfed.ledger.rpc import Rpc
-from rayfed.messages import Phase, View
+from rayfed.ledger.ethereum import connection
+from rayfed.ledger.ethereum.accounts import open_door
+from rayfed.ledger.ethereum.connection import EthereumFederation
+from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
+from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.protocol.judgement import Account
+from rayfed.protocol.messages import Phase, View
+from rayfed.runtime import resume
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.cluster import Cluster
 from rayfed.testing.chaos.real.scenario import FATAL, RealScenario
@@ -90,7 +90,7 @@ class Stage:
         self.scratch.mkdir(parents=True)
         self.chain = self._chain(0)
         port = int(self.chain.rpc_url.rpartition(":")[2])
-        self.rpc: Rpc = ethereum.connect(self.chain.rpc_url)
+        self.rpc: Rpc = connection.connect(self.chain.rpc_url)
         self.rpc_proxy = Proxy("127.0.0.1", port, seed)
         self.s3 = S3Server(folder / "s3") if scenario.store == "s3" else None
         self.mlflow = MlflowServer(folder / "mlflow") if scenario.track else None

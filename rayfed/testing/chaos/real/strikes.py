@@ -31,7 +31,7 @@ def stop_host(stage: Stage) -> None:
 def fill_memory(stage: Stage) -> None:
     """Let one host have no more memory than it has just now, then kill it: what a container's limit does.
 
-    It may find out by itself that it gets none and end (``rayfed.host.starved``). Either way Ray starts it again.
+    It may find out by itself that it gets none and end (``runtime.host.starved``). Either way Ray starts it again.
     """
     found = stage.pids("ray::Host")
     if not found:

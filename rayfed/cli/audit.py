@@ -1,0 +1,254 @@
+"""``python -m rayfed audit``: what an audit is asked for on the command line, and how it tells what it found."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import parse_qs, unquote
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from rayfed.audit import MEMORY, Place, Record, Report, RoundReport, Shop, Weight, audit, folders
+from rayfed.audit.record import FILE
+from rayfed.encoding.primitives import Address, bits
+from rayfed.errors import CodecError, ConfigError
+from rayfed.protocol.messages import Status
+
+CLEAN = 0
+DISCREPANCIES = 1
+
+LARGEST_FILE = 1 << 30
+"""Bytes of a record or a charter at most: both are text of a few hundred bytes a message."""
+
+LINES = 40
+"""Findings of a kind that are shown; the JSON report has them all."""
+
+STORES = """where blobs lie; may be given several times. files:PATH is a store's folder, a node's, or a run's output
+folder with all its nodes' disks; s3:BUCKET/PREFIX?endpoint_url=URL&region=NAME is a bucket (credentials come from the
+environment, as always); ray_peers:ADDRESS asks the nodes that still run on a Ray cluster"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Audit what the command line names.
+
+    Returns:
+        0 where all is as it must be, 1 where something is not.
+
+    Raises:
+        ConfigError: the command line names something that is not there.
+        LedgerError: the chain does not answer, or there is no federation.
+    """
+    args = _parser().parse_args(words)
+    if args.run is not None:
+        args.record = args.record or args.run / FILE
+        args.store = args.store or [f"files:{args.run}"]
+    if (args.record is None) == (args.federation is None or args.rpc is None):
+        raise ConfigError("audit", "give either a run's output folder or --record, or both --federation and --rpc")
+    if args.memory < 1:
+        raise ConfigError("--memory", f"{args.memory} MiB are no memory")
+    charter = _text(args.charter, "--charter") if args.charter else ""
+    console = Console()
+    with ExitStack() as stack:
+        record = _record(args, charter)
+        places = [place for spec in args.store for place in stack.enter_context(_places(spec, record.federation))]
+        progress = stack.enter_context(_bar())
+        report = audit(
+            record,
+            places,
+            source=str(args.record or args.rpc.rpartition("@")[2]),
+            signatures=args.record is not None,
+            strict=args.strict,
+            memory=args.memory << 20,
+            threads=args.threads,
+            progress=progress,
+        )
+    show(report, console)
+    if args.json:
+        _write(args.json, report.to_json(), "--json")
+    if args.write_record:
+        _write(args.write_record, record.to_json(), "--write-record")
+    return CLEAN if report.clean else DISCREPANCIES
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "rayfed audit",
+        description="Check a finished or running federation from ledger and store, without key or stake. "
+        "Exit code: 0 all is right, 1 something is not (each is named), 2 bad input.",
+    )
+    parser.add_argument("run", nargs="?", type=Path, help=f"a run's output folder: its {FILE} and its nodes' disks")
+    parser.add_argument("--federation", metavar="ADDRESS", help="the contract's address")
+    parser.add_argument("--rpc", metavar="URL", help="a node of its chain")
+    parser.add_argument("--from-block", type=int, help="read events from here; by default from the founding block")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="what a contract said, kept in a file: no chain")
+    parser.add_argument("--store", action="append", default=[], metavar="PLACE", help=STORES)
+    parser.add_argument("--charter", type=Path, metavar="FILE", help="charter.json; a record mostly has it inside")
+    parser.add_argument("--strict", action="store_true", help="what nobody can check counts as a discrepancy")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report here")
+    parser.add_argument("--write-record", type=Path, metavar="FILE", help="keep the record, to audit without the chain")
+    parser.add_argument("--memory", type=int, default=MEMORY >> 20, metavar="MIB", help="for blobs (%(default)s)")
+    parser.add_argument("--threads", type=int, help="blobs looked at at a time; by default one a core")
+    return parser
+
+
+def _record(args: argparse.Namespace, charter: str) -> Record:
+    if args.record is None:
+        from rayfed.audit import chain
+        from rayfed.ledger.ethereum.connection import EthereumFederation
+
+        connection = EthereumFederation.open(args.rpc, args.federation)
+        try:
+            return chain.read(connection, charter, args.from_block)
+        finally:
+            connection.close()
+    try:
+        record = Record.from_json(_text(args.record, "--record"))
+    except CodecError as error:
+        raise ConfigError("--record", str(error)) from error
+    if args.federation is not None and args.federation.lower() != record.federation.lower():
+        raise ConfigError("--record", f"it speaks of the federation {record.federation}, not of {args.federation}")
+    return record.with_charter(charter) if charter else record
+
+
+@contextmanager
+def _places(spec: str, federation: Address) -> Iterator[list[Place]]:
+    kind, _, rest = spec.partition(":")
+    if kind == "files" and rest:
+        yield [*folders(Path(rest).expanduser())]
+    elif kind == "s3" and rest:
+        from rayfed import store
+        from rayfed.store.files import FileStore
+
+        name, _, query = rest.partition("?")
+        bucket, _, prefix = name.partition("/")
+        options = {key: values[-1] for key, values in parse_qs(query).items()}
+        if unknown := options.keys() - {"endpoint_url", "region"}:
+            raise ConfigError("--store", f"s3 has no option {min(unknown)}; there are endpoint_url and region")
+        with TemporaryDirectory(prefix="rayfed-audit-") as folder:
+            local = FileStore(folder)
+            made = store.make("s3", local=local, bucket=bucket, prefix=unquote(prefix), **options)
+            try:
+                yield [Shop(made, f"s3://{name}")]
+            finally:
+                made.close()
+    elif kind == "ray_peers":
+        with _ray_peers(rest or "auto", federation) as place:
+            yield [place]
+    else:
+        raise ConfigError("--store", f"{spec!r} is none of files:PATH, s3:BUCKET, ray_peers:ADDRESS")
+
+
+@contextmanager
+def _ray_peers(address: str, federation: Address) -> Iterator[Place]:
+    """Ask the nodes themselves. Ray unpickles what its actors send: do this inside one's own cluster only."""
+    import logging
+
+    import ray
+
+    from rayfed.store.files import FileStore
+    from rayfed.store.ray.peers import RayPeers
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        line = next(iter(str(error).splitlines()), "")
+        raise ConfigError("--store", f"no Ray at {address}: {line}") from error
+    try:
+        with TemporaryDirectory(prefix="rayfed-audit-") as folder:
+            yield Shop(RayPeers(FileStore(folder), federation), f"ray_peers:{address}")
+    finally:
+        ray.shutdown()
+
+
+def _text(path: Path, setting: str) -> str:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ConfigError(setting, f"{path} has more than {LARGEST_FILE >> 20} MiB")
+        # A newline that an editor added is no part of it.
+        return path.read_bytes().decode("ascii").rstrip("\n")
+    except OSError as error:
+        raise ConfigError(setting, f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(setting, f"{path} is not the text that it should be: {error.reason}") from error
+
+
+def _write(path: Path, text: str, setting: str) -> None:
+    try:
+        path.write_text(text + "\n")
+    except OSError as error:
+        raise ConfigError(setting, f"{path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """Show how far the audit is, on a terminal only."""
+    columns = [TextColumn("auditing"), BarColumn(), MofNCompleteColumn(), TextColumn("blobs"), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("blobs", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+# -- what it tells --------------------------------------------------------------------------------------------------
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the rounds as a table, then every finding, then the verdict."""
+    console.print(f"Federation {report.federation} on chain {report.chain_id}, by {report.source}", soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("round", "status", "included", "attesters", "merge"):
+        table.add_column(name)
+    for name in ("copies", "MB", "seconds"):
+        table.add_column(name, justify="right")
+    for one in report.rounds:
+        table.add_row(*_row(one))
+    console.print(table)
+    for weight, style in ((Weight.NOTE, "cyan"), (Weight.UNCHECKED, "yellow"), (Weight.DISCREPANCY, "bold red")):
+        found = report.of(weight)
+        for finding in found[:LINES]:
+            console.print(f"{weight.value}: {finding.line()}", style=style, markup=False, soft_wrap=True)
+        if len(found) > LINES:
+            console.print(f"{weight.value}: {len(found) - LINES} more, all in the JSON report", style=style)
+    speed = f"{report.bytes / 1e6:.1f} MB hashed in {report.seconds:.2f} s"
+    if report.clean:
+        unchecked = len(report.of(Weight.UNCHECKED))
+        rest = f"; not checkable: {unchecked}" if unchecked else ""
+        rounds = sum(1 for one in report.rounds if one.round)
+        console.print(f"No discrepancy in {rounds} round{'s' * (rounds != 1)}{rest}; {speed}.", style="green")
+    else:
+        wrong = len(report.of(Weight.DISCREPANCY)) + (len(report.of(Weight.UNCHECKED)) if report.strict else 0)
+        console.print(f"{wrong} discrepanc{'y' if wrong == 1 else 'ies'}; {speed}.", style="bold red")
+    if report.signed:
+        console.print(f"{report.signed} of {report.messages} messages checked against their members' signatures.")
+    console.print(f"As of block {report.block} ({report.block_hash[:18]}...); record {report.record_digest[:16]}...")
+
+
+def _row(one: RoundReport) -> list[str]:
+    status = {Status.NONE: "open", Status.FINAL: "final", Status.VOID: "void"}[one.status]
+    return [
+        str(one.round) if one.round else "genesis",
+        status if one.round else "",
+        _members(one.included),
+        _members(one.attesters),
+        one.merge,
+        str(one.blobs),
+        f"{one.bytes / 1e6:.1f}",
+        f"{one.seconds:.2f}",
+    ]
+
+
+def _members(bitmap: int) -> str:
+    """Return the members of a bitmap as runs: ``0-3, 7``."""
+    runs: list[list[int]] = []
+    for index in bits(bitmap):
+        if runs and runs[-1][1] == index - 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

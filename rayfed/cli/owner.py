@@ -1,0 +1,300 @@
+"""``python -m rayfed claim | withdraw | leave | deposit | fund``: what a node's owner does with its money, by hand.
+
+A node claims by itself at the end; this is for everything else: a stake to be had back, a reward that was not settled
+when the node went, a stake to be put down anew. No key is taken from the command line: see ``keys_cli``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.cli.keys import refuse_key
+from rayfed.encoding.primitives import Address
+from rayfed.errors import ConfigError, LedgerError, RayfedError, WrongChain
+from rayfed.protocol.judgement import Account
+from rayfed.protocol.messages import COIN, NATIVE, Phase, Receipt, Status, View
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from rayfed.ledger.ethereum.account import EthereumLedger
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+
+AT_ONCE = 64
+"""Rounds settled in one transaction."""
+
+LOOK_SECONDS = 0.05
+"""Between two looks for a receipt."""
+
+TEXTS = {
+    "claim": "Have paid out what an account has earned: rewards of settled rounds, bonds, a challenger's share.",
+    "withdraw": "Have a stake paid out. Does what has to come before, as far as it can be done now, and says what it "
+    "waits for: leaves a federation that is over, asks for the stake, settles rounds.",
+    "leave": "Leave a federation that still runs. Stop the node first, or it joins again.",
+    "deposit": "Put stake down for a member, from another account or after a slash.",
+    "fund": "Add to the pool out of which rewards are paid.",
+}
+
+
+def main(command: str, words: Sequence[str]) -> int:
+    """Run one of ``TEXTS``; return the exit code.
+
+    Raises:
+        ConfigError: the command line is not right.
+        LedgerError: the chain does not answer, or there is no federation, or a transaction did not go through.
+        RayfedError: there is nothing to be done now; it says why, and from when on there will be.
+    """
+    for word in words:
+        refuse_key(word)
+    args = _parser(command).parse_args(words)
+    for option in ("federation", "to", "member"):
+        _check_address(f"--{option}", getattr(args, option, None))
+    from rayfed.ledger.ethereum.accounts import open_door
+
+    federation = _connected(args)
+    try:
+        account = _account(args, federation)
+        owner = Owner(federation, open_door(federation, account))
+        VERBS[command](owner, args)
+    finally:
+        federation.close()
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An account, and its door to a federation. Every method waits until its transactions are mined."""
+
+    federation: EthereumFederation
+    door: EthereumLedger
+
+    def claim(self, to: Address) -> None:
+        """Settle what can be, and have paid out what was earned."""
+        self._settle()
+        account = self._account()
+        if not account.claimable:
+            raise RayfedError(f"nothing to claim{self._when_earned(account)}")
+        while account.claimable:
+            self._wait(lambda: self.door.claim(to))
+            after = self._account()
+            print(f"{self._coins(account.claimable - after.claimable)} to {to}")
+            account = after
+
+    def withdraw(self, to: Address) -> None:
+        """Have the stake paid out, with all that has to come before."""
+        account = self._account()
+        if not account.stake:
+            lost = f"; {self._coins(account.slashed)} were slashed" if account.slashed else ""
+            raise RayfedError(f"nothing at stake{lost}")
+        view = self.federation.view()
+        if self._is_active(view):
+            if view.phase is not Phase.DONE:
+                raise RayfedError(
+                    f"{self.door.address} is a member of a federation that still runs (round {view.round}): stop its "
+                    "node, then: python -m rayfed leave"
+                )
+            self.leave()
+        if not account.exiting:
+            self._wait(self.door.exit)
+            print("asked for the stake")
+        self._settle()
+        account = self._account()
+        if self.federation.books().settled < account.exit_round:
+            raise RayfedError(f"{self._coins(account.stake)} can still be slashed{self._until(account.exit_round)}")
+        self._wait(lambda: self.door.withdraw(to))
+        print(f"{self._coins(account.stake)} to {to}")
+
+    def leave(self) -> None:
+        """Leave the federation."""
+        if not self._is_active(self.federation.view()):
+            self._account()
+            raise RayfedError(f"{self.door.address} has left, or lost its seat, before")
+        self._wait(self.door.leave)
+        print("left")
+
+    def deposit(self, member: Address, amount: int | None) -> None:
+        """Put down so much for a member; None: what it lacks of the stake."""
+        lacks = self.federation.terms().stake - self.federation.account(member).stake
+        amount = max(0, lacks) if amount is None else amount
+        if not amount:
+            raise RayfedError(f"{member} has all its stake")
+        self._wait(lambda: self.door.deposit(member, amount))
+        print(f"{self._coins(amount)} at stake for {member}")
+
+    def fund(self, amount: int) -> None:
+        """Add to the pool."""
+        self._wait(lambda: self.door.fund(amount))
+        print(f"{self._coins(amount)} more in the pool, which holds {self._coins(self.federation.books().pool)}")
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _account(self) -> Account:
+        """Return what the account has in the court.
+
+        Raises:
+            RayfedError: it never was a member, and has nothing there.
+        """
+        address = self.door.address
+        account = self.federation.account(address)
+        if self.federation.view().index_of(address) is None and not account.claimable and not account.stake:
+            raise RayfedError(
+                f"{address} is no member of {self.federation.address} and has nothing there (one master key has a "
+                "node for each --index)"
+            )
+        return account
+
+    def _is_active(self, view: View) -> bool:
+        index = view.index_of(self.door.address)
+        return index is not None and bool(view.active >> index & 1)
+
+    def _settle(self) -> None:
+        """Settle all rounds whose time is over; anybody may."""
+        while self._settled_from() <= self.federation.now():
+            before = self.federation.books().settled
+            self._wait(lambda: self.door.settle(AT_ONCE))
+            print(f"settled rounds {before + 1} to {self.federation.books().settled}")
+
+    def _settled_from(self, last: int | None = None) -> float:
+        """Return from when on the next round can be settled (or all up to ``last``), in seconds since the epoch;
+        infinity where it has not closed, or a case is open."""
+        first = self.federation.books().settled + 1
+        when = 0.0
+        for round in range(first, (last or first) + 1):
+            record = self.federation.record(round)
+            if record is None or any(case.round == round for case in self.federation.open_cases()):
+                return float("inf")
+            if record.status is Status.FINAL:
+                when = max(when, record.open_until + self.federation.terms().challenge_seconds + 1)
+        return when
+
+    def _when_earned(self, account: Account) -> str:
+        if not account.pending:
+            return ": everything that was earned has been paid"
+        return f" yet: {self._coins(account.pending)} will be, if no merge is taken back{self._until(None)}"
+
+    def _until(self, last: int | None) -> str:
+        when = self._settled_from(last)
+        if when == float("inf"):
+            return "; a round has yet to close, or a case to be judged"
+        at = datetime.fromtimestamp(when, UTC)
+        return f"; come back after {at:%Y-%m-%d %H:%M:%S} UTC ({max(0, when - self.federation.now()):.0f} s)"
+
+    def _coins(self, amount: int) -> str:
+        coin = self.federation.terms().coin
+        name = "ether" if coin == NATIVE else "DLC" if self.federation.pays_in_dlc() else f"of {coin}"
+        return f"{(Decimal(amount) / COIN).normalize():f} {name}"
+
+    def _wait(self, say: Callable[[], None]) -> None:
+        """Say something, and wait until the chain has heard it.
+
+        Raises:
+            LedgerError: it was refused, or not mined.
+        """
+        say()
+        receipts: list[Receipt] = []
+        while self.door.is_sending:
+            receipts += self.door.receipts()
+            time.sleep(LOOK_SECONDS)
+        receipts += self.door.receipts()
+        for receipt in receipts:
+            if receipt.error:
+                raise LedgerError(f"{receipt.verb} was refused: {receipt.error} (transaction {receipt.tx_hash})")
+
+
+def _connected(args: argparse.Namespace) -> EthereumFederation:
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+
+    try:
+        return EthereumFederation.open(args.rpc, args.federation, chain_id=args.chain_id)
+    except WrongChain as error:
+        raise ConfigError("--chain-id", str(error).partition(": ")[2]) from error
+
+
+def _account(args: argparse.Namespace, federation: EthereumFederation) -> LocalAccount:
+    """Return the account that one of ``--node``, ``--keystore``, ``--key-file`` stands for."""
+    from rayfed.ledger.ethereum import identity, keys
+
+    if args.node is not None:
+        return keys.load_key(args.node / "key", "--node")
+    if args.key_file is not None:
+        return keys.load_key(args.key_file, "--key-file", args.password_file)
+    if args.password_file is None:
+        raise ConfigError("--password-file", f"{args.keystore} is encrypted: say which file holds its password")
+    master = keys.load_key(args.keystore, "--keystore", args.password_file)
+    return identity.derive(master, federation.rpc.chain_id, federation.address, args.index)
+
+
+def _check_address(option: str, address: str | None) -> None:
+    from eth_utils.address import is_address
+
+    if address is not None and not is_address(address):
+        raise ConfigError(option, f"{address!r} is no Ethereum address (or its checksum is wrong)")
+
+
+def _amount(text: str) -> int:
+    try:
+        amount = Decimal(text) * COIN
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of coins") from None
+    if amount <= 0 or amount != int(amount) or amount >= 1 << 128:
+        raise argparse.ArgumentTypeError(f"{text} is no amount: more than 0, and at most 18 digits after the point")
+    return int(amount)
+
+
+def _claim(owner: Owner, args: argparse.Namespace) -> None:
+    owner.claim(args.to or owner.door.address)
+
+
+def _withdraw(owner: Owner, args: argparse.Namespace) -> None:
+    owner.withdraw(args.to or owner.door.address)
+
+
+def _leave(owner: Owner, args: argparse.Namespace) -> None:
+    owner.leave()
+
+
+def _deposit(owner: Owner, args: argparse.Namespace) -> None:
+    owner.deposit(args.member or owner.door.address, args.amount)
+
+
+def _fund(owner: Owner, args: argparse.Namespace) -> None:
+    owner.fund(args.amount)
+
+
+VERBS: dict[str, Callable[[Owner, argparse.Namespace], None]] = {
+    "claim": _claim,
+    "withdraw": _withdraw,
+    "leave": _leave,
+    "deposit": _deposit,
+    "fund": _fund,
+}
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(f"rayfed {command}", description=TEXTS[command])
+    parser.add_argument("--rpc", metavar="URL", required=True, help="a node of the federation's chain")
+    parser.add_argument("--federation", metavar="ADDRESS", required=True, help="the contract's address")
+    parser.add_argument("--chain-id", type=int, help="refuse to speak to any other chain")
+    key = parser.add_mutually_exclusive_group(required=True)
+    key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
+    key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
+    key.add_argument("--key-file", type=Path, metavar="FILE", help="a key, bare or encrypted: its own account")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
+    parser.add_argument(
+        "--index", type=int, default=0, help="of --keystore: 0 the node that joins; N slot N-1 of a run"
+    )
+    if command in ("claim", "withdraw"):
+        parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")
+    if command == "deposit":
+        parser.add_argument("--member", metavar="ADDRESS", help="whose stake; by default the account's own")
+        parser.add_argument("--amount", type=_amount, metavar="COINS", help="by default what the stake lacks")
+    if command == "fund":
+        parser.add_argument("--amount", type=_amount, metavar="COINS", required=True, help="how much")
+    return parser

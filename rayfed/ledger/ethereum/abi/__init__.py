@@ -1,0 +1,204 @@
+"""The contracts' words as bytes: calls, answers, errors and logs, by the ABIs that were compiled with them.
+
+Everything is looked up and prepared once, when this module is imported; coding a call costs microseconds after that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields as fields_of
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from rayfed.errors import NotAFederation
+from rayfed.protocol.messages import Outcome, Phase, Status, Terms, View
+
+FEDERATION, COURT, COIN = "Federation", "Court", "DeepLearningCoin"
+
+ARTIFACTS: dict[str, dict[str, Any]] = {
+    name: json.loads(files(__package__).joinpath(f"{name}.json").read_text()) for name in (FEDERATION, COURT, COIN)
+}
+ARTIFACT = ARTIFACTS[FEDERATION]
+
+
+def _type(entry: dict[str, Any]) -> str:
+    """Return the canonical type of an ABI entry; structs as tuples of their fields' types."""
+    kind: str = entry["type"]
+    if kind.startswith("tuple"):
+        return f"({','.join(_type(part) for part in entry['components'])}){kind[5:]}"
+    return kind
+
+
+def _signature(entry: dict[str, Any]) -> str:
+    return f"{entry['name']}({','.join(_type(part) for part in entry['inputs'])})"
+
+
+_OF_THE_LANGUAGE: list[dict[str, Any]] = [
+    {"name": "Error", "inputs": [{"name": "reason", "type": "string"}]},
+    {"name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
+]
+"""What Solidity itself reverts with, which no contract's ABI lists."""
+
+# No two of the contracts call different things by the same name; what they share (``terms``) is the federation's.
+_NAMED = {
+    (entry["type"], entry["name"]): entry
+    for name in (COIN, COURT, FEDERATION)
+    for entry in ARTIFACTS[name]["abi"]
+    if "name" in entry
+}
+_SELECTORS = {name: keccak(text=_signature(e))[:4] for (kind, name), e in _NAMED.items() if kind == "function"}
+_INPUTS = {name: [_type(i) for i in e["inputs"]] for (kind, name), e in _NAMED.items() if kind == "function"}
+_ERRORS = {keccak(text=_signature(e))[:4]: e for (kind, _), e in _NAMED.items() if kind == "error"}
+_ERRORS |= {keccak(text=_signature(e))[:4]: e for e in _OF_THE_LANGUAGE}
+_TERMS = next(entry["inputs"][0] for entry in ARTIFACT["abi"] if entry["type"] == "constructor")
+
+TOPICS = {name: "0x" + keccak(text=_signature(e)).hex() for (kind, name), e in _NAMED.items() if kind == "event"}
+"""The first topic of each event's logs, by the event's name."""
+
+_EVENTS = {TOPICS[name]: e for (kind, name), e in _NAMED.items() if kind == "event"}
+
+checksum = lru_cache(maxsize=4096)(to_checksum_address)
+
+
+def call(name: str, *arguments: Any) -> bytes:
+    """Return the data of a call."""
+    return _SELECTORS[name] + encode(_INPUTS[name], arguments)
+
+
+def arguments(name: str, data: bytes) -> tuple[Any, ...]:
+    """Return what a call that was sent says; ``data`` begins with its selector.
+
+    Raises:
+        DecodingError: these are no such arguments.
+    """
+    return tuple(decode(_INPUTS[name], data[4:]))
+
+
+def deployment(terms: Terms) -> bytes:
+    """Return the data of the transaction that founds a federation on these terms."""
+    top, bottom = terms.quorum
+    held = {**{item.name: getattr(terms, item.name) for item in fields_of(terms)}, **_quorum(top, bottom)}
+    fields = [held[_snake(part["name"])] for part in _TERMS["components"]]
+    return _code(FEDERATION, "bytecode") + encode([_type(_TERMS)], [fields])
+
+
+def coin_deployment(supply: int) -> bytes:
+    """Return the data of the transaction that makes a DeepLearningCoin, all of which belongs to who sends it."""
+    return _code(COIN, "bytecode") + encode(["uint256"], [supply])
+
+
+def is_ours(code: bytes, contract: str = FEDERATION) -> bool:
+    """Say whether deployed code is this contract's, whatever it was founded on."""
+    ours = bytearray(_code(contract, "deployedBytecode"))
+    theirs = bytearray(code)
+    if len(ours) != len(theirs):
+        return False
+    for place in ARTIFACTS[contract]["immutables"]:
+        start, stop = place["start"], place["start"] + place["length"]
+        ours[start:stop] = theirs[start:stop] = bytes(place["length"])
+    return ours == theirs
+
+
+def _code(contract: str, kind: str) -> bytes:
+    return bytes.fromhex(ARTIFACTS[contract][kind].removeprefix("0x"))
+
+
+def error_name(data: bytes) -> tuple[str, str]:
+    """Return (name, arguments as text) of the error that a reverted call gave back."""
+    entry = _ERRORS.get(data[:4])
+    if entry is None:
+        return ("Reverted", f"0x{data.hex()}" if data else "")
+    try:
+        values = decode([_type(i) for i in entry["inputs"]], data[4:])
+    except (DecodingError, ValueError):
+        return (str(entry["name"]), f"0x{data.hex()}")
+    named = (
+        f"{i['name']}={v.hex() if isinstance(v, bytes) else v}" for i, v in zip(entry["inputs"], values, strict=True)
+    )
+    return entry["name"], ", ".join(named)
+
+
+def event(log: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return (name, values by name) of a log of the contract."""
+    entry = _EVENTS[log["topics"][0]]
+    indexed = iter(log["topics"][1:])
+    plain = [i for i in entry["inputs"] if not i["indexed"]]
+    values = dict(
+        zip((i["name"] for i in plain), decode([_type(i) for i in plain], bytes.fromhex(log["data"][2:])), strict=True)
+    )
+    for part in entry["inputs"]:
+        if part["indexed"]:
+            values[part["name"]] = decode([_type(part)], bytes.fromhex(next(indexed)[2:]))[0]
+    return entry["name"], values
+
+
+def _answer(name: str, data: bytes) -> Any:
+    """Return what a view answered; a struct by its fields' names, in Python's spelling.
+
+    Raises:
+        NotAFederation: these bytes are no such answer.
+    """
+    entry = _NAMED["function", name]
+    try:
+        values = decode([_type(output) for output in entry["outputs"]], data)
+    except (DecodingError, ValueError) as error:
+        raise NotAFederation(f"{name} was answered with something else than a federation says") from error
+    return _named(entry["outputs"][0], values[0])
+
+
+def _named(entry: dict[str, Any], value: Any) -> Any:
+    """Return a decoded value with every struct in it as a mapping, and every address in its one spelling."""
+    kind = entry["type"]
+    if kind.endswith("]"):
+        if not kind.startswith(("tuple", "address")):
+            return tuple(value)
+        inner = {**entry, "type": kind[: kind.rindex("[")]}
+        return tuple(_named(inner, item) for item in value)
+    if kind == "tuple":
+        parts = zip(entry["components"], value, strict=True)
+        return {_snake(part["name"]): _named(part, item) for part, item in parts}
+    return str(checksum(value)) if kind == "address" else value
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _quorum(top: int, bottom: int) -> dict[str, int]:
+    return {"quorum_numerator": top, "quorum_denominator": bottom}
+
+
+def view(data: bytes) -> View:
+    """Return what ``snapshot`` answered."""
+    fields = _answer("snapshot", data)
+    return View(**{**fields, "phase": Phase(fields["phase"]), "previous": _outcome(fields["previous"])})
+
+
+def outcome(data: bytes) -> Outcome | None:
+    """Return what ``outcome`` answered; None if the round has not closed."""
+    return _outcome(_answer("outcome", data))
+
+
+def terms(data: bytes) -> Terms:
+    """Return what ``terms`` answered."""
+    fields = _answer("terms", data)
+    quorum = tuple(fields.pop(name) for name in _quorum(0, 0))
+    return Terms(**fields, quorum=quorum)
+
+
+def answer(name: str, data: bytes) -> Any:
+    """Return what a view answered: a value, or a struct by its fields' names in Python's spelling."""
+    return _answer(name, data)
+
+
+def _outcome(fields: dict[str, Any]) -> Outcome | None:
+    if fields["status"] == Status.NONE:
+        return None
+    return Outcome(**{**fields, "status": Status(fields["status"])})

@@ -1,0 +1,62 @@
+"""What a contract has said since its first block: for auditors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rayfed.encoding.primitives import Address
+from rayfed.ledger.ethereum import abi
+from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+
+BLOCKS = 5_000
+"""Blocks whose logs are asked for in one request; public nodes refuse much more, and then get half as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that the contract said, with the transaction that made it say so.
+
+    ``name`` and ``values`` are the contract's (``Committed``: round, index, root; ...); ``position`` orders the
+    events of a block.
+    """
+
+    name: str
+    values: dict[str, Any]
+    block: int
+    position: int
+    tx_hash: str
+
+
+def events(
+    rpc: Rpc, addresses: Sequence[Address], first: int = 0, last: int | None = None, names: Sequence[str] = ()
+) -> Iterator[Event]:
+    """Yield what these contracts said in blocks ``first..last`` (None: up to now), in order.
+
+    Args:
+        names: only these events; all if empty.
+
+    Raises:
+        RpcError: the node refuses to look that far back.
+        LedgerUnreachable: nothing answers.
+    """
+    if last is None:
+        last = int(rpc.call("eth_blockNumber"), 16)
+    wanted: dict[str, Any] = {"address": list(addresses)}
+    if names:
+        wanted["topics"] = [[abi.TOPICS[name] for name in names]]
+    start, size = first, BLOCKS
+    while start <= last:
+        stop = min(start + size - 1, last)
+        try:
+            logs = rpc.call("eth_getLogs", {**wanted, "fromBlock": hex(start), "toBlock": hex(stop)})
+        except RpcError:
+            if size == 1:
+                raise
+            size = max(1, size // 2)
+            continue
+        for log in logs:
+            name, values = abi.event(log)
+            yield Event(name, values, int(log["blockNumber"], 16), int(log["logIndex"], 16), log["transactionHash"])
+        start = stop + 1

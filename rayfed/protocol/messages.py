@@ -1,0 +1,279 @@
+"""Frozen values that the parts of rayfed hand each other. No behaviour beyond what the words mean.
+
+Roots, addresses and bitmaps are those of ``rayfed.encoding.primitives``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from rayfed.aggregation.screens.verdict import Verdict
+from rayfed.encoding.primitives import Address, Root
+
+NATIVE: Address = "0x" + "0" * 40
+"""In the place of a coin's address: the chain's own currency."""
+
+COIN = 10**18
+"""Smallest units in a whole coin."""
+
+
+class Phase(IntEnum):
+    """Where a federation stands. The numbers are the contract's."""
+
+    FORMING = 0
+    COMMIT = 1
+    VOTE = 2
+    ATTEST = 3
+    DONE = 4
+
+
+class Status(IntEnum):
+    """How a closed round ended. The numbers are the contract's."""
+
+    NONE = 0
+    FINAL = 1
+    VOID = 2
+
+
+class Verb(StrEnum):
+    """What can be said to the contracts: first what rounds are made of, then money, then judgement."""
+
+    JOIN = "join"
+    LEAVE = "leave"
+    COMMIT = "commit"
+    VOTE = "vote"
+    ATTEST = "attest"
+    POKE = "poke"
+    RELAY = "relay"
+    APPROVE = "approve"
+    DEPOSIT = "deposit"
+    EXIT = "exit"
+    WITHDRAW = "withdraw"
+    FUND = "fund"
+    SETTLE = "settle"
+    CLAIM = "claim"
+    CHALLENGE = "challenge"
+    PROVE = "prove"
+    CONCLUDE = "conclude"
+    EXPIRE = "expire"
+    DEMAND = "demand"
+    ANSWER = "answer"
+    FORFEIT = "forfeit"
+    CLOSE = "close"
+    EQUIVOCATION = "equivocation"
+
+
+SPOKEN_IN = {Verb.COMMIT: Phase.COMMIT, Verb.VOTE: Phase.VOTE, Verb.ATTEST: Phase.ATTEST}
+"""What can be signed for others to post, and in which phase it is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The immutable terms of a federation, as its contract holds them.
+
+    Attributes:
+        charter: SHA-256 of the charter's canonical JSON.
+        genesis: root of the blob that round 1 starts from.
+        rounds: how many rounds there will be, final and void together; at least 1.
+        join_seconds: from deployment; afterwards round 1 opens with ``min_members``.
+        commit_seconds, vote_seconds, attest_seconds: the longest that a phase lasts.
+        start_members: round 1 opens as soon as so many have joined; 1..256.
+        min_members: fewer commits than this make a round void; 1..start_members.
+        max_missed: rounds missed in a row after which a member leaves the roster; 0 (never)..7.
+        quorum: (numerator, denominator); a root is final once *more* than this part of the roster attested it;
+            1/2 <= quorum < 1.
+        coin: ERC-20 in which stake, bonds, pool and rewards are; NATIVE is the chain's own currency.
+        stake: what a member has at stake, in the coin's smallest unit (as all amounts); may be 0.
+        reward: paid from the pool for each final round, shared equally; may be 0.
+        bond: what a challenge costs if it fails, and a demand pays to who answers it; at least 1.
+        challenge_seconds: for so long after its ``open_until`` a round can be challenged; at least 1.
+        proof_seconds: how long a challenger has to prove, and the others to answer a demand; at least 1.
+        refused_share: part of the stake, per 10,000, lost for an update that two thirds of the roster refused.
+        challenger_share: part of what is slashed, per 10,000, that goes to whoever proved it; the rest to the pool.
+        allow_list: Merkle root of who may join (``ledger.allow_list``); 32 zero bytes: anybody.
+        rule: 0 is attested only, 1 mean, 2 trimmed mean, 3 median.
+        trim, max_weight: of the rule, as in ``rules.make``.
+        layout: SHA-256 of the layout, as in a blob's header.
+        values: how many int32 values the model has; a blob has 1 + ceil(values / 1024) leaves.
+    """
+
+    charter: bytes
+    genesis: Root
+    rounds: int
+    join_seconds: int
+    commit_seconds: int
+    vote_seconds: int
+    attest_seconds: int
+    start_members: int
+    min_members: int
+    max_missed: int
+    quorum: tuple[int, int] = (2, 3)
+    coin: Address = NATIVE
+    stake: int = 0
+    reward: int = 0
+    bond: int = 1
+    challenge_seconds: int = 60
+    proof_seconds: int = 60
+    refused_share: int = 0
+    challenger_share: int = 5_000
+    allow_list: bytes = bytes(32)
+    rule: int = 0
+    trim: int = 0
+    max_weight: int = 1_000_000
+    layout: bytes = bytes(32)
+    values: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a closed round; kept on the ledger for ever.
+
+    ``attesters`` of a final round grows until ``open_until`` (seconds since the epoch): a slow node may still attest
+    the final root. ``root`` is NO_ROOT in a void round.
+    """
+
+    round: int
+    status: Status
+    root: Root
+    included: int
+    attesters: int
+    open_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a node needs to know of a federation, in one answer, as of ``time``.
+
+    The answer is what the contract would hold if somebody had poked it at ``time``.
+
+    Attributes:
+        time: chain time of the answer, seconds since the epoch.
+        round: the current round, from 1; 0 while forming; stays at the last round when done.
+        phase: the current phase.
+        deadline: when the phase ends at the latest, seconds since the epoch; 0 when done.
+        base: root of the model that the round starts from (when done: the final model).
+        base_round: the round that made ``base``; 0 for genesis.
+        roster: members that this round counts on; fixed when the round opens.
+        active: members that the next round will count on.
+        committed, voted, attested: who has, in this round; each within ``roster``.
+        included: accepted by more than half of the roster; 0 before ATTEST.
+        members: address by index; len(members) <= 256; an index is never reused.
+        roots: this round's committed root by index, NO_ROOT where there is none; len = len(members).
+        ballots: this round's ballot by index, 0 where there is none; len = len(members).
+        attestations: this round's attested root by index, NO_ROOT where there is none; len = len(members).
+        previous: the round closed last, or None.
+    """
+
+    time: int
+    round: int
+    phase: Phase
+    deadline: int
+    base: Root
+    base_round: int
+    roster: int
+    active: int
+    committed: int
+    voted: int
+    attested: int
+    included: int
+    members: tuple[Address, ...]
+    roots: tuple[Root, ...]
+    ballots: tuple[int, ...]
+    attestations: tuple[Root, ...]
+    previous: Outcome | None
+
+    def index_of(self, address: Address) -> int | None:
+        """Return the member's index, or None if this address never joined."""
+        try:
+            return self.members.index(address)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one transaction.
+
+    ``error`` is the name of the contract's error, or None if it went through; ``gas`` is gas used; ``round`` is 0 for
+    join and leave.
+    """
+
+    verb: Verb
+    round: int
+    tx_hash: str
+    gas: int
+    block: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One member's message, to be posted by anybody: what it says, and its signature in EIP-2098's compact form.
+
+    ``value`` is the root, or the ballot as 32 bytes; ``vs`` is s with the parity of y in its highest bit.
+    """
+
+    value: bytes
+    r: bytes
+    vs: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """What one node reports of one round. Figures only: no weight, no picture, no key.
+
+    Attributes:
+        slot: the node's place in the starter's config (0..nodes-1); -1 for a node that joined by itself.
+        index: the node's index in the federation.
+        examples: training pictures used in an epoch.
+        loss: mean training loss of the last local epoch.
+        accuracy: of the round's merged model on this node's test pictures, 0..1; None if the round was void.
+        test_examples: how many test pictures ``accuracy`` is over.
+        seconds: wall seconds by step (train, encode, fetch, screen, merge, evaluate, ...).
+        gas, transactions: gas used and transaction hash by verb.
+        saturated: how many values did not fit the fixed point and were clipped.
+        epsilon: what the node has spent of its privacy up to this round; None without DP-SGD.
+    """
+
+    slot: int
+    address: Address
+    index: int
+    round: int
+    loss: float | None = None
+    examples: int = 0
+    accuracy: float | None = None
+    test_examples: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    gas: dict[str, int] = field(default_factory=dict)
+    transactions: dict[str, str] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    saturated: int = 0
+    epsilon: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What one node says of itself right now, for the live table.
+
+    ``doing`` is a step's name or ``waiting``, ``finished``, ``failed``; ``error`` is one line, empty when all is well.
+    ``stake`` is what it has at stake, ``earned`` what final rounds brought it, ``slashed`` what it lost, in the
+    coin's smallest unit.
+    ``alone_accuracy`` is None until the node has trained alone; ``alone_curve`` holds it after each round's epochs.
+    """
+
+    slot: int
+    address: Address
+    index: int | None
+    round: int
+    doing: str
+    loss: float | None = None
+    accuracy: float | None = None
+    gas: int = 0
+    transactions: int = 0
+    stake: int = 0
+    earned: int = 0
+    slashed: int = 0
+    alone_accuracy: float | None = None
+    alone_curve: tuple[float, ...] = ()
+    error: str = ""

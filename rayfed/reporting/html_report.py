@@ -1,0 +1,297 @@
+"""A federation's page: one HTML file that tells a whole run and needs nothing else, on a phone and in the dark too.
+
+There is no script in it and nothing is fetched: it can be mailed, archived, and opened in ten years. Whatever comes
+from other parties (names, reasons, errors) is escaped; a node cannot write into anybody's page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+
+from rayfed.encoding.primitives import Address
+from rayfed.protocol.messages import Verb
+from rayfed.reporting import svg
+from rayfed.reporting.figures import label as node_label
+from rayfed.reporting.figures import matrix
+from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
+from rayfed.reporting.timeline import History, Span
+
+MATRICES = 24
+"""How many rounds of ballots are shown at most; of more rounds the last ones."""
+CURVES = 32
+"""How many nodes' own curves are drawn at most."""
+STATES = {"accepted": "accepted", "refused": "refused", "missing": "no update", "silent": "did not vote"}
+MONEY = ("stake#", "earned#", "slashed#")
+STILL = ("starting", "waiting")
+"""Steps in which a node only waits are drawn pale, whatever they wait for."""
+PHASES = {phase: f"ph-{phase}" for phase in ("forming", "commit", "vote", "attest")}
+
+
+def page(summary: Summary, history: History | None = None) -> str:
+    """Return the page's HTML.
+
+    Args:
+        summary: what came of the run.
+        history: what was seen of it on the way, for the time line; without one there is no time line.
+    """
+    name = str(summary.settings.get("name") or "federation")
+    body = [
+        _head(summary, name),
+        _tiles(summary),
+        _section("Accuracy and cost", _charts(summary)),
+        _section("Rounds", _rounds(summary)),
+        _section("Ballots", _ballots(summary)),
+        _section("What was refused, and why", _refusals(summary)),
+        _section("Time line", _timeline(summary, history) if history and history.spans else ""),
+        _section("Nodes", _nodes(summary)),
+        _section("Roots and transactions", _transactions(summary)),
+        _section("Settings", _list({key: str(value) for key, value in summary.settings.items()})),
+    ]
+    style = files("rayfed.reporting").joinpath("page.css").read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(name)} · rayfed</title>\n<style>\n{style}</style></head>\n<body>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</body></html>\n"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>" if content else ""
+
+
+def _head(summary: Summary, name: str) -> str:
+    facts = {
+        "contract": _code(summary.federation) + f" on chain {summary.chain_id}",
+        "final root": _code(summary.final_root) if summary.final_root else "none: no round was final",
+        "charter": _code(summary.charter_hash),
+    }
+    if summary.mlflow_run_id:
+        facts["MLflow run"] = _code(summary.mlflow_run_id)
+    listed = "".join(f"<dt>{escape(key)}</dt><dd>{value}</dd>" for key, value in facts.items())
+    return f"<header><h1>{escape(name)}</h1>\n<dl>{listed}</dl></header>"
+
+
+def _tiles(summary: Summary) -> str:
+    alone = [value for value in summary.alone_accuracy.values() if value is not None]
+    final = sum(closed.status == "final" for closed in summary.rounds)
+    gas = summary.gas_per_node_round
+    tiles = [
+        (_percent(summary.final_accuracy) or "none", "merged model"),
+        (_percent(max(alone)), "best node alone") if alone else ("", ""),
+        (_percent(sum(alone) / len(alone)), "mean node alone") if alone else ("", ""),
+        (f"{final} / {len(summary.rounds)}", "rounds final"),
+        (str(len(summary.nodes)), "nodes"),
+        ("" if gas is None else f"{gas / 1000:,.0f} k", "gas a node and round"),
+        (f"{summary.wall_seconds:,.0f} s", "in all"),
+    ]
+    inner = "".join(f'<div class="tile"><b>{escape(b)}</b><span>{escape(s)}</span></div>' for b, s in tiles if b)
+    return f'<div class="tiles">{inner}</div>'
+
+
+def _charts(summary: Summary) -> str:
+    rounds = summary.rounds
+    if not rounds:
+        return "<p>No round was closed.</p>"
+    numbers = [closed.round for closed in rounds]
+    alone = {node_label(node): node.alone_curve for node in summary.nodes[:CURVES] if node.alone_curve}
+    merged = [(closed.round, closed.accuracy) for closed in rounds if closed.accuracy is not None]
+    void = [closed.round for closed in rounds if closed.status == "void"]
+    curves = svg.lines(
+        merged, alone, void, numbers[-1], "Accuracy of the merged model and of each node alone, by round"
+    )
+    caption = "The merged model (solid) and each node alone (dashed): test accuracy. Shaded: void rounds."
+    steps = _layers(rounds, [closed.seconds for closed in rounds])
+    sent = [max(1, len(closed.transactions)) for closed in rounds]
+    gas = _layers(rounds, [{v: c.gas[v] / n / 1000 for v in c.gas} for c, n in zip(rounds, sent, strict=True)], [*Verb])
+    charts = [
+        f"<figure>{curves}<figcaption>{caption}</figcaption></figure>",
+        _bars(steps, numbers, "s", "Seconds by step, mean over the nodes."),
+        _bars(gas, numbers, "thousand", "Gas by verb, thousands a node."),
+    ]
+    return f'<div class="two">{"".join(charts)}</div>'
+
+
+def _layers(
+    rounds: Sequence[RoundSummary], values: Sequence[Mapping[str, float]], order: Iterable[str] = ()
+) -> dict[str, list[float]]:
+    seen = dict.fromkeys(name for each in values for name in each)
+    names = [str(name) for name in order if name in seen] + [name for name in seen if name not in {*order}]
+    return {name: [each.get(name, 0.0) for each in values] for name in names}
+
+
+def _bars(layers: Mapping[str, Sequence[float]], numbers: Sequence[int], unit: str, caption: str) -> str:
+    if not layers:
+        return ""
+    drawn = svg.bars(layers, numbers, unit, caption)
+    key = _key({name: f"s{place % 8}" for place, name in enumerate(layers)})
+    return f"<figure>{drawn}{key}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _rounds(summary: Summary) -> str:
+    rows = [
+        [
+            str(closed.round),
+            f'<span class="{closed.status}">{closed.status}</span>',
+            _percent(closed.accuracy),
+            "" if closed.loss is None else f"{closed.loss:.3f}",
+            str(len(closed.included)),
+            str(len(closed.attesters)),
+            str(closed.saturated),
+            _short(closed.root),
+        ]
+        for closed in summary.rounds
+    ]
+    heads = ["round", "status", "accuracy#", "loss#", "included#", "attested#", "clipped#", "root"]
+    return _table(heads, rows)
+
+
+def _ballots(summary: Summary) -> str:
+    nodes = [node for node in summary.nodes if node.index is not None]
+    shown = [closed for closed in summary.rounds if closed.ballots][-MATRICES:]
+    if not shown or not nodes:
+        return ""
+    order = f"{node_label(nodes[0])} to {node_label(nodes[-1])}"
+    figures = "".join(
+        f"<figure><h3>round {closed.round}</h3>"
+        + svg.matrix(matrix(closed, nodes), list(STATES), f"Ballots of round {closed.round}")
+        + f"<figcaption>{_tally(closed, nodes)}</figcaption></figure>"
+        for closed in shown
+    )
+    key = _key({words: state for state, words in STATES.items()})
+    said = f'<p class="soft">Down: who votes. Across: whose update. Both from {escape(order)}.</p>'
+    return f'{said}{key}<div class="matrices">{figures}</div>'
+
+
+def _tally(closed: RoundSummary, nodes: Sequence[NodeSummary]) -> str:
+    out = [node_label(node) for node in nodes if closed.roots.get(node.address) and node.address not in closed.included]
+    if closed.status == "void":
+        return "void"
+    return f"{len(closed.included)} merged" + (f", without {escape(', '.join(out[:3]))}" if out else "")
+
+
+def _refusals(summary: Summary) -> str:
+    names = _names(summary)
+    groups: dict[tuple[int, Address, str, str], list[tuple[Address, float | None]]] = {}
+    for closed in summary.rounds:
+        for refusal in closed.refusals:
+            told = closed.round, refusal.update, refusal.screen, refusal.reason
+            groups.setdefault(told, []).append((refusal.by, refusal.score))
+    if not groups:
+        return "<p>Nothing: every screen of every node accepted every update.</p>"
+    rows = []
+    for (number, update, screen, reason), votes in groups.items():
+        scores = [score for _, score in votes if score is not None]
+        voters = escape(", ".join(names.get(by, by) for by, _ in votes[:6])) + (", …" if len(votes) > 6 else "")
+        ends = dict.fromkeys(f"{score:.3g}" for score in (min(scores), max(scores))) if scores else {}
+        rows.append(
+            [
+                str(number),
+                escape(names.get(update, update)),
+                escape(screen),
+                escape(reason),
+                f"{len(votes)}: {voters}",
+                " to ".join(ends),
+            ]
+        )
+    return _table(["round", "update of", "screen", "reason", "refused by", "score#"], rows)
+
+
+def _timeline(summary: Summary, history: History) -> str:
+    rows: list[tuple[str, list[tuple[str, float, float, str]]]] = []
+    by_slot: dict[int | None, list[Span]] = {}
+    for span in history.spans:
+        by_slot.setdefault(span.slot, []).append(span)
+    classes = dict(PHASES)
+    steps = list(dict.fromkeys(span.what for span in history.spans if span.slot is not None))
+    busy = [step for step in steps if not step.startswith(STILL)]
+    classes |= {step: "still" for step in steps if step.startswith(STILL)}
+    classes |= {step: f"s{place % 8}" for place, step in enumerate(busy)}
+    for slot in sorted(by_slot, key=lambda slot: (slot is not None, slot or 0)):
+        spans = [(s.what, s.start, s.end, f"round {s.round}, {s.what}: {s.end - s.start:.1f} s") for s in by_slot[slot]]
+        rows.append(("phase" if slot is None else f"node {slot}", spans))
+    drawn = svg.timeline(rows, max(span.end for span in history.spans), classes)
+    opened = {span.what for span in by_slot.get(None, ())}
+    key = {f"phase: {phase}": kind for phase, kind in PHASES.items() if phase in opened}
+    key |= {step: classes[step] for step in busy}
+    key |= {"starting, waiting": "still"} if len(busy) < len(steps) else {}
+    return f'{_key(key)}<figure class="wide">{drawn}</figure>'
+
+
+def _nodes(summary: Summary) -> str:
+    merged = {address: value for closed in summary.rounds for address, value in closed.accuracies.items()}
+    rows = [
+        [
+            "" if node.slot < 0 else str(node.slot),
+            _short(node.address),
+            "" if node.index is None else str(node.index),
+            str(node.examples or ""),
+            _percent(node.alone_accuracy),
+            _percent(merged.get(node.address)),
+            f"{node.gas:,}",
+            f"{node.stake:,.6g}",
+            f"{node.earned:,.6g}",
+            f"{node.slashed:,.6g}" if node.slashed else "",
+            f'<span class="error">{escape(node.error)}</span>',
+        ]
+        for node in summary.nodes
+    ]
+    return _table(["node#", "address", "index#", "pictures#", "alone#", "merged, own test#", "gas#", *MONEY, ""], rows)
+
+
+def _transactions(summary: Summary) -> str:
+    names = _names(summary)
+    parts = []
+    for closed in summary.rounds:
+        addresses = dict.fromkeys([*closed.roots, *closed.transactions])
+        if not addresses:
+            continue
+        rows = []
+        for address in addresses:
+            sent = closed.transactions.get(address, {})
+            hashes = "<br>".join(f"{escape(verb)} {_code(tx)}" for verb, tx in sent.items())
+            rows.append([escape(names.get(address, address)), _code(closed.roots.get(address, "")), hashes])
+        root = _code(closed.root) if closed.root else "void, no root"
+        table = _table(["node", "root of its update", "transactions"], rows)
+        parts.append(f"<details><summary>round {closed.round}: {root}</summary>{table}</details>")
+    return "".join(parts)
+
+
+def _names(summary: Summary) -> dict[Address, str]:
+    return {node.address: node_label(node) for node in summary.nodes}
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are HTML already; a ``#`` after a head aligns its column as numbers."""
+    kind = [' class="n"' if head.endswith("#") else "" for head in heads]
+    top = "".join(f"<th{k}>{escape(head.rstrip('#'))}</th>" for head, k in zip(heads, kind, strict=True))
+    lines = "".join(
+        "<tr>" + "".join(f"<td{k}>{cell}</td>" for cell, k in zip(row, kind, strict=True)) + "</tr>\n" for row in rows
+    )
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n{lines}</tbody></table></div>'
+
+
+def _list(values: Mapping[str, str]) -> str:
+    listed = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in values.items())
+    return f"<dl>{listed}</dl>" if listed else ""
+
+
+def _key(classes: Mapping[str, str]) -> str:
+    """Return a legend: class by name."""
+    entries = "".join(f'<span><i class="{kind}"></i>{escape(name)}</span>' for name, kind in classes.items())
+    return f'<div class="key">{entries}</div>'
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>" if text else ""
+
+
+def _short(text: str | None) -> str:
+    return f'<code title="{escape(text, quote=True)}">{escape(text[:6])}…{escape(text[-4:])}</code>' if text else ""
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"

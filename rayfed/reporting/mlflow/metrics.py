@@ -1,0 +1,81 @@
+"""What the figures are called in MLflow: the same names for all experiments, listed in the package's docstring."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rayfed.protocol.messages import NodeRecord
+from rayfed.reporting.summary import RoundSummary, Summary, mean_seconds, summed_gas, weighted_accuracy, weighted_loss
+
+
+def node_metrics(record: NodeRecord) -> dict[str, float]:
+    """Return one node's metrics of one round."""
+    return _finite(
+        {
+            "accuracy": record.accuracy,
+            "loss": record.loss,
+            "saturated": record.saturated,
+            "refused": _refused(record),
+            "epsilon": record.epsilon,
+        }
+        | _grouped(record.seconds, record.gas)
+    )
+
+
+def round_metrics(records: Sequence[NodeRecord]) -> dict[str, float]:
+    """Return the federation's metrics of one round, from the records of its nodes."""
+    return _finite(
+        {
+            "accuracy": weighted_accuracy(records),
+            "loss": weighted_loss(records),
+            "saturated": sum(record.saturated for record in records),
+            "refused": sum(_refused(record) for record in records),
+            "epsilon": max((record.epsilon for record in records if record.epsilon is not None), default=None),
+        }
+        | _grouped(mean_seconds(records), summed_gas(records))
+    )
+
+
+def closed_metrics(closed: RoundSummary) -> dict[str, float]:
+    """Return the same as ``round_metrics``, from the summary of the round."""
+    return _finite(
+        {
+            "accuracy": closed.accuracy,
+            "loss": closed.loss,
+            "saturated": closed.saturated,
+            "refused": len({(refusal.by, refusal.update) for refusal in closed.refusals}),
+            "epsilon": max(closed.epsilons.values(), default=None),
+        }
+        | _grouped(closed.seconds, closed.gas)
+    )
+
+
+def final_metrics(summary: Summary) -> dict[str, float]:
+    """Return the metrics of the whole run."""
+    alone = [value for value in summary.alone_accuracy.values() if value is not None]
+    return _finite(
+        {
+            "final/accuracy": summary.final_accuracy,
+            "final/alone_accuracy_mean": math.fsum(alone) / len(alone) if alone else None,
+            "final/alone_accuracy_best": max(alone, default=None),
+            "final/gas_per_node_round": summary.gas_per_node_round,
+            "final/wall_seconds": summary.wall_seconds,
+            "final/earned": math.fsum(node.earned for node in summary.nodes),
+            "final/slashed": math.fsum(node.slashed for node in summary.nodes),
+        }
+    )
+
+
+def _refused(record: NodeRecord) -> int:
+    return len({verdict.index for verdict in record.verdicts if not verdict.accepted})
+
+
+def _grouped(seconds: Mapping[str, float], gas: Mapping[str, int]) -> dict[str, float | None]:
+    grouped: dict[str, float | None] = {f"seconds/{step}": value for step, value in seconds.items()}
+    return grouped | {f"gas/{verb}": float(used) for verb, used in gas.items()}
+
+
+def _finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Leave out what is missing or no number: a chart has a gap there."""
+    return {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}

@@ -1,0 +1,321 @@
+"""What is written to MLflow, and how. Imports MLflow; called from the tracker's thread only.
+
+Every method may be called again after it failed half-way: what is there already is found or written over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+# These must be set before MLflow is imported. It would report its use to its makers, print links into the middle of
+# the live table, and spend minutes on each request to a dead server.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import mlflow  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+
+from rayfed.encoding.primitives import Address  # noqa: E402
+from rayfed.protocol.messages import NodeRecord  # noqa: E402
+from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, node_metrics  # noqa: E402
+from rayfed.reporting.summary import Summary, plain  # noqa: E402
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+METRICS, PARAMS_TAGS, PARAM_LENGTH, TAG_LENGTH = 1000, 100, 6000, 8000
+"""What one request, and one value, may hold (MLflow 3)."""
+
+
+class Refused(Exception):
+    """What was to be logged cannot be, now or later; trying again would not help."""
+
+
+class MlflowRuns:
+    """The parent run of a federation and the child runs of its nodes.
+
+    Attributes:
+        parent: the parent run's id.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        artifact_location: str | None,
+        identity: str,
+        run_name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+    ) -> None:
+        """Connect, and make the parent run, or find it by its tag ``rayfed.run``."""
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # its advice is for those who call it by hand
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        mlflow.set_tracking_uri(uri)
+        self._client = MlflowClient(uri)
+        self._identity = identity
+        self._model_uri = ""
+        self._experiment = self._find_experiment(experiment, artifact_location)
+        self._nodes: dict[Address, str] = {}
+        parent = None
+        for run in self._search():
+            if run.data.tags.get("rayfed.role") == "federation":
+                parent = run
+            elif "rayfed.address" in run.data.tags:
+                self._nodes[run.data.tags["rayfed.address"]] = run.info.run_id
+        if parent is None:
+            own = {"rayfed.run": identity, "rayfed.role": "federation", "mlflow.source.name": "rayfed"}
+            parent = self._client.create_run(self._experiment, run_name=run_name, tags=_tags(tags) | own)
+        elif parent.info.status != "RUNNING":
+            self._client.update_run(parent.info.run_id, status="RUNNING")
+        self.parent: str = parent.info.run_id
+        self._closed_rounds: set[int] = set()
+        if parent.data.metrics:  # found again: do not draw its curves twice
+            self._closed_rounds = {m.step for m in self._client.get_metric_history(self.parent, "saturated")}
+        wanted = [Param(_key(name), str(value)[:PARAM_LENGTH]) for name, value in params.items()]
+        wanted = [param for param in wanted if parent.data.params.get(param.key) != param.value]
+        for start in range(0, len(wanted), PARAMS_TAGS):
+            self._client.log_batch(self.parent, params=wanted[start : start + PARAMS_TAGS])
+
+    def log_node(self, records: Sequence[tuple[NodeRecord, int]]) -> None:
+        """Log some records of one node, each with its time in milliseconds since the epoch."""
+        first = records[0][0]
+        run_id = self._nodes.get(first.address) or self._new_node(first)
+        metrics = [
+            Metric(_key(name), value, at, record.round)
+            for record, at in records
+            for name, value in node_metrics(record).items()
+        ]
+        tags = {
+            f"rayfed.tx.round-{record.round}": " ".join(f"{verb} {tx}" for verb, tx in record.transactions.items())
+            for record, _ in records
+            if record.transactions
+        }
+        try:
+            self._log(run_id, metrics, tags)
+        except MlflowException as error:
+            if _is_outage(error):
+                raise
+            # It will not take this tomorrow either: somebody deleted the run, or a name is not to its liking.
+            log.warning("MLflow refused figures of node %s, which are left out: %s", first.address, error)
+
+    def log_round(self, round: int, metrics: Mapping[str, float], at: int) -> None:
+        """Log the federation's figures of one round."""
+        self._log(self.parent, [Metric(_key(name), value, at, round) for name, value in metrics.items()])
+        self._closed_rounds.add(round)
+
+    def log_texts(self, texts: Mapping[str, str]) -> None:
+        """Keep texts as artifacts of the parent run, by file name."""
+        for name, text in texts.items():
+            self._client.log_text(self.parent, text, name)
+
+    def log_summary(self, summary: Summary) -> None:
+        """Log what was not known before the end: the alone curves, who was included, the roots, and the tables."""
+        now = _now()
+        for closed in summary.rounds:
+            if closed.round not in self._closed_rounds:
+                self.log_round(closed.round, closed_metrics(closed), now)
+        metrics = [Metric(name, value, now, 0) for name, value in final_metrics(summary).items()]
+        for closed in summary.rounds:
+            metrics.append(Metric("included", len(closed.included), now, closed.round))
+            metrics.append(Metric("attesters", len(closed.attesters), now, closed.round))
+        curves = [node.alone_curve for node in summary.nodes if node.alone_curve]
+        for place in range(min(map(len, curves), default=0)):
+            mean = sum(curve[place] for curve in curves) / len(curves)
+            metrics.append(Metric("alone_accuracy", mean, now, place + 1))
+        tags = {f"rayfed.root.round-{closed.round}": closed.root for closed in summary.rounds if closed.root}
+        self._log(self.parent, metrics, tags | {"rayfed.final_root": summary.final_root or "none"})
+        for node in summary.nodes:
+            if node.address in self._nodes:
+                curve = [Metric("alone_accuracy", value, now, r) for r, value in enumerate(node.alone_curve, start=1)]
+                curve += [Metric(name, getattr(node, name), now, 0) for name in ("stake", "earned", "slashed")]
+                self._log(self._nodes[node.address], curve, {"rayfed.error": node.error} if node.error else {})
+        told = summary.to_dict()
+        told["mlflow_run_id"] = told["mlflow_run_id"] or self.parent
+        self._client.log_text(self.parent, json.dumps(told, indent=2, allow_nan=False) + "\n", "summary.json")
+        slots = {node.address: node.slot for node in summary.nodes}
+        self._table(
+            "rounds.json",
+            ["round", "status", "accuracy", "loss", "root", "included", "attesters"],
+            [
+                [c.round, c.status, _digits(c.accuracy), _digits(c.loss), c.root, len(c.included), len(c.attesters)]
+                for c in summary.rounds
+            ],
+        )
+        self._table(
+            "transactions.json",
+            ["round", "node", "address", "verb", "transaction"],
+            [
+                [closed.round, slots.get(address, -1), address, verb, tx]
+                for closed in summary.rounds
+                for address, sent in closed.transactions.items()
+                for verb, tx in sent.items()
+            ],
+        )
+
+    def log_pictures(self, summary: Summary, figures: Mapping[str, Figure] | None) -> None:
+        """Keep the pictures; draw them first if there are none."""
+        if figures is None:
+            from rayfed.reporting.figures import figures as draw
+
+            figures = draw(summary)
+        for name, figure in figures.items():
+            self._client.log_figure(self.parent, figure, f"pictures/{name}.png")
+
+    def log_model(self, model: torch.nn.Module, example: np.ndarray | None, model_format: str) -> None:
+        """Log the final model into the parent run, with its signature."""
+        import copy
+        from importlib.metadata import version
+
+        import mlflow.pytorch
+        import torch
+        from mlflow.models import infer_signature
+
+        model = copy.deepcopy(model).cpu().eval()
+        signature = None
+        if example is not None:
+            with torch.no_grad():
+                signature = infer_signature(example, model(torch.from_numpy(example)).numpy())
+        options: dict[str, Any] = {
+            "name": "model",
+            "signature": signature,
+            "input_example": example,
+            "pip_requirements": [f"torch=={version('torch')}"],  # found out by MLflow itself it would cost 20 s
+        }
+        formats = ["pt2", "pickle"] if model_format == "pt2" and example is not None else ["pickle"]
+        with mlflow.start_run(run_id=self.parent, log_system_metrics=False):
+            for serialization in formats:
+                try:
+                    logged = mlflow.pytorch.log_model(model, serialization_format=serialization, **options)
+                except Exception as error:
+                    if _is_outage(error):
+                        raise
+                    # A model is the user's own class, and tracing and pickling fail with whatever they like.
+                    reason = str(error).strip().partition("\n")[0]
+                    log.warning("the final model cannot be logged as %s: %s", serialization, reason)
+                else:
+                    self._model_uri = logged.model_uri
+                    return
+        raise Refused("the final model")
+
+    def end(self, summary: Summary, status: str) -> None:
+        """Write the note that the UI shows first, and end all runs."""
+        self._client.set_tag(self.parent, "mlflow.note.content", _note(summary, self._model_uri))
+        errors = {node.address for node in summary.nodes if node.error}
+        for address, run_id in self._nodes.items():
+            self._client.set_terminated(run_id, "FAILED" if address in errors else "FINISHED")
+        self._client.set_terminated(self.parent, status)
+
+    def _find_experiment(self, name: str, artifact_location: str | None) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's view for training, not for chat
+            return str(self._client.create_experiment(name, artifact_location=artifact_location, tags=kind))
+        if found.lifecycle_stage == "deleted":
+            raise MlflowException(f"track.experiment: {name!r} was deleted in MLflow; restore it or choose another")
+        return str(found.experiment_id)
+
+    def _search(self) -> list[Run]:
+        return list(
+            self._client.search_runs([self._experiment], f"tags.`rayfed.run` = '{self._identity}'", max_results=1000)
+        )
+
+    def _new_node(self, record: NodeRecord) -> str:
+        """Make a node's run, unless a request that seemed to fail has made it already."""
+        for run in self._search():
+            if run.data.tags.get("rayfed.address") == record.address:
+                self._nodes[record.address] = run.info.run_id
+                return self._nodes[record.address]
+        name = f"node-{record.slot}" if record.slot >= 0 else f"node-{record.address[:8]}"
+        tags = {
+            "mlflow.parentRunId": self.parent,
+            "mlflow.source.name": "rayfed",
+            "rayfed.run": self._identity,
+            "rayfed.role": "node",
+            "rayfed.address": record.address,
+            "rayfed.slot": str(record.slot),
+        }
+        run_id = str(self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id)
+        self._nodes[record.address] = run_id
+        self._client.log_batch(
+            run_id, params=[Param("node.slot", str(record.slot)), Param("node.examples", str(record.examples))]
+        )
+        return run_id
+
+    def _log(self, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
+        for start in range(0, len(metrics), METRICS):
+            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS])
+        kept = [RunTag(key, value) for key, value in _tags(tags or {}).items()]
+        for start in range(0, len(kept), PARAMS_TAGS):
+            self._client.log_batch(run_id, tags=kept[start : start + PARAMS_TAGS])
+
+    def _table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
+        """Keep a table in the form (and with the tag) by which MLflow shows it as one."""
+        text = json.dumps({"columns": columns, "data": plain(rows)}, allow_nan=False)
+        self._client.log_text(self.parent, text, name)
+        tag = "mlflow.loggedArtifacts"
+        known = json.loads(self._client.get_run(self.parent).data.tags.get(tag, "[]"))
+        entry = {"path": name, "type": "table"}
+        if entry not in known:
+            self._client.set_tag(self.parent, tag, json.dumps([*known, entry]))
+
+
+def _is_outage(error: Exception) -> bool:
+    """Say whether the same request may well succeed later."""
+    if isinstance(error, MlflowException):
+        return not 400 <= int(error.get_http_status_code()) < 500  # type: ignore[no-untyped-call]  # MLflow's own
+    return isinstance(error, OSError)  # requests' own errors are OSErrors too
+
+
+def _note(summary: Summary, model_uri: str) -> str:
+    lines = [
+        f"Federation `{summary.federation}` on chain {summary.chain_id}.",
+        "",
+        "| model | accuracy |",
+        "| --- | --- |",
+    ]
+    if summary.final_accuracy is not None:
+        lines.append(f"| **merged** | **{summary.final_accuracy:.4f}** |")
+    lines += [
+        f"| node {node.slot} alone | {node.alone_accuracy:.4f} |"
+        for node in summary.nodes
+        if node.alone_accuracy is not None
+    ]
+    lines += ["", f"Final root: `{summary.final_root or 'none: no round was final'}`"]
+    if model_uri:
+        lines += ["", f'Load the model: `mlflow.pytorch.load_model("{model_uri}")`']
+    return "\n".join(lines)
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {_key(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
+
+
+def _key(name: str) -> str:
+    """Return a name with the characters that MLflow takes in keys."""
+    return re.sub(r"[^\w\-. :/]", "_", name)[:250]
+
+
+def _digits(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,225 @@
+"""Puts an edge node together from settings: the one place that knows which parts there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rayfed import store
+from rayfed.aggregation import screens
+from rayfed.attacks.behaviour import HONEST, Behaviour
+from rayfed.encoding import codec
+from rayfed.encoding.primitives import Address, Root
+from rayfed.errors import ConfigError
+from rayfed.learning import learner
+from rayfed.learning.budget import Budget
+from rayfed.learning.learner import Workshop
+from rayfed.learning.private import Private
+from rayfed.ledger import Ledger, allow_list
+from rayfed.ledger.ethereum import identity, keys
+from rayfed.node.edge_node import EdgeNode
+from rayfed.node.journal import Journal
+from rayfed.node.memo import Memo
+from rayfed.node.watchtower import Watch
+from rayfed.protocol.charter import Charter
+from rayfed.protocol.messages import NodeRecord
+from rayfed.store.files import FileStore
+from rayfed.store.ray.peers import RayPeers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from eth_account.signers.local import LocalAccount
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from rayfed.config import Settings
+    from rayfed.node.watchtower import Court
+    from rayfed.protocol.messages import View
+    from rayfed.runtime.place import Place
+    from rayfed.store import Store
+    from rayfed.store.ray.server import BlobServer
+
+
+MEMO_BYTES = 4 << 30
+"""What the nodes of one process keep in memory at most, however many and however large their blobs are."""
+
+
+class Wiring:
+    """Builds the nodes of one process, which share a memo and a way to the store."""
+
+    def __init__(self, settings: Settings, place: Place, state_dir: Path) -> None:
+        self.charter = Charter.from_json(place.charter)
+        self._settings = settings
+        self._place = place
+        self._root = state_dir / place.federation.lower()
+        # Two rounds' updates and models, within reason: what a round is over with is not asked for again.
+        round_bytes = (self.charter.start_members + 4) * self.charter.blob_layout.blob_size
+        self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
+        self._workshop = Workshop(settings, self.charter)
+        self._kind = learner.kind(settings)
+        self._servers: list[BlobServer] = []
+        self._disks: list[FileStore] = []
+        self._keys: dict[int, LocalAccount] = {}
+
+    def folder(self, slot: int) -> Path:
+        """Return the node's own folder, made if it is not there."""
+        folder = self._root / (f"node-{slot}" if slot >= 0 else "node")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError("cluster.state_dir", f"cannot make the folder {folder}: {error.strerror}") from error
+        return folder
+
+    def key(self, slot: int) -> LocalAccount:
+        """Return the node's account. Its key never leaves this process: it is derived here from the master key in
+        ``ledger.keystore``, or else made here and kept in the node's folder."""
+        if slot not in self._keys:
+            ledger, place = self._settings.ledger, self._place
+            if ledger.keystore:
+                master = identity.master(ledger.keystore, ledger.password_file)
+                self._keys[slot] = identity.derive(master, place.chain_id, place.federation, slot + 1)
+            else:
+                self._keys[slot] = keys.load_or_make_key(self.folder(slot) / "key", setting="cluster.state_dir")
+        return self._keys[slot]
+
+    def proof(self, address: Address) -> tuple[bytes, ...]:
+        """Return the proof that the allow-list names an account; nothing where there is no list."""
+        chosen = self._settings.stake.allow_list
+        return allow_list.proof(allow_list.read(Path(chosen)), address) if chosen else ()
+
+    def node(
+        self,
+        slot: int,
+        ledger: Ledger,
+        on_record: Callable[[NodeRecord], None],
+        distrusts: Callable[[], bool] = lambda: False,
+    ) -> EdgeNode:
+        """Build one node; the last two arguments are ``EdgeNode``'s."""
+        settings, charter = self._settings, self.charter
+        behaviour = self._behaviour(slot, ledger)
+        honest = behaviour is HONEST
+        own = self._kind(self._workshop, charter, slot, **self._privately(slot))
+        if not honest:
+            own.poison(behaviour.poison)
+        folder = self.folder(slot)
+        disk = FileStore(folder / "blobs", setting="cluster.state_dir")
+        self._disks.append(disk)
+        return EdgeNode(
+            slot=slot,
+            ledger=ledger,
+            store=self._store(disk),
+            disk=disk,
+            journal=Journal(folder / "journal.jsonl"),
+            learner=own,
+            charter=charter,
+            screens=self._screens(folder),
+            chain_id=self._place.chain_id,
+            federation=self._place.federation,
+            # What a dishonest node publishes must reach the others by the store, not through shared memory.
+            memo=self._memo if honest else None,
+            patience=charter.vote_seconds / 2,
+            alone=settings.federation.alone and slot >= 0,
+            keep_rounds=settings.store.keep_rounds,
+            on_record=on_record,
+            distrusts=distrusts,
+            behaviour=behaviour,
+        )
+
+    def _screens(self, folder: Path) -> list[screens.Screen]:
+        """Return the node's tests, which remember in its folder what they have to.
+
+        Under DP-SGD honest work moves as noise does, so that is no sign of idleness.
+        """
+        noisy = {"idle": {"sigmas": 0.0}} if self._settings.privacy.kind == "dp" else {}
+        chosen = self._settings.screens.items()
+        return [screens.make(name, {**(options or {}), **noisy.get(name, {})}, folder) for name, options in chosen]
+
+    def _behaviour(self, slot: int, ledger: Ledger) -> Behaviour:
+        """Return honesty, or in an experiment with ``attack`` what the last nodes do instead."""
+        chosen, nodes = self._settings.attack, self._settings.federation.nodes
+        slots = tuple(range(nodes - chosen.nodes, nodes))
+        if chosen.kind == "none" or slot not in slots:
+            return HONEST
+        from rayfed import attacks
+        from rayfed.runtime.crew import crew
+
+        def addresses() -> list[str]:
+            # All nodes of an experiment on one machine keep their keys under one folder.
+            return [self.key(one).address for one in slots if (self._root / f"node-{one}" / "key").exists()]
+
+        made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, addresses)
+        return attacks.make(chosen.kind, made, chosen.options)
+
+    def watch(self, node: EdgeNode, court: Court) -> Watch | None:
+        """Return what looks after the federation for an honest node; None for a dishonest one."""
+        if not node.is_honest:
+            return None
+        # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
+        keep = self._settings.ledger.kind != "devchain"
+        node.blobs.beside = self._disks
+        return Watch(court, node.address, node.blobs, keep=keep, reveal=self._reveal, note=node.note)
+
+    def _reveal(self, roots: Iterable[Root]) -> None:
+        """Serve what a final round has merged and what lies here, also after a restart."""
+        for root in roots:
+            for server in self._servers:
+                server.reveal(root)
+
+    def _privately(self, slot: int) -> dict[str, Private]:
+        """Return what a learner needs for DP-SGD. Its secret follows from the node's key: one thing less to lose."""
+        chosen = self._settings.privacy
+        if chosen.kind == "none":
+            return {}
+        secret = identity.hkdf(bytes(self.key(slot).key), b"", b"rayfed dp-sgd", 32)
+        budget = Budget(self.folder(slot) / "privacy.jsonl", chosen.delta, chosen.accountant)
+        return {"private": Private(chosen, self.charter.rounds, secret, budget)}
+
+    def serve(self, root: Root) -> Any:
+        """Answer a peer that asks for a blob."""
+        for server in self._servers:
+            answer = server.blob(root)
+            if answer is not None:
+                return answer
+        return None
+
+    def _store(self, disk: FileStore) -> Store:
+        made = _store(self._settings, self._place, disk)
+        if isinstance(made, RayPeers):
+            self._servers.append(made.server)
+        return made
+
+
+def _store(settings: Settings, place: Place, disk: FileStore) -> Store:
+    chosen = settings.store
+    return store.make(
+        chosen.kind,
+        local=disk,
+        federation=place.federation,
+        path=chosen.path,
+        bucket=chosen.bucket,
+        prefix=chosen.prefix,
+        endpoint_url=chosen.endpoint_url,
+        region=chosen.region,
+    )
+
+
+def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:
+    """Fetch the model that the federation ended with from the store by its root; return it as a torch module,
+    with a few pictures' worth of input of the right shape (noise: no picture leaves its owner).
+
+    Raises:
+        StoreError: nobody has it.
+    """
+    import numpy as np
+
+    charter = Charter.from_json(place.charter)
+    blob = None
+    if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
+        blob = _store(settings, place, FileStore(folder)).get(view.base, charter.blob_layout.blob_size, view.members)
+    model, state = learner.genesis(settings, learner.load(settings, charter.data.classes), charter)
+    if blob is not None:
+        state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)
+    model.load_state_dict(state)
+    example = np.random.default_rng(0).standard_normal((2, *charter.data.shape)).astype(np.float32)
+    return model.eval(), example

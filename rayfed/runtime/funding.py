@@ -1,0 +1,78 @@
+"""What a founder gives its nodes: ether for gas, a stake each, the pool; and again where the chain has forgotten it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rayfed.encoding.primitives import Address
+from rayfed.errors import RayfedError
+from rayfed.ledger.ethereum import deployment
+from rayfed.ledger.patience import patiently
+from rayfed.protocol.messages import Phase, View
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 10.0
+"""How often to look, while nodes join, whether they still have it: longer than a chain takes to mine again what it had
+in blocks that it left."""
+
+
+class Endowment:
+    """Given in one transaction for many nodes, before they join: who has no ether has lost all that came with it.
+
+    Args:
+        payer: whose money it is.
+        federation: whose nodes.
+        addresses: their accounts.
+        ether: for each, beside stake and bond.
+        pool: how much goes into the pool, in the coin's smallest unit; 0 where that was done.
+    """
+
+    def __init__(
+        self,
+        payer: LocalAccount,
+        federation: EthereumFederation,
+        addresses: Sequence[Address],
+        ether: float,
+        pool: int,
+    ) -> None:
+        self._payer = payer
+        self._federation = federation
+        self._addresses = addresses
+        self._ether = ether
+        self._pool = pool
+        self._next = time.monotonic() + LOOK_SECONDS
+
+    def give(self) -> None:
+        """Give to those who have nothing; see ``deployment.fund`` for what it raises."""
+        poor = patiently(self._poor)
+        terms = patiently(self._federation.terms)
+        pool = self._pool if not patiently(self._federation.books).pool else 0
+        rpc, court = self._federation.rpc, self._federation.court
+        deployment.fund(rpc, self._payer, poor, self._ether, terms=terms, court=court, pool=pool)
+
+    def look(self, view: View | None) -> None:
+        """Give again what the chain has forgotten, if it is time to look; only while nodes join can it be gone.
+
+        What keeps it from being given is logged, and tried again: it need not end a run.
+        """
+        if view is None or view.phase is not Phase.FORMING or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + LOOK_SECONDS
+        try:
+            if self._poor():
+                log.warning("the chain went back behind what the nodes were given; they are given it again")
+                self.give()
+        except RayfedError as error:
+            log.warning("the nodes cannot be given their stakes again: %s", error)
+
+    def _poor(self) -> list[Address]:
+        return [address for address in self._addresses if not deployment.balance(self._federation.rpc, address)]

@@ -1,0 +1,148 @@
+"""What can be found out about a chain, a store and the disk before anything starts: from here, without Ray.
+
+Each check asks the thing itself once, so that a setting which cannot work costs its user seconds and leaves nothing
+behind. What only the nodes' machines can know (the pictures) is found out there, by ``founding.draft``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.errors import CharterMismatch, CodecError, ConfigError
+from rayfed.ledger.ethereum import identity, keys
+from rayfed.ledger.ethereum.connection import EthereumFederation, connect
+from rayfed.ledger.ethereum.devchain import find_anvil
+from rayfed.ledger.patience import patiently
+from rayfed.protocol.charter import Charter
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from rayfed.config import Settings
+
+KNOCK_SECONDS = 10.0
+"""How long a Ray cluster may take to open its door."""
+
+
+def check(settings: Settings, patience: float = 0.0) -> None:
+    """Ask chain, store and disk whether they can do what the settings want of them.
+
+    Args:
+        patience: seconds for which the chain may be away.
+
+    Raises:
+        RayfedError: one line that names the setting to change.
+    """
+    if settings.cluster.address is not None:
+        _cluster(settings.cluster.address)
+    _chain(settings, patience)
+    if settings.store.kind == "s3":
+        _bucket(settings)
+    if settings.cluster.address is None:  # on a cluster of many machines, folders are the nodes' own affair
+        if settings.store.kind == "files" and settings.store.path:
+            _folder(Path(settings.store.path), "store.path")
+        if settings.cluster.state_dir is not None:
+            _folder(Path(settings.cluster.state_dir), "cluster.state_dir")
+
+
+def charter_of(settings: Settings) -> str:
+    """Return the text of the charter of the federation to join, having checked that it is the federation's.
+
+    Raises:
+        ConfigError: it cannot be read, or it is no charter.
+        LedgerError: the federation is not there, is none, or was founded on another charter.
+    """
+    assert settings.charter is not None
+    assert settings.federation_address is not None
+    assert settings.ledger.rpc_url is not None
+    path = Path(settings.charter)
+    try:
+        text = path.read_text(encoding="utf-8")
+        charter = Charter.from_json(text)
+    except OSError as error:
+        raise ConfigError("charter", f"cannot read {path}: {error.strerror}") from error
+    except (CodecError, UnicodeDecodeError) as error:
+        raise ConfigError("charter", f"{path} is no charter: {error}") from error
+    chosen = settings.ledger
+    federation = EthereumFederation.open(
+        settings.ledger.rpc_url, settings.federation_address, chain_id=chosen.chain_id, charter_hash=charter.hash
+    )
+    try:
+        _terms(federation, charter)
+    finally:
+        federation.close()
+    return text
+
+
+def _terms(federation: EthereumFederation, charter: Charter) -> None:
+    """Check that the contract was founded on what its charter says: the charter's hash alone promises nothing."""
+    terms = federation.terms()
+    if charter.terms(terms.coin) != terms:
+        raise CharterMismatch(f"charter: the terms of {federation.address} are not the charter's")
+    if charter.stake.coin == "dlc" and not federation.pays_in_dlc():
+        raise CharterMismatch(f"charter: the coin at {terms.coin} is not a DeepLearningCoin")
+
+
+def purse(settings: Settings) -> LocalAccount | None:
+    """Return the account that pays, or None where a node is to be given its gas money otherwise.
+
+    Raises:
+        ConfigError: its file cannot be used.
+    """
+    chosen = settings.ledger
+    if chosen.key_file is None:
+        return None
+    password = Path(chosen.password_file) if chosen.password_file else None
+    return keys.load_key(Path(chosen.key_file), password_file=password)
+
+
+def _cluster(address: str) -> None:
+    """Knock at HOST:PORT; Ray itself would knock for minutes, and complain of each time."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdecimal():
+        return  # "auto", and what else Ray understands
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError("cluster.address", f"no Ray at {address}: {error}") from error
+
+
+def _chain(settings: Settings, patience: float) -> None:
+    chosen = settings.ledger
+    if chosen.kind == "devchain":
+        find_anvil(chosen.anvil)
+        return
+    assert chosen.rpc_url is not None
+    purse(settings)
+    if chosen.keystore and settings.cluster.address is None:  # elsewhere it lies where the nodes are
+        identity.master(chosen.keystore, chosen.password_file)
+    rpc = patiently(partial(connect, chosen.rpc_url, chain_id=chosen.chain_id), patience)
+    # Connecting alone asks nothing where any chain will do.
+    patiently(partial(rpc.call, "eth_blockNumber"), patience)
+    rpc.close()
+
+
+def _bucket(settings: Settings) -> None:
+    from rayfed.store.s3.bucket import S3Store
+
+    chosen = settings.store
+    assert chosen.bucket is not None
+    store = S3Store(chosen.bucket, chosen.prefix, chosen.endpoint_url, chosen.region, attempts=2)
+    try:
+        store.check()
+    finally:
+        store.close()
+
+
+def _folder(path: Path, setting: str) -> None:
+    """Make sure of a folder that can be written; on another machine the nodes make their own."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(setting, f"cannot make the folder {path}: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(setting, f"the folder {path} is not writable")

@@ -1,0 +1,286 @@
+"""The scribe: a Ray actor beside the nodes that watches and writes down, and that nobody waits for.
+
+It runs in the federation's own cluster, so the records are complete even if the process that started the federation
+is gone. It holds no key and no vote: it reads the ledger and asks the nodes what they say of themselves. When all are
+finished it fetches the final model from the store by its root, like anybody else could, and hands it to MLflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rayfed.encoding.primitives import Address
+from rayfed.errors import LedgerUnreachable, RayfedError, StoreError
+from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
+from rayfed.reporting.accounts import Earnings, claimed, with_account
+from rayfed.reporting.timeline import History
+from rayfed.runtime.place import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from rayfed.config import Settings
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.protocol.charter import Charter
+    from rayfed.reporting.mlflow import Tracker
+    from rayfed.reporting.summary import Summary
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.25
+"""How often the scribe looks at the ledger and the nodes."""
+
+ASK_SECONDS = 5.0
+"""How long a host may take to answer before it counts as away for this look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the scribe sees right now.
+
+    Attributes:
+        summary, page: what came of the run, and the page that tells it, once everything is over.
+        recorded: MLflow has been told all of it, or cannot be told.
+        error: the last trouble, in one line.
+        failed: the scribe cannot go on.
+    """
+
+    view: View | None
+    statuses: tuple[NodeStatus, ...]
+    summary: Summary | None = None
+    page: str = ""
+    recorded: bool = False
+    error: str = ""
+    failed: bool = False
+
+
+class Scribe:
+    """Watches a federation; keeps its records in MLflow."""
+
+    def __init__(
+        self, settings: Settings, config: dict[str, Any], place: Place, started: float, folder: str, state_dir: str
+    ) -> None:
+        """Start watching in the background and return at once.
+
+        Args:
+            settings: the run's.
+            config: the same as plain containers, for the records.
+            place: where the federation lives.
+            started: when the run was started, seconds since the epoch.
+            folder: the starter's working folder, where the default MLflow database is.
+            state_dir: folder for what the scribe fetches.
+        """
+        self._settings = settings
+        self._config = config
+        self._place = place
+        self._started = started
+        self._folder = folder
+        self._state_dir = state_dir
+        self._sight = Sight(None, ())
+        self._history = History()
+        self._statuses: dict[Address | int, NodeStatus] = {}
+        self._records: list[NodeRecord] = []
+        self._read: dict[str, int] = {}
+        self._hosts: dict[str, Any] = {}
+        self._carries: dict[str, list[Address | int]] = {}  # whose statuses came from a host, by its name
+        threading.Thread(target=self._run, name="rayfed-scribe", daemon=True).start()
+
+    def sight(self) -> Sight:
+        """Return what there is to see."""
+        return self._sight
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:
+            # The thread's last words: the starter shows them.
+            log.exception("the scribe failed")
+            line = str(error) if isinstance(error, RayfedError) else f"{type(error).__name__}: {error}"
+            self._sight = dataclasses.replace(self._sight, error=line, failed=True)
+        time.sleep(self._settings.cluster.linger_seconds)
+        import ray
+
+        ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
+
+    def _watch(self) -> None:
+        from rayfed.ledger.ethereum.connection import EthereumFederation
+        from rayfed.ledger.patience import patiently
+        from rayfed.protocol.charter import Charter
+
+        charter = Charter.from_json(self._place.charter)
+        place = self._place
+        connection = patiently(
+            lambda: EthereumFederation.open(
+                place.rpc_url, place.federation, chain_id=place.chain_id, ws_url=place.ws_url, charter_hash=charter.hash
+            )
+        )
+        tracker, earnings, first = self._tracker(charter), Earnings(connection), patiently(connection.block)
+        while True:
+            time.sleep(WATCH_SECONDS)
+            self._ask_hosts(tracker)
+            try:
+                view = connection.view()
+                statuses = earnings.added(view, sorted(self._statuses.values(), key=lambda s: (s.slot, s.address)))
+            except LedgerUnreachable as error:
+                self._sight = dataclasses.replace(self._sight, error=str(error))
+                continue
+            self._history.observe(view, statuses, time.monotonic())
+            self._sight = Sight(view, statuses)
+            if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
+                self._write_down(charter, connection, tracker, view, first)
+                return
+
+    def _ask_hosts(self, tracker: Tracker | None) -> None:
+        import ray
+
+        namespace = self._place.namespace
+        for actor in ray.util.list_named_actors(all_namespaces=True):
+            name = actor["name"]
+            if actor["namespace"] == namespace and name.startswith("host-") and name not in self._hosts:
+                with contextlib.suppress(ValueError):  # gone since it was listed
+                    self._hosts[name] = ray.get_actor(name, namespace=namespace)
+        asked = {
+            name: (host.status.remote(), host.records.remote(self._read.get(name, 0)))
+            for name, host in self._hosts.items()
+        }
+        ray.wait([ref for pair in asked.values() for ref in pair], num_returns=2 * len(asked), timeout=ASK_SECONDS)
+        for name, refs in asked.items():
+            try:
+                statuses, records = ray.get(list(refs), timeout=0)
+            except ray.exceptions.ActorDiedError:
+                self._bury(name)
+                continue
+            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+                continue  # killed and not yet restarted, or busy starting: its last words stand until the next look
+            self._carries[name] = [s.address or s.slot for s in statuses]
+            self._statuses.update({s.address or s.slot: s for s in statuses})
+            for status in statuses:
+                if status.address:
+                    self._statuses.pop(status.slot, None)
+            self._read[name] = self._read.get(name, 0) + len(records)
+            self._records += records
+            if tracker is not None:
+                for record in records:
+                    tracker.record(record)
+
+    def _bury(self, name: str) -> None:
+        """Nobody waits for the nodes of a host that is gone for good: one that left, or was stopped by its party."""
+        del self._hosts[name]
+        for who in self._carries.pop(name, []):
+            last = self._statuses.get(who)
+            if last is not None and last.doing not in ("finished", "failed"):
+                self._statuses[who] = dataclasses.replace(last, doing="failed", error="its host is gone")
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _tracker(self, charter: Charter) -> Tracker | None:
+        import json
+
+        from rayfed.config.files import tracking_uri
+        from rayfed.reporting.mlflow import Tracker
+
+        chosen = self._settings.track
+        if not chosen.enabled:
+            return None
+        return Tracker(
+            tracking_uri(chosen.tracking_uri, Path(self._folder)),
+            chosen.experiment or self._settings.name,
+            run_name=f"{self._settings.name} {self._place.federation[:10]}",
+            params=flat(self._config),
+            charter_json=self._place.charter,
+            tags={
+                "federation": self._place.federation,
+                "chain_id": str(self._place.chain_id),
+                "charter_hash": "0x" + charter.hash.hex(),
+            },
+            identity=f"{self._place.federation}-{self._started}",
+            nodes=self._settings.federation.nodes,
+            texts={"config.json": json.dumps(self._config, indent=2, default=str)},
+        )
+
+    def _write_down(
+        self, charter: Charter, connection: EthereumFederation, tracker: Tracker | None, view: View, first: int
+    ) -> None:
+        from rayfed.ledger.patience import patiently
+        from rayfed.reporting import summary
+        from rayfed.reporting.html_report import page
+
+        paid = patiently(lambda: claimed(event.values for event in connection.events(first, names=["Claimed"])))
+        accounts = dict(zip(view.members, patiently(connection.accounts), strict=False))
+        statuses = [
+            with_account(s, accounts.get(s.address), paid.get(s.address.lower(), 0)) for s in self._sight.statuses
+        ]
+        found = [patiently(partial(connection.outcome, round)) for round in range(1, charter.rounds + 1)]
+        told = summary.build(
+            facts(self._settings),
+            federation=self._place.federation,
+            chain_id=self._place.chain_id,
+            charter_hash=charter.hash,
+            outcomes=[outcome for outcome in found if outcome is not None],
+            members=view.members,
+            records=self._records,
+            statuses=statuses,
+            views=self._history.views.values(),
+            wall_seconds=time.time() - self._started,
+            mlflow_run_id=tracker.run_id() if tracker else None,
+        )
+        html = page(told, self._history)
+        self._sight = dataclasses.replace(self._sight, summary=told, page=html)
+        if tracker is not None:
+            model, example, missing = None, None, ""
+            try:
+                model, example = self._model(view)
+            except StoreError as error:
+                # The hosts may have gone by now. The runs are ended all the same, with all but the model in them.
+                missing = f"the final model is not recorded: {error}"
+                log.warning(missing)
+            tracker.finish(told, texts={"report.html": html}, model=model, input_example=example)
+            self._sight = dataclasses.replace(self._sight, error=tracker.problem() or missing)
+        self._sight = dataclasses.replace(self._sight, recorded=True)
+
+    def _model(self, view: View) -> tuple[nn.Module, NDArray[np.float32]]:
+        """Fetch the final model from the store by its root, as anybody could."""
+        from rayfed.runtime.assembly import final_model
+
+        return final_model(self._settings, self._place, view, Path(self._state_dir) / "scribe")
+
+
+def facts(settings: Settings) -> dict[str, Any]:
+    """Return the few settings that a reader wants beside the figures."""
+    return {
+        "name": settings.name,
+        "seed": settings.seed,
+        "nodes": settings.federation.nodes,
+        "rounds": settings.federation.rounds,
+        "data": settings.data.kind,
+        "partition": settings.partition.kind,
+        "rule": settings.merge.rule,
+        "privacy": settings.privacy.kind,
+        "epochs": settings.train.epochs,
+        "store": settings.store.kind,
+        "coin": settings.stake.coin,
+    }
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level of dotted keys, as on the command line."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

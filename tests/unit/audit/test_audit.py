@@ -1,0 +1,588 @@
+"""The auditor on federations in memory: what is right is clean, and whatever is tampered with is found and named."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from dataclasses import fields, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rayfed.audit import Entry, Folder, Record, Report, Shop, Weight, audit, folders
+from rayfed.audit.record import EVENTS
+from rayfed.audit.replay import replay
+from rayfed.encoding import codec, merkle
+from rayfed.encoding.primitives import NO_ROOT, Root, bitmap
+from rayfed.errors import CodecError, ConfigError, Rejected
+from rayfed.learning import State, Update
+from rayfed.ledger.memory.chain import ManualClock, MemoryChain
+from rayfed.protocol.messages import Outcome, Phase, Status, Terms, View
+from rayfed.testing import MemoryLedger, MemoryStore
+from tests.audited import FOUNDED, AuditedWorld
+from tests.sequences import say, sequence
+from tests.unit.node.test_edge_node import FEDERATION, GENESIS, LAYOUT, Pull
+
+Finished = tuple[AuditedWorld, Record]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A federation of four that trained three rounds; a test leaves it as it was."""
+    world = AuditedWorld(tmp_path_factory.mktemp("world"))
+    world.run()
+    return world, world.record()
+
+
+def words(report: Report, weight: Weight = Weight.DISCREPANCY) -> str:
+    return "\n".join(finding.line() for finding in report.of(weight))
+
+
+def files(world: AuditedWorld) -> list[Path]:
+    return sorted(file for file in world.shared.path.rglob("?" * 64) if file.is_file())
+
+
+# -- what is right ------------------------------------------------------------------------------------------------
+
+
+def test_a_good_federation_is_clean(finished: Finished) -> None:
+    world, record = finished
+    report = audit(record, [world.folder], strict=True)
+    assert not report.findings
+    assert report.clean
+    assert [one.merge for one in report.rounds] == ["verified"] * 4
+    assert [one.blobs for one in report.rounds] == [1, 5, 5, 5]
+    assert report.bytes == (1 + 3 * 5) * LAYOUT.blob_size
+    assert [one.root for one in report.rounds[1:]] == [world.chain.outcomes[r].root for r in (1, 2, 3)]
+    assert json.loads(report.to_json())["clean"] is True
+
+
+def test_every_moment_of_a_running_federation_is_clean(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, rounds=2)
+    seen: set[tuple[int, Phase]] = set()
+
+    def look(view: View) -> bool:
+        seen.add((view.round, view.phase))
+        report = audit(world.record(), [Folder(world.shared.path)], strict=True)
+        assert report.clean, words(report) + words(report, Weight.UNCHECKED)
+        return False
+
+    look(world.chain.view())
+    world.run(until=look)
+    assert {(0, Phase.FORMING), (1, Phase.COMMIT), (1, Phase.VOTE), (2, Phase.ATTEST), (2, Phase.DONE)} <= seen
+
+
+def test_the_nodes_own_disks_will_do(finished: Finished) -> None:
+    world, record = finished
+    places = folders(world.tmp)
+    assert len(places) == 5
+    report = audit(record, places, strict=True)
+    assert not report.findings
+    copies = [file for file in world.tmp.rglob("?" * 64) if file.is_file()]
+    assert sum(one.blobs for one in report.rounds) == len(copies) > 40
+    # All copies but one are compared, not hashed.
+    assert report.bytes == (1 + 3 * 5) * LAYOUT.blob_size
+
+
+def test_any_store_will_do(finished: Finished) -> None:
+    world, record = finished
+    store = MemoryStore()
+    store.blobs = {bytes.fromhex(file.name): file.read_bytes() for file in files(world)}
+    assert audit(record, [Shop(store, "memory")], strict=True).clean
+    broken = store.blobs[record.outcomes[1].root]
+    store.blobs[record.outcomes[1].root] = broken[:-1] + b"\1"
+    report = audit(record, [Shop(store, "memory"), world.folder])
+    assert [(f.round, f.root, f.place) for f in report.findings] == [(2, record.outcomes[1].root, "memory")]
+
+
+@pytest.mark.parametrize("memory", [2 * LAYOUT.blob_size, 5 * LAYOUT.blob_size, 1 << 30])
+def test_little_memory_gives_the_same_report(finished: Finished, memory: int) -> None:
+    world, record = finished
+    report = audit(record, [world.folder], strict=True, memory=memory, threads=3)
+    assert not report.findings
+    assert report.bytes == (1 + 3 * 5) * LAYOUT.blob_size
+
+
+def test_progress_counts_to_the_end(finished: Finished) -> None:
+    world, record = finished
+    told: list[tuple[int, int]] = []
+    audit(record, [world.folder], progress=lambda done, total: told.append((done, total)))
+    assert told == [(n, 15) for n in range(1, 16)]
+
+
+def history(seed: int) -> MemoryChain:
+    """Return a federation in which anybody said anything at any time."""
+    rng = random.Random(seed)
+    start = rng.randint(1, 5)
+    few = rng.randint(1, start)
+    terms = Terms(b"\1" * 32, b"\2" * 32, rng.randint(1, 6), 50, 20, 10, 10, start, few, rng.randint(0, 3))
+    chain = MemoryChain(terms, ManualClock(FOUNDED))
+    fitting = {Phase.FORMING: "join", Phase.COMMIT: "commit", Phase.VOTE: "vote", Phase.ATTEST: "attest"}
+    for _ in range(200):
+        chain.clock.advance(rng.choice([0] * 12 + [1, 3, 12]))
+        # What is refused leaves no event on a chain, and moves no phase; here it would.
+        chain.poke()
+        who, root = f"0x{rng.randint(1, 6):040x}", bytes([rng.choice([1, 1, 1, 2])]) * 32
+        try:
+            verb = fitting.get(chain.phase, "attest")
+            if rng.random() < 0.3:
+                verb = rng.choice(["join", "commit", "vote", "attest", "attest", "leave"])
+            match verb:
+                case "join":
+                    chain.join(who, b"\1" * 32)
+                case "commit":
+                    chain.commit(who, chain.round, root)
+                case "vote":
+                    chain.vote(who, chain.round, bitmap(chain.roots) & ~(rng.random() < 0.3))
+                case "attest":
+                    chain.attest(who, max(1, chain.round - rng.randint(0, 1)), root)
+                case "leave":
+                    chain.leave(who)
+        except Rejected:
+            continue
+    return chain
+
+
+def lived(number: int) -> MemoryChain:
+    """Return a federation in which money moved and merges were challenged."""
+    terms, events = sequence(number)
+    chain = MemoryChain(terms, ManualClock(FOUNDED))
+    for event in events:
+        say(chain, event)
+    chain.poke()
+    return chain
+
+
+def test_the_replay_follows_any_history() -> None:
+    kinds: set[str] = set()
+    voids = finals = 0
+    for chain in (*map(history, range(80)), *map(lived, range(150))):
+        kinds |= {said.name for said in chain.events}
+        voids += sum(outcome.status is Status.VOID for outcome in chain.outcomes.values())
+        record = bare(chain)
+        assert not replay(record).findings
+        assert Record.from_json(record.to_json()) == record
+        again = replay(record)
+        for facts in again.rounds:
+            outcome = chain.outcomes.get(facts.round)
+            assert facts.roster == chain.rosters[facts.round]
+            if outcome is not None:
+                assert (facts.status, facts.included) == (outcome.status, outcome.included)
+                assert facts.root == chain.undone.get(facts.round, outcome).root
+                assert facts.undone == (facts.round in chain.undone)
+                finals += outcome.status is Status.FINAL
+        assert again.members == tuple(chain.members)
+    assert kinds == EVENTS.keys()
+    assert voids > 20
+    assert finals > 20
+
+
+def bare(chain: MemoryChain) -> Record:
+    """Return a record without a charter."""
+    entries = tuple(Entry(said.name, said.values, said.time, n, 0, "0x") for n, said in enumerate(chain.events))
+    outcomes = tuple(chain.outcomes[number] for number in sorted(chain.outcomes))
+    held = {"accounts": chain.court.accounts(), "books": chain.court.books()}
+    return Record(31337, FEDERATION, chain.terms, FOUNDED, entries, outcomes, chain.view(), len(entries), "0x", **held)
+
+
+def test_every_figure_of_money_and_judgement_counts() -> None:
+    """Whatever the court's events say differently from what the rules give is found, and so is what it holds."""
+    rng = random.Random(9)
+    tried: set[tuple[str, str]] = set()
+    for number in range(60):
+        record = bare(lived(number))
+        for n, entry in enumerate(record.entries):
+            for name, kind in EVENTS[entry.name].items():
+                if (entry.name, name) in tried or entry.name not in OF_MONEY or (entry.name, name) in FREE:
+                    continue
+                tried.add((entry.name, name))
+                changed = replace(entry, values={**entry.values, name: other(kind, entry.values[name], rng)})
+                entries = (*record.entries[:n], changed, *record.entries[n + 1 :])
+                assert replay(replace(record, entries=entries)).findings, f"{entry} {name}"
+        assert record.books is not None
+        richer = replace(record, books=replace(record.books, pool=record.books.pool + 1))
+        assert "the court's books have pool" in replay(richer).findings[-1].message
+        if record.accounts:
+            account = replace(record.accounts[-1], stake=record.accounts[-1].stake + 1)
+            [finding] = replay(replace(record, accounts=(*record.accounts[:-1], account))).findings
+            assert (finding.what, finding.node) == ("money", len(record.accounts) - 1)
+    assert {name for name, _ in tried} == OF_MONEY
+
+
+OF_MONEY = frozenset(
+    {"Slashed", "Rewarded", "Settled", "Credited", "Undone", "Unseated", "Claimed", "Withdrawn", "Exited"}
+)
+FREE = {("Claimed", "to"), ("Withdrawn", "to")}
+"""Nobody but the account's owner has a say in where its money goes."""
+
+
+def test_without_a_founding_time_and_a_charter_it_says_what_it_could_not_check(finished: Finished) -> None:
+    world, record = finished
+    report = audit(replace(record, founded=0, charter=""), [world.folder])
+    assert report.clean
+    assert "when the federation was founded" in words(report, Weight.UNCHECKED)
+    assert "no charter" in words(report, Weight.UNCHECKED)
+    assert not audit(replace(record, founded=0), [world.folder], strict=True).clean
+
+
+# -- blobs that were tampered with -----------------------------------------------------------------------------------
+
+
+def test_any_flipped_byte_of_any_blob_is_found_and_its_leaf_named(finished: Finished) -> None:
+    world, record = finished
+    rng = random.Random(7)
+    copy = MemoryStore()
+    copy.blobs = {bytes.fromhex(file.name): file.read_bytes() for file in files(world)}
+    owners = {e.values["root"]: e.values["index"] for e in record.entries if e.name == "Committed"}
+    for file in files(world) * 8:
+        good = file.read_bytes()
+        place = rng.randrange(len(good))
+        file.write_bytes(good[:place] + bytes([good[place] ^ 1 << rng.randrange(8)]) + good[place + 1 :])
+        try:
+            alone = audit(record, [world.folder])
+            beside = audit(record, [world.folder, Shop(copy, "copy")])
+        finally:
+            file.write_bytes(good)
+        for report in (alone, beside):
+            [finding] = report.of(Weight.DISCREPANCY)
+            assert finding.root.hex() == file.name
+            assert finding.place == str(file)
+            assert finding.node == owners.get(finding.root)
+            assert not report.clean
+        assert beside.findings[0].leaf == place // merkle.LEAF
+        if alone.findings[0].node is None and alone.findings[0].round:
+            assert alone.findings[0].leaf == place // merkle.LEAF, "the merge itself is the copy to compare with"
+    assert audit(record, [world.folder], strict=True).clean
+
+
+@pytest.mark.parametrize("size", [0, 1, merkle.LEAF, LAYOUT.blob_size - 1, LAYOUT.blob_size + 1, 1 << 40])
+def test_another_size_is_found_without_reading_it(tmp_path: Path, size: int) -> None:
+    world = AuditedWorld(tmp_path, rounds=1)
+    world.run()
+    file = files(world)[0]
+    os.truncate(file, size)  # a terabyte takes no room, as long as nobody reads it
+    [finding] = audit(world.record(), [world.folder]).of(Weight.DISCREPANCY)
+    assert finding.place == str(file)
+    assert f"{size} bytes instead of" in finding.message
+
+
+def test_a_layout_beyond_all_memory_allocates_nothing(finished: Finished) -> None:
+    world, record = finished
+    huge = codec.Layout((codec.TensorSpec("w", (1 << 31, 1 << 26), "float", "float32", 24),))
+    charter = replace(world.charter, layout=huge)
+    record = replace(record, charter=charter.canonical_json(), terms=charter.terms())
+    with pytest.raises(ConfigError, match=r"--memory: a blob has \d+ MiB"):
+        audit(record, [world.folder])
+    report = audit(record, [world.folder], memory=huge.blob_size * 3)
+    sizes = [f for f in report.of(Weight.DISCREPANCY) if f"instead of {huge.blob_size}" in f.message]
+    assert len(sizes) == len(files(world))
+
+
+def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, rounds=1)
+    world.run()
+    link, pipe, folder = files(world)[:3]
+    link.rename(tmp_path / "elsewhere")
+    link.symlink_to(tmp_path / "elsewhere")
+    pipe.unlink()
+    os.mkfifo(pipe)
+    folder.unlink()
+    folder.mkdir()
+    report = audit(world.record(), [world.folder])
+    assert sorted(f.place for f in report.of(Weight.DISCREPANCY)) == sorted(map(str, (link, pipe, folder)))
+
+
+def test_a_missing_update_is_not_checkable(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path)
+    world.run()
+    record = world.record()
+    lost = next(e.values for e in record.entries if e.name == "Committed" and e.values["round"] == 2)
+    world.shared.file(lost["root"]).unlink()
+    report = audit(record, [world.folder])
+    assert report.clean
+    [finding] = report.findings
+    assert (finding.weight, finding.round, finding.node) == (Weight.UNCHECKED, 2, lost["index"])
+    assert [one.merge for one in report.rounds] == ["verified", "verified", "not checkable", "verified"]
+    assert not audit(record, [world.folder], strict=True).clean
+
+
+# -- records that were tampered with ---------------------------------------------------------------------------------
+
+
+def other(kind: str, value: Any, rng: random.Random) -> Any:
+    """Return another value of the same kind."""
+    if kind == "root":
+        place = rng.randrange(32)
+        return value[:place] + bytes([value[place] ^ 1 << rng.randrange(8)]) + value[place + 1 :]
+    if kind == "address":
+        return f"0x{int(value, 16) ^ 1 << rng.randrange(160):040x}"
+    return value ^ 1 << rng.randrange(4)
+
+
+def signed_again(record: Record) -> Record:
+    """Return what a forger would hand out: the digest fits again."""
+    return Record.from_json(record.to_json())
+
+
+def test_every_figure_of_every_event_counts(finished: Finished) -> None:
+    world, record = finished
+    rng = random.Random(8)
+    stored = record.to_json()
+    for n, entry in enumerate(record.entries):
+        for name, kind in EVENTS[entry.name].items():
+            changed = replace(entry, values={**entry.values, name: other(kind, entry.values[name], rng)})
+            forged = replace(record, entries=(*record.entries[:n], changed, *record.entries[n + 1 :]))
+            report = audit(signed_again(forged), [world.folder], strict=True)
+            if (entry.name, name) == ("Voted", "ballot"):
+                continue  # one ballot less may include the same updates: only the digest tells, see below
+            assert not report.clean, f"{entry} {name}"
+            assert report.findings
+        # Time, block, transaction, ballots: whoever keeps the digest sees a change in any figure.
+        for change in ({"time": entry.time + 1}, {"block": entry.block + 1}, {"tx_hash": "0x0"}, {"position": 9}):
+            forged = replace(record, entries=(*record.entries[:n], replace(entry, **change), *record.entries[n + 1 :]))
+            assert forged.digest != record.digest
+    assert record.to_json() == stored
+
+
+def test_ballots_that_include_others_are_found(finished: Finished) -> None:
+    world, record = finished
+    entries = list(record.entries)
+    ballots = [n for n, entry in enumerate(entries) if entry.name == "Voted" and entry.values["round"] == 2]
+    for n in ballots[:2]:
+        entries[n] = replace(entries[n], values={**entries[n].values, "ballot": 0b0111})
+    report = audit(signed_again(replace(record, entries=tuple(entries))), [world.folder])
+    assert "RoundClosed says included = 15, the rules give 7" in words(report)
+    assert "merge: round 2" in words(report)
+
+
+@pytest.mark.parametrize("how", ["left out", "twice", "swapped"])
+def test_events_left_out_repeated_or_swapped_are_found(finished: Finished, how: str) -> None:
+    world, record = finished
+    for n in range(len(record.entries) - 1):
+        entries = list(record.entries)
+        if how == "left out":
+            del entries[n]
+        elif how == "twice":
+            entries.insert(n, entries[n])
+        else:
+            if entries[n].name == entries[n + 1].name:
+                continue  # who speaks first may not matter
+            entries[n], entries[n + 1] = entries[n + 1], entries[n]
+        entries = [replace(entry, block=place) for place, entry in enumerate(entries)]
+        report = audit(signed_again(replace(record, entries=tuple(entries))), [world.folder], strict=True)
+        assert report.of(Weight.DISCREPANCY), f"{record.entries[n]} {how}"
+
+
+def test_every_figure_of_every_outcome_and_of_the_view_counts(finished: Finished) -> None:
+    world, record = finished
+    for n, outcome in enumerate(record.outcomes):
+        for item in fields(Outcome):
+            held = getattr(outcome, item.name)
+            changed = Status.VOID if item.name == "status" else bytes(31) + b"\7" if item.name == "root" else held + 1
+            forged = replace(outcome, **{item.name: changed})
+            outcomes = (*record.outcomes[:n], forged, *record.outcomes[n + 1 :])
+            report = audit(signed_again(replace(record, outcomes=outcomes)), [world.folder])
+            assert "outcome" in words(report), item.name
+    assert "no outcome" in words(audit(replace(record, outcomes=record.outcomes[:-1]), [world.folder]))
+    for item in fields(View):
+        held = getattr(record.view, item.name)
+        if item.name == "time":
+            assert "older" in words(audit(replace(record, view=replace(record.view, time=held - 1000)), []))
+            continue
+        changed: Any = None
+        if isinstance(held, tuple):
+            changed = held[:-1]
+        elif isinstance(held, bytes):
+            changed = bytes(32)
+        elif isinstance(held, Phase):
+            changed = Phase.VOTE
+        elif isinstance(held, int):
+            changed = held + 1
+        report = audit(signed_again(replace(record, view=replace(record.view, **{item.name: changed}))), [])
+        assert f"view has {item.name} = " in words(report)
+
+
+def test_any_flipped_bit_of_a_stored_record_is_found(finished: Finished) -> None:
+    world, record = finished
+    text = record.to_json().encode()
+    rng = random.Random(9)
+    refused = 0
+    for _ in range(300):
+        place = rng.randrange(len(text))
+        changed = text[:place] + bytes([text[place] ^ 1 << rng.randrange(8)]) + text[place + 1 :]
+        try:
+            damaged = Record.from_json(changed)
+        except CodecError:
+            refused += 1
+            continue
+        assert not damaged.intact
+        assert "digest" in words(audit(damaged, [world.folder]))
+    assert 0 < refused < 300
+
+
+def test_another_charter_or_other_terms_are_found(finished: Finished) -> None:
+    world, record = finished
+    other_charter = replace(world.charter, rounds=4).canonical_json()
+    assert "not the one that the contract was founded on" in words(audit(record.with_charter(other_charter), []))
+    terms = replace(record.terms, vote_seconds=31)
+    assert "the contract's terms are not its" in words(audit(replace(record, terms=terms), []))
+    assert "charter" in words(audit(record.with_charter("{}"), []))
+
+
+# -- federations in which somebody did wrong --------------------------------------------------------------------------
+
+
+class Liar(MemoryLedger):
+    """Attests a merge of its own."""
+
+    lie: Root = b"\x66" * 32
+
+    def attest(self, round: int, root: Root) -> None:
+        super().attest(round, self.lie)
+
+
+def test_who_attests_another_merge_is_named(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, rounds=2)
+    world.nodes[1] = world.start(1, ledger=Liar(world.chain, world.address(1)))
+    world.nodes = {1: world.nodes[1], **world.nodes}  # it speaks before the quorum is there
+    world.run()
+    report = audit(world.record(), [world.folder])
+    index = world.chain.members.index(world.address(1))
+    assert {(f.what, f.round, f.node) for f in report.findings} == {("attestation", r, index) for r in (1, 2)}
+    assert [one.merge for one in report.rounds] == ["verified"] * 3
+
+
+def test_a_wrong_final_root_is_found_with_its_attesters_and_its_leaf(tmp_path: Path) -> None:
+    """A quorum of liars, who put their model into the store: the one thing that the contract alone cannot see."""
+    world = AuditedWorld(tmp_path, rounds=1)
+    wrong = codec.encode(LAYOUT, {**GENESIS, "w": GENESIS["w"] + np.float32(1)}, codec.Header.merged(1)).blob
+    world.shared.put(merkle.root(wrong), wrong)
+
+    class Ring(Liar):
+        lie = merkle.root(wrong)
+
+    for slot in (0, 1, 2, 3):
+        world.nodes[slot] = world.start(slot, ledger=Ring(world.chain, world.address(slot)))
+    world.run()
+    assert world.chain.outcomes[1].root == Ring.lie
+    report = audit(world.record(), [world.folder])
+    [merge] = [f for f in report.findings if f.what == "merge"]
+    assert (merge.round, merge.leaf, merge.root) == (1, 1, Ring.lie)
+    named = {f.node for f in report.findings if f.what == "attestation"}
+    assert len(named) == 3
+    assert sum(1 << node for node in named if node is not None) == report.rounds[1].attesters
+    assert report.rounds[1].merge == "wrong"
+
+
+def test_a_void_attest_phase_names_who_was_wrong(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, rounds=1)
+    for slot in (0, 1):
+        liar = Liar(world.chain, world.address(slot))
+        liar.lie = bytes([slot + 1]) * 32
+        world.nodes[slot] = world.start(slot, ledger=liar)
+    world.run()
+    assert not audit(world.record(), [world.folder], strict=True).clean
+    world.chain.poke()
+    assert world.chain.outcomes[1].status is Status.VOID
+    report = audit(world.record(), [world.folder])
+    assert report.rounds[1].merge == "no quorum"
+    assert {world.chain.members[f.node] for f in report.findings if f.node is not None} == {
+        world.address(0),
+        world.address(1),
+    }
+
+
+class Stale(MemoryLedger):
+    """Commits to an update whose header is another round's."""
+
+    store: Any = None
+
+    def commit(self, round: int, root: Root) -> None:
+        header = codec.Header.update(31337, FEDERATION, round + 1, self.address, LAYOUT.hash, 10)
+        update = codec.encode(LAYOUT, GENESIS, header).blob
+        self.store.put(merkle.root(update), update)
+        super().commit(round, merkle.root(update))
+
+
+def test_a_bad_update_that_was_voted_out_is_a_note(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, rounds=1)
+    step_all(world, bad=3)
+    assert world.chain.outcomes[1].included.bit_count() == 3
+    report = audit(world.record(), [world.folder], strict=True)
+    assert report.clean
+    [note] = report.findings
+    assert (note.weight, note.round) == (Weight.NOTE, 1)
+    assert "another round than expected" in note.message
+
+
+def test_a_bad_update_that_was_voted_in_names_its_voters(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, rounds=1)
+
+    class Blind(MemoryLedger):
+        def vote(self, round: int, ballot: int) -> None:
+            super().vote(round, 0b1111)
+
+    for slot in (0, 1, 2):
+        world.nodes[slot] = world.start(slot, ledger=Blind(world.chain, world.address(slot)))
+    step_all(world, bad=3)
+    assert world.chain.outcomes[1].included == 0b1111
+    report = audit(world.record(), [world.folder])
+    [finding] = report.of(Weight.DISCREPANCY)
+    assert finding.what == "update"
+    assert "included by the ballots of" in finding.message
+    assert report.rounds[1].merge == "no quorum"
+
+
+def step_all(world: AuditedWorld, bad: int) -> None:
+    """Run round 1 with a node that commits to a stale update, and then stumbles over it."""
+    ledger = Stale(world.chain, world.address(bad))
+    ledger.store = world.shared
+    world.nodes[bad] = world.start(bad, ledger=ledger)
+    for _ in range(200):
+        for slot, node in world.nodes.items():
+            try:
+                node.step(world.chain.view())
+            except Exception:
+                if slot != bad:
+                    raise
+        world.chain.poke()
+        if world.chain.phase is Phase.DONE:
+            return
+        world.clock.advance(3)
+    raise AssertionError("not over")
+
+
+def test_an_outlier_voted_out_and_a_late_joiner_leave_no_discrepancy(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, nodes=4, start_members=4)
+
+    class Wild(Pull):
+        def train(self, base: State, round: int) -> Update:
+            update = super().train(base, round)
+            return Update({"w": update.state["w"] + np.float32(50), "steps": update.state["steps"]}, 0.0, 10)
+
+    world.learners[3] = Wild(3)
+    world.nodes[3] = world.start(3)
+    world.run(until=lambda view: view.round == 2)
+    world.nodes[4] = world.start(4)
+    world.run()
+    report = audit(world.record(), [world.folder], strict=True)
+    assert report.clean, words(report)
+    assert report.rounds[3].included.bit_count() == 4
+    assert report.rounds[3].roster == 0b11111
+
+
+def test_the_folders_of_a_run_are_found(tmp_path: Path) -> None:
+    root = sha256(b"").hexdigest()
+    (tmp_path / "a/b/blobs" / root[:2]).mkdir(parents=True)
+    (tmp_path / "a/b/blobs" / root[:2] / root).write_bytes(b"x")
+    assert folders(tmp_path) == [Folder(tmp_path / "a/b/blobs")]
+    with pytest.raises(ConfigError, match="no folder"):
+        folders(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="no blob"):
+        folders(tmp_path / "empty")
+    assert bytes.fromhex(root) != NO_ROOT

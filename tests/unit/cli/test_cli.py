@@ -1,0 +1,217 @@
+"""The command line as a user meets it: what it prints, what it returns, what it does not import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rayfed
+from rayfed.__main__ import main
+from rayfed.config import Settings
+from rayfed.errors import DataError
+
+HEAVY = ("torch", "ray", "web3", "mlflow", "sklearn", "matplotlib", "boto3", "numba", "numpy")
+
+
+def command(*words: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("RAYFED_TRACE", "HYDRA_FULL_ERROR")}
+    return subprocess.run(
+        [sys.executable, "-m", "rayfed", *words],
+        cwd=cwd,
+        env={**inherited, "PYTHONPATH": str(Path(rayfed.__file__).parents[1]), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings, Path]]:
+    """Put a recorder in the place of the federation, so that only the command line itself is under test."""
+    calls: list[tuple[str, Settings, Path]] = []
+    module = types.ModuleType("rayfed.runtime.launcher")
+
+    def run(settings: Settings, config: dict[str, Any], output: Path) -> None:
+        assert config["federation"]["nodes"] == settings.federation.nodes
+        calls.append(("run", settings, output))
+        if settings.seed == 13:
+            raise DataError("data.root", "there is no folder\n/nowhere")
+        if settings.seed == 14:
+            raise KeyboardInterrupt
+        if settings.seed == 15:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if settings.seed == 16:
+            raise ZeroDivisionError("a bug")
+
+    def join(settings: Settings, config: dict[str, Any], output: Path) -> None:
+        calls.append(("join", settings, output))
+
+    module.run, module.join = run, join  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "rayfed.runtime.launcher", module)
+    monkeypatch.setattr(rayfed, "federation", module, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAYFED_TRACE", raising=False)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    yield calls
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_run_is_the_default(runner: list[Any], tmp_path: Path) -> None:
+    assert main(["federation.nodes=3"]) == 0
+    [(verb, settings, output)] = runner
+    assert (verb, settings.federation.nodes) == ("run", 3)
+    assert output.parent == tmp_path / "outputs/digits"
+    assert (output / ".hydra/config.yaml").is_file()
+    assert main(["run", "seed=1"]) == 0
+    assert runner[1][1].seed == 1
+
+
+def test_a_sweep_runs_each(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--multirun", "seed=1,2", "merge=mean,median"]) == 0
+    assert [(s.seed, s.merge.rule) for _, s, _ in runner] == [(1, "mean"), (1, "median"), (2, "mean"), (2, "median")]
+    assert len({output for _, _, output in runner}) == 4
+
+
+def test_a_bad_job_of_a_sweep_is_told_and_the_others_run(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--multirun", "federation.nodes=0,3"]) == 2
+    assert [settings.federation.nodes for _, settings, _ in runner] == [3]
+    assert capsys.readouterr().err == "rayfed: federation.nodes: 0 is out of range: 1 to 256\n"
+
+
+def test_join_takes_the_same_configuration(runner: list[Any]) -> None:
+    address = "0x" + "12" * 20
+    chain = ["ledger=rpc", "ledger.rpc_url=http://h:1", "ledger.key_file=key"]
+    words = [f"+federation_address={address}", "+charter=charter.json", "store=s3", "store.bucket=b"]
+    assert main(["join", *chain, *words]) == 0
+    assert runner[0][0] == "join"
+    assert runner[0][1].federation_address == address
+
+
+def test_join_without_a_federation(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["join"]) == 2
+    assert runner == []
+    assert capsys.readouterr().err.startswith("rayfed: federation_address: ")
+
+
+def test_an_error_in_a_run_is_one_line(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seed=13"]) == 2
+    assert capsys.readouterr() == ("", "rayfed: data.root: there is no folder /nowhere\n")
+
+
+def test_the_trace_is_there_for_who_asks(
+    runner: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAYFED_TRACE", "1")
+    with pytest.raises(SystemExit, match="1"):
+        main(["seed=13"])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_bug_is_not_dressed_up(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        main(["seed=16"])
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert "ZeroDivisionError: a bug" in error
+
+
+def test_ctrl_c(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seed=14"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_sigterm_unwinds(runner: list[Any]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["seed=15"])
+    assert caught.value.code == 143
+
+
+def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
+    main([])
+    assert "HYDRA_FULL_ERROR" not in os.environ
+    assert "rayfed" not in sys.argv[0] or Path(sys.argv[0]).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["foo"], "rayfed: foo: is neither a command (run, join, audit, chaos, chain, ui, keys, claim, "),
+        (["adit"], "rayfed: adit: is neither a command"),
+        (["seed=1", "foo"], "rayfed: foo: is no name=value"),
+        (["data=cifar12"], "rayfed: data: there is no 'cifar12'; did you mean cifar10?"),
+        (["data=[1,2]"], "rayfed: command line: "),
+        (["--cfg", "job", "--resolve", "nodes=3"], "rayfed: nodes: there is no such group or setting"),
+        (["--help", "data=cifar12"], "rayfed: data: there is no 'cifar12'"),
+        (["--resolve"], "rayfed: command line: The --resolve flag"),
+        (["ui"], "rayfed: --tracking-uri: no runs in this folder yet"),
+        (["ui", "--tracking-uri", "http://h:1"], "rayfed: --tracking-uri: http://h:1 is a server already"),
+        (["chain", "--block-time", "0"], "rayfed: --block-time: 0.0 is no time between blocks"),
+    ],
+)
+def test_bad_words_get_one_line_and_code_2(words: list[str], line: str, tmp_path: Path) -> None:
+    done = command(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_option_is_argparse_s_affair(tmp_path: Path) -> None:
+    done = command("--foo", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "rayfed: error: unrecognized arguments: --foo" in done.stderr
+
+
+def test_help_teaches(tmp_path: Path) -> None:
+    done = command("--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("+experiment=cifar10", "--multirun", "join", "chain", "ui", "trimmed_mean", "tiny_imagenet", "sgd"):
+        assert word in done.stdout
+    assert done.stdout.count("python -m rayfed") >= 15
+
+
+def test_cfg_job_shows_the_settings_and_starts_nothing(tmp_path: Path) -> None:
+    done = command("--cfg", "job", "+experiment=cifar10", "federation.nodes=8", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  nodes: 8\n" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_configuration_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    (tmp_path / "mine/experiment/ours.yaml").write_text("# @package _global_\nname: ours\n")
+    done = command("--config-dir", "mine", "+experiment=ours", "--cfg", "job", cwd=tmp_path)
+    assert done.stdout.startswith("name: ours\n")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["nodes=3"], ["federation.nodes=0"]])
+def test_nothing_heavy_is_imported_before_the_settings_are_good(words: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from rayfed.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        f"print('HEAVY', sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(rayfed.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_import_rayfed_is_instant_and_its_names_are_real() -> None:
+    code = "import sys, rayfed; print(sorted({'hydra', 'omegaconf', 'numpy', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    for name in rayfed.__all__:
+        assert getattr(rayfed, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = rayfed.no_such_name

@@ -1,0 +1,164 @@
+"""The documents: the site builds without a warning, no link in it is dead, and its generated parts are up to date."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import get_type_hints
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from docs import command_line, make_diagrams, settings
+from rayfed.config import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
+BUILDER = ROOT / ".venv-docs" / "bin" / "python"
+
+
+class Page(HTMLParser):
+    """Collects a page's anchors and what it refers to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.fetched: list[str] = []
+        self.pictures_without_words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.anchors |= {value for name in ("id", "name") if (value := given.get(name))}
+        self.links += [value for name in ("href", "src") if (value := given.get(name))]
+        source = str(given.get("href" if tag == "link" else "src") or "")
+        if tag != "a" and given.get("rel") != "canonical" and source.startswith(("http:", "https:", "//")):
+            self.fetched.append(source)
+        if tag == "img" and not given.get("alt"):
+            self.pictures_without_words.append(str(given.get("src")))
+
+
+def builder() -> list[str]:
+    """Return the command of MkDocs: of the environment that `make docs` makes, or of this one."""
+    if BUILDER.exists():
+        return [str(BUILDER), "-m", "mkdocs"]
+    if all(find_spec(name) for name in ("mkdocs", "material", "mkdocstrings")):
+        return [sys.executable, "-m", "mkdocs"]
+    pytest.skip("MkDocs is not there: `make docs` installs it into .venv-docs")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Page]:
+    """The built site's pages by their path in it; built as strictly as `make docs` does."""
+    folder = tmp_path_factory.mktemp("site")
+    words = [*builder(), "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(
+        words, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {file.relative_to(folder): Page(file.read_text(encoding="utf-8")) for file in folder.rglob("*.html")} | {
+        file.relative_to(folder): Page("") for file in folder.rglob("*") if file.is_file() and file.suffix != ".html"
+    }
+
+
+def test_every_link_and_anchor_leads_somewhere(site: dict[Path, Page]) -> None:
+    dead = []
+    checked = 0
+    for path, page in site.items():
+        if path.name == "404.html":
+            continue
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or link.startswith("data:"):
+                continue
+            checked += 1
+            target = path if not parts.path else Path(_normal(path.parent / unquote(parts.path)))
+            target = target / "index.html" if target not in site else target
+            if target not in site:
+                dead.append(f"{path}: {link}")
+            elif parts.fragment and unquote(parts.fragment) not in site[target].anchors | {"__codelineno"}:
+                dead.append(f"{path}: {link} (no such anchor)")
+    assert checked > 500
+    assert dead == []
+
+
+def _normal(path: Path) -> str:
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts) or "."
+
+
+def test_the_pages_fetch_nothing_from_elsewhere(site: dict[Path, Page]) -> None:
+    assert {str(path): page.fetched for path, page in site.items() if page.fetched} == {}
+
+
+def test_every_picture_has_words(site: dict[Path, Page]) -> None:
+    assert {str(path): page.pictures_without_words for path, page in site.items() if page.pictures_without_words} == {}
+
+
+def test_every_document_is_in_the_site(site: dict[Path, Page]) -> None:
+    for source in DOCS.rglob("*.md"):
+        assert source.relative_to(DOCS).with_suffix(".html") in site
+
+
+# -- generated parts, which need no MkDocs -----------------------------------------------------------------------------
+
+
+def test_every_setting_has_a_meaning() -> None:
+    listed = [setting for _, _, own in settings.walk() for setting in own]
+    assert [setting.key for setting in listed if not setting.meaning] == []
+    assert {setting.key for setting in listed} == set(_keys(Settings, ""))
+    known = {f"{prefix}{name}" for prefix, cls, _ in settings.walk() for name in settings.meanings(cls)}
+    groups = {prefix.rstrip(".") for prefix, _, _ in settings.walk()}
+    assert known <= {setting.key for setting in listed} | groups, "a docstring explains a setting that is not there"
+
+
+def _keys(cls: type, prefix: str) -> list[str]:
+    hints = get_type_hints(cls)
+    return [
+        key
+        for item in fields(cls)
+        for key in (
+            _keys(hints[item.name], f"{prefix}{item.name}.")
+            if is_dataclass(hints[item.name])
+            else [f"{prefix}{item.name}"]
+        )
+    ]
+
+
+def test_every_option_of_every_group_is_explained() -> None:
+    assert {"data", "merge", "train/optimizer", "experiment"} <= set(settings.GROUPS)
+    silent = [
+        f"{group}={name}" for group in settings.GROUPS for name, comment, _ in settings.options(group) if not comment
+    ]
+    assert silent == []
+    page = settings.page()
+    for group in settings.GROUPS:
+        for name, _, _ in settings.options(group):
+            assert f"| `{name}` |" in page
+
+
+def test_the_command_line_page_is_what_the_commands_say(request: pytest.FixtureRequest) -> None:
+    page = command_line.page()
+    if request.config.getoption("--rewrite"):
+        command_line.PAGE.write_text(page, encoding="utf-8")
+    assert command_line.PAGE.read_text(encoding="utf-8") == page, "pytest --rewrite writes it anew"
+
+
+@pytest.mark.parametrize("name", make_diagrams.PICTURES)
+def test_the_diagrams_are_drawn_from_the_code(name: str, request: pytest.FixtureRequest) -> None:
+    file = make_diagrams.IMAGES / f"{name}.svg"
+    drawn = make_diagrams.PICTURES[name]()
+    if request.config.getoption("--rewrite"):
+        file.write_text(drawn, encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == drawn, "pytest --rewrite writes it anew"

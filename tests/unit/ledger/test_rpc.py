@@ -1,0 +1,235 @@
+"""The transport, against a real HTTP server that answers as told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from rayfed.errors import ConfigError, LedgerUnreachable
+from rayfed.ledger.ethereum import rpc as module
+from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+
+Answer = tuple[int, Any, dict[str, str]]
+
+
+class Node:
+    """A node of a chain: hands each request to ``script`` and keeps it in ``asked``."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.script: Callable[[Any], Answer] = _echo
+        node = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                node.asked.append(request)
+                status, answer, headers = node.script(request)
+                body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def says(self, *answers: Answer) -> None:
+        """Give these answers in turn, then echo."""
+        left = list(answers)
+        self.script = lambda request: left.pop(0) if left else _echo(request)
+
+
+def _echo(request: Any) -> Answer:
+    """Answer each call with its parameters."""
+    if isinstance(request, list):
+        return 200, [_echo(one)[1] for one in reversed(request)], {}  # the order of a batch's answers is free
+    return 200, {"jsonrpc": "2.0", "id": request["id"], "result": request["params"]}, {}
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    node = Node()
+    thread = threading.Thread(target=node.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield node
+    node.server.shutdown()
+    thread.join()
+    node.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Do not sleep between tries, but keep for how long."""
+    slept: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", slept.append)
+    return slept
+
+
+def test_a_call_returns_the_result(node: Node) -> None:
+    assert Rpc(node.url).call("eth_call", {"to": "0x1"}, "latest") == [{"to": "0x1"}, "latest"]
+    assert node.asked[0]["method"] == "eth_call"
+
+
+def test_a_null_result_is_none(node: Node) -> None:
+    node.says((200, {"jsonrpc": "2.0", "id": 1, "result": None}, {}))
+    assert Rpc(node.url).call("eth_getTransactionReceipt", "0x1") is None
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_busy_node_is_asked_again(node: Node, pauses: list[float], status: int) -> None:
+    node.says((status, b"busy", {}), (status, b"busy", {}))
+    assert Rpc(node.url).call("m", 1) == [1]
+    assert pauses == [0.1, 0.2]
+
+
+def test_a_node_that_says_when_to_come_back_is_believed_up_to_a_bound(node: Node, pauses: list[float]) -> None:
+    node.says((429, b"", {"Retry-After": "3"}), (429, b"", {"Retry-After": "86400"}))
+    assert Rpc(node.url).call("m", 1) == [1]
+    assert pauses == [3.0, 10.0]
+
+
+def test_a_rate_limit_said_in_json_is_waited_for(node: Node, pauses: list[float]) -> None:
+    node.says((200, {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "slow down"}}, {}))
+    assert Rpc(node.url).call("m", 1) == [1]
+    assert len(pauses) == 1
+
+
+def test_a_node_that_stays_busy_is_given_up(node: Node, pauses: list[float]) -> None:
+    node.script = lambda request: (503, b"", {})
+    with pytest.raises(LedgerUnreachable, match=r"ledger.rpc_url: no answer from http://127.0.0.1:\d+: HTTP 503"):
+        Rpc(node.url, tries=4).call("m")
+    assert len(node.asked) == 4
+    assert len(pauses) == 3
+
+
+def test_a_dead_address_is_named(node: Node) -> None:
+    with pytest.raises(
+        LedgerUnreachable, match=r"ledger.rpc_url: no answer from http://127.0.0.1:1: connection refused"
+    ):
+        Rpc("http://127.0.0.1:1").call("m")
+
+
+def test_what_the_url_hides_is_not_shown() -> None:
+    with pytest.raises(LedgerUnreachable) as caught:
+        Rpc("http://user:password@127.0.0.1:1/v3/api-key").call("m")
+    assert "password" not in str(caught.value)
+    assert "api-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "localhost:8545", "ws://localhost", "http://"])
+def test_what_is_no_url_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"^ledger.rpc_url: .*no http"):
+        Rpc(url)
+
+
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b'{"hello": 1}', b"3"])
+def test_a_web_page_is_no_node(node: Node, pauses: list[float], answer: bytes) -> None:
+    node.script = lambda request: (200, answer, {})
+    with pytest.raises(LedgerUnreachable, match="does not speak JSON-RPC"):
+        Rpc(node.url).call("m")
+    assert not pauses
+
+
+def test_a_refused_login_is_said_at_once(node: Node, pauses: list[float]) -> None:
+    node.script = lambda request: (401, b"who are you", {})
+    with pytest.raises(LedgerUnreachable, match="HTTP 401"):
+        Rpc(node.url).call("m")
+    assert not pauses
+
+
+@pytest.mark.parametrize("data", ["0xdeadbeef", {"data": "0xdeadbeef"}])
+def test_a_revert_brings_its_data(node: Node, data: Any) -> None:
+    error = {"code": 3, "message": "execution reverted", "data": data}
+    node.says((200, {"jsonrpc": "2.0", "id": 1, "error": error}, {}))
+    with pytest.raises(RpcError, match="execution reverted") as caught:
+        Rpc(node.url).call("eth_call")
+    assert (caught.value.code, caught.value.data) == (3, b"\xde\xad\xbe\xef")
+
+
+def test_an_odd_error_is_an_error_all_the_same(node: Node) -> None:
+    for error in ("no", {"message": "no"}, {"code": "x", "message": "no", "data": "0xzz"}):
+        node.says((200, {"jsonrpc": "2.0", "id": 1, "error": error}, {}))
+        with pytest.raises(RpcError, match="no"):
+            Rpc(node.url).call("m")
+
+
+def test_a_batch_is_one_request_and_keeps_its_order(node: Node) -> None:
+    assert Rpc(node.url).batch([("a", [1]), ("b", [2]), ("c", [3])]) == [[1], [2], [3]]
+    assert len(node.asked) == 1
+
+
+def test_a_long_batch_is_cut(node: Node) -> None:
+    calls = [("m", [n]) for n in range(2 * module.BATCH + 1)]
+    assert Rpc(node.url).batch(calls) == [[n] for n in range(2 * module.BATCH + 1)]
+    assert len(node.asked) == 3
+
+
+def test_a_refusal_in_a_batch_stands_in_its_place(node: Node) -> None:
+    error = {"jsonrpc": "2.0", "id": 0, "error": {"code": -1, "message": "no"}}
+    node.says((200, [{"jsonrpc": "2.0", "id": 1, "result": 5}, error], {}))
+    refused, answered = Rpc(node.url).batch([("a", []), ("b", [])])
+    assert isinstance(refused, RpcError)
+    assert answered == 5
+
+
+def test_a_call_left_out_of_the_answer_is_an_error(node: Node) -> None:
+    node.says((200, [{"jsonrpc": "2.0", "id": 1, "result": 5}], {}))
+    missing, answered = Rpc(node.url).batch([("a", []), ("b", [])])
+    assert isinstance(missing, RpcError)
+    assert answered == 5
+
+
+def test_a_node_that_takes_no_batches_is_asked_one_by_one(node: Node) -> None:
+    node.says((200, {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batches?"}}, {}))
+    assert Rpc(node.url).batch([("a", [1]), ("b", [2])]) == [[1], [2]]
+    assert len(node.asked) == 3
+
+
+def test_an_empty_batch_asks_nothing(node: Node) -> None:
+    assert Rpc(node.url).batch([]) == []
+    assert not node.asked
+
+
+def test_the_chain_id_is_asked_for_once(node: Node) -> None:
+    node.script = lambda request: (200, {"jsonrpc": "2.0", "id": 1, "result": "0x7a69"}, {})
+    rpc = Rpc(node.url)
+    assert (rpc.chain_id, rpc.chain_id) == (31337, 31337)
+    assert len(node.asked) == 1
+
+
+def test_many_threads_may_ask_at_once(node: Node) -> None:
+    rpc = Rpc(node.url)
+    results: dict[int, Any] = {}
+    threads = [threading.Thread(target=lambda n=n: results.update({n: rpc.call("m", n)})) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {n: [n] for n in range(20)}
+
+
+def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", node.url)
+    assert Rpc("http://chain.invalid/path").call("m", 1) == [1]
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert Rpc(node.url).call("m", 2) == [2]
+    monkeypatch.setenv("no_proxy", "chain.invalid")
+    with pytest.raises(LedgerUnreachable, match="no such host"):
+        Rpc("http://chain.invalid").call("m")

@@ -1,0 +1,164 @@
+"""What the chaos runner found: a chain that goes back, a disk that lost bytes, a store that refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayfed.encoding.primitives import Root
+from rayfed.errors import StoreError
+from rayfed.ledger.memory.chain import MemoryChain
+from rayfed.node.edge_node import Progress
+from rayfed.node.journal import Journal
+from rayfed.node.pending import HEARD_SECONDS
+from rayfed.protocol.messages import Phase, Status, Verb
+from rayfed.testing import MemoryStore
+from tests.unit.node.test_edge_node import LAYOUT, World
+
+
+def kept(chain: MemoryChain) -> Any:
+    return chain.saved()
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "zeros"])
+def test_a_base_that_the_own_disk_has_lost_is_fetched_again(tmp_path: Path, damage: str) -> None:
+    world = World(tmp_path)
+    view = world.run(until=lambda view: view.round == 2)
+    world.run(until=lambda view: all(node._model == view.base for node in world.nodes.values()))
+    for root in (view.base, world.charter.genesis):
+        file = tmp_path / "node-0" / "blobs" / root.hex()[:2] / root.hex()
+        size = file.stat().st_size
+        file.unlink()
+        if damage != "gone":
+            file.write_bytes(bytes(size if damage == "zeros" else 0))
+    world.nodes[0] = world.start(0)
+    world.run()
+    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b1111] * 3
+    assert world.clock.now == 1_000_000, "nobody had to wait for it"
+
+
+def test_an_own_update_that_is_lost_costs_its_place_and_not_the_vote(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run(until=lambda view: view.round == 1)
+    while 0 not in world.chain.roots:
+        world.nodes[0].step(world.chain.view())
+    root = world.chain.roots[0]
+    file = tmp_path / "node-0" / "blobs" / root.hex()[:2] / root.hex()
+    file.write_bytes(bytes(file.stat().st_size))
+    world.nodes[0] = world.start(0)
+    world.run()
+    assert world.chain.outcomes[1].status is Status.FINAL
+    assert world.chain.outcomes[1].included == 0b1110
+    assert Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.VOTE) == "e"
+
+
+def test_what_the_chain_has_forgotten_is_said_again(tmp_path: Path) -> None:
+    """A reorganisation takes a commit and a join back after their receipts were given out."""
+    world = World(tmp_path)
+    world.run(until=lambda view: view.round == 1)
+    before = kept(world.chain)
+    world.nodes[0].step(world.chain.view())
+    world.nodes[0].step(world.chain.view())
+    first = world.chain.roots[0]
+    world.chain.restore(before)
+    assert 0 not in world.chain.roots
+    world.nodes[0].step(world.chain.view())
+    assert 0 not in world.chain.roots, "the view may be older than the receipt"
+    world.clock.advance(HEARD_SECONDS)
+    world.nodes[0].step(world.chain.view())
+    assert world.chain.roots[0] == first, "the same update as before"
+    world.run()
+    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b1111] * 3
+
+
+def test_a_node_that_has_attested_on_another_branch_abstains_and_lives_on(tmp_path: Path) -> None:
+    """The chain goes back to VOTE, and another ballot leaves an update out: the merge is another one."""
+    world = World(tmp_path)
+    world.run(until=lambda view: view.round == 1 and view.phase is Phase.VOTE)
+    before = kept(world.chain)
+    world.run(until=lambda view: view.round == 1 and bool(view.attested & 1))
+    said = Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.ATTEST)
+    world.chain.restore(before)
+    for slot in range(3):
+        world.chain.vote(world.address(slot), 1, 0b0111)
+    world.clock.advance(31)
+    view = world.run()
+    first = world.chain.outcomes[1]
+    assert first.included == 0b0111
+    assert not first.attesters & 1
+    assert Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.ATTEST) == said
+    assert [world.chain.outcomes[r].included for r in (2, 3)] == [0b1111] * 2
+    assert {node._model for node in world.nodes.values()} == {view.base}
+
+
+def test_a_ballot_of_another_branch_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was voted for is not committed any more: the contract would refuse it time and again."""
+    world = World(tmp_path)
+    world.run(until=lambda view: view.round == 1)
+    before = kept(world.chain)
+    world.run(until=lambda view: bool(view.voted & 1))
+    world.chain.restore(before)
+    for slot in range(3):
+        world.chain.commit(world.address(slot), 1, bytes.fromhex(str(_said(tmp_path, slot, Verb.COMMIT))))
+    world.clock.advance(60)
+    sent: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(world.nodes[0].ledger, "vote", lambda round, ballot: sent.append(ballot))
+        for _ in range(20):
+            world.nodes[0].step(world.chain.view())
+            world.clock.advance(1)
+    assert sent == []
+    assert "already signed another ballot" in world.nodes[0].status.error
+    world.run()
+    assert world.chain.outcomes[3].included == 0b1111
+
+
+def _said(folder: Path, slot: int, verb: Verb) -> str | None:
+    return Journal(folder / f"node-{slot}" / "journal.jsonl").said(1, verb)
+
+
+class Refusing(MemoryStore):
+    """Takes nothing for a while."""
+
+    def __init__(self, inner: MemoryStore, world: World, until: int) -> None:
+        self.blobs, self._world, self._until = inner.blobs, world, until
+
+    def put(self, root: Root, blob: memoryview) -> None:
+        if self._world.clock.now < self._until:
+            raise StoreError("store.endpoint_url: no")
+        super().put(root, blob)
+
+
+def test_a_final_model_that_the_store_refused_is_offered_again(tmp_path: Path) -> None:
+    world = World(tmp_path, rounds=1)
+    world.run(until=lambda view: view.phase is Phase.ATTEST)
+    for node in world.nodes.values():
+        node._blobs._store = Refusing(world.store, world, world.clock.now + 8)
+    view = world.run()
+    assert world.blob(view.base).nbytes == LAYOUT.blob_size
+
+
+def test_a_store_that_never_comes_back_keeps_nobody_from_finishing(tmp_path: Path) -> None:
+    world = World(tmp_path, rounds=1)
+    world.run(until=lambda view: view.phase is Phase.ATTEST)
+    for node in world.nodes.values():
+        node._blobs._store = Refusing(world.store, world, 1 << 40)
+    world.run(until=lambda view: view.phase is Phase.DONE)
+    # The quorum was quicker than one of them, which has to get the model from a peer and cannot.
+    able = [node for node in world.nodes.values() if node._merged]
+    assert len(able) >= 3
+    for _ in range(30):
+        progress = [node.step(world.chain.view()) for node in able]
+        world.clock.advance(1)
+    assert set(progress) == {Progress.FINISHED}
+    assert world.chain.base not in world.store.blobs
+
+
+def test_a_node_whose_own_update_is_not_taken_votes_all_the_same(tmp_path: Path) -> None:
+    world = World(tmp_path, rounds=1)
+    world.nodes[0] = world.start(0, store=Refusing(world.store, world, 1 << 40))
+    world.run()
+    assert world.chain.outcomes[1].included == 0b1110
+    assert _said(tmp_path, 0, Verb.VOTE) is not None

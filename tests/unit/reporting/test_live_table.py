@@ -1,0 +1,115 @@
+"""What a user sees: as lines, and in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rayfed.protocol.messages import Phase, Status
+from rayfed.reporting.live_table import LiveDisplay, percent, short
+from tests.fake_run import FEDERATION, FakeRun, address, fake_run
+
+
+def console(terminal: bool, height: int = 24) -> Console:
+    return Console(
+        file=io.StringIO(), force_terminal=terminal, width=80, height=height, color_system=None, legacy_windows=False
+    )
+
+
+def written(to: Console) -> str:
+    assert isinstance(to.file, io.StringIO)
+    return to.file.getvalue()
+
+
+def play(run: FakeRun, to: Console, again: int = 3) -> list[str]:
+    """Show a whole run, each sight several times, and return the lines."""
+    with LiveDisplay(5, Path("outputs/x"), name="digits", console=to) as display:
+        display.say("starting a chain")
+        display.say("starting 4 nodes")
+        display.found(FEDERATION)
+        display.update(None, [])
+        scores = {r.round: r.accuracy for r in run.records if r.slot == 0}
+        for view in run.views:
+            before = scores.get(view.round - 1)
+            statuses = [replace(s, doing="training", round=view.round, accuracy=before, error="") for s in run.statuses]
+            for _ in range(again):
+                display.update(view, statuses)
+        done = replace(run.views[-1], phase=Phase.DONE, deadline=0, previous=run.outcomes[-1])
+        display.update(done, run.statuses)
+        display.final(run.summary())
+    return written(to).splitlines()
+
+
+def test_plain_output_has_one_line_for_each_thing_that_happened() -> None:
+    lines = play(fake_run(), console(terminal=False))
+    assert lines[:2] == ["starting a chain", "starting 4 nodes"]
+    for r in range(1, 6):
+        assert sum(line.startswith(f"round {r}/5: commit opened") for line in lines) == 1
+        assert sum(line.startswith((f"round {r}/5: final", f"round {r}/5: void")) for line in lines) == 1
+    assert "round 3/5: void, the base stays" in lines
+    measured = [line for line in lines if ": accuracy" in line and line.startswith("round")]
+    first = next(record.accuracy for record in fake_run().records)
+    assert measured[0] == f"round 1/5: accuracy {percent(first)}"
+    assert [line.split(":")[0] for line in measured] == [f"round {r}/5" for r in (1, 2, 4, 5)]
+    assert sum("failed: accuracy" in line for line in lines) == 1
+    assert sum("finished: accuracy" in line for line in lines) == 3
+    assert len(lines) == len(set(lines) - {""}) + lines.count(""), "nothing is said twice"
+    assert not any("\x1b" in line for line in lines)
+
+
+def test_showing_the_same_more_often_says_no_more() -> None:
+    assert play(fake_run(), console(terminal=False), again=9) == play(fake_run(), console(terminal=False), again=1)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_end_names_all_that_matters(terminal: bool) -> None:
+    run = fake_run()
+    text = "\n".join(play(run, console(terminal)))
+    summary = run.summary()
+    for word in (summary.final_root or "", FEDERATION, "outputs/x", "python -m rayfed ui", "the disk is full"):
+        assert word in text
+    assert percent(summary.final_accuracy) in text
+    for node in summary.nodes:
+        assert f"node {node.slot} alone" in text
+        assert percent(node.alone_accuracy) in text
+
+
+def test_in_a_terminal_everything_fits_80_columns() -> None:
+    to = console(terminal=True)
+    lines = play(fake_run(), to)
+    table = [line for line in lines if short(address(0)) in line]
+    assert table, "a row for node 0"
+    panel = [line for line in lines if line.startswith(("│", "╭", "╰"))]
+    assert panel
+    assert max(map(len, panel)) <= 80
+    assert fake_run().summary().final_root in "\n".join(panel), "the root is not broken in two"
+
+
+def test_many_nodes_stay_within_the_terminals_height() -> None:
+    run = fake_run(nodes=64, rounds=1)
+    to = console(terminal=True, height=20)
+    display = LiveDisplay(5, Path("x"), console=to)
+    display.update(run.views[0], run.statuses)
+    with to.capture() as captured:
+        to.print(display._draw())
+    assert len(captured.get().splitlines()) <= 20
+    assert "more" in captured.get()
+
+
+def test_a_run_in_which_nothing_was_final_says_so() -> None:
+    run = fake_run(rounds=2, void=(1, 2))
+    assert run.outcomes[0].status is Status.VOID
+    text = "\n".join(play(run, console(terminal=False)))
+    assert "no round was final" in text
+
+
+def test_an_error_leaves_the_terminal_as_it_was() -> None:
+    to = console(terminal=True)
+    with pytest.raises(ZeroDivisionError), LiveDisplay(5, Path("x"), console=to):
+        raise ZeroDivisionError
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert written(to).rindex(shown) > written(to).rindex(hidden), "the cursor is back"

@@ -1,0 +1,284 @@
+"""The chaos runner: a short set of seeds, and that each of its checks really fails on a node that is broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayfed.__main__ import main
+from rayfed.encoding import merkle
+from rayfed.encoding.codec import LEAF
+from rayfed.encoding.primitives import Root
+from rayfed.node.edge_node import EdgeNode, Progress
+from rayfed.protocol.messages import Outcome, Verb, View
+from rayfed.testing.chaos import SCENARIOS, Scenario, run
+from rayfed.testing.chaos.checks import merkle_root
+
+SEEDS = 1
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_federation_survives(name: str) -> None:
+    for seed in range(SEEDS):
+        result, world = run(SCENARIOS[name], seed)
+        assert result.broken == {}, "\n".join([result.again, *world.log])
+
+
+@pytest.mark.parametrize("seed", [0, 42, 97])
+def test_the_same_seed_is_the_same_run_and_another_is_another(seed: int) -> None:
+    scenario = SCENARIOS["everything"]
+    (first, one), (again, two), (_, other) = run(scenario, seed), run(scenario, seed), run(scenario, seed + 1)
+    assert one.log == two.log != other.log
+    assert one.said == two.said
+    assert one.chain.chain.log == two.chain.chain.log
+    assert (first.extra_seconds, first.restarts) == (again.extra_seconds, again.restarts)
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"),
+    [
+        ("kill", "is killed"),
+        ("kill_all", "with all others"),
+        ("stop", "stands still"),
+        ("reorg", "the chain goes back"),
+        ("skew", "the chain leaps"),
+        ("leave", "leaves"),
+        ("disk_full", "no room left"),
+    ],
+)
+def test_what_is_promised_happens(name: str, sign: str) -> None:
+    assert any(sign in line for seed in range(3) for line in run(SCENARIOS[name], seed)[1].log)
+
+
+def test_without_faults_no_second_passes_and_no_round_is_lost() -> None:
+    result, _ = run(SCENARIOS["none"], 0)
+    assert (result.extra_seconds, result.rounds_lost, result.restarts) == (0, 0, 0)
+
+
+# -- mutations: a node that is broken in one way, and the check that has to see it ------------------------------------
+
+
+class Forgetful(EdgeNode):
+    """Votes without looking up what it has voted before, and never twice the same."""
+
+    turn = 0
+
+    def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
+        Forgetful.turn += 1
+        ballot = committed & ~(1 << Forgetful.turn % 4)
+        self._serve_own_update(view, index)
+        self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, ballot))
+        return True
+
+
+class Crashing(EdgeNode):
+    def _merge(self, round: int, included: int, view: View) -> Root | None:
+        raise RuntimeError("a bug")
+
+
+class Lazy(EdgeNode):
+    """Never says that it has finished."""
+
+    def step(self, view: View) -> Progress:
+        progress = super().step(view)
+        return Progress.WAITING if progress is Progress.FINISHED else progress
+
+
+class Miscounting(EdgeNode):
+    """Merges all updates but one: all nodes alike, so that they agree, and the ledger has nothing against it."""
+
+    def _merge(self, round: int, included: int, view: View) -> Root | None:
+        return super()._merge(round, included & (included - 1), view)
+
+
+class Stubborn(EdgeNode):
+    """Believes to hold the final model while it holds another one."""
+
+    def step(self, view: View) -> Progress:
+        progress = super().step(view)
+        if progress is Progress.FINISHED:
+            self._model = bytes(31) + b"\1"
+        return progress
+
+
+class Selfish(EdgeNode):
+    """Publishes no model that it has adopted."""
+
+    def _publish(self, root: Root, *change: Any) -> bool:
+        return super()._publish(root, *change) if root in self._own_updates() else True
+
+    def _own_updates(self) -> set[Root]:
+        said = (self._journal.said(round, Verb.COMMIT) for round in range(1, 7))
+        return {bytes.fromhex(root) for root in said if root}
+
+
+class Dreaming(EdgeNode):
+    """Trains from something else than the base."""
+
+    def _commit(self, round: int, view: View) -> bool:
+        before = self._base_state
+        self._base_state = {"w": before["w"] + 1}
+        try:
+            return super()._commit(round, view)
+        finally:
+            self._base_state = before
+
+
+class Unfair(EdgeNode):
+    """Votes against node 0 for ever."""
+
+    def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
+        self._serve_own_update(view, index)
+        self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, committed & ~1))
+        return True
+
+
+class Reckless(EdgeNode):
+    """One of them attests a root of its own making."""
+
+    def _merge(self, round: int, included: int, view: View) -> Root | None:
+        merged = super()._merge(round, included, view)
+        return merged if self.slot else bytes(31) + b"\1"
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "scenario"),
+    [
+        (Forgetful, "nobody_contradicts_itself", "refused"),
+        (Crashing, "nobody_fails", "none"),
+        (Lazy, "run_ends", "none"),
+        (Stubborn, "honest_models_agree", "none"),
+        (Selfish, "final_models_can_be_had", "none"),
+        (Dreaming, "updates_follow_their_base", "none"),
+        (Unfair, "it_recovers", "none"),
+        (Reckless, "no_honest_stake_is_lost", "none"),
+    ],
+)
+def test_a_broken_node_is_found_out(broken: type[EdgeNode], check: str, scenario: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("rayfed.testing.chaos.world.MAX_TICKS", 300)
+    result, _ = run(SCENARIOS[scenario], 0, broken)
+    assert check in result.broken
+
+
+def test_a_wrong_merge_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the nodes, who take all rounds back and lose their stakes; by the check, where none of them looks."""
+    monkeypatch.setattr("rayfed.testing.chaos.world.MAX_TICKS", 300)
+    result, _ = run(SCENARIOS["none"], 0, Miscounting)
+    assert "merges_are_right" not in result.broken
+    assert (result.rounds_lost, result.honest_slashed) == (5, 4)  # then nobody is left for the sixth
+    monkeypatch.setattr("rayfed.node.watchtower.Watch._verify", lambda *_: None)
+    monkeypatch.setattr("rayfed.node.watchtower.Watch.is_satisfied", lambda *_: True)
+    assert "merges_are_right" in run(SCENARIOS["none"], 0, Miscounting)[0].broken
+
+
+def test_a_phase_that_lasts_is_found_out() -> None:
+    _, world = run(SCENARIOS["none"], 0)
+    from rayfed.testing.chaos import checks
+
+    closing = [event for event in world.chain.chain.events if event.name == "PhaseOpened"][4:]
+    checks.no_phase_is_stuck(world)
+    for event in closing:
+        object.__setattr__(event, "time", event.time + 200)
+    with pytest.raises(checks.Broken, match="after its deadline"):
+        checks.no_phase_is_stuck(world)
+
+
+def test_a_bad_update_that_is_included_is_found_out() -> None:
+    from rayfed.testing.chaos import checks
+
+    _, world = run(SCENARIOS["garbage_blob"], 0)
+    checks.no_bad_update_is_included(world)
+    ours = world.chain.chain.outcomes
+    last = ours[6]
+    ours[6] = Outcome(6, last.status, last.root, 0b1111, last.attesters, last.open_until)
+    with pytest.raises(checks.Broken, match="is included and should not be"):
+        checks.no_bad_update_is_included(world)
+
+
+@pytest.mark.parametrize("scenario", ["wrong_attestation", "garbage_blob", "forged"])
+def test_a_cheat_that_keeps_its_stake_is_found_out(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, world = run(SCENARIOS[scenario], 0)
+    assert result.broken == {}
+    assert (result.honest_slashed, result.cheats_slashed) == (0, len(SCENARIOS[scenario].byzantine)), world.log
+    monkeypatch.setattr("rayfed.ledger.memory.court.MemoryCourt._slash", lambda *_: 0)
+    assert "cheats_are_slashed" in run(SCENARIOS[scenario], 0)[0].broken
+
+
+def test_a_forged_model_is_taken_back() -> None:
+    _, world = run(SCENARIOS["forged_and_crashes"], 0)
+    assert [event.values["round"] for event in world.chain.chain.events if event.name == "Undone"] == [2]
+    assert world.chain.chain.active.bit_count() == 1
+
+
+@pytest.mark.parametrize("method", ["_settle", "claim"])
+def test_work_that_is_not_paid_is_found_out(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = "rayfed.node.watchtower.Watch._settle" if method == "_settle" else "rayfed.testing.chaos.world.claim"
+    monkeypatch.setattr(place, lambda *_: False)
+    monkeypatch.setattr("rayfed.testing.chaos.world.MAX_LINGERS", 200)
+    assert set(run(SCENARIOS["none"], 0)[0].broken) == {"work_is_paid"}
+
+
+def test_money_that_vanishes_is_found_out() -> None:
+    from rayfed.testing.chaos import checks
+
+    _, world = run(SCENARIOS["wrong_attestation"], 0)
+    checks.money_adds_up(world)
+    world.chain.chain.court.pool -= 1
+    with pytest.raises(checks.Broken, match="came in"):
+        checks.money_adds_up(world)
+
+
+@pytest.mark.parametrize("leaves", [1, 2, 3, 5, 8])
+def test_the_slow_tree_is_the_fast_one(leaves: int) -> None:
+    blob = bytes(range(256)) * (leaves * LEAF // 256)
+    assert merkle_root(blob) == merkle.root(blob)
+
+
+def test_a_third_may_not_cheat() -> None:
+    with pytest.raises(ValueError, match="less than a third"):
+        Scenario("x", "", nodes=3, byzantine=("wrong",))
+    with pytest.raises(ValueError, match="is a probability"):
+        Scenario("x", "", kill=1.5)
+
+
+def test_the_command_tells_and_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "chaos.json"
+    assert main(["chaos", "--scenario", "kill", "--seeds", "2", "--json", str(report)]) == 0
+    (row,) = json.loads(report.read_text())["rows"]
+    assert (row["scenario"], row["n"], row["survived"], row["rounds"]) == ("kill", 2, 2, 12)
+    assert "kill" in capsys.readouterr().out
+
+
+def test_the_command_fails_where_a_check_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def diverges(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("rayfed.testing.chaos.model.Counting.train", diverges)
+    monkeypatch.setattr("rayfed.testing.chaos.world.MAX_TICKS", 300)
+    report = tmp_path / "chaos.json"
+    assert main(["chaos", "--scenario", "none", "--seed", "7", "--json", str(report)]) == 1
+    said = capsys.readouterr().out
+    assert "nobody_fails: node" in said
+    assert "again: python -m rayfed chaos --scenario none --seed 7" in said
+    assert [result["seed"] for result in json.loads(report.read_text())["broken"]] == [7]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--scenario", "rain"], "there is no 'rain'"),
+        (["--seeds", "0"], "are no runs"),
+        (["--seed", "0", "--scenario", "none", "--json", "/nowhere/x.json"], "cannot write"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line(
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chaos", *words]) == 2
+    assert complaint in capsys.readouterr().err
