@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,17 @@ import pytest
 if TYPE_CHECKING:
     from rayfed.ledger.ethereum.devchain import DevChain
     from rayfed.testing.chaos.real.cluster import Cluster
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start hear SIGINT.
+
+    A shell starts what runs in the background with SIGINT ignored, every process below inherits that, and Python then
+    installs no handler: tests that send Ctrl-C would wait for ever. A handler does not survive ``exec``, so the
+    processes get the default back.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
