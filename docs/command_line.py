@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
-from rayfed.__main__ import COMMANDS, main
+from rayfed.cli.main import COMMANDS, main
 
 PAGE = Path(__file__).parent / "reference" / "command-line.md"
 HYDRA = ("run", "join")

@@ -45,7 +45,7 @@ MEMO_BYTES = 4 << 30
 """What the nodes of one process keep in memory at most, however many and however large their blobs are."""
 
 
-class Wiring:
+class Assembly:
     """Builds the nodes of one process, which share a memo and a way to the store."""
 
     def __init__(self, settings: Settings, place: Place, state_dir: Path) -> None:

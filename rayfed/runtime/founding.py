@@ -1,140 +1,141 @@
-"""Founding: from settings and data to the charter that all nodes will have to agree to.
-
-Runs where the pictures are (a Ray task on the cluster), not in the process that starts the federation; what comes
-back is the charter, which holds names, shapes and a hash, and no weight.
-"""
+"""Which federation a run works on: it founds one, or finds again the one that it had founded before it was killed."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rayfed.aggregation.rules import TRIM_UNIT
-from rayfed.aggregation.rules.clipping import CLIP_UNIT
-from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
-from rayfed.protocol.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
+from rayfed.encoding.primitives import Address
+from rayfed.errors import ConfigError
+from rayfed.ledger.ethereum import deployment
+from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
+from rayfed.protocol.messages import NATIVE
+from rayfed.runtime import cluster, drafting
+from rayfed.runtime.results import CHARTER, SUMMARY, write
 
 if TYPE_CHECKING:
-    from rayfed.config import Merge, Settings
+    from rayfed.config import Settings
+    from rayfed.runtime.chain import Chain
 
-ADAPTIVE_RATE = 0.03
-"""The learning rate of fedadam and fedyogi where ``merge.server_lr`` says nothing."""
+FILE = "founded.json"
 
 
-def draft(settings: Settings) -> Charter:
-    """Load the data, build the genesis model, and write down what all nodes have to agree on.
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """A federation that a run has founded.
+
+    Attributes:
+        federation: the contract's address.
+        chain_id: of the chain that it is on.
+        block: the one that it was founded in.
+        started: when the run was started, seconds since the epoch.
+    """
+
+    federation: Address
+    chain_id: int
+    block: int
+    started: float
+
+    def keep(self, folder: Path) -> None:
+        """Write it down, in one step: a run that is killed here has founded a federation or it has not.
+
+        Raises:
+            ConfigError: naming ``hydra.run.dir``.
+        """
+        path = folder / FILE
+        try:
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps(asdict(self), indent=1) + "\n")
+            new.replace(path)
+        except OSError as error:
+            raise ConfigError("hydra.run.dir", f"cannot write {path}: {error.strerror}") from error
+
+
+def kept(folder: Path) -> Founded | None:
+    """Return the federation that a run with this output folder has founded and not finished; None if there is none.
 
     Raises:
-        DataError: the pictures cannot be used.
-        ConfigError: the model or the partition does not fit them.
+        ConfigError: the run is finished, or what it wrote cannot be read.
     """
-    from rayfed.encoding import codec, merkle
-    from rayfed.learning import group_norm, learner
-
-    pictures = learner.load(settings)
-    for slot in range(settings.federation.nodes):
-        learner.share(settings, pictures, slot)  # a partition that cannot be is found here, before anything starts
-    model, state = learner.genesis(settings, pictures)
-    described = _plain(settings.model)
-    if settings.privacy.kind == "dp":
-        from rayfed.learning import private
-
-        private.require(model)
-        described[group_norm.KEY] = group_norm.VALUE
-    layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
-    blob = codec.encode(layout, state, codec.Header.merged(0), within=extended(layout, settings.merge.optimizer)).blob
-    terms = settings.federation
-    return Charter(
-        name=settings.name,
-        layout=layout,
-        data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std),
-        model=described,
-        merge=_merge_terms(settings.merge),
-        rounds=terms.rounds,
-        join_seconds=terms.join_seconds,
-        commit_seconds=terms.commit_seconds,
-        vote_seconds=terms.vote_seconds,
-        attest_seconds=terms.attest_seconds,
-        start_members=terms.start,
-        min_members=terms.fewest,
-        max_missed=terms.max_missed,
-        quorum=terms.fraction,
-        genesis=merkle.root(blob),
-        genesis_source={"seed": settings.seed},
-        stake=stake_terms(settings),
-    )
+    path = folder / FILE
+    if not path.exists():
+        return None
+    if (folder / SUMMARY).exists():
+        raise ConfigError("hydra.run.dir", f"the run in {folder} is finished; choose another folder for a new one")
+    try:
+        return Founded(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError("hydra.run.dir", f"{path} cannot be read: {error}") from error
 
 
-def stake_terms(settings: Settings) -> StakeTerms:
-    """Return what is at stake, in the coin's smallest unit.
+class FoundOrResume:
+    """Founds the federation of a run, or resumes the one in its folder; each step once what it needs stands.
+
+    Args:
+        settings: the run's.
+        output_dir: the run's folder, which tells whether there is something to resume.
 
     Raises:
-        ConfigError: the list of who may join cannot be read.
+        ConfigError: see ``kept``.
     """
-    from rayfed.ledger import allow_list
-    from rayfed.ledger.ethereum.abi import checksum
 
-    chosen = settings.stake
-    allowed = allow_list.read(Path(chosen.allow_list)) if chosen.allow_list else ()
-    return StakeTerms(
-        coin=checksum(chosen.coin) if chosen.coin.startswith("0x") else chosen.coin,
-        stake=units(chosen.amount),
-        reward=units(chosen.reward),
-        bond=max(1, units(chosen.bond)),
-        challenge_seconds=chosen.challenge_seconds,
-        proof_seconds=chosen.proof_seconds,
-        refused_share=round(chosen.refused_share * SHARES),
-        challenger_share=round(chosen.challenger_share * SHARES),
-        allow_list="0x" + allow_list.root(allowed).hex(),
-    )
+    def __init__(self, settings: Settings, output_dir: Path) -> None:
+        self._settings = settings
+        self._output_dir = output_dir
+        self._kept = kept(output_dir)
+        self._draft: Any = None
+        self.started = self._kept.started if self._kept else time.time()
 
+    @property
+    def patience(self) -> float:
+        """Seconds for which the chain may be away: whoever resumes was connected before, so that whatever keeps the
+        chain away is not a wrong setting."""
+        return OUTAGE_SECONDS if self._kept else 0.0
 
-def pool(settings: Settings) -> int:
-    """Return what the founder puts into the pool, in the coin's smallest unit."""
-    chosen = settings.stake
-    return units(chosen.reward) * settings.federation.rounds if chosen.pool is None else units(chosen.pool)
+    @property
+    def pool(self) -> int:
+        """What is still to be put into the pool, in the coin's smallest unit."""
+        return 0 if self._kept else drafting.pool(self._settings)
 
+    def prepare(self) -> None:
+        """Begin to draft the charter, on the cluster, where there is no federation yet; does not wait for it."""
+        if self._kept is None:
+            self._draft = cluster.task(drafting.draft, self._settings).remote(self._settings)
 
-def units(coins: float) -> int:
-    """Return whole coins in their smallest unit, 10^-18, exactly as they were written."""
-    return int(Decimal(repr(coins)).scaleb(18))
+    def federation(self, chain: Chain, say: Callable[[str], None]) -> tuple[Founded, str]:
+        """Return the federation and its charter's text.
 
+        Args:
+            chain: where it is or will be.
+            say: told in a few words what is being done.
 
-def _merge_terms(merge: Merge) -> MergeTerms:
-    return MergeTerms(
-        rule=merge.rule,
-        trim=round(merge.trim * TRIM_UNIT),
-        max_weight=merge.max_weight,
-        mixing=merge.mixing,
-        f=merge.f,
-        bucket=merge.bucket,
-        clip=round(merge.clip * CLIP_UNIT),
-        iterations=merge.iterations,
-        **_optimizer_terms(merge),
-    )
+        Raises:
+            RayfedError: data, model or chain do not allow it.
+        """
+        there = self._kept
+        if there and not patiently(partial(deployment.has_code, chain.rpc, there.federation), self.patience):
+            # Killed before the chain had been written to disk for the first time: nothing was founded yet.
+            self._kept = there = None
+            self.prepare()
+        if there is None:
+            there = self._found(chain, say)
+        else:
+            say("carrying on with the federation that is there")
+        return there, (self._output_dir / CHARTER).read_text()
 
-
-def _optimizer_terms(merge: Merge) -> dict[str, Any]:
-    """Return the optimiser's settings; where there is none, none: the charter does not name them."""
-    if merge.optimizer == "none":
-        return {}
-    rate = (1.0 if merge.optimizer == "fedavgm" else ADAPTIVE_RATE) if merge.server_lr is None else merge.server_lr
-    return {
-        "optimizer": merge.optimizer,
-        "server_lr": round(rate * RATE_UNIT),
-        "momentum": round(merge.momentum * UNIT),
-        "second_momentum": round(merge.second_momentum * UNIT),
-        "tau": round(merge.tau * TAU_UNIT),
-    }
-
-
-def _plain(value: Any) -> Any:
-    """Return a config value as a charter may hold it: floats as their shortest text, and nothing that is not set."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float):
-        return repr(value)
-    return value
+    def _found(self, chain: Chain, say: Callable[[str], None]) -> Founded:
+        payer = chain.payer
+        coin = deployment.deploy_coin(chain.rpc, payer) if self._settings.stake.coin == "dlc" else NATIVE
+        say("loading data and drafting the charter")
+        charter = cluster.result(self._draft)
+        write(self._output_dir / CHARTER, charter.canonical_json())
+        say("founding the federation")
+        deployed = deployment.deploy(chain.rpc, payer, charter.terms(coin))
+        founded = Founded(deployed.address, chain.rpc.chain_id, deployed.block, self.started)
+        founded.keep(self._output_dir)
+        return founded

@@ -25,7 +25,7 @@ LOOK_SECONDS = 10.0
 in blocks that it left."""
 
 
-class Endowment:
+class Funding:
     """Given in one transaction for many nodes, before they join: who has no ether has lost all that came with it.
 
     Args:

@@ -45,7 +45,7 @@ RETRY_SECONDS = (0.02, 1.0)
 """First and longest pause before asking again for something that no event announces."""
 
 LAST_WORDS_SECONDS = 10
-"""A host stays at least so long when all is over: the scribe has to hear that it is."""
+"""A host stays at least so long when all is over: the recorder has to hear that it is."""
 
 IDLE_SECONDS = 10.0
 """How long a host rests at most: somebody may have gone to court, which changes no phase."""
@@ -177,14 +177,14 @@ class Host:
         from rayfed.ledger.ethereum.courtroom import EthereumCourt
         from rayfed.ledger.ethereum.relayed import RelayedLedger
         from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
-        from rayfed.runtime.assembly import Wiring
+        from rayfed.runtime.assembly import Assembly
 
         settings = self._spec.settings
         # A party of its own (slot -1) has the machine to itself; the hosts of a simulation share it.
         shared = -1 not in self._spec.slots
         hosts = math.ceil(settings.federation.nodes / settings.cluster.nodes_per_actor) if shared else 1
         blocks.set_threads(max(1, blocks.cores() // hosts))
-        wiring = Wiring(settings, self._spec.place, Path(self._spec.state_dir))
+        assembly = Assembly(settings, self._spec.place, Path(self._spec.state_dir))
         place = self._spec.place
         self._connection = patiently(
             lambda: EthereumFederation.open(
@@ -192,30 +192,30 @@ class Host:
                 place.federation,
                 chain_id=place.chain_id,
                 ws_url=place.ws_url,
-                charter_hash=wiring.charter.hash,
+                charter_hash=assembly.charter.hash,
                 confirmations=settings.ledger.confirmations + 1,  # the block that holds it counts here
             ),
             # Who starts again was connected before: whatever keeps the chain away is not a wrong setting.
             math.inf if _was_restarted() else OUTAGE_SECONDS,
         )
-        keys = {slot: wiring.key(slot) for slot in self._spec.slots}
+        keys = {slot: assembly.key(slot) for slot in self._spec.slots}
         self._addresses = [key.address for key in keys.values()]
         for slot, key in keys.items():
             self._statuses[slot] = NodeStatus(slot, key.address, None, 0, "loading data")
-            self._load_records(wiring.folder(slot))
-        self._serve = wiring.serve
+            self._load_records(assembly.folder(slot))
+        self._serve = assembly.serve
         for slot, key in keys.items():
-            on_record = self._recorder(wiring.folder(slot))
+            on_record = self._recorder(assembly.folder(slot))
             pool = self._pool if settings.cluster.relay else None
-            ledger = open_door(self._connection, key, wiring.proof(key.address), pool)
-            node = wiring.node(slot, ledger, on_record, self._distrusts)
+            ledger = open_door(self._connection, key, assembly.proof(key.address), pool)
+            node = assembly.node(slot, ledger, on_record, self._distrusts)
             self._nodes.append(node)
             court = EthereumCourt(self._connection, ledger)
             self._courts.append((node, court))
             if isinstance(ledger, RelayedLedger) and self._poster is None:
                 self._poster = ledger
             if self._watch is None:  # one looks after the federation for all nodes of a process
-                self._watch = wiring.watch(node, court)
+                self._watch = assembly.watch(node, court)
         for node in self._nodes:
             self._wait_for_funds(node)
 

@@ -1,7 +1,7 @@
 """What can be found out about a chain, a store and the disk before anything starts: from here, without Ray.
 
 Each check asks the thing itself once, so that a setting which cannot work costs its user seconds and leaves nothing
-behind. What only the nodes' machines can know (the pictures) is found out there, by ``founding.draft``.
+behind. What only the nodes' machines can know (the pictures) is found out there, by ``drafting.draft``.
 """
 
 from __future__ import annotations
@@ -56,10 +56,8 @@ def charter_of(settings: Settings) -> str:
         ConfigError: it cannot be read, or it is no charter.
         LedgerError: the federation is not there, is none, or was founded on another charter.
     """
-    assert settings.charter is not None
-    assert settings.federation_address is not None
-    assert settings.ledger.rpc_url is not None
-    path = Path(settings.charter)
+    path = Path(_needed(settings.charter, "charter"))
+    address = _needed(settings.federation_address, "federation_address")
     try:
         text = path.read_text(encoding="utf-8")
         charter = Charter.from_json(text)
@@ -69,7 +67,7 @@ def charter_of(settings: Settings) -> str:
         raise ConfigError("charter", f"{path} is no charter: {error}") from error
     chosen = settings.ledger
     federation = EthereumFederation.open(
-        settings.ledger.rpc_url, settings.federation_address, chain_id=chosen.chain_id, charter_hash=charter.hash
+        _needed(chosen.rpc_url, "ledger.rpc_url"), address, chain_id=chosen.chain_id, charter_hash=charter.hash
     )
     try:
         _terms(federation, charter)
@@ -116,11 +114,11 @@ def _chain(settings: Settings, patience: float) -> None:
     if chosen.kind == "devchain":
         find_anvil(chosen.anvil)
         return
-    assert chosen.rpc_url is not None
+    rpc_url = _needed(chosen.rpc_url, "ledger.rpc_url")
     purse(settings)
     if chosen.keystore and settings.cluster.address is None:  # elsewhere it lies where the nodes are
         identity.master(chosen.keystore, chosen.password_file)
-    rpc = patiently(partial(connect, chosen.rpc_url, chain_id=chosen.chain_id), patience)
+    rpc = patiently(partial(connect, rpc_url, chain_id=chosen.chain_id), patience)
     # Connecting alone asks nothing where any chain will do.
     patiently(partial(rpc.call, "eth_blockNumber"), patience)
     rpc.close()
@@ -130,12 +128,20 @@ def _bucket(settings: Settings) -> None:
     from rayfed.store.s3.bucket import S3Store
 
     chosen = settings.store
-    assert chosen.bucket is not None
-    store = S3Store(chosen.bucket, chosen.prefix, chosen.endpoint_url, chosen.region, attempts=2)
+    store = S3Store(
+        _needed(chosen.bucket, "store.bucket"), chosen.prefix, chosen.endpoint_url, chosen.region, attempts=2
+    )
     try:
         store.check()
     finally:
         store.close()
+
+
+def _needed(value: str | None, setting: str) -> str:
+    """Return a setting that has to be there; the checks of the settings have asked for it already."""
+    if value is None:
+        raise ConfigError(setting, "is needed")
+    return value
 
 
 def _folder(path: Path, setting: str) -> None:

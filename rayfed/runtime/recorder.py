@@ -1,4 +1,4 @@
-"""The scribe: a Ray actor beside the nodes that watches and writes down, and that nobody waits for.
+"""The recorder: a Ray actor beside the nodes that watches and writes down, and that nobody waits for.
 
 It runs in the federation's own cluster, so the records are complete even if the process that started the federation
 is gone. It holds no key and no vote: it reads the ledger and asks the nodes what they say of themselves. When all are
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.25
-"""How often the scribe looks at the ledger and the nodes."""
+"""How often the recorder looks at the ledger and the nodes."""
 
 ASK_SECONDS = 5.0
 """How long a host may take to answer before it counts as away for this look."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What the scribe sees right now.
+class Snapshot:
+    """What the recorder sees right now.
 
     Attributes:
         summary, page: what came of the run, and the page that tells it, once everything is over.
         recorded: MLflow has been told all of it, or cannot be told.
         error: the last trouble, in one line.
-        failed: the scribe cannot go on.
+        failed: the recorder cannot go on.
     """
 
     view: View | None
@@ -65,7 +65,7 @@ class Sight:
     failed: bool = False
 
 
-class Scribe:
+class Recorder:
     """Watches a federation; keeps its records in MLflow."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Scribe:
             place: where the federation lives.
             started: when the run was started, seconds since the epoch.
             folder: the starter's working folder, where the default MLflow database is.
-            state_dir: folder for what the scribe fetches.
+            state_dir: folder for what the recorder fetches.
         """
         self._settings = settings
         self._config = config
@@ -87,18 +87,18 @@ class Scribe:
         self._started = started
         self._folder = folder
         self._state_dir = state_dir
-        self._sight = Sight(None, ())
+        self._snapshot = Snapshot(None, ())
         self._history = History()
         self._statuses: dict[Address | int, NodeStatus] = {}
         self._records: list[NodeRecord] = []
         self._read: dict[str, int] = {}
         self._hosts: dict[str, Any] = {}
         self._carries: dict[str, list[Address | int]] = {}  # whose statuses came from a host, by its name
-        threading.Thread(target=self._run, name="rayfed-scribe", daemon=True).start()
+        threading.Thread(target=self._run, name="rayfed-recorder", daemon=True).start()
 
-    def sight(self) -> Sight:
+    def snapshot(self) -> Snapshot:
         """Return what there is to see."""
-        return self._sight
+        return self._snapshot
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -107,9 +107,9 @@ class Scribe:
             self._watch()
         except Exception as error:
             # The thread's last words: the starter shows them.
-            log.exception("the scribe failed")
+            log.exception("the recorder failed")
             line = str(error) if isinstance(error, RayfedError) else f"{type(error).__name__}: {error}"
-            self._sight = dataclasses.replace(self._sight, error=line, failed=True)
+            self._snapshot = dataclasses.replace(self._snapshot, error=line, failed=True)
         time.sleep(self._settings.cluster.linger_seconds)
         import ray
 
@@ -135,10 +135,10 @@ class Scribe:
                 view = connection.view()
                 statuses = earnings.added(view, sorted(self._statuses.values(), key=lambda s: (s.slot, s.address)))
             except LedgerUnreachable as error:
-                self._sight = dataclasses.replace(self._sight, error=str(error))
+                self._snapshot = dataclasses.replace(self._snapshot, error=str(error))
                 continue
             self._history.observe(view, statuses, time.monotonic())
-            self._sight = Sight(view, statuses)
+            self._snapshot = Snapshot(view, statuses)
             if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
                 self._write_down(charter, connection, tracker, view, first)
                 return
@@ -221,7 +221,7 @@ class Scribe:
         paid = patiently(lambda: claimed(event.values for event in connection.events(first, names=["Claimed"])))
         accounts = dict(zip(view.members, patiently(connection.accounts), strict=False))
         statuses = [
-            with_account(s, accounts.get(s.address), paid.get(s.address.lower(), 0)) for s in self._sight.statuses
+            with_account(s, accounts.get(s.address), paid.get(s.address.lower(), 0)) for s in self._snapshot.statuses
         ]
         found = [patiently(partial(connection.outcome, round)) for round in range(1, charter.rounds + 1)]
         told = summary.build(
@@ -238,7 +238,7 @@ class Scribe:
             mlflow_run_id=tracker.run_id() if tracker else None,
         )
         html = page(told, self._history)
-        self._sight = dataclasses.replace(self._sight, summary=told, page=html)
+        self._snapshot = dataclasses.replace(self._snapshot, summary=told, page=html)
         if tracker is not None:
             model, example, missing = None, None, ""
             try:
@@ -248,14 +248,14 @@ class Scribe:
                 missing = f"the final model is not recorded: {error}"
                 log.warning(missing)
             tracker.finish(told, texts={"report.html": html}, model=model, input_example=example)
-            self._sight = dataclasses.replace(self._sight, error=tracker.problem() or missing)
-        self._sight = dataclasses.replace(self._sight, recorded=True)
+            self._snapshot = dataclasses.replace(self._snapshot, error=tracker.problem() or missing)
+        self._snapshot = dataclasses.replace(self._snapshot, recorded=True)
 
     def _model(self, view: View) -> tuple[nn.Module, NDArray[np.float32]]:
         """Fetch the final model from the store by its root, as anybody could."""
         from rayfed.runtime.assembly import final_model
 
-        return final_model(self._settings, self._place, view, Path(self._state_dir) / "scribe")
+        return final_model(self._settings, self._place, view, Path(self._state_dir) / "recorder")
 
 
 def facts(settings: Settings) -> dict[str, Any]:

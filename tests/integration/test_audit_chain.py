@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 import rayfed
-from rayfed.__main__ import main
 from rayfed.aggregation.screens.norm import Norm
 from rayfed.audit import Record, Weight, audit, folders
 from rayfed.audit.chain import read
 from rayfed.audit.record import MESSAGES
+from rayfed.cli.main import main
 from rayfed.ledger.ethereum import deployment, keys
 from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.connection import EthereumFederation
@@ -103,7 +103,7 @@ def test_a_finished_federation_is_clean(party: Party, capsys: pytest.CaptureFixt
     assert report["rounds"][2]["root"] == "0x" + party.connection.view().base.hex()
     # The record says the same without the chain, in a process of its own, which needs neither torch nor Ray.
     script = (
-        "import sys; from rayfed.__main__ import main; code = main(sys.argv[1:]); "
+        "import sys; from rayfed.cli.main import main; code = main(sys.argv[1:]); "
         "assert not {'torch', 'ray', 'web3', 'mlflow'} & sys.modules.keys(); sys.exit(code)"
     )
     offline = subprocess.run(

@@ -146,7 +146,7 @@ def join(address: str, charter: Path, chain: DevChain, key_file: Path, folder: P
 def charter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A charter as a run writes it."""
     from rayfed.config import load
-    from rayfed.runtime.founding import draft
+    from rayfed.runtime.drafting import draft
 
     path = tmp_path_factory.mktemp("charter") / "charter.json"
     path.write_text(draft(load(["model.width=4", "model.hidden=16"])).canonical_json())

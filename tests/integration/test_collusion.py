@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rayfed.__main__ import main
+from rayfed.cli.main import main
 from tests.integration.federations import PATIENCE, SMALL, run, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)

@@ -32,7 +32,7 @@ from rayfed.ledger.ethereum.deployment import AT_ONCE, balance
 from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
 from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.protocol.messages import Outcome, Phase, Receipt, Status, Terms, Verb, View
-from rayfed.runtime.funding import Endowment
+from rayfed.runtime.funding import Funding
 
 try:
     find_anvil()
@@ -659,7 +659,7 @@ def test_what_a_founder_gave_is_given_again_where_the_chain_went_back(slow: Worl
     monkeypatch.setattr("rayfed.runtime.funding.LOOK_SECONDS", 0.0)
     federation = slow.federation(terms())
     addresses = [Account.create().address for _ in range(3)]
-    endowment = Endowment(slow.chain.funder, federation, addresses, 0.5, 0)
+    endowment = Funding(slow.chain.funder, federation, addresses, 0.5, 0)
     before = slow.rpc.call("evm_snapshot")
     endowment.give()
     slow.rpc.call("evm_revert", before)

@@ -153,11 +153,11 @@ def test_the_starter_killed_after_the_start(
         found = client.search_runs([experiment.experiment_id]) if experiment else []
         return found if found and all(one.info.status == "FINISHED" for one in found) else None
 
-    found = eventually("the scribe has finished all runs", runs)
+    found = eventually("the recorder has finished all runs", runs)
     (parent,) = [one for one in found if "mlflow.parentRunId" not in one.data.tags]
     assert parent.data.tags["rayfed.final_root"] == undisturbed["final_root"]
     assert len(found) == 1 + 3
-    eventually("hosts and scribe have gone by themselves", lambda: not cluster.processes("ray::Host") or None)
+    eventually("hosts and recorder have gone by themselves", lambda: not cluster.processes("ray::Host") or None)
 
 
 def test_a_late_node_joins(

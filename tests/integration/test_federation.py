@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rayfed.__main__ import main
+from rayfed.cli.main import main
 from tests.integration.federations import PATIENCE, SMALL, Ended, run, start, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)

@@ -162,7 +162,7 @@ def test_keys_stay_where_they_belong(chain: DevChain, tmp_path: Path, encrypted:
         raw = {needle: name for needle, name in wanted.items() if name.endswith(("(raw)", "(hex)"))}
         signing = next(pid for pid, line in watch.look().items() if "ray::Host" in line)
         os.kill(signing, signal.SIGSTOP)  # so that nothing is over before it has been looked at
-        held = {pid: line for pid, line in watch.look().items() if "gcs_server" in line or "ray::Scribe" in line}
+        held = {pid: line for pid, line in watch.look().items() if "gcs_server" in line or "ray::Recorder" in line}
         assert len(held) >= 2, watch.command.processes()
         for pid, line in held.items():  # what was given to Ray as an argument is in its control store
             assert not {name for part in memory(pid) for name in search(part, raw)}, line

@@ -9,7 +9,8 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from rayfed.__main__ import BAD_INPUT, main
+from rayfed.cli.complaints import BAD_INPUT
+from rayfed.cli.main import main
 from rayfed.ledger.ethereum import deployment, identity, keys
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.protocol.messages import NATIVE

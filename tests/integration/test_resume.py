@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rayfed.__main__ import main
+from rayfed.cli.main import main
 from rayfed.config import load
 from rayfed.errors import LedgerUnreachable
 from rayfed.ledger.ethereum.devchain import DevChain

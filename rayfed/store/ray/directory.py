@@ -28,8 +28,8 @@ def namespace(federation: Address) -> str:
     return f"rayfed-{federation.lower()}"
 
 
-def host_name(number: int) -> str:
-    """Return the name of the actor that carries a federation's ``number``-th group of nodes."""
+def host_name(number: int | str) -> str:
+    """Return the name of the actor that carries a federation's group of nodes, by its number or another mark."""
     return f"{_HOST}{number}"
 
 

@@ -1,4 +1,4 @@
-"""Nodes as wiring builds them, with real training and screens, one dishonest; only Ray and the chain are left out."""
+"""Nodes as assembly builds them, with real training and screens, one dishonest; only Ray and the chain are left out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from rayfed.config import load
 from rayfed.node.edge_node import Progress
 from rayfed.protocol.messages import NodeRecord, Phase, Status
-from rayfed.runtime import founding
-from rayfed.runtime.assembly import Wiring
+from rayfed.runtime import drafting
+from rayfed.runtime.assembly import Assembly
 from rayfed.runtime.place import Place
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger
 
@@ -34,14 +34,14 @@ def test_an_attack_is_one_setting(tmp_path: Path, attack: list[str], liar_is_in:
             *("model.width=4", "model.hidden=8", "partition=iid", f"store.path={tmp_path / 'shared'}", *attack),
         ]
     )
-    charter = founding.draft(settings)
+    charter = drafting.draft(settings)
     clock = ManualClock()
     chain = MemoryChain(charter.terms(), clock)
     place = Place(FEDERATION, 31337, "http://none", None, charter.canonical_json())
-    wiring = Wiring(settings, place, tmp_path)
+    assembly = Assembly(settings, place, tmp_path)
     records: list[NodeRecord] = []
     nodes = [
-        wiring.node(slot, MemoryLedger(chain, wiring.key(slot).address), records.append)
+        assembly.node(slot, MemoryLedger(chain, assembly.key(slot).address), records.append)
         for slot in range(settings.federation.nodes)
     ]
     for _ in range(300):

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 import rayfed
-from rayfed.__main__ import main
+import rayfed.runtime
+from rayfed.cli.main import main
 from rayfed.config import Settings
 from rayfed.errors import DataError
+from rayfed.protocol.messages import NodeStatus
 
 HEAVY = ("torch", "ray", "web3", "mlflow", "sklearn", "matplotlib", "boto3", "numba", "numpy")
 
@@ -36,9 +38,8 @@ def command(*words: str, cwd: Path, env: dict[str, str] | None = None) -> subpro
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings, Path]]:
     """Put a recorder in the place of the federation, so that only the command line itself is under test."""
     calls: list[tuple[str, Settings, Path]] = []
-    module = types.ModuleType("rayfed.runtime.launcher")
 
-    def run(settings: Settings, config: dict[str, Any], output: Path) -> None:
+    def run(settings: Settings, config: dict[str, Any], output: Path) -> Any:
         assert config["federation"]["nodes"] == settings.federation.nodes
         calls.append(("run", settings, output))
         if settings.seed == 13:
@@ -49,13 +50,17 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, S
             os.kill(os.getpid(), signal.SIGTERM)
         if settings.seed == 16:
             raise ZeroDivisionError("a bug")
+        failed = (NodeStatus(1, "0x1", 1, 2, "failed", error="a disk is full"),) if settings.seed == 17 else ()
+        return types.SimpleNamespace(failed=failed)
 
-    def join(settings: Settings, config: dict[str, Any], output: Path) -> None:
+    def join(settings: Settings, output: Path) -> None:
         calls.append(("join", settings, output))
 
-    module.run, module.join = run, join  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "rayfed.runtime.launcher", module)
-    monkeypatch.setattr(rayfed, "federation", module, raising=False)
+    for name, function in (("launcher", run), ("join", join)):
+        module = types.ModuleType(f"rayfed.runtime.{name}")
+        setattr(module, function.__name__, function)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(rayfed.runtime, name, module, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAYFED_TRACE", raising=False)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
@@ -121,6 +126,13 @@ def test_a_bug_is_not_dressed_up(runner: list[Any], capsys: pytest.CaptureFixtur
     error = capsys.readouterr().err
     assert "Traceback" in error
     assert "ZeroDivisionError: a bug" in error
+
+
+def test_a_run_whose_nodes_failed_for_good_does_not_end_well(
+    runner: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["seed=17"]) == 1
+    assert capsys.readouterr().err == "rayfed: node 1 failed and does not hold the final model: a disk is full\n"
 
 
 def test_ctrl_c(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,7 +207,7 @@ def test_a_configuration_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["nodes=3"], ["federation.nodes=0"]])
 def test_nothing_heavy_is_imported_before_the_settings_are_good(words: list[str], tmp_path: Path) -> None:
     code = (
-        "import sys; from rayfed.__main__ import main\n"
+        "import sys; from rayfed.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         f"print('HEAVY', sorted(set({HEAVY}) & set(sys.modules)))"

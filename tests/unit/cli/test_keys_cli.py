@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from rayfed.__main__ import main
+from rayfed.cli.main import main
 from rayfed.ledger.ethereum import identity, keys
 
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"

@@ -10,14 +10,14 @@ from rayfed.attacks.backdoor import stamped
 from rayfed.config import Settings, load
 from rayfed.learning.learner import TorchLearner, Workshop
 from rayfed.protocol.charter import Charter
-from rayfed.runtime import founding
+from rayfed.runtime import drafting
 
 SMALL = ["train.epochs=1", "train.threads=1", "model.width=4", "model.hidden=8"]
 
 
 @pytest.fixture(scope="module")
 def charter() -> Charter:
-    return founding.draft(load(SMALL))
+    return drafting.draft(load(SMALL))
 
 
 def learner(charter: Charter, *settings: str) -> TorchLearner:

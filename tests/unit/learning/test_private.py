@@ -20,7 +20,7 @@ from rayfed.learning.images import Normalise
 from rayfed.learning.noise import SecretStream
 from rayfed.learning.private import BudgetSpent, Private, PrivateTrainer, require
 from rayfed.learning.train import Fit
-from rayfed.runtime import founding
+from rayfed.runtime import drafting
 
 MEAN, STD = (500_000,), (250_000,)
 SHAPE = (1, 8, 8)
@@ -193,7 +193,7 @@ def test_training_alone_costs_nothing_and_draws_other_noise(fitted: Any) -> None
 def test_a_node_tells_what_it_spent_and_its_lonely_run_adds_nothing(tmp_path: Path) -> None:
     small = ["model.width=4", "model.hidden=16", "train.epochs=1", "train.threads=1", "federation.rounds=2"]
     settings = config.load([*small, "federation.nodes=2", "privacy=dp", "privacy.delta=0.0005"])
-    charter = founding.draft(settings)
+    charter = drafting.draft(settings)
     mine = Private(settings.privacy, charter.rounds, SECRET, Budget(tmp_path / "privacy.jsonl", settings.privacy.delta))
     node = learner.TorchLearner(learner.Workshop(settings, charter), charter, 0, private=mine)
     first = node.train(node.genesis(), 1)
@@ -218,7 +218,7 @@ def settings_of(*words: str) -> config.Settings:
 
 
 def test_who_founds_with_dp_founds_without_batch_norm_and_all_others_follow() -> None:
-    charter = founding.draft(settings_of("privacy=dp"))
+    charter = drafting.draft(settings_of("privacy=dp"))
     assert charter.model["batch_norm"] == "group_norm"
     assert not [spec.name for spec in charter.layout.tensors if "running" in spec.name]
     for privacy in ("dp", "none"):
@@ -227,7 +227,7 @@ def test_who_founds_with_dp_founds_without_batch_norm_and_all_others_follow() ->
 
 
 def test_a_node_with_dp_is_told_that_a_federation_with_batch_norm_is_not_for_it() -> None:
-    charter = founding.draft(settings_of())
+    charter = drafting.draft(settings_of())
     assert "batch_norm" not in charter.model
     with pytest.raises(ConfigError, match=r"^privacy: dp cannot train batch norm"):
         learner.Workshop(settings_of("privacy=dp"), charter)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rayfed.__main__ import main
+from rayfed.cli.main import main
 from rayfed.encoding import merkle
 from rayfed.encoding.codec import LEAF
 from rayfed.encoding.primitives import Root

@@ -19,7 +19,7 @@ from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.servers import ANSWER_SECONDS, credentials
 
 READY = "This command will now block"
-ACTORS = ("ray::Host", "ray::Scribe")
+ACTORS = ("ray::Host", "ray::Recorder")
 STOP_SECONDS = 30.0
 ATTEMPTS = 3
 """Ray gives its own processes half a minute, which a busy machine may not have."""

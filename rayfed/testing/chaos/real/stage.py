@@ -22,7 +22,8 @@ from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
 from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.protocol.judgement import Account
 from rayfed.protocol.messages import Phase, View
-from rayfed.runtime import resume
+from rayfed.runtime import founding
+from rayfed.runtime.results import SUMMARY
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.cluster import Cluster
 from rayfed.testing.chaos.real.scenario import FATAL, RealScenario
@@ -174,7 +175,7 @@ class Stage:
 
     def summary(self) -> dict[str, Any]:
         """Return what the run told of itself; empty if it did not."""
-        path = self.output / resume.SUMMARY
+        path = self.output / SUMMARY
         return json.loads(path.read_text()) if path.exists() else {}
 
     def settled(self) -> int:
@@ -240,7 +241,7 @@ class Stage:
         except subprocess.TimeoutExpired:
             return f"the run neither ends nor goes on: {self.run.out[-500:]}"
         self.tell(f"it has ended with {self.run.process.returncode}")
-        if (self.output / resume.SUMMARY).exists():
+        if (self.output / SUMMARY).exists():
             return ""
         left = self.left()
         if left:
@@ -267,7 +268,7 @@ class Stage:
         """Wait until there is a federation with a round in it; return whether there is."""
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end and self.run.running:
-            place = resume.founded(self.output) if not (self.output / resume.SUMMARY).exists() else None
+            place = founding.kept(self.output) if not (self.output / SUMMARY).exists() else None
             if place is not None:
                 try:
                     if self._eye is None or self._eye.address != place.federation:
@@ -280,7 +281,7 @@ class Stage:
                     self.tell(f"round {view.round}, {view.phase.name}")
                     return True
             time.sleep(0.2)
-        return (self.output / resume.SUMMARY).exists()
+        return (self.output / SUMMARY).exists()
 
     def _end(self) -> str:
         try:

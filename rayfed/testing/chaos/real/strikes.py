@@ -51,16 +51,16 @@ def fill_memory(stage: Stage) -> None:
         stage.send(pid, signal.SIGKILL)
 
 
-def kill_scribe(stage: Stage) -> None:
-    """Kill the scribe; Ray starts it again."""
-    _signal_one(stage, "ray::Scribe", signal.SIGKILL)
+def kill_recorder(stage: Stage) -> None:
+    """Kill the recorder; Ray starts it again."""
+    _signal_one(stage, "ray::Recorder", signal.SIGKILL)
 
 
 def kill_in_outage(stage: Stage) -> None:
-    """Kill one host and the scribe, and let nothing answer at the chain while they start again."""
+    """Kill one host and the recorder, and let nothing answer at the chain while they start again."""
     stage.rpc_proxy.mode = "cut"
     kill_host(stage)
-    kill_scribe(stage)
+    kill_recorder(stage)
     time.sleep(stage.random.uniform(8, 16))
     stage.rpc_proxy.mode = "pass"
 
@@ -194,9 +194,9 @@ REAL: dict[str, RealScenario] = {
     for scenario in (
         RealScenario("real_none", "nothing goes wrong", (), loses=False),
         RealScenario(
-            "real_hosts", "hosts are killed and stopped, the scribe is killed", (kill_host, stop_host, kill_scribe)
+            "real_hosts", "hosts are killed and stopped, the recorder is killed", (kill_host, stop_host, kill_recorder)
         ),
-        RealScenario("real_outage", "the chain is away when a host and the scribe start again", (kill_in_outage,)),
+        RealScenario("real_outage", "the chain is away when a host and the recorder start again", (kill_in_outage,)),
         RealScenario("real_memory", "hosts run out of memory", (fill_memory, fill_memory)),
         RealScenario("real_starter", "the starter is killed; resume", (kill_starter,)),
         RealScenario("real_raylet", "the raylet is killed; resume", (kill_raylet,)),
@@ -237,7 +237,7 @@ REAL: dict[str, RealScenario] = {
         RealScenario(
             "real_storm",
             "all of it in one run",
-            (kill_host, reorganise, _trouble("rpc", "cut"), drop, kill_s3, kill_all, fees, kill_scribe),
+            (kill_host, reorganise, _trouble("rpc", "cut"), drop, kill_s3, kill_all, fees, kill_recorder),
             store="s3",
         ),
     )

@@ -1,0 +1,72 @@
+"""Runs a job as a Hydra application over rayfed's configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.cli.complaints import BAD_INPUT, complain, wants_trace
+from rayfed.errors import RayfedError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int:
+    """Run ``job`` as a Hydra application; Hydra's own complaints become ``ConfigError``.
+
+    In a sweep a job with bad settings does not keep the others from running; the exit code still tells.
+    """
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    from rayfed.cli.keys import refuse_key_settings
+    from rayfed.config.compose import register
+    from rayfed.config.explain import explain
+    from rayfed.config.files import conf_dir
+
+    refuse_key_settings(words)  # Hydra writes down what it was told before the settings are looked at
+    trace = wants_trace()
+    asked = os.environ.get("HYDRA_FULL_ERROR")
+    code = 0
+    ours = False  # whether an exception came out of the job, and not out of what Hydra made of the command line
+
+    def task(cfg: DictConfig) -> None:
+        nonlocal code, ours
+        _restore("HYDRA_FULL_ERROR", asked)
+        try:
+            code = max(code, job(cfg, Path(HydraConfig.get().runtime.output_dir)))
+        except RayfedError as error:
+            if trace:
+                raise
+            complain(error)
+            code = max(code, BAD_INPUT)
+        except Exception:
+            ours = True
+            raise
+
+    register()
+    # Left to itself Hydra prints errors its own way and exits with 1; asked for full errors, it raises them.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    before, sys.argv = sys.argv, ["rayfed", *words]
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+    except Exception as error:
+        # Some overrides (data=[1,2]) make Hydra fail with a plain TypeError or ValueError.
+        if ours or isinstance(error, RayfedError):
+            raise
+        raise explain(error) from error
+    finally:
+        sys.argv = before
+        _restore("HYDRA_FULL_ERROR", asked)
+    return code
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -1,0 +1,85 @@
+"""The command line: ``python -m rayfed [run|join|audit|chaos|chain|ui|keys|claim|withdraw|...] ...``.
+
+``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
+the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
+good.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from rayfed.cli.complaints import BAD_INPUT, complain, wants_trace
+from rayfed.errors import ConfigError, RayfedError
+
+INTERRUPTED = 128 + signal.SIGINT
+OWNER = ("claim", "withdraw", "leave", "deposit", "fund")
+"""What owners do with their money; see ``rayfed.cli.owner``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0, 1 (a bug, with its trace; from ``run``: a node failed for good and has no final model; from ``audit`` and
+    ``chaos``: something is not as it must be), 2 (bad input, one line), 130 (Ctrl-C).
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = words.pop(0) if words and words[0] in COMMANDS else "run"
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        if command == "run" and words:
+            _refuse_unknown(words[0])
+        return COMMANDS[command](words)
+    except KeyboardInterrupt:
+        print("rayfed: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Terminated:
+        print("rayfed: terminated", file=sys.stderr)
+        raise
+    except RayfedError as error:
+        if wants_trace():
+            raise
+        complain(error)
+        return BAD_INPUT
+
+
+def _refuse_unknown(word: str) -> None:
+    """Refuse what can only be meant as a command, and is none."""
+    if word.isidentifier() and word not in COMMANDS:
+        from rayfed.config.checks import suggest
+
+        raise ConfigError(
+            word, f"is neither a command ({', '.join(COMMANDS)}) nor name=value{suggest(word, list(COMMANDS))}"
+        )
+
+
+def _command(module: str, function: str, *arguments: str) -> Callable[[list[str]], int]:
+    """Return a command, whose module is imported when it is asked for."""
+
+    def run(words: list[str]) -> int:
+        code: int = getattr(import_module(f"rayfed.cli.{module}"), function)(*arguments, words)
+        return code
+
+    return run
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """Let a SIGTERM unwind the stack, so that whatever was started is stopped."""
+    raise Terminated(128 + number)
+
+
+class Terminated(SystemExit):
+    """A SIGTERM came; the code is what a shell makes of it."""
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "run": _command("run", "run"),
+    "join": _command("run", "join"),
+    **{name: _command(name, "main") for name in ("audit", "chaos", "chain", "ui", "keys")},
+    **{name: _command("owner", "main", name) for name in OWNER},
+}

@@ -1,0 +1,140 @@
+"""Drafting: from settings and data to the charter that all nodes will have to agree to.
+
+Runs where the pictures are (a Ray task on the cluster), not in the process that starts the federation; what comes
+back is the charter, which holds names, shapes and a hash, and no weight.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rayfed.aggregation.rules import TRIM_UNIT
+from rayfed.aggregation.rules.clipping import CLIP_UNIT
+from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
+from rayfed.protocol.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
+
+if TYPE_CHECKING:
+    from rayfed.config import Merge, Settings
+
+ADAPTIVE_RATE = 0.03
+"""The learning rate of fedadam and fedyogi where ``merge.server_lr`` says nothing."""
+
+
+def draft(settings: Settings) -> Charter:
+    """Load the data, build the genesis model, and write down what all nodes have to agree on.
+
+    Raises:
+        DataError: the pictures cannot be used.
+        ConfigError: the model or the partition does not fit them.
+    """
+    from rayfed.encoding import codec, merkle
+    from rayfed.learning import group_norm, learner
+
+    pictures = learner.load(settings)
+    for slot in range(settings.federation.nodes):
+        learner.share(settings, pictures, slot)  # a partition that cannot be is found here, before anything starts
+    model, state = learner.genesis(settings, pictures)
+    described = _plain(settings.model)
+    if settings.privacy.kind == "dp":
+        from rayfed.learning import private
+
+        private.require(model)
+        described[group_norm.KEY] = group_norm.VALUE
+    layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
+    blob = codec.encode(layout, state, codec.Header.merged(0), within=extended(layout, settings.merge.optimizer)).blob
+    terms = settings.federation
+    return Charter(
+        name=settings.name,
+        layout=layout,
+        data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std),
+        model=described,
+        merge=_merge_terms(settings.merge),
+        rounds=terms.rounds,
+        join_seconds=terms.join_seconds,
+        commit_seconds=terms.commit_seconds,
+        vote_seconds=terms.vote_seconds,
+        attest_seconds=terms.attest_seconds,
+        start_members=terms.start,
+        min_members=terms.fewest,
+        max_missed=terms.max_missed,
+        quorum=terms.fraction,
+        genesis=merkle.root(blob),
+        genesis_source={"seed": settings.seed},
+        stake=stake_terms(settings),
+    )
+
+
+def stake_terms(settings: Settings) -> StakeTerms:
+    """Return what is at stake, in the coin's smallest unit.
+
+    Raises:
+        ConfigError: the list of who may join cannot be read.
+    """
+    from rayfed.ledger import allow_list
+    from rayfed.ledger.ethereum.abi import checksum
+
+    chosen = settings.stake
+    allowed = allow_list.read(Path(chosen.allow_list)) if chosen.allow_list else ()
+    return StakeTerms(
+        coin=checksum(chosen.coin) if chosen.coin.startswith("0x") else chosen.coin,
+        stake=units(chosen.amount),
+        reward=units(chosen.reward),
+        bond=max(1, units(chosen.bond)),
+        challenge_seconds=chosen.challenge_seconds,
+        proof_seconds=chosen.proof_seconds,
+        refused_share=round(chosen.refused_share * SHARES),
+        challenger_share=round(chosen.challenger_share * SHARES),
+        allow_list="0x" + allow_list.root(allowed).hex(),
+    )
+
+
+def pool(settings: Settings) -> int:
+    """Return what the founder puts into the pool, in the coin's smallest unit."""
+    chosen = settings.stake
+    return units(chosen.reward) * settings.federation.rounds if chosen.pool is None else units(chosen.pool)
+
+
+def units(coins: float) -> int:
+    """Return whole coins in their smallest unit, 10^-18, exactly as they were written."""
+    return int(Decimal(repr(coins)).scaleb(18))
+
+
+def _merge_terms(merge: Merge) -> MergeTerms:
+    return MergeTerms(
+        rule=merge.rule,
+        trim=round(merge.trim * TRIM_UNIT),
+        max_weight=merge.max_weight,
+        mixing=merge.mixing,
+        f=merge.f,
+        bucket=merge.bucket,
+        clip=round(merge.clip * CLIP_UNIT),
+        iterations=merge.iterations,
+        **_optimizer_terms(merge),
+    )
+
+
+def _optimizer_terms(merge: Merge) -> dict[str, Any]:
+    """Return the optimiser's settings; where there is none, none: the charter does not name them."""
+    if merge.optimizer == "none":
+        return {}
+    rate = (1.0 if merge.optimizer == "fedavgm" else ADAPTIVE_RATE) if merge.server_lr is None else merge.server_lr
+    return {
+        "optimizer": merge.optimizer,
+        "server_lr": round(rate * RATE_UNIT),
+        "momentum": round(merge.momentum * UNIT),
+        "second_momentum": round(merge.second_momentum * UNIT),
+        "tau": round(merge.tau * TAU_UNIT),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a config value as a charter may hold it: floats as their shortest text, and nothing that is not set."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return repr(value)
+    return value

@@ -1,0 +1,91 @@
+"""Brings one party's node into a federation that is there already, on any chain and store."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.errors import ConfigError, RayfedError
+from rayfed.ledger.ethereum import deployment
+from rayfed.ledger.patience import patiently
+from rayfed.protocol.charter import Charter
+from rayfed.reporting.accounts import Earnings
+from rayfed.reporting.live_table import LiveDisplay
+from rayfed.runtime import chain, cluster, launch, preflight
+from rayfed.runtime.host import HostSpec
+from rayfed.runtime.place import Place
+from rayfed.runtime.supervise import LOOK_SECONDS
+from rayfed.store.ray.directory import host_name
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rayfed.config import Settings
+    from rayfed.encoding.primitives import Address
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+
+
+def join(settings: Settings, output_dir: Path, console: Console | None = None) -> None:
+    """Bring one party's node into a federation that lives on any chain and store, and stay until it is done.
+
+    Args:
+        settings: checked settings, which say where the federation is.
+        output_dir: where the node's folder goes.
+        console: where progress is shown; standard output by default.
+
+    Raises:
+        RayfedError: see ``launcher.run``.
+    """
+    if settings.federation_address is None:
+        raise ConfigError("federation_address", "is needed to join: the address of the federation")
+    preflight.check(settings)
+    text = preflight.charter_of(settings)
+    with ExitStack() as stack:
+        display = stack.enter_context(LiveDisplay(Charter.from_json(text).rounds, output_dir, console=console))
+        ground = stack.enter_context(chain.opened(settings, output_dir))
+        place = Place(settings.federation_address, ground.rpc.chain_id, ground.rpc_url, ground.ws_url, text)
+        stack.enter_context(cluster.connected(settings))
+        folder = str(launch.state_dir(settings, output_dir))
+        host = launch.host(HostSpec(host_name(f"join-{os.getpid()}"), (-1,), place, settings, folder))
+        stack.push(partial(launch.stop, settings, [host]))
+        connection = chain.watched(place)
+        _equip(settings, ground, connection, launch.addresses([host])[0], display)
+        _until_finished(host, connection, display)
+
+
+def _equip(
+    settings: Settings, ground: chain.Chain, connection: EthereumFederation, address: Address, display: LiveDisplay
+) -> None:
+    """Give the node ether and what it has to stake out of the party's purse, or say what to send."""
+    terms = connection.terms()
+    missing = max(0, terms.stake - connection.account(address).stake)
+    owed = dataclasses.replace(terms, stake=missing)
+    if ground.purse is not None:
+        ether = settings.ledger.fund_ether
+        deployment.fund(ground.rpc, ground.purse, [address], ether, terms=owed, court=connection.court)
+    elif deployment.balance(ground.rpc, address) == 0:
+        display.say(f"send {address} something to pay gas with, and what it has to stake")
+
+
+def _until_finished(host: cluster.Actor, connection: EthereumFederation, display: LiveDisplay) -> None:
+    """Show how the node is until it is finished.
+
+    Raises:
+        RayfedError: it has failed.
+    """
+    earnings = Earnings(connection)
+    while True:
+        view = patiently(connection.view, math.inf)  # the node goes on, and so does who looks at it
+        statuses = patiently(partial(earnings.added, view, cluster.ask(host.status)), math.inf)
+        display.update(view, statuses)
+        if statuses[0].doing == "failed":
+            raise RayfedError(statuses[0].error)
+        if statuses[0].doing == "finished":
+            return
+        time.sleep(LOOK_SECONDS)

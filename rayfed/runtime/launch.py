@@ -1,0 +1,122 @@
+"""Starts a federation's actors on the cluster: the hosts with their nodes, and the recorder."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from rayfed.encoding.primitives import Address
+from rayfed.errors import RayfedError
+from rayfed.runtime.cluster import Actor, ask, environment
+from rayfed.runtime.host import Host, HostSpec
+from rayfed.runtime.recorder import Recorder
+from rayfed.store.ray.directory import host_name
+
+if TYPE_CHECKING:
+    from rayfed.config import Settings
+    from rayfed.runtime.place import Place
+
+ANSWERS_AT_ONCE = 16
+"""Calls that a host or the recorder answers at the same time; their loops have threads of their own."""
+
+RECORDER = "recorder"
+"""The recorder's name in the federation's namespace."""
+
+LONGEST_LOOK_SECONDS = 0.5
+
+
+def state_dir(settings: Settings, output_dir: Path) -> Path:
+    """Return the folder below which the nodes keep what is theirs."""
+    return Path(settings.cluster.state_dir).expanduser() if settings.cluster.state_dir else output_dir / "nodes"
+
+
+def hosts(settings: Settings, place: Place, folder: Path, actors: list[Actor]) -> list[Actor]:
+    """Start the hosts, which share the nodes and the processors evenly.
+
+    Args:
+        folder: below which the nodes keep what is theirs.
+        actors: each is in here as soon as there is something to stop.
+    """
+    each, slots = settings.cluster.nodes_per_actor, range(settings.federation.nodes)
+    groups = [tuple(slots[i : i + each]) for i in range(0, len(slots), each)]
+    share = settings.cluster.num_cpus
+    if share is None:
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray ships no types for it
+        # Equal shares of what there is, a little less than all of it: nodes wait for each other, so all must fit.
+        share = min(1.0, int(resources.get("CPU", 1.0) / len(groups) * 1000) / 1000)
+    settings = dataclasses.replace(settings, cluster=dataclasses.replace(settings.cluster, num_cpus=share))
+    started = []
+    for number, group in enumerate(groups):
+        started.append(host(HostSpec(host_name(number), group, place, settings, str(folder))))
+        actors.append(started[-1])
+    return started
+
+
+def host(spec: HostSpec) -> Actor:
+    """Start one host; where one of this name lives already, return that one."""
+    cluster = spec.settings.cluster
+    options = {"num_cpus": cluster.num_cpus, "num_gpus": cluster.num_gpus}
+    return _actor(Host, spec.name, spec.place, spec.settings, **options).remote(spec)
+
+
+def recorder(settings: Settings, config: dict[str, Any], place: Place, started: float, folder: Path) -> Actor:
+    """Start the recorder; where there is one already, return that one.
+
+    Args:
+        config: the settings as plain containers, for the records.
+        started: when the run was started, seconds since the epoch.
+        folder: for what it fetches.
+    """
+    actor = _actor(Recorder, RECORDER, place, settings, num_cpus=0)
+    return actor.remote(settings, config, place, started, os.getcwd(), str(folder))
+
+
+def _actor(kind: type, name: str, place: Place, settings: Settings, **resources: Any) -> Any:
+    """Return an actor that outlives its starter, and that Ray starts again whenever it dies."""
+    return ray.remote(kind).options(
+        name=name,
+        namespace=place.namespace,
+        lifetime="detached",
+        get_if_exists=True,  # a run that is carried on may find its actors alive
+        max_restarts=-1,
+        max_concurrency=ANSWERS_AT_ONCE,
+        runtime_env=environment(settings),
+        **resources,
+    )
+
+
+def addresses(started: list[Actor]) -> list[Address]:
+    """Wait until every node of these hosts has made its key; return the accounts.
+
+    Raises:
+        RayfedError: a node has failed, or a host is gone for good.
+    """
+    pause = 0.05
+    while True:
+        statuses = [status for actor in started for status in ask(actor.status)]
+        for status in statuses:
+            if status.doing == "failed":
+                raise RayfedError(status.error)
+        if all(status.address for status in statuses):
+            return [status.address for status in statuses]
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_LOOK_SECONDS)
+
+
+def stop(settings: Settings, actors: list[Actor], kind: type[BaseException] | None, *_: object) -> None:
+    """Stop what was started, unless it is to live on: on a cluster of its own a federation outlives its starter.
+
+    There SIGTERM (a deleted job, a machine that shuts down) ends the spectator alone; Ctrl-C still ends all.
+
+    Args:
+        kind: what ended the run, as a context manager gets it.
+    """
+    if settings.cluster.address is not None and kind is not None and issubclass(kind, SystemExit):
+        return
+    for actor in actors:
+        ray.kill(actor, no_restart=True)

@@ -1,0 +1,68 @@
+"""What a run leaves in its folder, and what it returns."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.errors import ConfigError, LedgerError
+
+if TYPE_CHECKING:
+    from rayfed.protocol.messages import NodeStatus
+    from rayfed.reporting.summary import Summary
+    from rayfed.runtime.place import Place
+
+log = logging.getLogger(__name__)
+
+CHARTER = "charter.json"
+SUMMARY = "summary.json"
+REPORT = "report.html"
+
+RECORD_OUTAGE_SECONDS = 10.0
+"""How long the end of a run waits for a chain that is gone: the record of what was said on it is worth that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run.
+
+    Attributes:
+        summary: its figures; ``summary.json`` in ``folder`` holds the same.
+        folder: where everything lies that the run has written.
+        failed: the run's own nodes that failed for good and do not hold the final model; empty when all went well.
+    """
+
+    summary: Summary
+    folder: Path
+    failed: tuple[NodeStatus, ...] = ()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file of the run.
+
+    Raises:
+        ConfigError: naming ``hydra.run.dir``.
+    """
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise ConfigError("hydra.run.dir", f"cannot write {path}: {error.strerror}") from error
+
+
+def keep_record(place: Place, first: int, output_dir: Path) -> None:
+    """Write down what the contract has said, however the run ends: for audits, since a devchain ends with the run.
+
+    Args:
+        first: the block that the federation was founded in.
+    """
+    from rayfed.audit import chain, record
+    from rayfed.runtime.chain import watched
+
+    try:
+        connection = watched(place, RECORD_OUTAGE_SECONDS)
+        write(output_dir / record.FILE, chain.read(connection, place.charter, first).to_json())
+        connection.close()
+    except LedgerError as error:
+        log.warning("there is no record for an audit: %s", error)

@@ -1,0 +1,61 @@
+"""What the process that has started a federation does while it runs: it looks, shows, and sees to the nodes' gas."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rayfed.errors import RayfedError
+from rayfed.runtime.cluster import Actor, ask
+
+if TYPE_CHECKING:
+    from rayfed.protocol.messages import NodeStatus
+    from rayfed.reporting.live_table import LiveDisplay
+    from rayfed.reporting.summary import Summary
+    from rayfed.runtime.funding import Funding
+    from rayfed.runtime.recorder import Snapshot
+
+LOOK_SECONDS = 0.25
+"""How often the display is brought up to date."""
+
+RECORD_SECONDS = 120
+"""How long the starter waits at the end for what goes to MLflow."""
+
+
+def until_over(recorder: Actor, display: LiveDisplay, funding: Funding) -> tuple[Snapshot, Summary]:
+    """Show what the recorder sees until all is over; see to it that the nodes have what they were given.
+
+    Raises:
+        RayfedError: all nodes have failed, or the recorder has.
+    """
+    while True:
+        seen: Snapshot = ask(recorder.snapshot)
+        display.update(seen.view, seen.statuses)
+        funding.look(seen.view)
+        if seen.summary is not None:
+            return seen, seen.summary
+        if seen.failed:
+            raise RayfedError(f"the recorder failed: {seen.error}")
+        failed = [status for status in seen.statuses if status.doing == "failed"]
+        if failed and len(failed) == len(seen.statuses):
+            raise RayfedError(failed[0].error)
+        time.sleep(LOOK_SECONDS)
+
+
+def without_model(seen: Snapshot) -> tuple[NodeStatus, ...]:
+    """Return the run's own nodes that failed for good, and so hold no final model; others' nodes are their affair."""
+    return tuple(status for status in seen.statuses if status.slot >= 0 and status.doing == "failed")
+
+
+def until_recorded(recorder: Actor) -> None:
+    """Give the recorder the time to hand the model and the figures to MLflow; nobody had to wait for it until now."""
+    end = time.monotonic() + RECORD_SECONDS
+    while time.monotonic() < end:
+        seen: Snapshot = ask(recorder.snapshot)
+        if seen.recorded or seen.failed:
+            if seen.error:
+                print(f"rayfed: track.tracking_uri: {seen.error}", file=sys.stderr)
+            return
+        time.sleep(LOOK_SECONDS)
+    print(f"rayfed: track.tracking_uri: not all was recorded within {RECORD_SECONDS} s", file=sys.stderr)
