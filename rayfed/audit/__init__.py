@@ -6,8 +6,11 @@ that can be had is hashed, every merge computed again. Nothing is believed but t
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
 
 from rayfed.audit.blobs import MEMORY, Examiner
 from rayfed.audit.findings import Finding, Report, RoundReport, Weight
@@ -143,3 +146,16 @@ def _unseen(facts: RoundFacts) -> RoundReport:
     return RoundReport(
         facts.round, facts.status, facts.roster, facts.included, facts.attesters, facts.root, merge=merge
     )
+
+
+class _Package(ModuleType):
+    """This package, which is also the function ``rayfed.audit(run)``: both go by one name."""
+
+    def __call__(self, run: str | Path, *, strict: bool = False) -> Report:
+        """See ``rayfed.audit.folder.audit_folder``."""
+        from rayfed.audit.folder import audit_folder
+
+        return audit_folder(run, strict=strict)
+
+
+sys.modules[__name__].__class__ = _Package

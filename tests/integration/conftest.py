@@ -17,6 +17,7 @@ LONGEST = (
     "test_ledgers_agree.py",
     "test_bad_input.py",
     "test_join_unlinked.py",
+    "test_notebook.py",
 )
 
 
