@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rayfed.audit import Entry, Record
+from rayfed.audit import ChainRecord, Entry
 from rayfed.audit.places import Folder
 from rayfed.encoding.primitives import Address
 from rayfed.store.files import FileStore
@@ -33,12 +33,12 @@ class AuditedWorld(World):
     def folder(self) -> Folder:
         return Folder(self.shared.path)
 
-    def record(self) -> Record:
+    def record(self) -> ChainRecord:
         """Return what a contract would have said."""
         entries = tuple(
             Entry(said.name, said.values, said.time, n, 0, f"0x{n:064x}") for n, said in enumerate(self.chain.events)
         )
-        return Record(
+        return ChainRecord(
             chain_id=31337,
             federation=FEDERATION,
             terms=self.chain.terms,

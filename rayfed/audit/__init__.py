@@ -12,34 +12,37 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from rayfed.audit.blobs import MEMORY, Examiner
-from rayfed.audit.findings import Finding, Report, RoundReport, Weight
-from rayfed.audit.places import Folder, Place, Shop, folders
-from rayfed.audit.record import MESSAGES, Entry, Record
-from rayfed.audit.replay import History, RoundFacts, replay
+from rayfed.audit.events import MESSAGES, Entry
+from rayfed.audit.examiner import MEMORY, Examiner
+from rayfed.audit.facts import Replayed, RoundFacts
+from rayfed.audit.findings import Finding, Report, RoundReport, Severity
+from rayfed.audit.places import BlobPlace, Folder, StorePlace, folders, opened
+from rayfed.audit.record import ChainRecord
+from rayfed.audit.replay import replay
 from rayfed.errors import CodecError
 from rayfed.protocol.charter import Charter
 
 __all__ = [
     "MEMORY",
+    "BlobPlace",
+    "ChainRecord",
     "Entry",
     "Finding",
     "Folder",
-    "Place",
-    "Record",
     "Report",
     "RoundReport",
-    "Shop",
-    "Weight",
+    "Severity",
+    "StorePlace",
     "audit",
     "folders",
+    "opened",
     "replay",
 ]
 
 
 def audit(
-    record: Record,
-    places: Sequence[Place],
+    record: ChainRecord,
+    places: Sequence[BlobPlace],
     *,
     source: str = "record",
     signatures: bool = False,
@@ -69,7 +72,7 @@ def audit(
     )
     if not record.intact:
         words = "its digest is not the one that it states: it was changed after it was written"
-        report.findings.append(Finding(Weight.DISCREPANCY, "record", words))
+        report.findings.append(Finding(Severity.DISCREPANCY, "record", words))
     charter = _charter(record, report.findings)
     history = replay(record)
     report.members = history.members
@@ -85,7 +88,7 @@ def audit(
         report.findings += forged
         if signatures and report.signed + len(forged) < report.messages:
             words = f"{report.messages - report.signed - len(forged)} messages come without their signed transactions"
-            report.findings.append(Finding(Weight.UNCHECKED, "signature", words))
+            report.findings.append(Finding(Severity.UNCHECKED, "signature", words))
     if charter is None:
         report.rounds = [_unseen(facts) for facts in history.rounds]
     else:
@@ -96,10 +99,10 @@ def audit(
 
 
 def _examine(
-    record: Record,
-    history: History,
+    record: ChainRecord,
+    history: Replayed,
     charter: Charter,
-    places: Sequence[Place],
+    places: Sequence[BlobPlace],
     report: Report,
     memory: int,
     threads: int | None,
@@ -122,21 +125,21 @@ def _examine(
         report.findings += findings
 
 
-def _charter(record: Record, findings: list[Finding]) -> Charter | None:
+def _charter(record: ChainRecord, findings: list[Finding]) -> Charter | None:
     """Return the charter if it is the one that the federation was founded on."""
     if not record.charter:
         words = "no charter is at hand, so that nobody knows how long a blob is: no blob was looked at"
-        findings.append(Finding(Weight.UNCHECKED, "charter", words))
+        findings.append(Finding(Severity.UNCHECKED, "charter", words))
         return None
     try:
         charter = Charter.from_json(record.charter)
     except CodecError as error:
-        findings.append(Finding(Weight.DISCREPANCY, "charter", str(error)))
+        findings.append(Finding(Severity.DISCREPANCY, "charter", str(error)))
         return None
     if charter.terms(record.terms.coin) != record.terms:
         same = charter.hash == record.terms.charter
         words = "the contract's terms are not its" if same else "it is not the one that the contract was founded on"
-        findings.append(Finding(Weight.DISCREPANCY, "charter", f"{words} (its hash is {charter.hash.hex()[:16]}...)"))
+        findings.append(Finding(Severity.DISCREPANCY, "charter", f"{words} (its hash is {charter.hash.hex()[:16]}...)"))
         return None
     return charter
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rayfed.audit.record import EVENTS, MESSAGES, Entry, Record
+from rayfed.audit.events import EVENTS, MESSAGES, Entry
+from rayfed.audit.record import ChainRecord
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.connection import EthereumFederation
@@ -15,7 +16,7 @@ LOOK_BACK = 5_000
 """Blocks before the first event in which the founding is looked for, where the node has no old states."""
 
 
-def read(federation: EthereumFederation, charter: str = "", first: int | None = None) -> Record:
+def read(federation: EthereumFederation, charter: str = "", first: int | None = None) -> ChainRecord:
     """Return what the contract has said and holds as of the newest block.
 
     Args:
@@ -51,7 +52,7 @@ def read(federation: EthereumFederation, charter: str = "", first: int | None = 
     again = rpc.call("eth_getBlockByNumber", hex(last), False)
     if not isinstance(again, dict) or again["hash"] != head["hash"]:
         raise LedgerError("the chain was reorganised while it was being read: try again")
-    return Record(
+    return ChainRecord(
         chain_id=rpc.chain_id,
         federation=federation.address,
         terms=federation.terms(),

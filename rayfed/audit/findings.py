@@ -11,7 +11,7 @@ from rayfed.encoding.primitives import Address, bits
 from rayfed.protocol.messages import Status
 
 
-class Weight(StrEnum):
+class Severity(StrEnum):
     """What a finding means for the verdict."""
 
     DISCREPANCY = "discrepancy"  # something is not as it must be
@@ -24,7 +24,7 @@ class Finding:
     """One thing that an audit found.
 
     Attributes:
-        weight: what it means for the verdict.
+        severity: what it means for the verdict.
         what: what it is about: record, charter, replay, signature, outcome, view, money, blob, update, merge,
             attestation or base.
         message: one line.
@@ -36,7 +36,7 @@ class Finding:
         place: where the blob lies.
     """
 
-    weight: Weight
+    severity: Severity
     what: str
     message: str
     round: int | None = None
@@ -59,7 +59,7 @@ class Finding:
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON holds it, without what it does not say."""
-        value = {**asdict(self), "weight": self.weight.value, "root": "0x" + self.root.hex() if self.root else ""}
+        value = {**asdict(self), "severity": self.severity.value, "root": "0x" + self.root.hex() if self.root else ""}
         return {key: held for key, held in value.items() if held is not None and held != ""}
 
 
@@ -67,7 +67,7 @@ class Finding:
 class RoundReport:
     """What the audit made of one round.
 
-    ``merge`` is ``verified``, ``wrong``, ``taken back``, ``not checkable`` or empty (there was nothing to merge);
+    ``merge`` is ``verified``, ``wrong``, ``rolled back``, ``not checkable`` or empty (there was nothing to merge);
     ``blobs`` counts copies that were read, ``bytes`` what was hashed.
     """
 
@@ -120,14 +120,14 @@ class Report:
     signed: int = 0
     seconds: float = 0.0
 
-    def of(self, weight: Weight) -> list[Finding]:
-        """Return the findings of one weight."""
-        return [finding for finding in self.findings if finding.weight is weight]
+    def of(self, severity: Severity) -> list[Finding]:
+        """Return the findings of one severity."""
+        return [finding for finding in self.findings if finding.severity is severity]
 
     @property
     def clean(self) -> bool:
         """Whether there is no discrepancy; where the audit is strict, also nothing that could not be checked."""
-        return not self.of(Weight.DISCREPANCY) and not (self.strict and self.of(Weight.UNCHECKED))
+        return not self.of(Severity.DISCREPANCY) and not (self.strict and self.of(Severity.UNCHECKED))
 
     @property
     def bytes(self) -> int:

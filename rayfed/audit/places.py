@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,8 @@ import numpy as np
 from rayfed.encoding.merkle import LEAF
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
-from rayfed.store import Store
+from rayfed.store import Site, Store, visit
+from rayfed.store.files import FileStore
 
 CHUNK = 1 << 18
 """Bytes compared at a time: two of them fit a second-level cache. A whole number of leaves."""
@@ -47,7 +49,7 @@ class Copy(Protocol):
         """Return the first leaf in which the copy is not as ``good``, or None if it is the same."""
 
 
-class Place(Protocol):
+class BlobPlace(Protocol):
     """Somewhere that may hold copies."""
 
     def copies(self, root: Root, size: int, holders: Sequence[Address]) -> Iterator[Copy]:
@@ -61,7 +63,7 @@ class Folder:
     path: Path
 
     def copies(self, root: Root, size: int, holders: Sequence[Address] = ()) -> Iterator[Copy]:
-        """See ``Place``."""
+        """See ``BlobPlace``."""
         file = self.path / root.hex()[:2] / root.hex()
         if os.path.lexists(file):
             yield FileCopy(file, size)
@@ -113,7 +115,7 @@ class FileCopy:
         try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise BlobCorrupt("this is no plain file")
+                raise BlobCorrupt("this is not a plain file")
             if status.st_size != self.size:
                 raise BlobCorrupt(f"{status.st_size} bytes instead of {self.size}")
             yield handle
@@ -133,14 +135,14 @@ class FileCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class StorePlace:
     """A store, asked as a node would ask it; it checks the hash itself."""
 
     store: Store
     name: str
 
     def copies(self, root: Root, size: int, holders: Sequence[Address]) -> Iterator[Copy]:
-        """See ``Place``."""
+        """See ``BlobPlace``."""
         yield StoreCopy(self, root, size, tuple(holders))
 
 
@@ -148,7 +150,7 @@ class Shop:
 class StoreCopy:
     """What a store gives for a root."""
 
-    shop: Shop
+    asked: StorePlace
     root: Root
     size: int
     holders: tuple[Address, ...]
@@ -157,11 +159,11 @@ class StoreCopy:
     @property
     def place(self) -> str:
         """See ``Copy``."""
-        return self.shop.name
+        return self.asked.name
 
     def read(self, room: Room) -> memoryview:
         """See ``Copy``."""
-        return self.shop.store.get(self.root, self.size, self.holders)
+        return self.asked.store.get(self.root, self.size, self.holders)
 
     def differs(self, good: memoryview) -> int | None:
         """See ``Copy``. A store never gives bytes that hash to something else, so there is no leaf to name."""
@@ -181,3 +183,25 @@ def folders(path: Path) -> list[Folder]:
     if not found:
         raise ConfigError("--store", f"there is no blob in {path} or below it")
     return [Folder(folder) for folder in sorted(found)]
+
+
+@contextmanager
+def opened(uri: str, federation: Address) -> Iterator[list[BlobPlace]]:
+    """Open what a URI names: all folders of blobs at or below ``files:PATH``, any other kind of store by its own.
+
+    Args:
+        uri: as in ``rayfed.store.visit``.
+        federation: the contract's address.
+
+    Raises:
+        ConfigError: there is no such kind of store, it cannot be opened, or there is no blob in the folder.
+    """
+    kind, _, rest = uri.partition(":")
+    if kind == "files" and rest:
+        yield [*folders(Path(rest).expanduser())]
+        return
+    with (
+        TemporaryDirectory(prefix="rayfed-audit-") as folder,
+        visit(uri, Site(FileStore(folder), federation), "--store") as store,
+    ):
+        yield [StorePlace(store, uri.partition("?")[0])]

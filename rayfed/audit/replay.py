@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
-from rayfed.audit import court
-from rayfed.audit.court import COURT_ACTS, SETTLING
-from rayfed.audit.findings import Finding, Weight
-from rayfed.audit.record import MESSAGES, Entry, Record
-from rayfed.encoding.primitives import NO_ROOT, Address, Root, bits
+from rayfed.audit import compare, court_acts
+from rayfed.audit.court_acts import COURT_ACTS, SETTLING
+from rayfed.audit.events import MESSAGES, Entry
+from rayfed.audit.facts import Replayed, RoundFacts
+from rayfed.audit.findings import Finding, Severity
+from rayfed.audit.record import ChainRecord
+from rayfed.encoding.primitives import bits
 from rayfed.errors import Rejected
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain, Said
-from rayfed.protocol.messages import Outcome, Phase, Status
+from rayfed.protocol.messages import Outcome, Phase
 
 LONGEST = 100
 """Discrepancies of the replay after which it stops: once histories differ, every later event may differ as well."""
@@ -32,44 +32,13 @@ ACTS = MESSAGES | COURT_ACTS
 SPOKEN = {"Committed": Phase.COMMIT, "Voted": Phase.VOTE, "Attested": Phase.ATTEST}
 
 
-@dataclass(slots=True)
-class RoundFacts:
-    """What happened in one round, by the replay.
-
-    ``status`` is NONE while the round is open; ``phase`` is the one that it is in or was closed in. An ``undone`` round
-    is VOID, with all else as it was before it was taken back; ``upheld``: because its own merge was proved wrong.
-    """
-
-    round: int
-    roster: int
-    phase: Phase = Phase.COMMIT
-    status: Status = Status.NONE
-    included: int = 0
-    attesters: int = 0
-    root: Root = NO_ROOT
-    roots: dict[int, Root] = field(default_factory=dict)
-    ballots: dict[int, int] = field(default_factory=dict)
-    attestations: dict[int, Root] = field(default_factory=dict)
-    undone: bool = False
-    upheld: bool = False
-
-
-@dataclass(slots=True)
-class History:
-    """What came of a replay: the members by index, the rounds in order, and what was not as the rules say."""
-
-    members: tuple[Address, ...]
-    rounds: list[RoundFacts]
-    findings: list[Finding]
-
-
-def replay(record: Record) -> History:
+def replay(record: ChainRecord) -> Replayed:
     """Live a federation again, and compare every step and the end with the record."""
     return _Replay(record).run()
 
 
 class _Replay:
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: ChainRecord) -> None:
         self._record = record
         first = record.entries[0].time if record.entries else record.view.time
         self._chain = MemoryChain(record.terms, ManualClock(record.founded or first))
@@ -78,7 +47,7 @@ class _Replay:
         self._findings: list[Finding] = []
         self._rounds: dict[int, RoundFacts] = {}
 
-    def run(self) -> History:
+    def run(self) -> Replayed:
         place = (-1, -1)
         for entry in self._record.entries:
             if (entry.block, entry.position) <= place or entry.time < self._chain.clock.now:
@@ -91,9 +60,9 @@ class _Replay:
                 break
         else:
             self._unsaid()
-            self._findings += _outcomes(self._record, self._chain)
-            self._findings += _view(self._record, self._chain)
-            self._findings += _money(self._record, self._chain)
+            self._findings += compare.outcomes(self._record, self._chain)
+            self._findings += compare.view(self._record, self._chain)
+            self._findings += compare.money(self._record, self._chain)
             # Nobody has told the contract yet what time alone has done since, but everybody knows.
             self._chain.poke()
             deque(self._news(), maxlen=0)
@@ -101,9 +70,11 @@ class _Replay:
             self._close(facts, self._chain.outcomes.get(number))
         if not self._record.founded:
             self._findings.append(
-                Finding(Weight.UNCHECKED, "replay", "when the federation was founded, which round 1's opening rests on")
+                Finding(
+                    Severity.UNCHECKED, "replay", "when the federation was founded, which round 1's opening rests on"
+                )
             )
-        return History(tuple(self._chain.members), [self._rounds[n] for n in sorted(self._rounds)], self._findings)
+        return Replayed(tuple(self._chain.members), [self._rounds[n] for n in sorted(self._rounds)], self._findings)
 
     # -- what members did -------------------------------------------------------------------------------------------
 
@@ -145,7 +116,7 @@ class _Replay:
     def _do(self, entry: Entry) -> None:
         chain, said = self._chain, entry.values
         if entry.name in COURT_ACTS:
-            court.act(chain, entry.name, said)
+            court_acts.act(chain, entry.name, said)
             if entry.name == "Upheld":
                 self._rounds[chain.court.cases[said["id"]].round].upheld = True
             return
@@ -224,10 +195,9 @@ class _Replay:
 
     def _compare(self, given: Said, entry: Entry) -> None:
         for name, expected in given.values.items():
-            if not _same(expected, entry.values[name]):
-                self._differs(
-                    f"{entry.name} says {name} = {_show(entry.values[name])}, the rules give {_show(expected)}", entry
-                )
+            if not compare.same(expected, entry.values[name]):
+                said, ours = compare.show(entry.values[name]), compare.show(expected)
+                self._differs(f"{entry.name} says {name} = {said}, the rules give {ours}", entry)
 
     def _unsaid(self) -> None:
         """Whatever the rules gave must have been said before the next act."""
@@ -235,10 +205,10 @@ class _Replay:
             self._missing(self._given.popleft())
 
     def _missing(self, given: Said) -> None:
-        words = ", ".join(f"{name} = {_show(value)}" for name, value in given.values.items())
+        words = ", ".join(f"{name} = {compare.show(value)}" for name, value in given.values.items())
         self._findings.append(
             Finding(
-                Weight.DISCREPANCY,
+                Severity.DISCREPANCY,
                 "replay",
                 f"the rules give {given.name} ({words}), which is not in the record",
                 given.values.get("round", self._chain.round),
@@ -250,7 +220,7 @@ class _Replay:
         members = self._chain.members
         self._findings.append(
             Finding(
-                Weight.DISCREPANCY,
+                Severity.DISCREPANCY,
                 "replay",
                 message,
                 entry.values.get("round", self._chain.round),
@@ -258,63 +228,3 @@ class _Replay:
                 members[node] if node is not None and node < len(members) else "",
             )
         )
-
-
-def _outcomes(record: Record, chain: MemoryChain) -> Iterator[Finding]:
-    """Compare what the contract keeps of each closed round."""
-    kept = {outcome.round: outcome for outcome in record.outcomes}
-    if len(kept) != len(record.outcomes):
-        yield Finding(Weight.DISCREPANCY, "outcome", "a round has two outcomes")
-    for number in sorted(kept.keys() | chain.outcomes.keys()):
-        ours, theirs = chain.outcomes.get(number), kept.get(number)
-        if ours is None or theirs is None:
-            holds = "an outcome that the rules do not give" if ours is None else "no outcome, though the round closed"
-            yield Finding(Weight.DISCREPANCY, "outcome", f"the contract holds {holds}", number)
-            continue
-        yield from _fields("outcome", "the contract holds", theirs, ours, number)
-
-
-def _view(record: Record, chain: MemoryChain) -> Iterator[Finding]:
-    """Compare the contract's state in the end."""
-    if record.view.time < chain.clock.now:
-        yield Finding(Weight.DISCREPANCY, "view", "the view is older than the last event")
-        return
-    chain.clock.now = record.view.time
-    yield from _fields("view", "the contract's view has", record.view, chain.view(), None)
-
-
-def _money(record: Record, chain: MemoryChain) -> Iterator[Finding]:
-    """Compare what the court holds in the end: who has how much, and how much there is in all."""
-    if record.books is None:
-        return
-    yield from _fields("money", "the court's books have", record.books, chain.court.books(), None)
-    if len(record.accounts) != len(chain.members):
-        yield Finding(Weight.DISCREPANCY, "money", "there is not one account for each member")
-    for index, (held, ours) in enumerate(zip(record.accounts, chain.court.accounts(), strict=False)):
-        # Up to which round somebody claimed no event says, and it matters to nobody: the amount does.
-        for finding in _fields("money", "the court has", held, replace(ours, claimed=held.claimed), None):
-            yield replace(finding, node=index, address=chain.members[index])
-
-
-def _fields(what: str, words: str, theirs: Any, ours: Any, number: int | None) -> Iterator[Finding]:
-    for item in fields(theirs):
-        held, expected = getattr(theirs, item.name), getattr(ours, item.name)
-        if not _same(held, expected):
-            message = f"{words} {item.name} = {_show(held)}, the rules give {_show(expected)}"
-            yield Finding(Weight.DISCREPANCY, what, message, number)
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, str) and isinstance(other, str):
-        return one.lower() == other.lower()  # addresses
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, bytes):
-        return "0x" + value.hex()[:16] + "..." if any(value) else "none"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_show, value))})"
-    return str(value)

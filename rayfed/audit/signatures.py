@@ -18,8 +18,9 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from rayfed.audit.findings import Finding, Weight
-from rayfed.audit.record import MESSAGES, Entry, Record
+from rayfed.audit.events import MESSAGES, Entry
+from rayfed.audit.findings import Finding, Severity
+from rayfed.audit.record import ChainRecord
 from rayfed.encoding.primitives import Address, bits
 from rayfed.ledger.ethereum import abi, eip712
 from rayfed.protocol.messages import Phase, Signed, Verb
@@ -37,7 +38,7 @@ class Call:
     chain_id: int
 
 
-def check(record: Record, members: Sequence[Address]) -> tuple[int, list[Finding]]:
+def check(record: ChainRecord, members: Sequence[Address]) -> tuple[int, list[Finding]]:
     """Return how many messages carry their member's signature, and which carry a wrong one.
 
     A message that came to the contract by way of another one, or without its transaction, is neither.
@@ -65,11 +66,11 @@ def check(record: Record, members: Sequence[Address]) -> tuple[int, list[Finding
         index = entry.values["index"]
         owner = members[index] if index < len(members) else ""
         words = f"{entry.name}: {wrong} (transaction {entry.tx_hash[:18]}...)"
-        findings.append(Finding(Weight.DISCREPANCY, "signature", words, entry.values.get("round"), index, owner))
+        findings.append(Finding(Severity.DISCREPANCY, "signature", words, entry.values.get("round"), index, owner))
     return signed, findings
 
 
-def _relayed(call: Call, entry: Entry, record: Record, members: Sequence[Address]) -> tuple[int, list[Finding]]:
+def _relayed(call: Call, entry: Entry, record: ChainRecord, members: Sequence[Address]) -> tuple[int, list[Finding]]:
     """Return how many messages of a batch carry their member's signature, and which carry a wrong one."""
     if call.to.lower() != record.federation.lower() or call.data[:4] != _RELAY:
         return 0, []
@@ -93,11 +94,11 @@ def _relayed(call: Call, entry: Entry, record: Record, members: Sequence[Address
         right += not wrong
         if wrong:
             words = f"Relayed: {wrong} (transaction {entry.tx_hash[:18]}...)"
-            findings.append(Finding(Weight.DISCREPANCY, "signature", words, said["round"], index, owner))
+            findings.append(Finding(Severity.DISCREPANCY, "signature", words, said["round"], index, owner))
     return right, findings
 
 
-def _wrong(call: Call, entry: Entry, record: Record, members: Sequence[Address]) -> str | None:
+def _wrong(call: Call, entry: Entry, record: ChainRecord, members: Sequence[Address]) -> str | None:
     """Say what is wrong with the transaction of a message; empty if nothing is, None if it speaks to nobody we know."""
     said = entry.values
     arguments: dict[str, list[Any]] = {

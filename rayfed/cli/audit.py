@@ -7,17 +7,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from urllib.parse import parse_qs, unquote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rayfed.audit import MEMORY, Place, Record, Report, RoundReport, Shop, Weight, audit, folders
+from rayfed.audit import MEMORY, ChainRecord, Report, RoundReport, Severity, audit, opened
 from rayfed.audit.record import FILE
-from rayfed.encoding.primitives import Address, bits
+from rayfed.encoding.primitives import bits
 from rayfed.errors import CodecError, ConfigError
 from rayfed.protocol.messages import Status
 
@@ -52,12 +50,12 @@ def main(words: Sequence[str]) -> int:
     if (args.record is None) == (args.federation is None or args.rpc is None):
         raise ConfigError("audit", "give either a run's output folder or --record, or both --federation and --rpc")
     if args.memory < 1:
-        raise ConfigError("--memory", f"{args.memory} MiB are no memory")
+        raise ConfigError("--memory", f"{args.memory} MiB is not enough memory")
     charter = _text(args.charter, "--charter") if args.charter else ""
     console = Console()
     with ExitStack() as stack:
         record = _record(args, charter)
-        places = [place for spec in args.store for place in stack.enter_context(_places(spec, record.federation))]
+        places = [place for uri in args.store for place in stack.enter_context(opened(uri, record.federation))]
         progress = stack.enter_context(_bar())
         report = audit(
             record,
@@ -98,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _record(args: argparse.Namespace, charter: str) -> Record:
+def _record(args: argparse.Namespace, charter: str) -> ChainRecord:
     if args.record is None:
         from rayfed.audit import chain
         from rayfed.ledger.ethereum.connection import EthereumFederation
@@ -109,62 +107,12 @@ def _record(args: argparse.Namespace, charter: str) -> Record:
         finally:
             connection.close()
     try:
-        record = Record.from_json(_text(args.record, "--record"))
+        record = ChainRecord.from_json(_text(args.record, "--record"))
     except CodecError as error:
         raise ConfigError("--record", str(error)) from error
     if args.federation is not None and args.federation.lower() != record.federation.lower():
         raise ConfigError("--record", f"it speaks of the federation {record.federation}, not of {args.federation}")
     return record.with_charter(charter) if charter else record
-
-
-@contextmanager
-def _places(spec: str, federation: Address) -> Iterator[list[Place]]:
-    kind, _, rest = spec.partition(":")
-    if kind == "files" and rest:
-        yield [*folders(Path(rest).expanduser())]
-    elif kind == "s3" and rest:
-        from rayfed import store
-        from rayfed.store.files import FileStore
-
-        name, _, query = rest.partition("?")
-        bucket, _, prefix = name.partition("/")
-        options = {key: values[-1] for key, values in parse_qs(query).items()}
-        if unknown := options.keys() - {"endpoint_url", "region"}:
-            raise ConfigError("--store", f"s3 has no option {min(unknown)}; there are endpoint_url and region")
-        with TemporaryDirectory(prefix="rayfed-audit-") as folder:
-            local = FileStore(folder)
-            made = store.make("s3", local=local, bucket=bucket, prefix=unquote(prefix), **options)
-            try:
-                yield [Shop(made, f"s3://{name}")]
-            finally:
-                made.close()
-    elif kind == "ray_peers":
-        with _ray_peers(rest or "auto", federation) as place:
-            yield [place]
-    else:
-        raise ConfigError("--store", f"{spec!r} is none of files:PATH, s3:BUCKET, ray_peers:ADDRESS")
-
-
-@contextmanager
-def _ray_peers(address: str, federation: Address) -> Iterator[Place]:
-    """Ask the nodes themselves. Ray unpickles what its actors send: do this inside one's own cluster only."""
-    import logging
-
-    import ray
-
-    from rayfed.store.files import FileStore
-    from rayfed.store.ray.peers import RayPeers
-
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        line = next(iter(str(error).splitlines()), "")
-        raise ConfigError("--store", f"no Ray at {address}: {line}") from error
-    try:
-        with TemporaryDirectory(prefix="rayfed-audit-") as folder:
-            yield Shop(RayPeers(FileStore(folder), federation), f"ray_peers:{address}")
-    finally:
-        ray.shutdown()
 
 
 def _text(path: Path, setting: str) -> str:
@@ -209,20 +157,24 @@ def show(report: Report, console: Console) -> None:
     for one in report.rounds:
         table.add_row(*_row(one))
     console.print(table)
-    for weight, style in ((Weight.NOTE, "cyan"), (Weight.UNCHECKED, "yellow"), (Weight.DISCREPANCY, "bold red")):
-        found = report.of(weight)
+    for severity, style in (
+        (Severity.NOTE, "cyan"),
+        (Severity.UNCHECKED, "yellow"),
+        (Severity.DISCREPANCY, "bold red"),
+    ):
+        found = report.of(severity)
         for finding in found[:LINES]:
-            console.print(f"{weight.value}: {finding.line()}", style=style, markup=False, soft_wrap=True)
+            console.print(f"{severity.value}: {finding.line()}", style=style, markup=False, soft_wrap=True)
         if len(found) > LINES:
-            console.print(f"{weight.value}: {len(found) - LINES} more, all in the JSON report", style=style)
+            console.print(f"{severity.value}: {len(found) - LINES} more, all in the JSON report", style=style)
     speed = f"{report.bytes / 1e6:.1f} MB hashed in {report.seconds:.2f} s"
     if report.clean:
-        unchecked = len(report.of(Weight.UNCHECKED))
+        unchecked = len(report.of(Severity.UNCHECKED))
         rest = f"; not checkable: {unchecked}" if unchecked else ""
         rounds = sum(1 for one in report.rounds if one.round)
         console.print(f"No discrepancy in {rounds} round{'s' * (rounds != 1)}{rest}; {speed}.", style="green")
     else:
-        wrong = len(report.of(Weight.DISCREPANCY)) + (len(report.of(Weight.UNCHECKED)) if report.strict else 0)
+        wrong = len(report.of(Severity.DISCREPANCY)) + (len(report.of(Severity.UNCHECKED)) if report.strict else 0)
         console.print(f"{wrong} discrepanc{'y' if wrong == 1 else 'ies'}; {speed}.", style="bold red")
     if report.signed:
         console.print(f"{report.signed} of {report.messages} messages checked against their members' signatures.")

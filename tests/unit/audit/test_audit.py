@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rayfed.audit import Entry, Folder, Record, Report, Shop, Weight, audit, folders
-from rayfed.audit.record import EVENTS
+from rayfed.audit import ChainRecord, Entry, Folder, Report, Severity, StorePlace, audit, folders
+from rayfed.audit.events import EVENTS
 from rayfed.audit.replay import replay
 from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import NO_ROOT, Root, bitmap
@@ -27,7 +27,7 @@ from tests.audited import FOUNDED, AuditedWorld
 from tests.sequences import say, sequence
 from tests.unit.node.test_edge_node import FEDERATION, GENESIS, LAYOUT, Pull
 
-Finished = tuple[AuditedWorld, Record]
+Finished = tuple[AuditedWorld, ChainRecord]
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return world, world.record()
 
 
-def words(report: Report, weight: Weight = Weight.DISCREPANCY) -> str:
-    return "\n".join(finding.line() for finding in report.of(weight))
+def words(report: Report, severity: Severity = Severity.DISCREPANCY) -> str:
+    return "\n".join(finding.line() for finding in report.of(severity))
 
 
 def files(world: AuditedWorld) -> list[Path]:
@@ -68,7 +68,7 @@ def test_every_moment_of_a_running_federation_is_clean(tmp_path: Path) -> None:
     def look(view: View) -> bool:
         seen.add((view.round, view.phase))
         report = audit(world.record(), [Folder(world.shared.path)], strict=True)
-        assert report.clean, words(report) + words(report, Weight.UNCHECKED)
+        assert report.clean, words(report) + words(report, Severity.UNCHECKED)
         return False
 
     look(world.chain.view())
@@ -92,10 +92,10 @@ def test_any_store_will_do(finished: Finished) -> None:
     world, record = finished
     store = MemoryStore()
     store.blobs = {bytes.fromhex(file.name): file.read_bytes() for file in files(world)}
-    assert audit(record, [Shop(store, "memory")], strict=True).clean
+    assert audit(record, [StorePlace(store, "memory")], strict=True).clean
     broken = store.blobs[record.outcomes[1].root]
     store.blobs[record.outcomes[1].root] = broken[:-1] + b"\1"
-    report = audit(record, [Shop(store, "memory"), world.folder])
+    report = audit(record, [StorePlace(store, "memory"), world.folder])
     assert [(f.round, f.root, f.place) for f in report.findings] == [(2, record.outcomes[1].root, "memory")]
 
 
@@ -165,7 +165,7 @@ def test_the_replay_follows_any_history() -> None:
         voids += sum(outcome.status is Status.VOID for outcome in chain.outcomes.values())
         record = bare(chain)
         assert not replay(record).findings
-        assert Record.from_json(record.to_json()) == record
+        assert ChainRecord.from_json(record.to_json()) == record
         again = replay(record)
         for facts in again.rounds:
             outcome = chain.outcomes.get(facts.round)
@@ -181,12 +181,14 @@ def test_the_replay_follows_any_history() -> None:
     assert finals > 20
 
 
-def bare(chain: MemoryChain) -> Record:
+def bare(chain: MemoryChain) -> ChainRecord:
     """Return a record without a charter."""
     entries = tuple(Entry(said.name, said.values, said.time, n, 0, "0x") for n, said in enumerate(chain.events))
     outcomes = tuple(chain.outcomes[number] for number in sorted(chain.outcomes))
     held = {"accounts": chain.court.accounts(), "books": chain.court.books()}
-    return Record(31337, FEDERATION, chain.terms, FOUNDED, entries, outcomes, chain.view(), len(entries), "0x", **held)
+    return ChainRecord(
+        31337, FEDERATION, chain.terms, FOUNDED, entries, outcomes, chain.view(), len(entries), "0x", **held
+    )
 
 
 def test_every_figure_of_money_and_judgement_counts() -> None:
@@ -224,8 +226,8 @@ def test_without_a_founding_time_and_a_charter_it_says_what_it_could_not_check(f
     world, record = finished
     report = audit(replace(record, founded=0, charter=""), [world.folder])
     assert report.clean
-    assert "when the federation was founded" in words(report, Weight.UNCHECKED)
-    assert "no charter" in words(report, Weight.UNCHECKED)
+    assert "when the federation was founded" in words(report, Severity.UNCHECKED)
+    assert "no charter" in words(report, Severity.UNCHECKED)
     assert not audit(replace(record, founded=0), [world.folder], strict=True).clean
 
 
@@ -244,11 +246,11 @@ def test_any_flipped_byte_of_any_blob_is_found_and_its_leaf_named(finished: Fini
         file.write_bytes(good[:place] + bytes([good[place] ^ 1 << rng.randrange(8)]) + good[place + 1 :])
         try:
             alone = audit(record, [world.folder])
-            beside = audit(record, [world.folder, Shop(copy, "copy")])
+            beside = audit(record, [world.folder, StorePlace(copy, "copy")])
         finally:
             file.write_bytes(good)
         for report in (alone, beside):
-            [finding] = report.of(Weight.DISCREPANCY)
+            [finding] = report.of(Severity.DISCREPANCY)
             assert finding.root.hex() == file.name
             assert finding.place == str(file)
             assert finding.node == owners.get(finding.root)
@@ -265,7 +267,7 @@ def test_another_size_is_found_without_reading_it(tmp_path: Path, size: int) -> 
     world.run()
     file = files(world)[0]
     os.truncate(file, size)  # a terabyte takes no room, as long as nobody reads it
-    [finding] = audit(world.record(), [world.folder]).of(Weight.DISCREPANCY)
+    [finding] = audit(world.record(), [world.folder]).of(Severity.DISCREPANCY)
     assert finding.place == str(file)
     assert f"{size} bytes instead of" in finding.message
 
@@ -278,7 +280,7 @@ def test_a_layout_beyond_all_memory_allocates_nothing(finished: Finished) -> Non
     with pytest.raises(ConfigError, match=r"--memory: a blob has \d+ MiB"):
         audit(record, [world.folder])
     report = audit(record, [world.folder], memory=huge.blob_size * 3)
-    sizes = [f for f in report.of(Weight.DISCREPANCY) if f"instead of {huge.blob_size}" in f.message]
+    sizes = [f for f in report.of(Severity.DISCREPANCY) if f"instead of {huge.blob_size}" in f.message]
     assert len(sizes) == len(files(world))
 
 
@@ -293,7 +295,7 @@ def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
     folder.unlink()
     folder.mkdir()
     report = audit(world.record(), [world.folder])
-    assert sorted(f.place for f in report.of(Weight.DISCREPANCY)) == sorted(map(str, (link, pipe, folder)))
+    assert sorted(f.place for f in report.of(Severity.DISCREPANCY)) == sorted(map(str, (link, pipe, folder)))
 
 
 def test_a_missing_update_is_not_checkable(tmp_path: Path) -> None:
@@ -305,7 +307,7 @@ def test_a_missing_update_is_not_checkable(tmp_path: Path) -> None:
     report = audit(record, [world.folder])
     assert report.clean
     [finding] = report.findings
-    assert (finding.weight, finding.round, finding.node) == (Weight.UNCHECKED, 2, lost["index"])
+    assert (finding.severity, finding.round, finding.node) == (Severity.UNCHECKED, 2, lost["index"])
     assert [one.merge for one in report.rounds] == ["verified", "verified", "not checkable", "verified"]
     assert not audit(record, [world.folder], strict=True).clean
 
@@ -323,9 +325,9 @@ def other(kind: str, value: Any, rng: random.Random) -> Any:
     return value ^ 1 << rng.randrange(4)
 
 
-def signed_again(record: Record) -> Record:
+def signed_again(record: ChainRecord) -> ChainRecord:
     """Return what a forger would hand out: the digest fits again."""
-    return Record.from_json(record.to_json())
+    return ChainRecord.from_json(record.to_json())
 
 
 def test_every_figure_of_every_event_counts(finished: Finished) -> None:
@@ -374,7 +376,7 @@ def test_events_left_out_repeated_or_swapped_are_found(finished: Finished, how: 
             entries[n], entries[n + 1] = entries[n + 1], entries[n]
         entries = [replace(entry, block=place) for place, entry in enumerate(entries)]
         report = audit(signed_again(replace(record, entries=tuple(entries))), [world.folder], strict=True)
-        assert report.of(Weight.DISCREPANCY), f"{record.entries[n]} {how}"
+        assert report.of(Severity.DISCREPANCY), f"{record.entries[n]} {how}"
 
 
 def test_every_figure_of_every_outcome_and_of_the_view_counts(finished: Finished) -> None:
@@ -415,7 +417,7 @@ def test_any_flipped_bit_of_a_stored_record_is_found(finished: Finished) -> None
         place = rng.randrange(len(text))
         changed = text[:place] + bytes([text[place] ^ 1 << rng.randrange(8)]) + text[place + 1 :]
         try:
-            damaged = Record.from_json(changed)
+            damaged = ChainRecord.from_json(changed)
         except CodecError:
             refused += 1
             continue
@@ -515,7 +517,7 @@ def test_a_bad_update_that_was_voted_out_is_a_note(tmp_path: Path) -> None:
     report = audit(world.record(), [world.folder], strict=True)
     assert report.clean
     [note] = report.findings
-    assert (note.weight, note.round) == (Weight.NOTE, 1)
+    assert (note.severity, note.round) == (Severity.NOTE, 1)
     assert "another round than expected" in note.message
 
 
@@ -531,7 +533,7 @@ def test_a_bad_update_that_was_voted_in_names_its_voters(tmp_path: Path) -> None
     step_all(world, bad=3)
     assert world.chain.outcomes[1].included == 0b1111
     report = audit(world.record(), [world.folder])
-    [finding] = report.of(Weight.DISCREPANCY)
+    [finding] = report.of(Severity.DISCREPANCY)
     assert finding.what == "update"
     assert "included by the ballots of" in finding.message
     assert report.rounds[1].merge == "no quorum"

@@ -10,7 +10,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
-from rayfed.audit import Entry, Record
+from rayfed.audit import ChainRecord, Entry
 from rayfed.audit.signatures import check
 from rayfed.ledger.ethereum import abi, eip712
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
@@ -30,7 +30,7 @@ def signed(account: LocalAccount, data: bytes, legacy: bool = False, **changes: 
     return "0x" + keccak(raw).hex(), "0x" + raw.hex()
 
 
-def record(account: LocalAccount = ALICE, root: bytes = ROOT, **options: Any) -> Record:
+def record(account: LocalAccount = ALICE, root: bytes = ROOT, **options: Any) -> ChainRecord:
     """Return a record in which Alice joined and committed to ROOT, by transactions of ``account`` on ``root``."""
     terms = Terms(b"\1" * 32, b"\2" * 32, 1, 9, 9, 9, 9, 1, 1, 0)
     chain = MemoryChain(terms, ManualClock())
@@ -48,7 +48,7 @@ def record(account: LocalAccount = ALICE, root: bytes = ROOT, **options: Any) ->
         Entry(said.name, said.values, said.time, n, 0, hashes.get(said.name, commit))
         for n, said in enumerate(chain.events)
     )
-    return Record(31337, FEDERATION, terms, 1, entries, (), chain.view(), 9, "0x", "", transactions)
+    return ChainRecord(31337, FEDERATION, terms, 1, entries, (), chain.view(), 9, "0x", "", transactions)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -76,7 +76,9 @@ def test_messages_by_way_of_another_contract_prove_nothing_and_are_no_lie() -> N
     assert check(record(to="0x" + "12" * 20), [ALICE.address]) == (0, [])
 
 
-def relayed(phase: Phase = Phase.COMMIT, posted: bytes = ROOT, chain_id: int = 31337, signer: Any = ALICE) -> Record:
+def relayed(
+    phase: Phase = Phase.COMMIT, posted: bytes = ROOT, chain_id: int = 31337, signer: Any = ALICE
+) -> ChainRecord:
     """Return a record in which Mallory posted what ``signer`` had signed in Alice's name."""
     terms = Terms(b"\1" * 32, b"\2" * 32, 1, 9, 9, 9, 9, 1, 1, 0)
     chain = MemoryChain(terms, ManualClock())
@@ -89,7 +91,7 @@ def relayed(phase: Phase = Phase.COMMIT, posted: bytes = ROOT, chain_id: int = 3
         Entry(said.name, said.values, said.time, n, 0, tx_hash if said.name == "Relayed" else "0x")
         for n, said in enumerate(chain.events)
     )
-    return Record(31337, FEDERATION, terms, 1, entries, (), chain.view(), 9, "0x", "", {tx_hash: raw})
+    return ChainRecord(31337, FEDERATION, terms, 1, entries, (), chain.view(), 9, "0x", "", {tx_hash: raw})
 
 
 def test_a_relayed_message_carries_its_members_signature_whoever_posted_it() -> None:

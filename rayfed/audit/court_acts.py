@@ -1,8 +1,8 @@
 """What was done at court, fed to the rules: money that came and went, and cases as they went on.
 
 The proofs themselves are in transactions, not in events: what was proved is taken from the contract, which checked it,
-and so are verdicts; the merge that a verdict speaks of is computed again with all others (``audit.blobs``). All that
-follows from them, slashes, bonds, rewards and what is taken back, is worked out by the rules.
+and so are verdicts; the merge that a verdict speaks of is computed again with all others (``audit.examiner``). All that
+follows from them, slashes, bonds, rewards and what is rolled back, is worked out by the rules.
 """
 
 from __future__ import annotations

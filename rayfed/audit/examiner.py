@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import mmap
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-from rayfed.audit.findings import Finding, RoundReport, Weight
-from rayfed.audit.places import Copy, Place
-from rayfed.audit.replay import RoundFacts
+from rayfed.audit.facts import RoundFacts
+from rayfed.audit.findings import Finding, RoundReport, Severity
+from rayfed.audit.places import BlobPlace
+from rayfed.audit.searcher import DAMAGED, MISSING, Searcher, Sighting
 from rayfed.encoding import blocks, codec, merkle
 from rayfed.encoding.header import Header
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
-from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
+from rayfed.errors import ConfigError
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import Phase, Status
 
 MEMORY = 2 << 30
 """Bytes of blobs held at a time; where a merge needs more, they wait in a temporary file."""
-
-
-MISSING = "nobody has it"
-DAMAGED = "no copy of it hashes to its root"
-
-
-@dataclass(slots=True)
-class Sighting:
-    """What came of looking for one blob.
-
-    ``blob`` is a verified copy, or None; ``reason`` says why there is none, or why it is no valid blob for its place.
-    """
-
-    root: Root
-    index: int | None = None
-    blob: memoryview | None = None
-    reason: str = ""
-    missing: bool = False
-    copies: int = 0
-    hashed: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def valid(self) -> bool:
-        """Whether there is a verified blob with the right header."""
-        return self.blob is not None and not self.reason
 
 
 class Examiner:
@@ -72,7 +43,7 @@ class Examiner:
         chain_id: int,
         federation: Address,
         members: Sequence[Address],
-        places: Sequence[Place],
+        places: Sequence[BlobPlace],
         *,
         memory: int = MEMORY,
         threads: int | None = None,
@@ -84,7 +55,7 @@ class Examiner:
         self._chain_id = chain_id
         self._federation = federation
         self._members = members
-        self._places = places
+        self._searcher = Searcher(self._layout, places)
         self._memory = memory
         if 2 * self._size > memory:
             words = f"a blob has {self._size >> 20} MiB, and two of them must fit; {memory >> 20} MiB are too few"
@@ -93,19 +64,17 @@ class Examiner:
         self._threads = min(threads or blocks.cores(), memory // self._size - 1)
         self._seen = seen
         self._base = (charter.genesis, 0)  # root and round of the model that the next round starts from
-        self._spare: list[memoryview] = []
-        self._lock = threading.Lock()
 
     def genesis(self, root: Root, needed: bool) -> tuple[RoundReport, list[Finding]]:
         """Check the blob that round 1 starts from; ``needed``: somebody has started from it, so it must be there."""
         started = time.perf_counter()
-        sighting = self._look(root, self._members, Header.merged(0))
+        sighting = self._searcher.look(root, self._members, Header.merged(0))
         report = RoundReport(0, Status.NONE, root=root)
         findings = self._take(report, [sighting], 0)
         if needed or not sighting.missing:
             findings += self._model(sighting, 0)
         report.merge = "verified" if sighting.valid else "not checkable" if sighting.missing else "wrong"
-        self._give_back([sighting])
+        self._searcher.give_back([sighting])
         report.seconds = time.perf_counter() - started
         return report, findings
 
@@ -126,7 +95,7 @@ class Examiner:
         included = [sighting for sighting in sightings if facts.included >> (sighting.index or 0) & 1]
         if facts.included:
             findings += self._merge(report, facts, included)
-        self._give_back(sightings)
+        self._searcher.give_back(sightings)
         if facts.status is Status.FINAL:
             self._base = (facts.root, facts.round)
         report.seconds = time.perf_counter() - started
@@ -140,72 +109,13 @@ class Examiner:
         header = Header.update(self._chain_id, self._federation, facts.round, owner)
         # The owner has it; whoever checked it in time may have it too.
         holders = [owner, *(member for member in self._members if member != owner)]
-        sighting = self._look(facts.roots[index], holders, header)
+        sighting = self._searcher.look(facts.roots[index], holders, header)
         sighting.index = index
         if not facts.included >> index & 1:
-            self._give_back([sighting])
-        elif spool and sighting.blob is not None:
-            spooled = _spooled(sighting.blob)
-            self._give_back([sighting])
-            sighting.blob = spooled
+            self._searcher.give_back([sighting])
+        elif spool:
+            self._searcher.spool(sighting)
         return sighting
-
-    def _look(self, root: Root, holders: Sequence[Address], header: Header, good: memoryview | None = None) -> Sighting:
-        """Find a blob, and check every copy of it.
-
-        The first good copy is found by hashing, all others are compared with it, which takes a quarter of the time.
-
-        Args:
-            good: the blob, where its bytes are known already; it is then not in the sighting.
-        """
-        sighting = Sighting(root)
-        bad: list[Copy] = []
-        for place in self._places:
-            for copy in place.copies(root, self._size, holders):
-                known = good if good is not None else sighting.blob
-                try:
-                    if known is not None:
-                        leaf = copy.differs(known)
-                        sighting.hashed += self._size * copy.verified
-                        if leaf is not None:
-                            sighting.findings.append(_damaged(root, copy, leaf))
-                    elif not self._first(copy, sighting):
-                        bad.append(copy)
-                    sighting.copies += 1
-                except BlobMissing:
-                    continue
-                except BlobCorrupt as error:
-                    sighting.copies += 1
-                    sighting.findings.append(_damaged(root, copy, None, str(error)))
-                except StoreError as error:
-                    sighting.findings.append(Finding(Weight.UNCHECKED, "blob", str(error), root=root, place=copy.place))
-        known = good if good is not None else sighting.blob
-        sighting.findings += [_damaged(root, copy, _leaf(copy, known)) for copy in bad]
-        if known is None:
-            sighting.missing = not sighting.copies
-            sighting.reason = MISSING if sighting.missing else DAMAGED
-        elif good is None:
-            sighting.reason = codec.check(self._layout, known, header)
-        return sighting
-
-    def _first(self, copy: Copy, sighting: Sighting) -> bool:
-        """Read a copy while there is no good one yet; say whether it is good."""
-        taken: list[memoryview] = []
-
-        def room() -> memoryview:
-            taken.append(self._room())
-            return taken[0]
-
-        try:
-            blob = copy.read(room)
-            sighting.hashed += self._size
-            if copy.verified or merkle.root(blob) == sighting.root:
-                sighting.blob = blob
-                return True
-            return False
-        finally:
-            if sighting.blob is None:
-                self._spare += taken
 
     # -- judgements -------------------------------------------------------------------------------------------------
 
@@ -228,21 +138,21 @@ class Examiner:
             # Nothing is published before COMMIT has closed, so where it closed void there is nothing to be had.
             if facts.status is not Status.NONE and facts.phase is not Phase.COMMIT:
                 words = "included, and nobody has it" if included else "committed to, and nobody has it"
-                yield self._finding(Weight.UNCHECKED, "update", words, facts, sighting)
+                yield self._finding(Severity.UNCHECKED, "update", words, facts, sighting)
             return
         if included:
             accepted = [str(i) for i, ballot in sorted(facts.ballots.items()) if ballot >> sighting.index & 1]
             words = f"included by the ballots of {', '.join(accepted)}, but {sighting.reason}"
-            yield self._finding(Weight.DISCREPANCY, "update", words, facts, sighting)
+            yield self._finding(Severity.DISCREPANCY, "update", words, facts, sighting)
         else:
-            yield self._finding(Weight.NOTE, "update", f"{sighting.reason}; not included", facts, sighting)
+            yield self._finding(Severity.NOTE, "update", f"{sighting.reason}; not included", facts, sighting)
 
     def _model(self, sighting: Sighting, number: int) -> Iterable[Finding]:
         """Say what is wrong with a merged model whose bytes could not be worked out."""
         if sighting.missing:
-            yield Finding(Weight.UNCHECKED, "base", "nobody has this model", number, root=sighting.root)
+            yield Finding(Severity.UNCHECKED, "base", "nobody has this model", number, root=sighting.root)
         elif sighting.blob is not None and sighting.reason:
-            yield Finding(Weight.DISCREPANCY, "base", sighting.reason, number, root=sighting.root)
+            yield Finding(Severity.DISCREPANCY, "base", sighting.reason, number, root=sighting.root)
 
     def _merge(self, report: RoundReport, facts: RoundFacts, included: list[Sighting]) -> Iterable[Finding]:
         """Compute the merge again; compare it with what was attested, what is final, and what the places hold."""
@@ -257,9 +167,9 @@ class Examiner:
         if merged is not None or facts.status is Status.FINAL:
             yield from self._attestations(facts, computed)
         if facts.undone and facts.root != NO_ROOT:
-            report.merge = "taken back"
+            report.merge = "rolled back"
             if facts.upheld and merged is not None and computed == facts.root:
-                yield Finding(Weight.DISCREPANCY, "merge", "it was taken back as wrong, and is right", facts.round)
+                yield Finding(Severity.DISCREPANCY, "merge", "it was rolled back as wrong, and is right", facts.round)
         elif facts.status is not Status.FINAL:
             report.merge = "no quorum" if facts.status is Status.VOID else "open"
         elif merged is None:
@@ -269,18 +179,18 @@ class Examiner:
             report.merge = "verified" if computed == facts.root else "wrong"
         if facts.status is Status.FINAL:
             same = merged if computed == facts.root else None
-            final = self._look(facts.root, self._members, Header.merged(facts.round), same)
+            final = self._searcher.look(facts.root, self._members, Header.merged(facts.round), same)
             yield from self._take(report, [final], facts.round)
             if merged is None:
                 yield from self._model(final, facts.round)
             elif computed != facts.root:
                 leaf = _first_leaf(merged, final.blob) if final.blob is not None else None
                 words = f"the final root is {_short(facts.root)}, the merge by the rule is {_short(computed)}"
-                yield Finding(Weight.DISCREPANCY, "merge", words, facts.round, leaf=leaf, root=facts.root)
-            self._give_back([final])
+                yield Finding(Severity.DISCREPANCY, "merge", words, facts.round, leaf=leaf, root=facts.root)
+            self._searcher.give_back([final])
         self._seen()
         if merged is not None:
-            self._spare.append(merged)
+            self._searcher.reuse(merged)
 
     def _attestations(self, facts: RoundFacts, right: Root) -> Iterable[Finding]:
         """Name who attested another root than the right one."""
@@ -288,18 +198,18 @@ class Examiner:
             if root != right:
                 words = f"attested {_short(root)}, the merge is {_short(right)}"
                 who = self._members[index]
-                # Where the round was taken back, the court has dealt with it.
-                weight = Weight.NOTE if facts.undone else Weight.DISCREPANCY
-                yield Finding(weight, "attestation", words, facts.round, index, who, root=root)
+                # Where the round was rolled back, the court has dealt with it.
+                severity = Severity.NOTE if facts.undone else Severity.DISCREPANCY
+                yield Finding(severity, "attestation", words, facts.round, index, who, root=root)
 
     def _start(self) -> memoryview | None:
         """Return the round's base where the rule needs it and somebody has it; its own findings are its round's."""
         root, number = self._base
-        return self._look(root, self._members, Header.merged(number)).blob if self._rule.needs_base else None
+        return self._searcher.look(root, self._members, Header.merged(number)).blob if self._rule.needs_base else None
 
     def _compute(self, chosen: list[memoryview], number: int, base: memoryview | None) -> memoryview:
         weights = [codec.read_header(blob).weight for blob in chosen]
-        merged = codec.blank(self._layout, Header.merged(number), self._room())
+        merged = codec.blank(self._layout, Header.merged(number), self._searcher.room())
         values = [codec.values(blob, self._layout.size) for blob in chosen]
         start = None if base is None else codec.values(base, self._layout.size)
         self._rule.merge(values, weights, codec.values(merged, self._layout.size), base=start)
@@ -307,41 +217,14 @@ class Examiner:
 
     # -- small things -----------------------------------------------------------------------------------------------
 
-    def _finding(self, weight: Weight, what: str, message: str, facts: RoundFacts, sighting: Sighting) -> Finding:
+    def _finding(self, severity: Severity, what: str, message: str, facts: RoundFacts, sighting: Sighting) -> Finding:
         assert sighting.index is not None
         return Finding(
-            weight, what, message, facts.round, sighting.index, self._members[sighting.index], root=sighting.root
+            severity, what, message, facts.round, sighting.index, self._members[sighting.index], root=sighting.root
         )
 
     def _placed(self, finding: Finding, number: int, index: int | None) -> Finding:
         return replace(finding, round=number, node=index, address="" if index is None else self._members[index])
-
-    def _room(self) -> memoryview:
-        """Return a buffer of a blob's size: one used before where there is one, for new pages cost time."""
-        import numpy as np
-
-        with self._lock:
-            return self._spare.pop() if self._spare else np.empty(self._size, np.uint8).data
-
-    def _give_back(self, sightings: Iterable[Sighting]) -> None:
-        with self._lock:
-            for sighting in sightings:
-                if sighting.blob is not None and not sighting.blob.readonly:
-                    self._spare.append(sighting.blob)
-                sighting.blob = None
-
-
-def _damaged(root: Root, copy: Copy, leaf: int | None, reason: str = "") -> Finding:
-    words = reason or "this copy does not hash to its root"
-    return Finding(Weight.DISCREPANCY, "blob", words, leaf=leaf, root=root, place=copy.place)
-
-
-def _leaf(copy: Copy, good: memoryview | None) -> int | None:
-    """Return the first leaf in which a damaged copy is not as a good one, if there is one to compare with."""
-    try:
-        return None if good is None else copy.differs(good)
-    except StoreError:
-        return None  # it was there a moment ago; that it was damaged is known
 
 
 def _short(root: Root) -> str:
@@ -354,11 +237,3 @@ def _first_leaf(one: memoryview, other: memoryview) -> int | None:
         if one[start : start + merkle.LEAF] != other[start : start + merkle.LEAF]:
             return start // merkle.LEAF
     return None
-
-
-def _spooled(blob: memoryview) -> memoryview:
-    """Return the same bytes out of a temporary file, which nobody else can open: memory that the system may reclaim."""
-    with tempfile.TemporaryFile(dir=Path(tempfile.gettempdir())) as file:
-        file.write(blob)
-        file.flush()
-        return memoryview(mmap.mmap(file.fileno(), blob.nbytes, access=mmap.ACCESS_READ))
