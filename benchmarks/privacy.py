@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.attacks import auc, gradients_of, invert, label_of, losses, psnr
 from benchmarks.machine import Figure, report
-from rayfed.config import Privacy
+from rayfed.config.groups.learning import PrivacySettings
 from rayfed.learning import data, models
 from rayfed.learning.budget import Budget
 from rayfed.learning.images import Normalise
@@ -69,7 +69,7 @@ def membership(
             state = plain.fit(state, x, y, mean, std, seed, round).state
     else:
         trainer = noisy = PrivateTrainer(model, training(0.5, BATCH, EPOCHS, 0.0), 1.0)
-        settings = Privacy(kind="dp", target_epsilon=epsilon, delta=DELTA)
+        settings = PrivacySettings(kind="dp", target_epsilon=epsilon, delta=DELTA)
         with tempfile.TemporaryDirectory() as folder:
             budget = Budget(Path(folder) / "privacy.jsonl", DELTA)
             node = Private(settings, ROUNDS, seed.to_bytes(32, "big"), budget)

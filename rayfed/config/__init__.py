@@ -1,7 +1,8 @@
 """Settings: frozen schemas for every Hydra group, cross-field checks, and Hydra's door.
 
-``schema`` is what a node reads; ``checks`` is what is verified before anything starts; ``compose`` and ``explain`` are
-Hydra's side. Hydra is imported only by those who compose, so unpickling settings in an actor does not need it.
+``schema`` is what a node reads, put together from ``groups``; ``checks`` is what is verified before anything starts;
+``compose`` and ``explain`` are Hydra's side. Hydra is imported only by those who compose, so unpickling settings in an
+actor does not need it.
 """
 
 from __future__ import annotations
@@ -10,49 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.config.checks import check, check_join
 from rayfed.config.files import conf_dir
-from rayfed.config.schema import (
-    Attack,
-    Augment,
-    Cluster,
-    Data,
-    Federation,
-    Ledger,
-    Merge,
-    Partition,
-    Privacy,
-    Settings,
-    Stake,
-    Store,
-    Track,
-    Train,
-)
+from rayfed.config.schema import Settings
 
 if TYPE_CHECKING:
     from rayfed.config.compose import load, plain, register, settings_from
 
-__all__ = [
-    "Attack",
-    "Augment",
-    "Cluster",
-    "Data",
-    "Federation",
-    "Ledger",
-    "Merge",
-    "Partition",
-    "Privacy",
-    "Settings",
-    "Stake",
-    "Store",
-    "Track",
-    "Train",
-    "check",
-    "check_join",
-    "conf_dir",
-    "load",
-    "plain",
-    "register",
-    "settings_from",
-]
+__all__ = ["Settings", "check", "check_join", "conf_dir", "load", "plain", "register", "settings_from"]
 
 
 def __getattr__(name: str) -> Any:

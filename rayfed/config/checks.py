@@ -7,8 +7,10 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from rayfed.config.schema import Merge, Settings
+from rayfed.config.groups.federation import MergeSettings
+from rayfed.config.schema import Settings
 from rayfed.errors import ConfigError
+from rayfed.store.registry import options_of
 
 COINS = ("dlc", "native")
 
@@ -43,9 +45,10 @@ def check_join(settings: Settings) -> None:
         raise ConfigError("charter", "say where the federation's charter lies: +charter=charter.json")
     if settings.ledger.kind != "rpc":
         raise ConfigError("ledger", "a federation that is already there needs ledger=rpc ledger.rpc_url=http://...")
-    if settings.store.kind == "ray_peers" and settings.cluster.address is None:
+    kind = settings.store.kind
+    if options_of(settings.store).within_cluster and settings.cluster.address is None:
         raise ConfigError(
-            "store", "ray_peers reaches only nodes of one Ray cluster: set cluster.address, or store=s3 or store=files"
+            "store", f"{kind} reaches only nodes of one Ray cluster: set cluster.address, or store=s3 or store=files"
         )
 
 
@@ -93,7 +96,7 @@ def _federation(settings: Settings) -> None:
     match = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", terms.quorum)
     if not match or not 1 <= int(match[2]) <= 255:
         raise ConfigError(
-            "federation.quorum", f"{terms.quorum!r} is no fraction such as 2/3 (two numbers, at most 255)"
+            "federation.quorum", f"{terms.quorum!r} is not a fraction such as 2/3 (two numbers, at most 255)"
         )
     numerator, denominator = int(match[1]), int(match[2])
     if numerator >= denominator:
@@ -115,7 +118,7 @@ def _merge(settings: Settings) -> None:
             "merge.trim", f"{merge.trim} is out of range: below 0.5, or nothing is left to take a mean of"
         )
     if merge.mixing == "nnm" and not merge.f:
-        raise ConfigError("merge.f", "nnm needs to know how many nodes may lie: at least 1")
+        raise ConfigError("merge.f", "nnm needs to know how many Byzantine nodes to tolerate: at least 1")
     if settings.federation_address is not None:
         return
     cut = nodes * round(merge.trim * 10_000) // 10_000
@@ -126,15 +129,19 @@ def _merge(settings: Settings) -> None:
             "a larger part, more nodes, or merge=mean",
         )
     if merge.f:
-        _bears(merge, nodes, cut)
+        _tolerates(merge, nodes, cut)
 
 
-def _bears(merge: Merge, nodes: int, cut: int) -> None:
-    """Check that the merge bears ``merge.f`` liars among the nodes."""
+def _tolerates(merge: MergeSettings, nodes: int, cut: int) -> None:
+    """Check that the merge tolerates ``merge.f`` Byzantine nodes."""
     if nodes <= 2 * merge.f:
-        raise ConfigError("merge.f", f"{merge.f} liars of {nodes} nodes are no minority: fewer than half, always")
+        raise ConfigError(
+            "merge.f", f"{merge.f} Byzantine nodes of {nodes} are not a minority: fewer than half, always"
+        )
     if merge.rule in ("mean", "norm_clipping") and merge.mixing == "none":
-        raise ConfigError("merge.f", f"{merge.rule} bears no liar by itself: merge.f=0 and screens, or another rule")
+        raise ConfigError(
+            "merge.f", f"{merge.rule} tolerates no Byzantine node by itself: merge.f=0 and screens, or another rule"
+        )
     if merge.rule == "trimmed_mean" and cut < merge.f:
         raise ConfigError(
             "merge.trim", f"{merge.trim} of {nodes} nodes cuts {cut} at each end, which is less than merge.f={merge.f}"
@@ -144,8 +151,8 @@ def _bears(merge: Merge, nodes: int, cut: int) -> None:
         if buckets <= 2 * merge.f:
             raise ConfigError(
                 "merge.bucket",
-                f"{buckets} buckets of {merge.bucket}, of which {merge.f} liars may spoil {merge.f}: more than twice "
-                "as many are needed",
+                f"{buckets} buckets of {merge.bucket}, of which {merge.f} Byzantine nodes can spoil {merge.f}: more "
+                "than twice as many are needed",
             )
 
 
@@ -166,7 +173,7 @@ def _stake(settings: Settings) -> None:
 def _learning(settings: Settings) -> None:
     data, train = settings.data, settings.train
     if data.kind in ("image_folder", "tiny_imagenet") and not data.root:
-        raise ConfigError("data.root", f"{data.kind} needs the folder of the pictures")
+        raise ConfigError("data.root", f"{data.kind} needs the folder of the images")
     if settings.partition.kind == "folders" and data.kind != "image_folder":
         raise ConfigError("partition.kind", f"folders needs data=image_folder, not {data.kind}")
     _targeted(settings.model, "model")
@@ -217,11 +224,11 @@ def _targeted(spec: dict[str, Any], key: str) -> None:
     """Check that a free-form group names a class; whether it takes the parameters is for the class to say."""
     target = spec.get("_target_")
     if not isinstance(target, str) or not _TARGET.fullmatch(target):
-        raise ConfigError(f"{key}._target_", f"{target!r} is no dotted path of a class, such as torch.optim.SGD")
+        raise ConfigError(f"{key}._target_", f"{target!r} is not the dotted path of a class, such as torch.optim.SGD")
 
 
 def _outside(settings: Settings) -> None:
-    ledger, store = settings.ledger, settings.store
+    ledger = settings.ledger
     if ledger.kind == "rpc":
         if not ledger.rpc_url:
             raise ConfigError("ledger.rpc_url", "ledger=rpc needs the address of a chain's node, http://HOST:PORT")
@@ -236,15 +243,10 @@ def _outside(settings: Settings) -> None:
         _payout(ledger.payout_address)
     if ledger.ws_url and not ledger.ws_url.startswith(("ws://", "wss://")):
         raise ConfigError("ledger.ws_url", f"{ledger.ws_url!r} does not begin with ws:// or wss://")
-    if store.kind == "s3" and not store.bucket:
-        raise ConfigError("store.bucket", "store=s3 needs the name of a bucket")
-    if store.kind == "files" and not store.path:
-        raise ConfigError("store.path", "store=files needs a folder that all nodes see")
-    if store.endpoint_url and not store.endpoint_url.startswith(("http://", "https://")):
-        raise ConfigError("store.endpoint_url", f"{store.endpoint_url!r} does not begin with http:// or https://")
+    options_of(settings.store).validate()
     address = settings.federation_address
     if address is not None and not _ADDRESS.fullmatch(address):
-        raise ConfigError("federation_address", f"{address!r} is no address: 0x and 40 hexadecimal digits")
+        raise ConfigError("federation_address", f"{address!r} is not an address: 0x and 40 hexadecimal digits")
 
 
 def _payout(address: str) -> None:
@@ -253,7 +255,7 @@ def _payout(address: str) -> None:
 
     key = "ledger.payout_address"
     if not _ADDRESS.fullmatch(address):
-        raise ConfigError(key, f"{address!r} is no address: 0x and 40 hexadecimal digits")
+        raise ConfigError(key, f"{address!r} is not an address: 0x and 40 hexadecimal digits")
     if int(address, 16) == 0:
         raise ConfigError(key, "is the zero address: whatever goes there is lost")
     digits = address[2:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -16,12 +16,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rayfed.config.explain import explain, unknown_key
 from rayfed.config.files import conf_dir, tracking_uri
+from rayfed.config.groups.store import StoreSettings
 from rayfed.config.schema import Settings
 
 PATHS = {
     "data": ("root", "cache_dir"),
     "ledger": ("key_file", "keystore", "password_file"),
-    "store": ("path",),
+    "store": tuple(item.name for item in dataclasses.fields(StoreSettings) if item.metadata.get("is_path")),
     "cluster": ("state_dir",),
     "stake": ("allow_list",),
 }
@@ -43,10 +44,9 @@ def settings_from(cfg: DictConfig) -> Settings:
     """
     _only_known(cfg, Settings, "")
     try:
-        settings = OmegaConf.to_object(cfg)
+        settings = cast(Settings, OmegaConf.to_object(cfg))
     except OmegaConfBaseException as error:
         raise explain(error) from error
-    assert isinstance(settings, Settings)
     if settings.ledger.rpc_url and settings.ledger.kind == "devchain":
         ledger = dataclasses.replace(settings.ledger, kind="rpc")
         settings = dataclasses.replace(settings, ledger=ledger)

@@ -27,7 +27,7 @@ from rayfed.learning.seeding import seeded
 from rayfed.learning.train import Fit, Trainer, _threads
 
 if TYPE_CHECKING:
-    from rayfed.config.schema import Privacy
+    from rayfed.config.groups.learning import PrivacySettings
 
 GRADIENT_BYTES = 512 << 20
 """Memory for the gradients of single pictures; a step of more pictures is done in parts, with the same result."""
@@ -208,7 +208,7 @@ class Private:
         budget: what the node has spent.
     """
 
-    def __init__(self, settings: Privacy, rounds: int, secret: bytes, budget: Budget) -> None:
+    def __init__(self, settings: PrivacySettings, rounds: int, secret: bytes, budget: Budget) -> None:
         self._settings = settings
         self._rounds = rounds
         self._secret = secret

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rayfed import store
 from rayfed.aggregation import screens
 from rayfed.attacks.behaviour import HONEST, Behaviour
 from rayfed.encoding import codec
@@ -24,8 +23,8 @@ from rayfed.node.memo import Memo
 from rayfed.node.watchtower import Watch
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import NodeRecord
+from rayfed.store import Serves, Site, options_of
 from rayfed.store.files import FileStore
-from rayfed.store.ray.peers import RayPeers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
     from rayfed.node.watchtower import Court
     from rayfed.protocol.messages import View
     from rayfed.runtime.place import Place
-    from rayfed.store import Store
-    from rayfed.store.ray.server import BlobServer
+    from rayfed.store import PeerServer, Store
 
 
 MEMO_BYTES = 4 << 30
@@ -58,7 +56,7 @@ class Assembly:
         self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
         self._workshop = Workshop(settings, self.charter)
         self._kind = learner.kind(settings)
-        self._servers: list[BlobServer] = []
+        self._servers: list[PeerServer] = []
         self._disks: list[FileStore] = []
         self._keys: dict[int, LocalAccount] = {}
 
@@ -185,23 +183,13 @@ class Assembly:
 
     def _store(self, disk: FileStore) -> Store:
         made = _store(self._settings, self._place, disk)
-        if isinstance(made, RayPeers):
+        if isinstance(made, Serves):
             self._servers.append(made.server)
         return made
 
 
 def _store(settings: Settings, place: Place, disk: FileStore) -> Store:
-    chosen = settings.store
-    return store.make(
-        chosen.kind,
-        local=disk,
-        federation=place.federation,
-        path=chosen.path,
-        bucket=chosen.bucket,
-        prefix=chosen.prefix,
-        endpoint_url=chosen.endpoint_url,
-        region=chosen.region,
-    )
+    return options_of(settings.store).open(Site(disk, place.federation))
 
 
 def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:

@@ -16,7 +16,8 @@ from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extend
 from rayfed.protocol.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
 
 if TYPE_CHECKING:
-    from rayfed.config import Merge, Settings
+    from rayfed.config import Settings
+    from rayfed.config.groups.federation import MergeSettings
 
 ADAPTIVE_RATE = 0.03
 """The learning rate of fedadam and fedyogi where ``merge.server_lr`` says nothing."""
@@ -101,7 +102,7 @@ def units(coins: float) -> int:
     return int(Decimal(repr(coins)).scaleb(18))
 
 
-def _merge_terms(merge: Merge) -> MergeTerms:
+def _merge_terms(merge: MergeSettings) -> MergeTerms:
     return MergeTerms(
         rule=merge.rule,
         trim=round(merge.trim * TRIM_UNIT),
@@ -115,7 +116,7 @@ def _merge_terms(merge: Merge) -> MergeTerms:
     )
 
 
-def _optimizer_terms(merge: Merge) -> dict[str, Any]:
+def _optimizer_terms(merge: MergeSettings) -> dict[str, Any]:
     """Return the optimiser's settings; where there is none, none: the charter does not name them."""
     if merge.optimizer == "none":
         return {}

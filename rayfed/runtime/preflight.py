@@ -18,6 +18,7 @@ from rayfed.ledger.ethereum.connection import EthereumFederation, connect
 from rayfed.ledger.ethereum.devchain import find_anvil
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
+from rayfed.store import options_of
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -40,13 +41,10 @@ def check(settings: Settings, patience: float = 0.0) -> None:
     if settings.cluster.address is not None:
         _cluster(settings.cluster.address)
     _chain(settings, patience)
-    if settings.store.kind == "s3":
-        _bucket(settings)
-    if settings.cluster.address is None:  # on a cluster of many machines, folders are the nodes' own affair
-        if settings.store.kind == "files" and settings.store.path:
-            _folder(Path(settings.store.path), "store.path")
-        if settings.cluster.state_dir is not None:
-            _folder(Path(settings.cluster.state_dir), "cluster.state_dir")
+    here = settings.cluster.address is None  # on a cluster of many machines, folders are the nodes' own affair
+    options_of(settings.store).check(here=here)
+    if here and settings.cluster.state_dir is not None:
+        _folder(Path(settings.cluster.state_dir), "cluster.state_dir")
 
 
 def charter_of(settings: Settings) -> str:
@@ -122,19 +120,6 @@ def _chain(settings: Settings, patience: float) -> None:
     # Connecting alone asks nothing where any chain will do.
     patiently(partial(rpc.call, "eth_blockNumber"), patience)
     rpc.close()
-
-
-def _bucket(settings: Settings) -> None:
-    from rayfed.store.s3.bucket import S3Store
-
-    chosen = settings.store
-    store = S3Store(
-        _needed(chosen.bucket, "store.bucket"), chosen.prefix, chosen.endpoint_url, chosen.region, attempts=2
-    )
-    try:
-        store.check()
-    finally:
-        store.close()
 
 
 def _needed(value: str | None, setting: str) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 from rayfed.encoding.primitives import Address, Root
-from rayfed.errors import ConfigError
+from rayfed.store.options import Site, StoreOptions
+from rayfed.store.registry import KINDS, kind_of, options_of, split
 
-if TYPE_CHECKING:
-    from rayfed.store.files import FileStore
-
-KINDS = ("ray_peers", "files", "s3")
+__all__ = ["KINDS", "PeerServer", "Serves", "Site", "Store", "StoreOptions", "kind_of", "options_of", "split", "visit"]
 
 
 class Store(Protocol):
@@ -47,62 +44,37 @@ class Store(Protocol):
         """Let go of connections."""
 
 
-def make(
-    kind: str,
-    *,
-    local: FileStore,
-    federation: Address | None = None,
-    path: str | Path | None = None,
-    bucket: str | None = None,
-    prefix: str = "",
-    endpoint_url: str | None = None,
-    region: str | None = None,
-) -> Store:
-    """Return the store that the settings ``store.*`` describe. Connects to nothing yet.
+class PeerServer(Protocol):
+    """The half of a store that answers peers, in stores whose nodes serve each other."""
+
+    def blob(self, root: Root) -> object | None:
+        """Return what a peer that asks for a blob is answered, or None if this node does not offer it."""
+
+    def reveal(self, root: Root) -> None:
+        """Let peers have this blob, if it is on the own disk: everybody may see it."""
+
+
+@runtime_checkable
+class Serves(Protocol):
+    """What a store is besides, if its kind ``serves``."""
+
+    @property
+    def server(self) -> PeerServer:
+        """What answers the peers of this node."""
+
+
+@contextmanager
+def visit(uri: str, site: Site, setting: str = "store") -> Iterator[Store]:
+    """Open the place that a URI names, as somebody who is no node of the federation; close it afterwards.
 
     Args:
-        kind: one of ``KINDS``.
-        local: the node's own disk, which ``ray_peers`` serves from.
-        federation: the contract's address; ``ray_peers`` finds the peers by it.
-        path: the shared folder of ``files``.
-        bucket, prefix, endpoint_url, region: of ``s3``; see ``S3Store``.
+        uri: ``KIND:`` and what that kind makes of the rest; see ``StoreOptions.from_uri``.
+        site: where from.
+        setting: where the URI came from, for messages.
 
     Raises:
-        ConfigError: a setting is missing or cannot be used.
+        ConfigError: it names nothing, or cannot be opened.
     """
-    if kind == "ray_peers":
-        from rayfed.store.ray.peers import RayPeers
-
-        if not federation:
-            raise ConfigError("store.kind", "ray_peers needs the address of the federation")
-        return RayPeers(local, federation)
-    if kind == "files":
-        from rayfed.store.files import FileStore
-
-        if not path:
-            raise ConfigError("store.path", "store.kind=files needs the folder that the nodes share")
-        return FileStore(path, mapped=False)
-    if kind == "s3":
-        from rayfed.store.s3.bucket import S3Store
-
-        if not bucket:
-            raise ConfigError("store.bucket", "store.kind=s3 needs a bucket")
-        _check_url(endpoint_url)
-        return S3Store(bucket, prefix, endpoint_url, region)
-    raise ConfigError("store.kind", f"{kind!r} is none of {', '.join(KINDS)}")
-
-
-def _check_url(url: str | None) -> None:
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        secret = parts.username is not None or parts.password is not None
-        _ = parts.port  # raises if it is no number
-    except ValueError:
-        usable, secret = False, "@" in url
-    if secret:
-        raise ConfigError("store.endpoint_url", "holds credentials; give them as AWS_ACCESS_KEY_ID and so on instead")
-    if not usable:
-        raise ConfigError("store.endpoint_url", f"{url!r} is no http:// or https:// URL")
+    _, options, rest = split(uri, setting)
+    with options.visit(rest, site) as store:
+        yield store

@@ -15,9 +15,9 @@ import pytest
 
 import rayfed
 from rayfed.aggregation.screens.norm import Norm
-from rayfed.audit import Record, Weight, audit, folders
+from rayfed.audit import ChainRecord, Severity, audit, folders
 from rayfed.audit.chain import read
-from rayfed.audit.record import MESSAGES
+from rayfed.audit.events import MESSAGES
 from rayfed.cli.main import main
 from rayfed.ledger.ethereum import deployment, keys
 from rayfed.ledger.ethereum.accounts import open_door
@@ -138,7 +138,7 @@ def test_the_record_is_the_same_whoever_reads_it(party: Party) -> None:
     searched, told = read(party.connection, text), read(party.connection, text, party.deployed.block)
     assert searched == told
     assert searched.founded
-    assert Record.from_json(searched.to_json()) == searched
+    assert ChainRecord.from_json(searched.to_json()) == searched
     assert len({entry.tx_hash for entry in searched.entries}) >= NODES * 6
 
 
@@ -173,7 +173,7 @@ def test_nobody_can_put_words_into_a_members_mouth(party: Party) -> None:
         other = held[:-1] + bytes([held[-1] ^ 1]) if isinstance(held, bytes) else held ^ 1
         forged = replace(entry, values={**entry.values, name: other})
         entries = (*record.entries[:n], forged, *record.entries[n + 1 :])
-        found = audit(replace(record, entries=entries), [], signatures=True).of(Weight.DISCREPANCY)
+        found = audit(replace(record, entries=entries), [], signatures=True).of(Severity.DISCREPANCY)
         if entry.name == "Joined":
             assert found
         else:
@@ -255,7 +255,7 @@ def test_bad_input_is_told_in_one_line(party: Party, tmp_path: Path, capsys: pyt
         "record.json cannot be read": ["audit", str(tmp_path)],
         "--record: record: the key is missing": ["audit", "--record", str(tmp_path / "text")],
         "there is no folder": party.words("--store", "files:/nowhere"),
-        "'ipfs:x' is none of files:PATH": party.words("--store", "ipfs:x"),
+        "'ipfs:x' is none of ray_peers:": party.words("--store", "ipfs:x"),
         "s3 has no option colour": party.words("--store", "s3:b?colour=red"),
     }
     for expected, words in cases.items():

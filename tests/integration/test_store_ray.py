@@ -18,9 +18,10 @@ import ray_hosts
 from ray_hosts import ANSWERS, SIZE, TREE, Crank, Federation, Liar, address, blob_of
 
 from rayfed.errors import BlobMissing
-from rayfed.store import make
+from rayfed.store import Site
 from rayfed.store.files import FileStore
 from rayfed.store.ray import directory
+from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.ray.peers import RayPeers
 
 
@@ -293,10 +294,10 @@ def test_an_own_disk_that_rotted_is_made_good_by_the_peers(trio: Federation) -> 
     assert store.local.get(root, SIZE) == data
 
 
-def test_the_factory_makes_it(trio: Federation, tmp_path: Path) -> None:
+def test_its_options_open_it(trio: Federation, tmp_path: Path) -> None:
     root, data = blob_of(15)
     ray.get(trio.hosts[0].put.remote(root, bytes(data)))
-    store = make("ray_peers", local=FileStore(tmp_path / "own"), federation=trio.address)
+    store = RayPeersOptions().open(Site(FileStore(tmp_path / "own"), trio.address))
     assert isinstance(store, RayPeers)
     assert store.get(root, SIZE, [address(0)]) == data
     store.close()
@@ -306,6 +307,7 @@ OUTSIDE = """
 import ray, sys
 from rayfed.errors import StoreError
 from rayfed.store.files import FileStore
+from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.ray.peers import RayPeers
 try:
     RayPeers(FileStore(sys.argv[1]), "0x" + "1" * 40).get(bytes(32), 4096)

@@ -17,10 +17,11 @@ from s3_server import Server
 
 from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
-from rayfed.store import make
+from rayfed.store import Site
 from rayfed.store.files import FileStore
 from rayfed.store.s3 import connection
 from rayfed.store.s3.bucket import S3Store
+from rayfed.store.s3.options import S3Options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,8 +196,10 @@ def test_stores_of_a_process_share_one_connection_until_the_last_closes(moto: st
     one.close()
 
 
-def test_the_factory_makes_it(moto: str, raw: S3Client, tmp_path: Path) -> None:
-    store = make("s3", local=FileStore(tmp_path), bucket=BUCKET, prefix="p", endpoint_url=moto, region="us-east-1")
+def test_its_options_open_it(moto: str, raw: S3Client, tmp_path: Path) -> None:
+    options = S3Options(bucket=BUCKET, prefix="p", endpoint_url=moto, region="us-east-1")
+    options.check()
+    store = options.open(Site(FileStore(tmp_path), "0x"))
     root, data = blob_of(9)
     store.put(root, data)
     assert store.get(root, SIZE) == data

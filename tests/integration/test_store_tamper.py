@@ -20,10 +20,13 @@ from moto.server import ThreadedMotoServer
 import rayfed
 from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing
-from rayfed.store import Store, make
+from rayfed.store import Site, Store
 from rayfed.store.files import FileStore
+from rayfed.store.files.options import FilesOptions
 from rayfed.store.ray import directory
+from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.ray.peers import RayPeers
+from rayfed.store.s3.options import S3Options
 
 SIZE = 300 * 4096
 FEDERATION = "0x" + "Fe" * 20
@@ -53,7 +56,7 @@ class Folder:
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = make("files", local=self.own, path=self.path)
+        self.store = FilesOptions(path=str(self.path)).open(Site(self.own, FEDERATION))
 
     def plant(self, root: bytes, found: bytes) -> None:
         file = FileStore(self.path).file(root)
@@ -150,9 +153,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         case "s3":
             client = request.getfixturevalue("bucket")
             url = client.meta.endpoint_url
-            found = Bucket(client, make("s3", local=own, bucket=BUCKET, prefix="prefix", endpoint_url=url))
+            found = Bucket(
+                client, S3Options(bucket=BUCKET, prefix="prefix", endpoint_url=url).open(Site(own, FEDERATION))
+            )
         case _:
-            found = Peer(request.getfixturevalue("peer"), make("ray_peers", local=own, federation=FEDERATION))
+            found = Peer(request.getfixturevalue("peer"), RayPeersOptions().open(Site(own, FEDERATION)))
     yield found
     found.store.close()
 

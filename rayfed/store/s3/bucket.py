@@ -5,53 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, cast
 
-import numpy as np
 from botocore import exceptions as boto
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.store.s3 import connection
 from rayfed.store.s3.connection import Connection, Endpoint, code, explain
-from rayfed.store.verified import short, verified, wrong_size
+from rayfed.store.s3.transfer import PART_BYTES, Body, Download
+from rayfed.store.verified import short, verified
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef
-
-PART_BYTES = 8 << 20
-"""Blobs longer than this are fetched in ranges of this size, several at a time."""
-
-CHUNK_BYTES = 1 << 20
-"""How much one read takes off a connection: bounds what urllib3 holds beside the blob itself."""
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 LARGEST_BYTES = 5 << 30
 """The most that S3 takes in one request."""
-
-
-class _Body:
-    """A file-like view of a blob, because botocore sends ``bytes`` or files but no memoryviews. Reads copy nothing."""
-
-    def __init__(self, blob: memoryview) -> None:
-        self._blob = blob
-        self._at = 0
-
-    def read(self, amount: int = -1) -> memoryview:
-        stop = self._blob.nbytes if amount is None or amount < 0 else self._at + amount
-        chunk = self._blob[self._at : stop]
-        self._at += chunk.nbytes
-        return chunk
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._blob.nbytes)[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
 
 
 class S3Store:
@@ -133,7 +104,7 @@ class S3Store:
             StoreError: the endpoint does not answer or refuses.
         """
         try:
-            return verified(self._fetch(root, size), root, size, self._place)
+            return verified(self._download(root).fetch(size), root, size, self._place)
         except boto.ClientError as error:
             if code(error) in ("NoSuchKey", "404"):
                 raise BlobMissing(f"blob {short(root)} is not in {self._place}") from error
@@ -178,6 +149,10 @@ class S3Store:
 
     def _key(self, root: Root) -> str:
         return f"{self._prefix}/{root.hex()}" if self._prefix else root.hex()
+
+    def _download(self, root: Root) -> Download:
+        attempts = self._endpoint.attempts
+        return Download(self._connection, self._bucket, self._key(root), root, self._place, attempts, self._part_bytes)
 
     def _explained(self, error: boto.ClientError | boto.BotoCoreError) -> StoreError:
         return explain(error, self._bucket, self._endpoint)
@@ -225,7 +200,7 @@ class S3Store:
         return True
 
     def _send(self, root: Root, data: memoryview, digest: str, *, only_if_absent: bool) -> None:
-        body = cast("IO[bytes]", _Body(data))
+        body = cast("IO[bytes]", Body(data))
         key = self._key(root)
         if only_if_absent:
             self._client.put_object(
@@ -240,67 +215,3 @@ class S3Store:
             self._client.put_object(
                 Bucket=self._bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
             )
-
-    def _fetch(self, root: Root, size: int) -> memoryview:
-        """Return ``size`` bytes that have not been hashed yet, fetched by ranges into one piece of memory."""
-        starts = range(0, size, self._part_bytes)
-        first = self._open(root, 0, min(size, self._part_bytes))
-        found = _object_bytes(first)
-        if found != size:
-            first["Body"].close()
-            raise wrong_size(root, found, size, self._place)
-        blob = np.empty(size, np.uint8).data  # not bytearray: that would write zeros first
-        if "ContentRange" not in first:  # this server sends whole objects only
-            self._fill(root, 0, blob, first)
-            return blob
-        parts = [(start, blob[start : start + self._part_bytes]) for start in starts]
-        rest: list[Future[None]] = [
-            self._connection.pool.submit(self._fill, root, start, part) for start, part in parts[1:]
-        ]
-        try:
-            self._fill(root, 0, parts[0][1], first)
-            for task in rest:
-                task.result()
-        finally:
-            for task in rest:
-                task.cancel()
-        return blob
-
-    def _open(self, root: Root, start: int, stop: int) -> GetObjectOutputTypeDef:
-        return self._client.get_object(Bucket=self._bucket, Key=self._key(root), Range=f"bytes={start}-{stop - 1}")
-
-    def _fill(self, root: Root, start: int, part: memoryview, answer: GetObjectOutputTypeDef | None = None) -> None:
-        """Fill ``part`` with the object's bytes from ``start`` on, going on where a broken connection stopped."""
-        filled = 0
-        for attempt in range(1, self._endpoint.attempts + 1):
-            if answer is None:
-                answer = self._open(root, start + filled, start + part.nbytes)
-                if answer["ContentLength"] != part.nbytes - filled:
-                    answer["Body"].close()
-                    raise BlobCorrupt(f"blob {short(root)} in {self._place} changed while it was read")
-            try:
-                for count in _chunks(answer["Body"], part[filled:]):
-                    filled += count
-                return
-            except (boto.HTTPClientError, boto.IncompleteReadError):
-                if attempt == self._endpoint.attempts:
-                    raise
-                answer = None
-
-
-def _chunks(body: StreamingBody, into: memoryview) -> Iterator[int]:
-    """Read a body into memory; yield after each chunk how long it was."""
-    with body:
-        while into.nbytes:
-            chunk = body.read(min(CHUNK_BYTES, into.nbytes))
-            if not chunk:  # botocore has raised unless the server announced fewer bytes than were asked for
-                return
-            into[: len(chunk)] = chunk
-            into = into[len(chunk) :]
-            yield len(chunk)
-
-
-def _object_bytes(answer: GetObjectOutputTypeDef) -> int:
-    """Return how long the whole object is, from ``Content-Range: bytes 0-4095/8192`` or else ``Content-Length``."""
-    total = answer.get("ContentRange", "").rpartition("/")[2]
-    return int(total) if total.isdigit() else answer["ContentLength"]

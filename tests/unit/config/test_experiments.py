@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from rayfed.config import conf_dir, load
-from rayfed.config.schema import Augment
+from rayfed.config.groups.learning import AugmentSettings
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
@@ -30,7 +30,7 @@ def test_digits_is_what_runs_by_default() -> None:
 def test_cifar_as_published(name: str, classes: str) -> None:
     settings = load([f"+experiment={name}_paper"])
     assert settings.data.kind == classes
-    assert settings.data.augment == Augment(flip=True, shift=0.1)
+    assert settings.data.augment == AugmentSettings(flip=True, shift=0.1)
     assert settings.partition.kind == "iid"
     assert settings.model["_target_"].endswith(".PaperCNN")
     assert (settings.model["variant"], settings.model["dropout"]) == ("cifar", 0.5)

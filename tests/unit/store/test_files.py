@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 import rayfed
+from rayfed.config.groups.store import StoreSettings
 from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
-from rayfed.store import make
-from rayfed.store.files import ABANDONED_SECONDS, FileStore
+from rayfed.store import Site, options_of
+from rayfed.store.files.disk import ABANDONED_SECONDS, FileStore
+from rayfed.store.files.options import FilesOptions
 
 SIZE = 3 * 4096
 
@@ -108,13 +110,13 @@ def test_links_pipes_and_folders_are_no_blobs(store: FileStore, tmp_path: Path) 
         store.get(root, SIZE)
     place.unlink()
     os.mkfifo(place)
-    with pytest.raises(BlobCorrupt, match="no plain file"):
+    with pytest.raises(BlobCorrupt, match="not a plain file"):
         store.get(root, SIZE)
     store.put(root, data)
     assert store.get(root, SIZE) == data
     place.unlink()
     place.mkdir()
-    with pytest.raises(BlobCorrupt, match="no plain file"):
+    with pytest.raises(BlobCorrupt, match="not a plain file"):
         store.get(root, SIZE)
     with pytest.raises(StoreError, match=r"store\.path"):
         store.put(root, data)
@@ -252,14 +254,15 @@ def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:
 )
 def test_settings_that_cannot_be_are_named(settings: dict[str, str], setting: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        make(**settings, local=FileStore(tmp_path))
+        options_of(StoreSettings(**settings)).open(Site(FileStore(tmp_path), ""))
     assert caught.value.setting == setting
     assert "secret" not in str(caught.value)
 
 
-def test_the_factory_makes_a_shared_folder(tmp_path: Path) -> None:
+def test_its_options_open_a_shared_folder(tmp_path: Path) -> None:
     root, data = blob_of(11)
-    store = make("files", local=FileStore(tmp_path / "own"), path=tmp_path / "shared")
+    options = FilesOptions(path=str(tmp_path / "shared"))
+    store = options.open(Site(FileStore(tmp_path / "own"), ""))
     store.put(root, data)
     assert store.get(root, SIZE) == data
     assert (tmp_path / "shared").is_dir()

@@ -119,7 +119,7 @@ class FileStore:
 
         Raises:
             BlobMissing: it is not here.
-            BlobCorrupt: it has another size (then no byte is read) or another hash, or is no plain file.
+            BlobCorrupt: it has another size (then no byte is read) or another hash, or is not a plain file.
             StoreError: the disk refuses.
         """
         found = self._open(root)
@@ -129,7 +129,7 @@ class FileStore:
         try:
             if length != size:
                 raise wrong_size(root, length, size, str(self.path))
-            blob = self._map(handle, size) if self._mapped else self._read(handle, size)
+            blob = _map(handle, size) if self._mapped else _read(handle, size)
         except OSError as error:
             raise self._refusal("read", error) from error
         finally:
@@ -144,7 +144,7 @@ class FileStore:
         """Return whatever lies under this root, mapped and not hashed, or None: to hand on to a peer that will hash it.
 
         Raises:
-            BlobCorrupt: it is empty or no plain file.
+            BlobCorrupt: it is empty or not a plain file.
             StoreError: the disk refuses.
         """
         found = self._open(root)
@@ -154,7 +154,7 @@ class FileStore:
         try:
             if length == 0:
                 raise BlobCorrupt(f"blob {short(root)} in {self.path} is empty")
-            return self._map(handle, length)
+            return _map(handle, length)
         except OSError as error:
             raise self._refusal("read", error) from error
         finally:
@@ -253,24 +253,8 @@ class FileStore:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             os.close(handle)
-            raise BlobCorrupt(f"blob {short(root)} in {self.path} is no plain file")
+            raise BlobCorrupt(f"blob {short(root)} in {self.path} is not a plain file")
         return handle, status.st_size
-
-    @staticmethod
-    def _map(handle: int, size: int) -> memoryview:
-        return memoryview(mmap.mmap(handle, size, access=mmap.ACCESS_READ))
-
-    @staticmethod
-    def _read(handle: int, size: int) -> memoryview:
-        """Read ``size`` bytes into new memory; fewer if the file was cut in the meantime."""
-        blob = np.empty(size, np.uint8).data
-        filled = 0
-        while filled < size:
-            count = os.readv(handle, [blob[filled:]])
-            if count == 0:
-                break
-            filled += count
-        return blob[:filled]
 
     def _refusal(self, verb: str, error: OSError) -> StoreError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -281,3 +265,19 @@ class FileStore:
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     """Return what tells a file from another one of the same name, and from itself after somebody wrote to it."""
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _map(handle: int, size: int) -> memoryview:
+    return memoryview(mmap.mmap(handle, size, access=mmap.ACCESS_READ))
+
+
+def _read(handle: int, size: int) -> memoryview:
+    """Read ``size`` bytes into new memory; fewer if the file was cut in the meantime."""
+    blob = np.empty(size, np.uint8).data
+    filled = 0
+    while filled < size:
+        count = os.readv(handle, [blob[filled:]])
+        if count == 0:
+            break
+        filled += count
+    return blob[:filled]

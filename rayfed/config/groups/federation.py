@@ -1,0 +1,138 @@
+"""What all nodes agree on: ``merge``, ``federation``, ``stake``; and, for experiments, who does not: ``attack``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayfed.config.fields import MAX_NODES, MAX_UINT32, one_of, within
+
+
+@dataclass(frozen=True)
+class MergeSettings:
+    """How the included updates become one model; part of the charter.
+
+    Attributes:
+        rule: mean (weighted by examples), trimmed_mean, median (both by coordinate, unweighted): the contract can
+            recompute these. norm_clipping (weighted), centred_clipping, geometric_median: attested only.
+        trim: trimmed_mean: fraction of the nodes whose value is left out at each end.
+        max_weight: mean and norm_clipping: no update counts for more examples than this.
+        mixing: none, nnm (each update becomes the mean of its n - f nearest) or bucketing, before the rule; a merge
+            with it is attested only.
+        f: how many Byzantine nodes the merge has to tolerate; 0 says nothing. nnm needs it.
+        bucket: bucketing: updates in a bucket.
+        clip: the clipping rules: the radius as a multiple of the median distance from the base.
+        iterations: steps of centred_clipping and geometric_median.
+        optimizer: none (the rule's result is the next model), or a step from the base along it: fedavgm (Hsu et al.
+            2019, arXiv:1909.06335), fedadam, fedyogi (Reddi et al. 2021, arXiv:2003.00295). Attested only; blobs are
+            two (fedavgm) or three times as large.
+        server_lr: the optimizer's learning rate; null is 1 for fedavgm and 0.03 for the adaptive ones.
+        momentum: part of the last step that the optimizer carries on.
+        second_momentum: fedadam and fedyogi: the same for the squares.
+        tau: fedadam and fedyogi: what keeps steps small where there is little to go by.
+    """
+
+    rule: str = one_of("mean", "trimmed_mean", "median", "norm_clipping", "centred_clipping", "geometric_median")
+    trim: float = 0.1
+    max_weight: int = within(1_000_000, 1, 2**31 - 1)
+    mixing: str = one_of("none", "nnm", "bucketing")
+    f: int = within(0, 0, MAX_NODES // 2 - 1)
+    bucket: int = within(2, 2, MAX_NODES // 2)
+    clip: float = within(1.0, 0.0, 100.0, above=True)
+    iterations: int = within(8, 1, 1000)
+    optimizer: str = one_of("none", "fedavgm", "fedadam", "fedyogi")
+    server_lr: float | None = within(None, 0.0, 100.0, above=True)
+    momentum: float = within(0.9, 0.0, 0.9999)
+    second_momentum: float = within(0.99, 0.0, 0.9999)
+    tau: float = within(0.001, 1e-9, 1.0)
+
+
+@dataclass(frozen=True)
+class FederationSettings:
+    """The terms that the contract is founded on, and how many nodes this run starts.
+
+    Attributes:
+        nodes: how many nodes this run starts; 1..256.
+        rounds: how many rounds there will be, final and void together.
+        start_members: round 1 opens as soon as so many have joined; null is ``nodes``.
+        min_members: fewer commits than this make a round void; null is half of the nodes, at least 1.
+        join_seconds: after this round 1 opens with ``min_members``.
+        commit_seconds, vote_seconds, attest_seconds: the longest that a phase lasts; it ends as soon as all are in.
+        max_missed: rounds missed in a row after which a node leaves the roster; 0 is never.
+        quorum: a merge is final when more than this part of the roster attested it.
+        alone: also train every node alone, for as many epochs, to compare with.
+    """
+
+    nodes: int = within(4, 1, MAX_NODES)
+    rounds: int = within(5, 1, MAX_UINT32)
+    start_members: int | None = within(None, 1, MAX_NODES)
+    min_members: int | None = within(None, 1, MAX_NODES)
+    join_seconds: int = within(300, 1, MAX_UINT32)
+    commit_seconds: int = within(600, 1, MAX_UINT32)
+    vote_seconds: int = within(300, 1, MAX_UINT32)
+    attest_seconds: int = within(300, 1, MAX_UINT32)
+    max_missed: int = within(3, 0, 7)
+    quorum: str = "2/3"
+    alone: bool = True
+
+    @property
+    def start(self) -> int:
+        """``start_members`` with its default filled in."""
+        return self.nodes if self.start_members is None else self.start_members
+
+    @property
+    def fewest(self) -> int:
+        """``min_members`` with its default filled in."""
+        return max(1, self.nodes // 2) if self.min_members is None else self.min_members
+
+    @property
+    def fraction(self) -> tuple[int, int]:
+        """``quorum`` as (numerator, denominator), as the contract takes it."""
+        numerator, _, denominator = self.quorum.partition("/")
+        return int(numerator), int(denominator)
+
+
+@dataclass(frozen=True)
+class StakeSettings:
+    """What is at stake, and what is paid for; in whole coins of 18 decimals. Part of the charter.
+
+    Attributes:
+        coin: dlc (a DeepLearningCoin deployed with the federation), native (the chain's own currency) or the address
+            of an ERC-20, of which ``ledger.key_file``'s account then holds enough.
+        amount: what a member puts down to join.
+        reward: what a final round pays, shared equally by those whose update was merged and who attested.
+        pool: what the founder puts into the pool; null is ``reward`` for every round.
+        bond: what a challenge costs if it fails.
+        challenge_seconds: for so long a closed round can be challenged; then its rewards can be claimed.
+        proof_seconds: how long a challenger has to prove, and the others to show data that is asked for.
+        refused_share: part of the stake lost for an update that two thirds of the roster refused; 0..1. A member whose
+            machine or store was away when the others wanted its update is refused, too.
+        challenger_share: part of a slashed stake that goes to whoever proved it; the rest to the pool.
+        allow_list: file of the addresses that may join, one a line; null is anybody.
+    """
+
+    coin: str = "dlc"
+    amount: float = within(100.0, 0.0, 1e18)
+    reward: float = within(10.0, 0.0, 1e18)
+    pool: float | None = within(None, 0.0, 1e18)
+    bond: float = within(10.0, 0.0, 1e18, above=True)
+    challenge_seconds: int = within(60, 1, MAX_UINT32)
+    proof_seconds: int = within(60, 1, MAX_UINT32)
+    refused_share: float = within(0.0, 0.0, 1.0)
+    challenger_share: float = within(0.5, 0.0, 1.0)
+    allow_list: str | None = None
+
+
+@dataclass(frozen=True)
+class AttackSettings:
+    """Dishonest nodes, for experiments only.
+
+    Attributes:
+        kind: none, or a word of ``rayfed.attacks``.
+        nodes: how many of the run's nodes are dishonest: the last ones.
+        options: of the attack, by name.
+    """
+
+    kind: str = "none"
+    nodes: int = within(1, 0, MAX_NODES)
+    options: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,119 @@
+"""What a node learns from and how: ``data``, ``partition``, ``train``, ``privacy``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayfed.config.fields import one_of, within
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """How training images are varied, in batches, anew in every epoch.
+
+    Attributes:
+        flip: mirror an image left to right with probability 1/2.
+        shift: move an image by up to this fraction of its height and width.
+    """
+
+    flip: bool = False
+    shift: float = within(0.0, 0.0, 0.5)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which images there are.
+
+    Attributes:
+        kind: digits (comes with scikit-learn), cifar10, cifar100, image_folder (train/CLASS/*, test/CLASS/*),
+            tiny_imagenet.
+        root: folder of the images; where CIFAR is looked for and downloaded to (null: ``cache_dir``).
+        download: fetch CIFAR if it is not in ``root``.
+        image_size: side in pixels that images in folders are resized to; null takes the first image's size.
+        cache_dir: where decoded images are kept between runs; null is ~/.cache/rayfed.
+        augment: how training images are varied.
+        test: split (a node tests on its own part of the test images; together they are all of them) or shared
+            (every node tests on all of them).
+    """
+
+    kind: str = one_of("digits", "cifar10", "cifar100", "image_folder", "tiny_imagenet")
+    root: str | None = None
+    download: bool = True
+    image_size: int | None = within(None, 4, 4096)
+    cache_dir: str | None = None
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    test: str = one_of("split", "shared")
+
+
+@dataclass(frozen=True)
+class PartitionSettings:
+    """How the training images are dealt to the nodes of a simulation.
+
+    Attributes:
+        kind: iid (equal parts), dirichlet, shards, folders (train/NODE/CLASS/* under ``data.root``).
+        alpha: dirichlet's concentration; small is skewed (Hsu et al. 2019, arXiv:1909.06335).
+        classes_per_node: shards: how many classes one node sees (McMahan et al. 2017, arXiv:1602.05629).
+        min_examples: no node gets fewer images than this.
+    """
+
+    kind: str = one_of("dirichlet", "iid", "shards", "folders")
+    alpha: float = within(0.5, 0.0, 1e9, above=True)
+    classes_per_node: int = within(2, 1, 1_000_000)
+    min_examples: int = within(10, 1, 1_000_000_000)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a node does with its images in a round.
+
+    Attributes:
+        optimizer: ``_target_`` and any parameters of it.
+        schedule: null, or ``_target_`` and parameters of one of torch.optim.lr_scheduler; it steps once a round.
+        epochs: local epochs a round.
+        batch_size: images in a step.
+        label_smoothing: part of the target that is spread over all classes.
+        mu: weight of FedProx's proximal term (Li et al. 2020, arXiv:1812.06127); 0 is FedAvg.
+        device: auto (a GPU if the node was given one), cpu, cuda.
+        threads: processor threads of one node; null shares the machine's cores among the nodes.
+        precision: fp32 or bf16 (mixed; weights stay fp32).
+        channels_last: memory layout of convolutions.
+        weight_decay_on: patterns (``classifier.*``) of the parameters that the optimizer's weight_decay is for;
+            empty is all.
+        worker_momentum: part of its last step that a node carries into the next round's update (Karimireddy et al.
+            2021, arXiv:2012.10333); 0 is none, 0.9 is the paper's.
+    """
+
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] | None = None
+    epochs: int = within(1, 1, 1_000_000)
+    batch_size: int = within(32, 1, 1_000_000)
+    label_smoothing: float = within(0.0, 0.0, 1.0)
+    mu: float = within(0.0, 0.0, 1e9)
+    device: str = one_of("auto", "cpu", "cuda")
+    threads: int | None = within(None, 1, 1024)
+    precision: str = one_of("fp32", "bf16")
+    channels_last: bool = False
+    weight_decay_on: list[str] = field(default_factory=list)
+    worker_momentum: float = within(0.0, 0.0, 0.999)
+
+
+@dataclass(frozen=True)
+class PrivacySettings:
+    """How much an update may tell of a single image of the node that made it.
+
+    Attributes:
+        kind: none, or dp (DP-SGD: Abadi et al. 2016, arXiv:1607.00133; needs the extra ``privacy``).
+        target_epsilon: what a node spends over all rounds at most; one that would spend more stops. Null: no limit.
+        noise_multiplier: standard deviation of the noise over ``max_grad_norm``; null: what ``target_epsilon`` takes.
+        max_grad_norm: L2 norm to which the gradient of each image is clipped.
+        delta: probability with which the guarantee may fail; below 1 / images of a node.
+        accountant: rdp (Mironov 2017, an upper bound) or prv (Gopi et al. 2021, tighter and slower).
+    """
+
+    kind: str = one_of("none", "dp")
+    target_epsilon: float | None = within(None, 0.0, 1e6, above=True)
+    noise_multiplier: float | None = within(None, 0.0, 1e6, above=True)
+    max_grad_norm: float = within(1.0, 0.0, 1e6, above=True)
+    delta: float = within(1e-5, 0.0, 0.5, above=True)
+    accountant: str = one_of("rdp", "prv")

@@ -1,0 +1,79 @@
+"""What runs where: ``ledger``, ``cluster``, ``track``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rayfed.config.fields import MAX_NODES, MAX_UINT32, one_of, within
+
+
+@dataclass(frozen=True)
+class LedgerSettings:
+    """Which chain the federation lives on.
+
+    Attributes:
+        kind: devchain (starts Anvil and stops it at the end) or rpc (any chain); ``rpc_url`` alone means rpc.
+        rpc_url: http(s) address of a node of the chain.
+        ws_url: ws(s) address for subscriptions; null polls ``rpc_url``.
+        chain_id: the chain must have this id; null takes what is there.
+        key_file: a file with the private key that funds the nodes' own keys, bare or as an encrypted keystore;
+            devchain needs none, and a node that joins with a ``keystore`` can be given its gas money otherwise.
+        keystore: an encrypted keystore with the party's master key: its nodes' keys are derived from it, other ones in
+            every federation; null has each node make a key and keep it in its own folder.
+        password_file: a file whose first line opens ``keystore``, and ``key_file`` if that is encrypted.
+        payout_address: where this party's rewards go; null is the node's own account.
+        anvil: path of the anvil binary; null looks in PATH and in contracts/node_modules.
+        fund_ether: what each node's key is given for gas.
+        confirmations: blocks on top of a transaction before it counts.
+    """
+
+    kind: str = one_of("devchain", "rpc")
+    rpc_url: str | None = None
+    ws_url: str | None = None
+    chain_id: int | None = within(None, 1, 2**63 - 1)
+    key_file: str | None = None
+    keystore: str | None = None
+    password_file: str | None = None
+    payout_address: str | None = None
+    anvil: str | None = None
+    fund_ether: float = within(10.0, 0.0, 1e9)
+    confirmations: int = within(0, 0, 10_000)
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """The Ray cluster that the nodes run on.
+
+    Attributes:
+        address: of an existing cluster ("auto" finds it); null starts one on this machine and stops it at the end.
+        nodes_per_actor: edge nodes in one Ray actor.
+        num_cpus: processor share of an actor, fractions too; null shares the cluster's cores equally.
+        num_gpus: GPU share of an actor, fractions too.
+        linger_seconds: how long nodes go on after the last round: they serve their blobs, answer demands, and settle
+            and claim once rounds can no longer be challenged (``stake.challenge_seconds``).
+        relay: nodes of a cluster hand each other what they have signed, and one posts it for all: cheaper rounds.
+        state_dir: where a node writes what it is about to sign, and its blobs; null is a folder under the output.
+    """
+
+    address: str | None = None
+    nodes_per_actor: int = within(1, 1, MAX_NODES)
+    num_cpus: float | None = within(None, 0.0, 1024.0)
+    num_gpus: float = within(0.0, 0.0, 1024.0)
+    linger_seconds: int = within(60, 0, MAX_UINT32)
+    relay: bool = True
+    state_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """Where runs are recorded.
+
+    Attributes:
+        tracking_uri: of MLflow; null is the SQLite file mlflow.db in the working folder.
+        experiment: MLflow's experiment; null is the name of the run.
+        enabled: false records nothing (summary.json is written all the same).
+    """
+
+    tracking_uri: str | None = None
+    experiment: str | None = None
+    enabled: bool = True

@@ -1,0 +1,95 @@
+"""The seam for stores: what every kind of store says of itself before it is opened.
+
+A new kind is a folder in ``rayfed/store/`` whose options are a frozen dataclass below ``StoreOptions``, and one line in
+``rayfed.store.registry``. Its fields become the settings ``store.NAME``, their defaults and descriptions included.
+Modules with options import nothing heavy: settings are read by many who never open a store.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from rayfed.encoding.primitives import Address
+
+if TYPE_CHECKING:
+    from rayfed.store import Store
+    from rayfed.store.files.disk import FileStore
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a store is opened: the node's own disk, and the address of the federation's contract."""
+
+    disk: FileStore
+    federation: Address
+
+
+@dataclass(frozen=True)
+class StoreOptions(ABC):
+    """The settings of one kind of store.
+
+    Every field has a default, and a line in the ``Attributes:`` of its class; a path on this machine says so in its
+    metadata: ``{"is_path": True}``.
+    """
+
+    serves: ClassVar[bool] = False
+    """Whether nodes hand out blobs to their peers: what ``open`` returns is then a ``Serves``."""
+
+    within_cluster: ClassVar[bool] = False
+    """Whether nodes find each other inside one Ray cluster only."""
+
+    @abstractmethod
+    def validate(self) -> None:
+        """Raise ``ConfigError`` for a setting that cannot work, without looking at anything outside."""
+
+    @abstractmethod
+    def check(self, *, here: bool = True) -> None:
+        """Ask the place itself once, so that a wrong setting shows before anything starts.
+
+        Args:
+            here: whether the nodes run on this machine, so that what is true of its disk is true of theirs.
+
+        Raises:
+            ConfigError: a setting cannot be used.
+            StoreError: the place does not answer or refuses.
+        """
+
+    @abstractmethod
+    def open(self, site: Site) -> Store:
+        """Return the store; connects to nothing yet.
+
+        Raises:
+            ConfigError: a setting is missing or cannot be used.
+        """
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """``KIND:`` and all that somebody else needs to find the same place; never a credential."""
+
+    @classmethod
+    @abstractmethod
+    def from_uri(cls, rest: str) -> Self:
+        """Return the options that stand in a URI behind ``KIND:``.
+
+        Raises:
+            ConfigError: they cannot be read.
+        """
+
+    @classmethod
+    @contextmanager
+    def visit(cls, rest: str, site: Site) -> Iterator[Store]:
+        """Open the place behind ``KIND:`` for somebody who is no node, an auditor say, and close it afterwards.
+
+        Raises:
+            ConfigError: it cannot be opened.
+        """
+        store = cls.from_uri(rest).open(site)
+        try:
+            yield store
+        finally:
+            store.close()

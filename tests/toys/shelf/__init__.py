@@ -1,0 +1,1 @@
+"""A toy store, as a stranger would add one: a folder, and one line in ``rayfed.store.registry``."""
