@@ -18,8 +18,8 @@ from rayfed.config import load  # noqa: E402
 from rayfed.errors import ConfigError  # noqa: E402
 from rayfed.node.edge_node import Progress  # noqa: E402
 from rayfed.protocol.messages import NodeRecord, Phase, Status  # noqa: E402
-from rayfed.runtime import founding  # noqa: E402
-from rayfed.runtime.assembly import Wiring  # noqa: E402
+from rayfed.runtime import drafting  # noqa: E402
+from rayfed.runtime.assembly import Assembly  # noqa: E402
 from rayfed.runtime.place import Place  # noqa: E402
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger  # noqa: E402
 from tests.toys.shelf.store import SHELVES  # noqa: E402
@@ -50,13 +50,13 @@ def main(folder: Path) -> None:
     print(refusal("store.kind=shelf", "store.shelf=broken"))
     print(refusal("store.kind=shelf", "store.shelf=upper", "store.boards=many"))
     settings = load([*SMALL, "store.kind=shelf", "store.shelf=upper", "store.boards=5"])
-    charter = founding.draft(settings)
+    charter = drafting.draft(settings)
     clock = ManualClock()
     chain = MemoryChain(charter.terms(), clock)
     place = Place(FEDERATION, 31337, "http://none", None, charter.canonical_json())
-    wiring = Wiring(settings, place, folder)
+    assembly = Assembly(settings, place, folder)
     records: list[NodeRecord] = []
-    nodes = [wiring.node(slot, MemoryLedger(chain, wiring.key(slot).address), records.append) for slot in range(3)]
+    nodes = [assembly.node(slot, MemoryLedger(chain, assembly.key(slot).address), records.append) for slot in range(3)]
     for _ in range(300):
         progress = {node.step(chain.view()) for node in nodes}
         if progress == {Progress.FINISHED}:
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
     view = chain.view()
     final = chain.outcomes[1]
     print(view.phase is Phase.DONE, final.status is Status.FINAL, final.included)
-    print(final.root in SHELVES["upper"], wiring.serve(final.root))
+    print(final.root in SHELVES["upper"], assembly.serve(final.root))
     with opened("shelf:upper", FEDERATION) as places:
         copies = [copy for place in places for copy in place.copies(final.root, charter.blob_layout.blob_size, ())]
         print([(copy.place, copy.read(memoryview).nbytes == charter.blob_layout.blob_size) for copy in copies])
