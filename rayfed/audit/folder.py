@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rayfed.audit.findings import Report
 from rayfed.audit.places import folders
-from rayfed.audit.record import FILE, Record
+from rayfed.audit.record import FILE, ChainRecord
 from rayfed.errors import CodecError, ConfigError
 
 
@@ -27,9 +27,9 @@ def audit_folder(run: str | Path, *, strict: bool = False) -> Report:
 
     path = Path(run) / FILE
     try:
-        record = Record.from_json(path.read_bytes().decode("ascii").rstrip("\n"))
+        record = ChainRecord.from_json(path.read_bytes().decode("ascii").rstrip("\n"))
     except OSError as error:
         raise ConfigError("run", f"{path} cannot be read: {error.strerror}") from error
     except (CodecError, UnicodeDecodeError) as error:
-        raise ConfigError("run", f"{path} is no record: {error}") from error
+        raise ConfigError("run", f"{path} is not a record: {error}") from error
     return audit(record, folders(Path(run)), source=str(path), signatures=True, strict=strict)

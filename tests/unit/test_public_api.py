@@ -34,9 +34,9 @@ def test_the_public_names_are_these() -> None:
 
 def test_a_public_name_and_a_folder_may_be_one(tmp_path: Path) -> None:
     import rayfed.audit
-    from rayfed.audit import Record
+    from rayfed.audit import ChainRecord
 
-    assert Record.__module__ == "rayfed.audit.record"
+    assert ChainRecord.__module__ == "rayfed.audit.record"
     with pytest.raises(rayfed.ConfigError, match=r"record\.json cannot be read"):
         rayfed.audit(tmp_path)
 
