@@ -14,6 +14,7 @@ import numpy as np
 from rayfed.aggregation import rules
 from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import bitmap, bits
+from rayfed.protocol.commands import Attest, Commit, Join, Vote
 from rayfed.protocol.messages import Phase, Terms
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
 
@@ -55,7 +56,7 @@ def main() -> np.ndarray:
     store.put(merkle.root(blob), blob)
     nodes = [MemoryLedger(chain, f"0x{0xA0 + node:040x}") for node in range(NODES)]
     for ledger in nodes:
-        ledger.join(charter)  # round 1 opens by itself when the last one has joined
+        ledger.submit(Join(charter))  # round 1 opens by itself when the last one has joined
 
     while (view := chain.view()).phase is not Phase.DONE:
         round, base = view.round, codec.decode(layout, store.get(view.base, layout.blob_size))["weights"]
@@ -68,7 +69,7 @@ def main() -> np.ndarray:
             weights = base + 100.0 if node == LIAR else train(base, x, y)
             header = codec.Header.update(CHAIN_ID, FEDERATION, round, nodes[node].address, layout.hash, len(x))
             updates[node] = codec.encode(layout, {"weights": weights}, header).blob
-            nodes[node].commit(round, merkle.root(updates[node]))
+            nodes[node].submit(Commit(round, merkle.root(updates[node])))
         if silent:
             clock.advance(terms.commit_seconds)  # nobody waits for the silent: the deadline moves the phase on
 
@@ -84,7 +85,7 @@ def main() -> np.ndarray:
                 moved = np.linalg.norm(codec.decode(layout, blob)["weights"] - base)
                 if codec.check(layout, blob, expected) == "" and moved < 10:
                     accepted.append(peer)
-            nodes[node].vote(round, bitmap(accepted))
+            nodes[node].submit(Vote(round, bitmap(accepted)))
         if silent:
             clock.advance(terms.vote_seconds)
 
@@ -96,7 +97,7 @@ def main() -> np.ndarray:
             counts = [codec.read_header(blob).weight for blob in chosen]
             rule.merge([codec.values(blob) for blob in chosen], counts, codec.values(merged))
             store.put(merkle.root(merged), merged)
-            nodes[node].attest(round, merkle.root(merged))
+            nodes[node].submit(Attest(round, merkle.root(merged)))
 
         # FINAL: more than 2/3 of the roster attested one root. It is the next round's base, or the final model.
         closed = chain.outcome(round)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from rayfed.cli.keys import refuse_key
 from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError, LedgerError, RayfedError, WrongChain
+from rayfed.protocol.commands import Claim, Command, Deposit, Exit, Fund, Leave, Settle, Withdraw
 from rayfed.protocol.judgement import Account
 from rayfed.protocol.messages import COIN, NATIVE, Phase, Receipt, Status, View
 
@@ -82,7 +83,7 @@ class Owner:
         if not account.claimable:
             raise RayfedError(f"nothing to claim{self._when_earned(account)}")
         while account.claimable:
-            self._wait(lambda: self.door.claim(to))
+            self._wait(Claim(to))
             after = self._account()
             print(f"{self._coins(account.claimable - after.claimable)} to {to}")
             account = after
@@ -102,13 +103,13 @@ class Owner:
                 )
             self.leave()
         if not account.exiting:
-            self._wait(self.door.exit)
+            self._wait(Exit())
             print("asked for the stake")
         self._settle()
         account = self._account()
         if self.federation.books().settled < account.exit_round:
             raise RayfedError(f"{self._coins(account.stake)} can still be slashed{self._until(account.exit_round)}")
-        self._wait(lambda: self.door.withdraw(to))
+        self._wait(Withdraw(to))
         print(f"{self._coins(account.stake)} to {to}")
 
     def leave(self) -> None:
@@ -116,7 +117,7 @@ class Owner:
         if not self._is_active(self.federation.view()):
             self._account()
             raise RayfedError(f"{self.door.address} has left, or lost its seat, before")
-        self._wait(self.door.leave)
+        self._wait(Leave())
         print("left")
 
     def deposit(self, member: Address, amount: int | None) -> None:
@@ -125,12 +126,12 @@ class Owner:
         amount = max(0, lacks) if amount is None else amount
         if not amount:
             raise RayfedError(f"{member} has all its stake")
-        self._wait(lambda: self.door.deposit(member, amount))
+        self._wait(Deposit(member, amount))
         print(f"{self._coins(amount)} at stake for {member}")
 
     def fund(self, amount: int) -> None:
         """Add to the pool."""
-        self._wait(lambda: self.door.fund(amount))
+        self._wait(Fund(amount))
         print(f"{self._coins(amount)} more in the pool, which holds {self._coins(self.federation.books().pool)}")
 
     # -- parts ------------------------------------------------------------------------------------------------------
@@ -158,7 +159,7 @@ class Owner:
         """Settle all rounds whose time is over; anybody may."""
         while self._settled_from() <= self.federation.now():
             before = self.federation.books().settled
-            self._wait(lambda: self.door.settle(AT_ONCE))
+            self._wait(Settle(AT_ONCE))
             print(f"settled rounds {before + 1} to {self.federation.books().settled}")
 
     def _settled_from(self, last: int | None = None) -> float:
@@ -191,13 +192,13 @@ class Owner:
         name = "ether" if coin == NATIVE else "DLC" if self.federation.pays_in_dlc() else f"of {coin}"
         return f"{(Decimal(amount) / COIN).normalize():f} {name}"
 
-    def _wait(self, say: Callable[[], None]) -> None:
-        """Say something, and wait until the chain has heard it.
+    def _wait(self, command: Command) -> None:
+        """Submit a command, and wait until it is mined.
 
         Raises:
             LedgerError: it was refused, or not mined.
         """
-        say()
+        self.door.submit(command)
         receipts: list[Receipt] = []
         while self.door.is_sending:
             receipts += self.door.receipts()

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import NO_ROOT, Address, bits
 from rayfed.errors import LedgerError, LedgerUnreachable
-from rayfed.protocol.messages import Phase, Receipt, Signed, Verb, View
+from rayfed.protocol.commands import Relay
+from rayfed.protocol.messages import SPOKEN_IN, Phase, Receipt, Signed, Verb, View
+
+if TYPE_CHECKING:
+    from rayfed.ledger import Ledger
 
 GATHER_SECONDS = 0.3
 """How long whose turn it is waits for others' messages when its own are ready."""
@@ -27,19 +31,10 @@ OWN_SECONDS = 2.0
 ASK_SECONDS = 0.2
 """How long what was posted is left alone before it is asked what became of it, if no event says so before."""
 
-PHASES = {Verb.COMMIT: Phase.COMMIT, Verb.VOTE: Phase.VOTE, Verb.ATTEST: Phase.ATTEST}
-
 NOT_HEARD = "NotHeard"
 """Error of a receipt: the batch went through, but this message came too late for its phase."""
 
 Said = tuple[Verb, int]
-
-
-class Poster(Protocol):
-    """One account's door, which can post for others."""
-
-    def post(self, verb: Verb, round: int, messages: Mapping[int, Signed], members: Sequence[Address]) -> None:
-        """Send signed messages by their members' indices; see ``EthereumLedger.relay``."""
 
 
 @dataclass
@@ -57,7 +52,7 @@ class _Batch:
 class RelayPool:
     """Gathers one process's signed messages, hands them over or posts them.
 
-    ``offer``, ``step`` and ``mined`` are called by the thread that drives the nodes; ``take`` and ``told`` by any.
+    ``offer`` and ``step`` are called by the thread that drives the nodes; ``take`` and ``told`` by any.
 
     Args:
         hand: gives messages to whose turn it is, by number of the turn; False: it is this process's own turn, or
@@ -76,7 +71,7 @@ class RelayPool:
         self._batches: dict[Said, _Batch] = {}
         self._indices: dict[Address, int] = {}  # of this process's nodes
         self._waiting: list[tuple[Address, Verb, int, Signed]] = []  # offered, index not known yet
-        self._flights: list[tuple[Said, set[int]]] = []
+        self._flights: list[tuple[Said, set[int], Relay]] = []
         self._receipts: dict[Address, list[Receipt]] = {}
         self._mined: list[tuple[Said, set[int], Receipt]] = []
         self._ripe: list[tuple[Said, set[int], Receipt]] = []  # mined before the next view is taken
@@ -114,8 +109,12 @@ class RelayPool:
 
     # -- the driver's side ------------------------------------------------------------------------------------------
 
-    def step(self, view: View, poster: Poster) -> float | None:
+    def step(self, view: View, poster: Ledger) -> float | None:
         """Hand over, post, or find out what is heard.
+
+        Args:
+            view: the federation as it is now.
+            poster: a handle of its own, whose receipts come to nobody else.
 
         Returns:
             After how many seconds to come again even if no event calls for it; None: there is nothing to wait for.
@@ -124,6 +123,8 @@ class RelayPool:
             LedgerUnreachable: nothing answers.
         """
         now = time.monotonic()
+        for receipt in poster.receipts():
+            self._landed(receipt)
         with self._lock:
             self._sort_in(view, now)
             self._conclude(view)
@@ -133,15 +134,15 @@ class RelayPool:
             self._forward(said, batch, view, poster, now)
         return self._pause(now) if self.is_pending else None
 
-    def mined(self, receipt: Receipt) -> None:
-        """Learn what became of a batch that this process has posted, from its poster's receipts."""
-        for number, (said, members) in enumerate(self._flights):
-            if said == (receipt.verb, receipt.round):
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _landed(self, receipt: Receipt) -> None:
+        """Learn what became of a batch that this process has posted."""
+        for number, (said, members, relayed) in enumerate(self._flights):
+            if receipt.command is relayed:
                 del self._flights[number]
                 self._mined.append((said, members, receipt))
                 return
-
-    # -- parts ------------------------------------------------------------------------------------------------------
 
     def _pause(self, now: float) -> float:
         if self._ripe:
@@ -168,13 +169,13 @@ class RelayPool:
             batch.handed.discard(index)
         self._waiting = left
 
-    def _forward(self, said: Said, batch: _Batch, view: View, poster: Poster, now: float) -> None:
+    def _forward(self, said: Said, batch: _Batch, view: View, poster: Ledger, now: float) -> None:
         """Hand the own messages to whose turn it is, or post all that are here."""
         verb, round = said
         new = {i: s for i, s in batch.own.items() if i not in batch.handed | batch.posted}
         mine = True
         if new:
-            mine = not self._hand(round * len(PHASES) + PHASES[verb], verb, round, new)
+            mine = not self._hand(round * len(SPOKEN_IN) + SPOKEN_IN[verb], verb, round, new)
             if not mine:
                 batch.handed |= new.keys()
         elif batch.handed:
@@ -190,9 +191,10 @@ class RelayPool:
         if not left or not (complete or now - batch.since > GATHER_SECONDS):
             return
         batch.posted |= left.keys()
-        self._flights.append((said, set(left)))
+        relayed = Relay(verb, round, left, view.members)
+        self._flights.append((said, set(left), relayed))
         try:
-            poster.post(verb, round, left, view.members)
+            poster.submit(relayed)
         except LedgerUnreachable:
             self._flights.pop()
             batch.posted -= left.keys()
@@ -227,7 +229,7 @@ class RelayPool:
     def _is_open(self, said: Said, view: View) -> bool:
         """Whether messages of this batch can still be heard."""
         verb, round = said
-        if round == view.round and PHASES[verb] >= view.phase:
+        if round == view.round and SPOKEN_IN[verb] >= view.phase:
             return view.phase is not Phase.DONE
         last = view.previous
         late = verb is Verb.ATTEST and last is not None and last.round == round

@@ -29,6 +29,7 @@ from rayfed.node.round_log import Records
 from rayfed.node.seat import Seat
 from rayfed.protocol import policy
 from rayfed.protocol.charter import Charter
+from rayfed.protocol.commands import Attest, Command, Commit, Join, Poke, Vote
 from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, Verb, View
 from rayfed.store import Store
 from rayfed.store.files import FileStore
@@ -178,7 +179,7 @@ class EdgeNode:
         if index is None or drift < REVIVE_SECONDS * (1 + index) or self._outbox.holds((Verb.POKE, 0)):
             return False
         self._place = place, view.deadline
-        self._send(Verb.POKE, 0, view, self.ledger.poke)
+        self._send(Poke(), view)
         return True
 
     def _refrains(self, view: View) -> set[tuple[Verb, int]]:
@@ -210,17 +211,17 @@ class EdgeNode:
     def _do(self, action: policy.Action, view: View, index: int | None) -> bool:
         """Carry an action out; return False if there was nothing to do or it has to be tried again later."""
         match action:
-            case policy.Join():
-                self._send(Verb.JOIN, 0, view, lambda: self.ledger.join(self.charter.hash))
+            case policy.Enter():
+                self._send(Join(self.charter.hash), view)
                 return True
             case policy.Adopt(root):
                 return self._adopt(root, view)
-            case policy.Commit(round, _):
+            case policy.Train(round, _):
                 return self._commit(round, view)
-            case policy.Vote(round, _, committed):
+            case policy.Judge(round, _, committed):
                 assert index is not None
                 return self._vote(round, committed, view, index)
-            case policy.Attest(round, included, root):
+            case policy.Merge(round, included, root):
                 assert index is not None
                 return self._attest(round, included, root, view, index)
             case policy.Wait() | policy.Finish():
@@ -278,7 +279,7 @@ class EdgeNode:
             self._journal.say(round, Verb.COMMIT, root.hex())
         else:
             root = bytes.fromhex(said)
-        self._send(Verb.COMMIT, round, view, lambda: self.ledger.commit(round, root))
+        self._send(Commit(round, root), view)
         return True
 
     def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
@@ -305,7 +306,7 @@ class EdgeNode:
                 # The chain went back after this node had voted, and not all of those updates came again.
                 self.note(f"round {round}: already signed another ballot; does not vote")
                 return False
-        self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, accepted))
+        self._send(Vote(round, accepted), view)
         return True
 
     def _genesis(self, view: View) -> Root | None:
@@ -348,7 +349,7 @@ class EdgeNode:
             self.note(f"round {round}: already signed another root; does not attest")
             return False
         self._journal.say(round, Verb.ATTEST, root.hex())
-        self._send(Verb.ATTEST, round, view, lambda: self.ledger.attest(round, root))
+        self._send(Attest(round, root), view)
         return True
 
     def _merge(self, round: int, included: int, view: View) -> Root | None:
@@ -392,18 +393,19 @@ class EdgeNode:
 
     # -- transactions -----------------------------------------------------------------------------------------------
 
-    def _send(self, verb: Verb, round: int, view: View, call: Callable[[], None]) -> None:
-        """Send a transaction; whether it went through is told by a receipt, in some later step."""
+    def _send(self, command: Command, view: View) -> None:
+        """Submit a command; whether it went through is told by a receipt, in some later step."""
+        said = command.verb, command.round
         try:
-            call()
+            self.ledger.submit(command)
         except LedgerUnreachable:
             raise
         except LedgerError as error:
             # No funds for gas, say. It stays to be said, and somebody may pay in the meantime.
-            self._outbox.rest((verb, round), view)
+            self._outbox.rest(said, view)
             self.note(str(error))
         else:
-            self._outbox.sent((verb, round))
+            self._outbox.sent(said)
 
     def collect(self, view: View) -> None:
         """Take note of what became of transactions, without doing anything else."""
@@ -467,18 +469,18 @@ REVIVE_SECONDS = 2
 """How far a deadline has to move along before the first member takes the phase for one that nobody opened."""
 
 VERBS: dict[type[Any], Verb] = {
-    policy.Join: Verb.JOIN,
-    policy.Commit: Verb.COMMIT,
-    policy.Vote: Verb.VOTE,
-    policy.Attest: Verb.ATTEST,
+    policy.Enter: Verb.JOIN,
+    policy.Train: Verb.COMMIT,
+    policy.Judge: Verb.VOTE,
+    policy.Merge: Verb.ATTEST,
 }
 
 DOING: dict[type[Any], str] = {
-    policy.Join: "joining",
+    policy.Enter: "joining",
     policy.Adopt: "fetching base",
-    policy.Commit: "training",
-    policy.Vote: "checking",
-    policy.Attest: "merging",
+    policy.Train: "training",
+    policy.Judge: "checking",
+    policy.Merge: "merging",
     policy.Wait: "waiting",
     policy.Finish: "finishing",
 }

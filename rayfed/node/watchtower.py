@@ -11,14 +11,15 @@ ledger, so a challenger that was killed goes on, and anybody can go on for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import Address, Root, bits
+from rayfed.ledger import Ledger
 from rayfed.node import fraud_proofs
 from rayfed.node.blobs import Blobs
-from rayfed.protocol.judgement import MERGED, Account, Books, Case, Kind, Proof, Record, State
-from rayfed.protocol.messages import Phase, Status, Terms, View
+from rayfed.protocol.commands import Answer, Challenge, Claim, Conclude, Demand, Forfeit, Prove, Settle
+from rayfed.protocol.judgement import MERGED, Case, Kind, Record, State
+from rayfed.protocol.messages import Phase, Status, View
 
 PROOFS_AT_ONCE = 8
 """Leaves proved in one transaction; each costs about 170,000 gas, most of it for its 4096 bytes."""
@@ -36,61 +37,11 @@ TURN_SECONDS = 2
 """What one member may do as well as another is done by the first of them; each next one waits so much longer."""
 
 
-class Court(Protocol):
-    """One account's door to the court of a federation. Verbs send and return; see ``Ledger``."""
-
-    def terms(self) -> Terms:
-        """Return the federation's terms."""
-
-    def books(self) -> Books:
-        """Return where all the money is, and how far it is settled."""
-
-    def account(self, address: Address) -> Account:
-        """Return what an address has in the court."""
-
-    def record(self, round: int) -> Record | None:
-        """Return what a closed round rests on."""
-
-    def cases(self) -> Sequence[Case]:
-        """Return the open cases."""
-
-    def included(self, round: int) -> Sequence[Root]:
-        """Return the roots of a closed round's included updates, in the order of the members' indices."""
-
-    def busy(self) -> bool:
-        """Say whether a transaction of this door is on its way."""
-
-    def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
-        """Say that the merge of a round is wrong at this coordinate."""
-
-    def prove(self, id: int, roots: Sequence[Root], proofs: Sequence[Proof]) -> None:
-        """Prove leaves of a challenge."""
-
-    def conclude(self, id: int) -> None:
-        """Have the court recompute the coordinate."""
-
-    def demand(self, round: int, which: int, leaf: int, roots: Sequence[Root]) -> None:
-        """Ask for a leaf that nobody gives."""
-
-    def answer(self, id: int, roots: Sequence[Root], data: bytes, path: Sequence[bytes]) -> None:
-        """Show a leaf that was asked for."""
-
-    def forfeit(self, id: int) -> None:
-        """Have the court judge a demand that nobody has answered in time."""
-
-    def settle(self, most: int) -> None:
-        """Settle rounds whose time is over."""
-
-    def claim(self, to: Address, most: int) -> None:
-        """Have what was earned paid out."""
-
-
 class Watch:
     """Looks after one federation for one account, which needs no seat in it.
 
     Args:
-        court: the account's door.
-        address: the account.
+        ledger: the account's handle.
         blobs: its way to blobs.
         keep: whether to keep others' updates on the own disk while they can be asked for. Where all nodes are one
             party's, nothing is gained by it.
@@ -100,20 +51,19 @@ class Watch:
 
     def __init__(
         self,
-        court: Court,
-        address: Address,
+        ledger: Ledger,
         blobs: Blobs,
         keep: bool = True,
         reveal: Callable[[Iterable[Root]], None] = lambda roots: None,
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._court = court
-        self._address = address
+        self._ledger = ledger
+        self._address = ledger.address
         self._blobs = blobs
         self._keep = keep
         self._reveal = reveal
         self._note = note
-        self._terms = court.terms()
+        self._terms = ledger.terms()
         self._right = 0  # all rounds up to here are verified, void or undone
         self._wrong: set[int] = set()
         self._since: dict[tuple[str, int], int] = {}  # when something was first seen to be due, in chain time
@@ -134,13 +84,13 @@ class Watch:
         Raises:
             LedgerUnreachable: nothing answers.
         """
-        if self._court.busy():
+        if self._ledger.is_sending:
             return False
         round, phase, time = self._looked
         if (round, phase) == (view.round, view.phase) and view.time < time + LOOK_SECONDS:
             return False
         self._verify(view)
-        cases = self._court.cases()
+        cases = self._ledger.open_cases()
         acted = (
             any(self._dispute(round, view, cases) for round in sorted(self._wrong))
             or self._show(view, cases)
@@ -156,7 +106,7 @@ class Watch:
     def _verify(self, view: View) -> None:
         """Compare final roots with what the updates give, in order, as far as the updates can be had."""
         for round in [*sorted(self._wrong), *range(self._right + 1, _closed(view) + 1)]:
-            record = self._court.record(round)
+            record = self._ledger.record(round)
             if record is None:
                 return
             if record.status is not Status.FINAL or self._is_over(record, view):
@@ -187,9 +137,9 @@ class Watch:
         return self._blobs.merge(updates, round, self._base(round))
 
     def _base(self, round: int) -> Root:
-        record = self._court.record(round)
+        record = self._ledger.record(round)
         assert record is not None
-        before = self._court.record(record.base_round)
+        before = self._ledger.record(record.base_round)
         return before.root if before is not None else self._terms.genesis
 
     def _updates(self, round: int, view: View) -> Mapping[Root, memoryview] | None:
@@ -199,9 +149,9 @@ class Watch:
         """
         if not self._blobs.has_start(self._base(round), view.members):
             return None
-        self._reveal(self._court.included(round))  # before it asks others: they may wait for each other
+        self._reveal(self._ledger.included_roots(round))  # before it asks others: they may wait for each other
         found: dict[Root, memoryview] = {}
-        for which, root in enumerate(self._court.included(round)):
+        for which, root in enumerate(self._ledger.included_roots(round)):
             blob = self._blobs.find(root, view.members)
             if blob is None:
                 self._demand(round, which, root, view)
@@ -214,13 +164,13 @@ class Watch:
     def _dispute(self, round: int, view: View, cases: Sequence[Case]) -> bool:
         """Open a challenge, prove what it lacks, or have it concluded: whatever is next."""
         updates = self._updates(round, view)
-        record = self._court.record(round)
+        record = self._ledger.record(round)
         if updates is None or record is None:
             return False
         claimed = self._blobs.find(record.root, view.members)
         if claimed is None:
             return self._demand(round, MERGED, record.root, view)
-        roots = list(self._court.included(round))
+        roots = list(self._ledger.included_roots(round))
         for case in cases:
             of_this = case.kind is Kind.CHALLENGE and case.round == round and case.state is State.OPEN
             if of_this and self._proceed(case, roots, updates, claimed):
@@ -233,7 +183,7 @@ class Watch:
         assert found is not None, "blobs with different roots are different"
         if self._terms.rule == 0 and found.leaf:
             return False  # the contract cannot recompute this rule: what is wrong stays known, and nothing more
-        self._court.challenge(round, found.leaf, found.coordinate, roots)
+        self._ledger.submit(Challenge(round, found.leaf, found.coordinate, roots))
         self._note(f"round {round} is challenged at leaf {found.leaf}, coordinate {found.coordinate}")
         return True
 
@@ -247,24 +197,24 @@ class Watch:
             return False  # somebody challenges what is right there; the bond is theirs to lose
         lacks = fraud_proofs.missing(case.proven, case.inputs, case.merged_proven)[:PROOFS_AT_ONCE]
         if not lacks:
-            self._court.conclude(case.id)
+            self._ledger.submit(Conclude(case.id))
             return True
         weighted = self._terms.rule == MEAN and case.leaf != 0
         blobs = {which: claimed if which == MERGED else updates[roots[which]] for which in lacks}
         proofs = [fraud_proofs.prove(blob, which, case.leaf, weighted=weighted) for which, blob in blobs.items()]
-        self._court.prove(case.id, roots, proofs)
+        self._ledger.submit(Prove(case.id, roots, proofs))
         return True
 
     def _demand(self, round: int, which: int, root: Root, view: View) -> bool:
         """Ask on the ledger for what no peer gives, once all have had time to give it."""
         if not self._due("missing", int.from_bytes(root[:8], "big"), view, self._terms.challenge_seconds // 4):
             return False
-        if any(case.kind is Kind.DEMAND and case.round == round for case in self._court.cases()):
+        if any(case.kind is Kind.DEMAND and case.round == round for case in self._ledger.open_cases()):
             return False
         # Any leaf will do: who has one has all, and who asks for one that nobody has takes the merge back.
         leaves = 1 + -(-self._terms.values // (merkle.LEAF // fraud_proofs.VALUE))
         leaf = int.from_bytes(root[8:16], "big") % leaves
-        self._court.demand(round, which, leaf, list(self._court.included(round)))
+        self._ledger.submit(Demand(round, which, leaf, self._ledger.included_roots(round)))
         self._note(f"round {round}: leaf {leaf} of {root.hex()[:12]} is demanded")
         return True
 
@@ -275,15 +225,15 @@ class Watch:
         for case in cases:
             if case.kind is not Kind.DEMAND or case.state is not State.OPEN or view.time > case.deadline:
                 continue
-            record = self._court.record(case.round)
+            record = self._ledger.record(case.round)
             if record is None or not self._my_turn("demand", case.id, view):
                 continue
-            roots = list(self._court.included(case.round))
+            roots = list(self._ledger.included_roots(case.round))
             root = record.root if case.which == MERGED else roots[case.which]
             blob = self._blobs.find(root, [])
             if blob is not None:
                 proof = fraud_proofs.prove(blob, case.which, case.leaf, weighted=False)
-                self._court.answer(case.id, roots, proof.data, proof.path)
+                self._ledger.submit(Answer(case.id, roots, proof.data, proof.path))
                 self._note(f"round {case.round}: leaf {case.leaf} of {root.hex()[:12]} is shown")
                 return True
         return False
@@ -293,22 +243,22 @@ class Watch:
         for case in cases:
             over = case.kind is Kind.DEMAND and case.state is State.OPEN and view.time > case.deadline
             if over and (case.challenger == self._address or self._my_turn("judge", case.id, view)):
-                self._court.forfeit(case.id)
+                self._ledger.submit(Forfeit(case.id))
                 return True
         return False
 
     def _settle(self, view: View, cases: Sequence[Case]) -> bool:
         """Settle the next rounds if their time is over; the members take turns at it."""
-        books = self._court.books()
+        books = self._ledger.books()
         self._blobs.release(books.settled)
-        record = self._court.record(books.settled + 1)
+        record = self._ledger.record(books.settled + 1)
         if record is None or any(case.round == books.settled + 1 for case in cases):
             return False
         if record.status is Status.FINAL and not self._is_over(record, view):
             return False
         if not self._my_turn("settle", books.settled, view):
             return False
-        self._court.settle(SETTLE_AT_ONCE)
+        self._ledger.submit(Settle(SETTLE_AT_ONCE))
         return True
 
     # -- turns ------------------------------------------------------------------------------------------------------
@@ -326,15 +276,15 @@ class Watch:
         return view.time >= self._since.setdefault((what, number), view.time) + seconds
 
 
-def claim(court: Court, address: Address, payout: Address) -> bool:
+def claim(ledger: Ledger, payout: Address) -> bool:
     """Have what an account has earned so far paid out; say whether there was anything.
 
     Raises:
         LedgerUnreachable: nothing answers.
     """
-    if court.busy() or not court.account(address).claimable:
+    if ledger.is_sending or not ledger.account(ledger.address).claimable:
         return False
-    court.claim(payout, CLAIM_AT_ONCE)
+    ledger.submit(Claim(payout, CLAIM_AT_ONCE))
     return True
 
 

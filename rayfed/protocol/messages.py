@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
 
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import Address, Root
+
+if TYPE_CHECKING:
+    from rayfed.protocol.commands import Command
 
 NATIVE: Address = "0x" + "0" * 40
 """In the place of a coin's address: the chain's own currency."""
@@ -196,7 +200,8 @@ class Receipt:
     """What became of one transaction.
 
     ``error`` is the name of the contract's error, or None if it went through; ``gas`` is gas used; ``round`` is 0 for
-    join and leave.
+    what belongs to no round; ``command`` is what was submitted, None where somebody else posted it, or where it only
+    went before a command (a coin's approval).
     """
 
     verb: Verb
@@ -205,6 +210,7 @@ class Receipt:
     gas: int
     block: int
     error: str | None = None
+    command: Command | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class Enter:
     """Become a member (again)."""
 
 
@@ -94,7 +94,7 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Train:
     """Train from ``base`` and commit to the update."""
 
     round: int
@@ -102,7 +102,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class Judge:
     """Publish the own update, check the others' and vote. ``committed`` is the bitmap of updates to judge."""
 
     round: int
@@ -111,7 +111,7 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
-class Attest:
+class Merge:
     """Merge the ``included`` updates (unless ``root`` is known already) and attest the result."""
 
     round: int
@@ -131,7 +131,7 @@ class Finish:
     """The federation is done and the final model is at hand."""
 
 
-Action = Join | Adopt | Commit | Vote | Attest | Wait | Finish
+Action = Enter | Adopt | Train | Judge | Merge | Wait | Finish
 
 
 def next_action(view: View, me: Me) -> Action:
@@ -143,7 +143,7 @@ def next_action(view: View, me: Me) -> Action:
     mine = 0 if index is None else 1 << index
 
     if not mine & view.active and not me.leaving and view.phase is not Phase.DONE and not mine & view.roster:
-        return _unless_in_flight(me, Verb.JOIN, 0, Join(), view)
+        return _unless_in_flight(me, Verb.JOIN, 0, Enter(), view)
     if view.phase is Phase.FORMING:
         return Wait(view.deadline)
     late = _late_attestation(view, me, mine)
@@ -163,10 +163,10 @@ def next_action(view: View, me: Me) -> Action:
 
 def _say(verb: Verb, view: View) -> Action:
     if verb is Verb.COMMIT:
-        return Commit(view.round, view.base)
+        return Train(view.round, view.base)
     if verb is Verb.VOTE:
-        return Vote(view.round, view.base, view.committed)
-    return Attest(view.round, view.included)
+        return Judge(view.round, view.base, view.committed)
+    return Merge(view.round, view.included)
 
 
 def _unless_in_flight(me: Me, verb: Verb, round: int, action: Action, view: View) -> Action:
@@ -185,5 +185,5 @@ def _late_attestation(view: View, me: Me, mine: int) -> Action | None:
         and not mine & last.attesters
         and (Verb.ATTEST, last.round) not in me.in_flight
     ):
-        return Attest(last.round, last.included, last.root)
+        return Merge(last.round, last.included, last.root)
     return None

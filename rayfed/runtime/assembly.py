@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rayfed.config import Settings
-    from rayfed.node.watchtower import Court
     from rayfed.protocol.messages import View
     from rayfed.runtime.place import Place
     from rayfed.store import PeerServer, Store
@@ -149,14 +148,14 @@ class Assembly:
         made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, addresses)
         return attacks.make(chosen.kind, made, chosen.options)
 
-    def watch(self, node: EdgeNode, court: Court) -> Watch | None:
+    def watch(self, node: EdgeNode, ledger: Ledger) -> Watch | None:
         """Return what looks after the federation for an honest node; None for a dishonest one."""
         if not node.is_honest:
             return None
         # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
         keep = self._settings.ledger.kind != "devchain"
         node.blobs.beside = self._disks
-        return Watch(court, node.address, node.blobs, keep=keep, reveal=self._reveal, note=node.note)
+        return Watch(ledger, node.blobs, keep=keep, reveal=self._reveal, note=node.note)
 
     def _reveal(self, roots: Iterable[Root]) -> None:
         """Serve what a final round has merged and what lies here, also after a restart."""

@@ -32,9 +32,8 @@ from rayfed.runtime.place import Place
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
+    from rayfed.ledger import Ledger
     from rayfed.ledger.ethereum.connection import EthereumFederation
-    from rayfed.ledger.ethereum.courtroom import EthereumCourt
-    from rayfed.ledger.ethereum.relayed import RelayedLedger
     from rayfed.node.edge_node import EdgeNode, Progress
     from rayfed.node.watchtower import Watch
     from rayfed.protocol.messages import View
@@ -91,9 +90,8 @@ class Host:
         self._nodes: list[EdgeNode] = []
         self._connection: EthereumFederation | None = None
         self._watch: Watch | None = None
-        self._courts: list[tuple[EdgeNode, EthereumCourt]] = []
         self._pool = RelayPool(self._hand, self._tell)
-        self._poster: RelayedLedger | None = None
+        self._poster: Ledger | None = None
         self._peers = Peers(spec.place.namespace, spec.name)
         self._statuses = {slot: NodeStatus(slot, "", None, 0, "starting") for slot in spec.slots}
         self._failed: dict[int, str] = {}
@@ -166,16 +164,14 @@ class Host:
                 for node in self._nodes:
                     node.collect(view)
                 if not self._look_after(view):
-                    for node, court in self._courts:
-                        claim(court, node.address, self._spec.settings.ledger.payout_address or node.address)
+                    for node in self._nodes:
+                        claim(node.ledger, self._spec.settings.ledger.payout_address or node.address)
             except LedgerError as error:
                 log.warning("after the end: %s", error)
 
     def _build(self) -> None:
         from rayfed.ledger.ethereum.accounts import open_door
         from rayfed.ledger.ethereum.connection import EthereumFederation
-        from rayfed.ledger.ethereum.courtroom import EthereumCourt
-        from rayfed.ledger.ethereum.relayed import RelayedLedger
         from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
         from rayfed.runtime.assembly import Assembly
 
@@ -210,12 +206,10 @@ class Host:
             ledger = open_door(self._connection, key, assembly.proof(key.address), pool)
             node = assembly.node(slot, ledger, on_record, self._distrusts)
             self._nodes.append(node)
-            court = EthereumCourt(self._connection, ledger)
-            self._courts.append((node, court))
-            if isinstance(ledger, RelayedLedger) and self._poster is None:
-                self._poster = ledger
+            if pool is not None and self._poster is None:
+                self._poster = ledger.handle()
             if self._watch is None:  # one looks after the federation for all nodes of a process
-                self._watch = assembly.watch(node, court)
+                self._watch = assembly.watch(node, ledger)
         for node in self._nodes:
             self._wait_for_funds(node)
 
@@ -256,7 +250,7 @@ class Host:
                     pause = min(2 * pause, longest)
                 else:
                     rest = IDLE_SECONDS if again is None else again
-                    if any(node.in_flight for node in nodes) or any(court.busy() for _, court in self._courts):
+                    if any(node.in_flight or node.ledger.is_sending for node in nodes):
                         rest = min(rest, FLYING_SECONDS)
                     self._connection.wait(view, rest)
             except LedgerUnreachable as error:

@@ -30,7 +30,8 @@ from rayfed.encoding.primitives import NO_ROOT, Root, bitmap, bits
 from rayfed.ledger.memory.account import MemoryLedger
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.protocol import policy
-from rayfed.protocol.messages import Phase, Terms, Verb, View
+from rayfed.protocol.commands import Attest, Command, Commit, Join, Leave, Vote
+from rayfed.protocol.messages import Phase, Terms, View
 
 DEFAULTS = {"nodes": 3, "rounds": 1, "missed": 3, "join": 300, "commit": 60, "vote": 30, "attest": 30}
 PATIENCE = 10_000
@@ -123,34 +124,33 @@ class Player:
             return False
         if has("leave", self.name, view.round) and not self._left:
             self._left = True
-            self.ledger.leave()
+            self.ledger.submit(Leave())
             return True
         me = policy.Me(self.ledger.address, self._model, self._merged, leaving=self._left)
         match policy.next_action(view, me):
-            case policy.Join():
-                return self._say(Verb.JOIN, view, lambda: self.ledger.join(self._script.terms.charter))
+            case policy.Enter():
+                return self._say(Join(self._script.terms.charter), view)
             case policy.Adopt(root):
                 self._model = root
                 return True
-            case policy.Commit(round, base):
+            case policy.Train(round, base):
                 update = sha256(f"{self.name} {round}".encode() + base).digest()
-                return self._say(Verb.COMMIT, view, lambda: self.ledger.commit(round, update))
-            case policy.Vote(round, _, committed):
+                return self._say(Commit(round, update), view)
+            case policy.Judge(round, _, committed):
                 refused = bitmap(i for i in bits(committed) if self._refuses(i, round))
-                return self._say(Verb.VOTE, view, lambda: self.ledger.vote(round, committed & ~refused))
-            case policy.Attest(round, included, root):
+                return self._say(Vote(round, committed & ~refused), view)
+            case policy.Merge(round, included, root):
                 merged = root if root != NO_ROOT else self._merge(view, included)
-                return self._say(Verb.ATTEST, view, lambda: self.ledger.attest(round, merged))
+                return self._say(Attest(round, merged), view)
         return False
 
-    def _say(self, verb: Verb, view: View, call: object) -> bool:
-        if self._script.has(f"silent {verb}", self.name, view.round):
+    def _say(self, command: Command, view: View) -> bool:
+        if self._script.has(f"silent {command.verb}", self.name, view.round):
             return False
-        assert callable(call)
-        call()
+        self.ledger.submit(command)
         for receipt in self.ledger.receipts():
             if receipt.error:
-                raise AssertionError(f"{self.name} was refused {verb}: {receipt.error}")
+                raise AssertionError(f"{self.name} was refused {command.verb}: {receipt.error}")
         return True
 
     def _refuses(self, index: int, round: int) -> bool:

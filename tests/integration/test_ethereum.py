@@ -25,12 +25,14 @@ from rayfed.errors import (
 )
 from rayfed.ledger import Ledger
 from rayfed.ledger.ethereum import abi, connection
-from rayfed.ledger.ethereum.account import GAS, EthereumLedger
+from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.accounts import open_door
+from rayfed.ledger.ethereum.calls import GAS
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.deployment import AT_ONCE, balance
 from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
 from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.protocol.commands import Attest, Commit, Join, Leave, Vote
 from rayfed.protocol.messages import Outcome, Phase, Receipt, Status, Terms, Verb, View
 from rayfed.runtime.funding import Funding
 
@@ -162,7 +164,7 @@ def test_four_accounts_take_a_federation_through_two_rounds(world: World, websoc
     forming = doors[0].view()
     assert (forming.round, forming.phase, forming.base, forming.members) == (0, Phase.FORMING, GENESIS, ())
     for door in doors:
-        door.join(CHARTER)
+        door.submit(Join(CHARTER))
     went_through(*doors)
     base, base_round = GENESIS, 0
     for round in (1, 2):
@@ -172,7 +174,7 @@ def test_four_accounts_take_a_federation_through_two_rounds(world: World, websoc
         assert view.time < view.deadline <= view.time + 600
         assert doors[0].outcome(round) is None
         for node, door in enumerate(doors):
-            door.commit(round, root(node, round))
+            door.submit(Commit(round, root(node, round)))
         commits = went_through(*doors)
         assert {(receipt.verb, receipt.round) for receipt in commits} == {(Verb.COMMIT, round)}
         assert all(21_000 < receipt.gas < 200_000 for receipt in commits)
@@ -181,20 +183,20 @@ def test_four_accounts_take_a_federation_through_two_rounds(world: World, websoc
         assert view.committed == 15
         assert view.roots == tuple(root(node, round) for node in range(4))
         for door in doors:
-            door.vote(round, 0b0111)
+            door.submit(Vote(round, 0b0111))
         went_through(*doors)
 
         view = reach(federation, round, Phase.ATTEST)
         assert (view.voted, view.included, view.ballots) == (15, 0b0111, (7,) * 4)
         base, base_round = root(9, round), round
         for door in doors[:3]:
-            door.attest(round, base)
+            door.submit(Attest(round, base))
         went_through(*doors[:3])
         outcome = doors[0].outcome(round)
         assert outcome is not None
         assert (outcome.status, outcome.root, outcome.included) == (Status.FINAL, base, 0b0111)
         assert outcome.attesters == 0b0111
-        doors[3].attest(round, base)  # late, but in time
+        doors[3].submit(Attest(round, base))  # late, but in time
         went_through(doors[3])
         late = doors[0].outcome(round)
         assert late is not None
@@ -209,7 +211,7 @@ def test_a_void_round_keeps_the_base(world: World) -> None:
     federation = world.federation(terms(rounds=2, max_missed=0))
     doors = world.doors(federation, 4)
     for door in doors:
-        door.join(CHARTER)
+        door.submit(Join(CHARTER))
     went_through(*doors)
     world.later(600)
     view = federation.view()
@@ -217,7 +219,7 @@ def test_a_void_round_keeps_the_base(world: World) -> None:
     assert view.previous == Outcome(1, Status.VOID, NO_ROOT, 0, 0, 0)
     assert view.base == GENESIS
     assert federation.outcome(1) is None  # nobody has
-    doors[0].commit(2, root(0, 2))
+    doors[0].submit(Commit(2, root(0, 2)))
     went_through(doors[0])
     assert federation.outcome(1) == view.previous
 
@@ -225,13 +227,13 @@ def test_a_void_round_keeps_the_base(world: World) -> None:
 def test_members_leave_and_come_back(world: World) -> None:
     federation = world.federation(terms())
     one, two = world.doors(federation, 2)
-    one.join(CHARTER)
-    two.join(CHARTER)
+    one.submit(Join(CHARTER))
+    two.submit(Join(CHARTER))
     went_through(one, two)
-    one.leave()
+    one.submit(Leave())
     went_through(one)
     assert federation.view().active == 0b10
-    one.join(CHARTER)
+    one.submit(Join(CHARTER))
     (receipt,) = went_through(one)
     assert (receipt.verb, receipt.round) == (Verb.JOIN, 0)
     assert federation.view().active == 0b11
@@ -242,8 +244,8 @@ def test_several_transactions_of_one_account_may_be_on_their_way(world: World) -
     federation = world.federation(terms(), resend_seconds=0.5)
     (door,) = world.doors(federation, 1)
     for _ in range(3):
-        door.join(CHARTER)
-        door.leave()
+        door.submit(Join(CHARTER))
+        door.submit(Leave())
     receipts = settled(door, count=6)
     assert [receipt.error for receipt in receipts] == [None] * 6
     assert door.receipts() == []
@@ -253,13 +255,13 @@ def test_history_tells_everything_with_its_transaction(world: World) -> None:
     federation = world.federation(terms(members=1, rounds=1))
     (door,) = world.doors(federation, 1)
     sent = []
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     sent += went_through(door)
-    door.commit(1, root(0, 1))
+    door.submit(Commit(1, root(0, 1)))
     sent += went_through(door)
-    door.vote(1, 1)
+    door.submit(Vote(1, 1))
     sent += went_through(door)
-    door.attest(1, root(5, 1))
+    door.submit(Attest(1, root(5, 1)))
     sent += went_through(door)
     events = list(federation.events())
     told = [(event.name, event.tx_hash, event.block) for event in events if event.name != "PhaseOpened"]
@@ -282,7 +284,7 @@ def test_history_is_asked_for_in_pieces(world: World, monkeypatch: pytest.Monkey
     federation = world.federation(terms())
     doors = world.doors(federation, 3)
     for door in doors:
-        door.join(CHARTER)
+        door.submit(Join(CHARTER))
     went_through(*doors)
     whole = list(federation.events())
     assert len(whole) == 3
@@ -304,18 +306,18 @@ def test_the_contracts_refusals_have_their_names(world: World) -> None:
         assert receipt.block > 0
         return receipt.error
 
-    assert refusal(lambda: stranger.commit(1, root(1, 1)), stranger) == "NotMember"
-    assert refusal(lambda: stranger.leave(), stranger) == "NotMember"
-    assert refusal(lambda: member.join(b"\5" * 32), member) == "CharterMismatch"
-    assert refusal(lambda: member.join(CHARTER), member) is None
-    assert refusal(lambda: member.join(CHARTER), member) == "AlreadyMember"
-    assert refusal(lambda: member.commit(2, root(0, 2)), member) == "WrongRound"
-    assert refusal(lambda: member.vote(1, 1), member) == "WrongPhase"
-    assert refusal(lambda: member.commit(1, NO_ROOT), member) == "ZeroRoot"
-    assert refusal(lambda: member.commit(1, root(0, 1)), member) is None
-    assert refusal(lambda: member.vote(1, 2), member) == "BallotOutsideCommits"
-    assert refusal(lambda: stranger.join(CHARTER), stranger) is None
-    assert refusal(lambda: stranger.vote(1, 1), stranger) == "NotInRoster"
+    assert refusal(lambda: stranger.submit(Commit(1, root(1, 1))), stranger) == "NotMember"
+    assert refusal(lambda: stranger.submit(Leave()), stranger) == "NotMember"
+    assert refusal(lambda: member.submit(Join(b"\5" * 32)), member) == "CharterMismatch"
+    assert refusal(lambda: member.submit(Join(CHARTER)), member) is None
+    assert refusal(lambda: member.submit(Join(CHARTER)), member) == "AlreadyMember"
+    assert refusal(lambda: member.submit(Commit(2, root(0, 2))), member) == "WrongRound"
+    assert refusal(lambda: member.submit(Vote(1, 1)), member) == "WrongPhase"
+    assert refusal(lambda: member.submit(Commit(1, NO_ROOT)), member) == "ZeroRoot"
+    assert refusal(lambda: member.submit(Commit(1, root(0, 1))), member) is None
+    assert refusal(lambda: member.submit(Vote(1, 2)), member) == "BallotOutsideCommits"
+    assert refusal(lambda: stranger.submit(Join(CHARTER)), stranger) is None
+    assert refusal(lambda: stranger.submit(Vote(1, 1)), stranger) == "NotInRoster"
 
 
 def test_a_refusal_in_a_full_block_has_its_name(slow: World) -> None:
@@ -323,11 +325,11 @@ def test_a_refusal_in_a_full_block_has_its_name(slow: World) -> None:
     federation = slow.federation(terms(members=2))
     doors = slow.doors(federation, 2)
     for door in doors:
-        door.join(CHARTER)
+        door.submit(Join(CHARTER))
     went_through(*doors)
     slow.rpc.call("evm_setAutomine", False)
-    doors[0].commit(1, root(0, 1))
-    doors[0].commit(1, root(0, 1))
+    doors[0].submit(Commit(1, root(0, 1)))
+    doors[0].submit(Commit(1, root(0, 1)))
     slow.rpc.call("evm_mine")
     receipts = settled(doors[0], count=2)
     assert [receipt.error for receipt in receipts] == [None, "AlreadyCommitted"]
@@ -338,7 +340,7 @@ def test_too_little_gas_is_said_to_be_that(world: World, monkeypatch: pytest.Mon
     federation = world.federation(terms())
     (door,) = world.doors(federation, 1)
     monkeypatch.setitem(GAS, Verb.JOIN, (30_000, 0))
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     (receipt,) = settled(door)
     assert receipt.error == "OutOfGas"
 
@@ -401,9 +403,9 @@ def test_an_account_without_funds_is_named(world: World) -> None:
     federation = world.federation(terms())
     door = open_door(federation, Account.create())
     with pytest.raises(LedgerError, match=f"ledger.fund_ether: {door.address} cannot pay for the gas of join"):
-        door.join(CHARTER)
+        door.submit(Join(CHARTER))
     connection.fund(world.rpc, world.chain.funder, [door.address], 1)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     went_through(door)
 
 
@@ -449,10 +451,10 @@ def test_waiters_in_all_threads_wake_when_the_phase_opens(world: World, websocke
     waiting = [threading.Thread(target=listening.wait, args=(seen, LONG), daemon=True) for _ in range(4)]
     for thread in waiting:
         thread.start()
-    doors[0].join(CHARTER)
+    doors[0].submit(Join(CHARTER))
     went_through(doors[0])
     assert all(thread.is_alive() for thread in waiting)  # one more member, but the same phase
-    doors[1].join(CHARTER)
+    doors[1].submit(Join(CHARTER))
     for thread in waiting:
         thread.join(LONG / 2)
     assert not any(thread.is_alive() for thread in waiting)
@@ -462,7 +464,7 @@ def test_waiters_in_all_threads_wake_when_the_phase_opens(world: World, websocke
 def test_waiting_ends_at_the_deadline_and_the_view_has_moved(world: World) -> None:
     federation = world.federation(terms(members=1, commit=2, rounds=3))
     (door,) = world.doors(federation, 1)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     went_through(door)
     view = reach(federation, 1, Phase.COMMIT)
     federation.wait(view, LONG)
@@ -526,7 +528,7 @@ def test_a_transaction_that_nobody_mines_is_sent_again_with_higher_fees(slow: Wo
     federation = slow.federation(terms(), resend_seconds=0.05)
     (door,) = slow.doors(federation, 1)
     slow.rpc.call("evm_setAutomine", False)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     first = _pending(slow, door)
     for _ in range(1000):
         assert door.receipts() == []
@@ -546,7 +548,7 @@ def test_a_transaction_that_is_never_mined_is_given_up_and_said_to_be(slow: Worl
     federation = slow.federation(terms(), give_up_seconds=0.1)
     (door,) = slow.doors(federation, 1)
     slow.rpc.call("evm_setAutomine", False)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     (receipt,) = settled(door)
     assert (receipt.verb, receipt.error, receipt.block) == (Verb.JOIN, "NotMined", 0)
     assert door.receipts() == []
@@ -556,7 +558,7 @@ def test_a_transaction_that_the_chain_lost_is_sent_again(slow: World) -> None:
     federation = slow.federation(terms(), resend_seconds=0.05)
     (door,) = slow.doors(federation, 1)
     slow.rpc.call("evm_setAutomine", False)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     slow.rpc.call("anvil_dropAllTransactions")
     slow.rpc.call("evm_setAutomine", True)
     went_through(door)
@@ -566,10 +568,10 @@ def test_a_chain_that_forgot_blocks_gets_the_missing_nonce(slow: World) -> None:
     federation = slow.federation(terms(), resend_seconds=0.05)
     (door,) = slow.doors(federation, 1)
     kept = slow.rpc.call("evm_snapshot")
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     went_through(door)
     slow.rpc.call("evm_revert", kept)
-    door.join(CHARTER)  # by nonce 1, of which the chain knows no 0
+    door.submit(Join(CHARTER))  # by nonce 1, of which the chain knows no 0
     went_through(door)
     assert federation.view().active == 1
 
@@ -578,11 +580,11 @@ def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> No
     federation = world.federation(terms())
     account = world.account()
     door, double = open_door(federation, account), open_door(federation, account)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     went_through(door)
-    double.leave()
+    double.submit(Leave())
     went_through(double)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     went_through(door)
     assert federation.view().active == 1
 
@@ -592,9 +594,9 @@ def test_a_nonce_used_by_another_transaction_is_reported(slow: World) -> None:
     account = slow.account()
     door, double = open_door(federation, account), open_door(federation, account)
     slow.rpc.call("evm_setAutomine", False)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     slow.rpc.call("anvil_dropAllTransactions")
-    double.leave()
+    double.submit(Leave())
     slow.rpc.call("evm_mine")
     assert settled(double)[0].error == "NotMember"
     (receipt,) = settled(door)
@@ -604,7 +606,7 @@ def test_a_nonce_used_by_another_transaction_is_reported(slow: World) -> None:
 def test_confirmations_are_waited_for(slow: World) -> None:
     federation = slow.federation(terms(), confirmations=3)
     (door,) = slow.doors(federation, 1)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     for _ in range(2):
         time.sleep(0.3)
         assert door.receipts() == []
@@ -616,7 +618,7 @@ def test_a_chain_without_a_next_block_is_not_waited_for_in_vain(slow: World) -> 
     """Anvil mines when there is something to mine: nothing comes after a federation's last transaction."""
     federation = slow.federation(terms(), confirmations=3, quiet_seconds=1.0)
     (door,) = slow.doors(federation, 1)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     time.sleep(0.3)
     assert door.receipts() == []
     went_through(door)
@@ -625,11 +627,11 @@ def test_a_chain_without_a_next_block_is_not_waited_for_in_vain(slow: World) -> 
 def test_fees_that_rose_are_asked_for_again(slow: World) -> None:
     federation = slow.federation(terms())
     (door,) = slow.doors(federation, 1)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     went_through(door)
     slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(50 * 10**9))
     slow.rpc.call("evm_mine")
-    door.leave()
+    door.submit(Leave())
     went_through(door)
 
 
@@ -638,7 +640,7 @@ def test_what_was_too_dear_to_send_again_is_sent_once_gas_is_cheap(slow: World) 
     federation = slow.federation(terms(), resend_seconds=0.05)
     (door,) = slow.doors(federation, 1)
     slow.rpc.call("evm_setAutomine", False)
-    door.join(CHARTER)
+    door.submit(Join(CHARTER))
     slow.rpc.call("anvil_dropAllTransactions")
     slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10**15))
     slow.rpc.call("evm_mine")
@@ -680,7 +682,7 @@ def test_a_chain_that_is_killed_and_started_again_is_carried_on_with(tmp_path: P
         world = World(chain)
         federation = world.federation(terms(members=2), websocket=websocket)
         one, two = world.doors(federation, 2)
-        one.join(CHARTER)
+        one.submit(Join(CHARTER))
         went_through(one)
         seen = federation.view()
         waiting = threading.Thread(target=_wait_through, args=(federation, seen), daemon=True)
@@ -688,11 +690,11 @@ def test_a_chain_that_is_killed_and_started_again_is_carried_on_with(tmp_path: P
     with pytest.raises(LedgerUnreachable, match=r"ledger.rpc_url"):
         federation.view()
     with pytest.raises(LedgerUnreachable, match=r"ledger.rpc_url"):
-        two.join(CHARTER)
+        two.submit(Join(CHARTER))
     assert waiting.is_alive()
     with DevChain(state=state, port=port):
         assert federation.view().members == (one.address,)
-        two.join(CHARTER)
+        two.submit(Join(CHARTER))
         went_through(two)
         waiting.join(LONG / 2)
         assert not waiting.is_alive()
@@ -738,9 +740,9 @@ def test_the_gas_limits_hold_for_the_transactions_that_close_phases(world: World
         base, each = GAS[verb]
         assert most[verb] * 1.2 < base + each * count
 
-    all_say(lambda door, _: door.join(CHARTER), Verb.JOIN)
-    all_say(lambda door, node: door.commit(1, root(node, 1)), Verb.COMMIT)
-    all_say(lambda door, _: door.vote(1, (1 << count) - 1), Verb.VOTE)
-    all_say(lambda door, _: door.attest(1, root(99, 1)), Verb.ATTEST)
+    all_say(lambda door, _: door.submit(Join(CHARTER)), Verb.JOIN)
+    all_say(lambda door, node: door.submit(Commit(1, root(node, 1))), Verb.COMMIT)
+    all_say(lambda door, _: door.submit(Vote(1, (1 << count) - 1)), Verb.VOTE)
+    all_say(lambda door, _: door.submit(Attest(1, root(99, 1))), Verb.ATTEST)
     assert reach(federation, 1, Phase.DONE).base == root(99, 1)
     assert abi.outcome(bytes(6 * 32)) is None

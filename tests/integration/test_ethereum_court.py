@@ -20,6 +20,27 @@ from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.protocol.commands import (
+    Answer,
+    Attest,
+    Challenge,
+    Claim,
+    Commit,
+    Conclude,
+    Demand,
+    Exit,
+    Forfeit,
+    Join,
+    Leave,
+    Poke,
+    Prove,
+    Relay,
+    ReportEquivocation,
+    Settle,
+    Statement,
+    Vote,
+    Withdraw,
+)
 from rayfed.protocol.judgement import MERGED, State
 from rayfed.protocol.messages import NATIVE, Phase, Receipt, Status, Terms, Verb
 from tests import trials
@@ -64,7 +85,7 @@ class Court:
 
     def gather(self) -> None:
         for door in self.doors:
-            door.join(self.terms.charter)
+            door.submit(Join(self.terms.charter))
             passed(door)
 
     def train(self, fault: str = "", attesters: int = 4) -> tuple[int, Root]:
@@ -82,12 +103,18 @@ class Court:
         return view.round, root
 
     def relay(self, verb: Verb, round: int, said: dict[int, bytes]) -> None:
-        signed = {i: self.doors[i].sign(verb, round, value) for i, value in said.items()}
-        self.watcher.relay(verb, round, signed, self.federation.view().members)
+        signed = {i: self.doors[i].sign(statement(verb, round, value)) for i, value in said.items()}
+        self.watcher.submit(Relay(verb, round, signed, self.federation.view().members))
         passed(self.watcher)
 
     def roots(self) -> list[Root]:
         return [trials.update(door.address, 1) for door in self.doors]
+
+
+def statement(verb: Verb, round: int, value: bytes) -> Statement:
+    if verb is Verb.VOTE:
+        return Vote(round, int.from_bytes(value, "big"))
+    return Commit(round, value) if verb is Verb.COMMIT else Attest(round, value)
 
 
 def passed(door: EthereumLedger, count: int = 1) -> list[Receipt]:
@@ -120,21 +147,21 @@ def test_three_colluders_lose_their_stake_to_who_proves_it_and_the_model_is_take
     right, base = court.train()
     wrong, root = court.train("1.1023", attesters=3)
     before = court.coins(watcher.address)
-    watcher.challenge(wrong, 1, 1023, court.roots())
+    watcher.submit(Challenge(wrong, 1, 1023, court.roots()))
     passed(watcher, 1 if court.coin == NATIVE else 2)  # the coin is approved first
     [case] = federation.open_cases()
     blobs = {**dict(enumerate(court.roots())), MERGED: root}
     for which, blob in blobs.items():
-        watcher.prove(case.id, court.roots(), [trials.proof(blob, which, 1, court.terms.rule)])
+        watcher.submit(Prove(case.id, court.roots(), [trials.proof(blob, which, 1, court.terms.rule)]))
         passed(watcher)
-    watcher.conclude(case.id)
+    watcher.submit(Conclude(case.id))
     passed(watcher)
     assert federation.case(case.id).state is State.UPHELD  # type: ignore[union-attr]
     view = federation.view()
     assert (view.base, view.base_round) == (base, right)
     assert view.roster == 0b1000, "who colluded has no seat any more"
     assert [account.slashed // ETHER for account in federation.accounts()] == [100, 100, 100, 0]
-    watcher.claim(watcher.address)
+    watcher.submit(Claim(watcher.address))
     passed(watcher)
     part = 300 * ETHER * court.terms.challenger_share // 10_000
     if court.coin != NATIVE:  # in the chain's own currency it has paid for gas as well
@@ -152,25 +179,25 @@ def test_work_is_paid_to_any_address_and_a_stake_comes_back(court: Court) -> Non
     court.train()
     elsewhere = Account.create().address
     court.later(700)
-    door.poke()
+    door.submit(Poke())
     passed(door)
-    court.watcher.settle()
+    court.watcher.submit(Settle())
     passed(court.watcher)
-    door.claim(elsewhere)
+    door.submit(Claim(elsewhere))
     passed(door)
     assert court.coins(elsewhere) == 10 * ETHER // 4
-    door.leave()
+    door.submit(Leave())
     passed(door)
-    door.exit()
+    door.submit(Exit())
     passed(door)
     court.later(700)
     for _ in range(2):
-        door.poke()
+        door.submit(Poke())
         passed(door)
         court.later(700)
-    court.watcher.settle()
+    court.watcher.submit(Settle())
     passed(court.watcher)
-    door.withdraw(elsewhere)
+    door.submit(Withdraw(elsewhere))
     passed(door)
     assert court.coins(elsewhere) == 10 * ETHER // 4 + 100 * ETHER
     assert not replay(audited.read(federation, first=court.deployed.block)).findings
@@ -180,15 +207,15 @@ def test_what_is_withheld_can_be_demanded_and_whoever_has_it_answers(court: Cour
     federation, watcher, door = court.federation, court.watcher, court.doors[1]
     round, _ = court.train()
     for _ in range(2):
-        watcher.demand(round, 2, 1, court.roots())
+        watcher.submit(Demand(round, 2, 1, court.roots()))
         passed(watcher, 1 if court.coin == NATIVE else 2)
     shown, hidden = (case.id for case in federation.open_cases())
     leaf = trials.proof(court.roots()[2], 2, 1, 0)
-    door.answer(shown, court.roots(), leaf.data, leaf.path)
+    door.submit(Answer(shown, court.roots(), leaf.data, leaf.path))
     passed(door)
     assert federation.account(door.address).claimable == court.terms.bond
     court.later(court.terms.proof_seconds + 1)
-    watcher.forfeit(hidden)
+    watcher.submit(Forfeit(hidden))
     passed(watcher)
     assert [account.slashed // ETHER for account in federation.accounts()] == [0, 0, 100, 0]
     assert federation.outcome(round).status is Status.VOID  # type: ignore[union-attr]
@@ -197,15 +224,15 @@ def test_what_is_withheld_can_be_demanded_and_whoever_has_it_answers(court: Cour
 
 def test_who_signs_twice_loses_everything(court: Court) -> None:
     door, watcher = court.doors[0], court.watcher
-    one, other = (door.sign(Verb.COMMIT, 1, bytes([n]) * 32) for n in (1, 2))
-    watcher.equivocation(door.address, Verb.COMMIT, 1, one, other)
+    one, other = (door.sign(Commit(1, bytes([n]) * 32)) for n in (1, 2))
+    watcher.submit(ReportEquivocation(door.address, Verb.COMMIT, 1, one, other))
     passed(watcher)
     assert court.federation.account(door.address).stake == 0
     assert court.federation.view().active == 0b1110
 
 
 def test_a_joiner_puts_its_own_stake_down(court: Court) -> None:
-    court.watcher.join(court.terms.charter)
+    court.watcher.submit(Join(court.terms.charter))
     verbs = [receipt.verb for receipt in passed(court.watcher, 2 if court.coin == NATIVE else 3)]
     assert verbs[-2:] == [Verb.DEPOSIT, Verb.JOIN]
     assert court.federation.account(court.watcher.address).stake == court.terms.stake
@@ -216,7 +243,7 @@ def test_who_lacks_the_stake_is_told_before_it_pays_for_gas(court: Court) -> Non
     poor: LocalAccount = Account.create()
     deployment.fund(court.rpc, court.dev.funder, [poor.address], 1)
     with pytest.raises(LedgerError, match=r"stake\.amount: .* and deposit takes 1"):
-        open_door(court.federation, poor).join(court.terms.charter)
+        open_door(court.federation, poor).submit(Join(court.terms.charter))
     with pytest.raises(ConfigError, match=r"cannot pay 0\.1 ether and a stake of 100"):
         deployment.fund(court.rpc, poor, [poor.address], 0.1, terms=court.terms, court=court.federation.court)
 
@@ -227,9 +254,9 @@ def test_a_list_keeps_others_out(dev: DevChain) -> None:
     court = Court(dev, "native", allow_list=allow_list.root(addresses))
     deployment.fund(court.rpc, dev.funder, addresses, 1, terms=court.terms, court=court.deployed.court)
     door = open_door(court.federation, listed[0], allow_list.proof(addresses, addresses[0]))
-    door.join(court.terms.charter)
+    door.submit(Join(court.terms.charter))
     passed(door)
-    court.doors[0].join(court.terms.charter)
+    court.doors[0].submit(Join(court.terms.charter))
     give_up = time.monotonic() + 60
     receipts: list[Receipt] = []
     while not receipts and time.monotonic() < give_up:

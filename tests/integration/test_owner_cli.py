@@ -13,6 +13,7 @@ from rayfed.cli.complaints import BAD_INPUT
 from rayfed.cli.main import main
 from rayfed.ledger.ethereum import deployment, identity, keys
 from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.protocol.commands import Poke
 from rayfed.protocol.messages import NATIVE
 from tests.integration.test_ethereum_court import ETHER, Court, passed
 
@@ -67,7 +68,7 @@ def test_what_was_earned_is_paid_to_any_address_once_it_is_settled(court: Court,
     told = owner.fails("claim", "--to", elsewhere)
     assert "nothing to claim yet: 2.5 DLC will be, if no merge is taken back; come back after 20" in told
     court.later(700)
-    court.doors[1].poke()
+    court.doors[1].submit(Poke())
     passed(court.doors[1])
     said = owner.says("claim", "--to", elsewhere)
     assert "settled rounds 1 to" in said
@@ -86,7 +87,7 @@ def test_a_stake_comes_back_when_nothing_that_was_signed_can_be_challenged(court
     assert "100 DLC can still be slashed; a round has yet to close" in told
     for _ in range(2):
         court.later(700)
-        court.doors[1].poke()
+        court.doors[1].submit(Poke())
         passed(court.doors[1])
     assert f"100 DLC to {elsewhere}\n" in owner.says("withdraw", "--to", elsewhere)
     assert court.coins(elsewhere) == 100 * ETHER

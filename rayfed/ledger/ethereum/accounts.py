@@ -1,4 +1,4 @@
-"""Opens an account's door to a federation on Ethereum."""
+"""Opens an account's handle on a federation on Ethereum."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rayfed.ledger.ethereum.account import EthereumLedger
-from rayfed.ledger.ethereum.relayed import RelayedLedger
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -21,15 +20,12 @@ def open_door(
     proof: Sequence[bytes] = (),
     pool: RelayPool | None = None,
 ) -> EthereumLedger:
-    """Return one account's door.
+    """Return one account's handle.
 
     Args:
-        federation: where to; its connection is shared by all doors.
-        account: that it signs for.
+        federation: where to; its connection is shared by all handles.
+        account: that it signs for; ``EthereumLedger.handle`` gives more handles of it, which share its nonces.
         proof: that the allow-list names it.
-        pool: posts its messages together with others'; None: it posts them by itself.
+        pool: posts its statements together with others'; None: it posts them by itself.
     """
-    sender = federation.sender(account)
-    if pool is None:
-        return EthereumLedger(federation, account, sender, proof)
-    return RelayedLedger(federation, account, sender, proof, pool)
+    return EthereumLedger(federation, account, federation.sender(account), proof, pool)

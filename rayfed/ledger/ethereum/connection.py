@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import is_address
 
-from rayfed.encoding.primitives import MAX_MEMBERS, Address
+from rayfed.encoding.primitives import MAX_MEMBERS, Address, Root
 from rayfed.errors import CharterMismatch, ConfigError, LedgerError, NotAFederation, WrongChain
 from rayfed.ledger.ethereum import abi, deployment, events
 from rayfed.ledger.ethereum.clock import ChainClock
 from rayfed.ledger.ethereum.deployment import Deployed, deploy, fund
 from rayfed.ledger.ethereum.events import Event
 from rayfed.ledger.ethereum.fees import Fees
+from rayfed.ledger.ethereum.included import IncludedRoots
 from rayfed.ledger.ethereum.notifier import Waker
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.ledger.ethereum.sender import Sender
@@ -62,6 +63,7 @@ class EthereumFederation:
         self._sending = sending
         self._terms: Terms | None = None
         self._court: Address | None = None
+        self._included = IncludedRoots(self)
         self._lock = threading.Lock()
         self._view: View | None = None
         self._asked_at = float("-inf")  # when the question that _view answers was sent
@@ -145,9 +147,15 @@ class EthereumFederation:
         return self._court
 
     def record(self, round: int) -> Record | None:
-        """Return what a round rests on, or None if it has not closed."""
+        """Return what a round rests on, or None if it has not closed; there is no round 0."""
+        if round < 1:
+            return None
         held = abi.answer("record", self._ask("record", round))
         return Record(**{**held, "status": Status(held["status"])}) if held["status"] else None
+
+    def included_roots(self, round: int) -> tuple[Root, ...]:
+        """Return the roots of a final round's included updates; see ``included.IncludedRoots.of``."""
+        return self._included.of(round)
 
     def account(self, address: Address) -> Account:
         """Return what an address has in the court."""

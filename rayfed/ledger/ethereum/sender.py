@@ -7,6 +7,7 @@ is known already; here a transaction is one signature and one request, and recei
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.fees import Fees
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.protocol.commands import Command
 from rayfed.protocol.messages import Receipt, Verb
 
 if TYPE_CHECKING:
@@ -47,8 +49,10 @@ OVERTAKEN = "Overtaken"
 class _Flight:
     """A transaction on its way. ``hashes`` are all under which it was sent: fees or nonce may have changed."""
 
+    owner: object  # who is told what becomes of it
     verb: Verb
     round: int
+    command: Command | None
     fields: dict[str, Any]
     began: float
     sent: float = 0.0
@@ -56,10 +60,18 @@ class _Flight:
     pause: float = LOOK_SECONDS[0]
     hashes: list[str] = field(default_factory=list)
     overtaken: bool = False
+    looked_after: bool = False  # some thread is about to find out what became of it
+
+    def receipt(self, tx_hash: str, gas: int, block: int, error: str | None) -> Receipt:
+        """Return what became of it."""
+        return Receipt(self.verb, self.round, tx_hash, gas, block, error, self.command)
 
 
 class Sender:
-    """Sends one account's transactions to one contract. To be used from one thread at a time.
+    """Sends one account's transactions to one contract, for all who share the account. Safe to use from any thread.
+
+    Two locks, so that whoever asks for receipts does not keep another from sending: one is held while a transaction
+    gets its nonce and goes out, the other only while the lists are changed.
 
     Args:
         confirmations: how many blocks, its own counted, must hold a transaction before its receipt is given out.
@@ -87,15 +99,29 @@ class Sender:
         self._give_up_seconds = give_up_seconds
         self._quiet_seconds = quiet_seconds
         self._head: tuple[int, float] = (-1, 0.0)  # the newest block, and since when it is that, by the steady clock
+        self._signing = threading.Lock()
         self._nonce: int | None = None
+        self._listing = threading.Lock()
         self._flights: list[_Flight] = []
-        self._refused: list[Receipt] = []
+        self._done: list[tuple[object, Receipt]] = []
 
-    def send(self, verb: Verb, round: int, data: bytes, gas: int, *, to: Address | None = None, value: int = 0) -> None:
+    def send(
+        self,
+        owner: object,
+        verb: Verb,
+        round: int,
+        data: bytes,
+        gas: int,
+        *,
+        to: Address | None = None,
+        value: int = 0,
+        command: Command | None = None,
+    ) -> None:
         """Sign and send; ``receipts`` tells what became of it.
 
         Args:
-            verb, round: what is said, for the receipt.
+            owner: to whom ``receipts`` tells it.
+            verb, round, command: what is said, for the receipt.
             data: the call.
             gas: its limit.
             to: another contract than the one that this sender is for.
@@ -107,46 +133,46 @@ class Sender:
         """
         fields = {"type": 2, "chainId": self._rpc.chain_id, "to": to or self._to, "data": data, "gas": gas}
         fields["value"] = value
-        flight = _Flight(verb, round, fields, time.monotonic())
-        for last in (False, False, True):
-            if self._nonce is None:
-                self._nonce = self._count("pending")
-            fields["nonce"] = self._nonce
-            fields["maxFeePerGas"], fields["maxPriorityFeePerGas"] = self._fees.now()
-            try:
-                self._broadcast(flight)
-            except RpcError as error:
-                self._nonce = None  # whatever went wrong, the chain knows the right one
-                if error.data:
-                    # The node tried it out first, and the contract refused.
-                    name, _ = abi.error_name(error.data)
-                    self._refused.append(Receipt(verb, round, flight.hashes[-1], 0, 0, name))
-                    return
-                if last or not _passing(error):
-                    raise LedgerError(self._complaint(verb, error)) from error
-                self._fees.forget()
-                flight.hashes.clear()
-                continue
-            self._nonce += 1
-            self._flights.append(flight)
-            return
+        flight = _Flight(owner, verb, round, command, fields, time.monotonic())
+        with self._signing:
+            refused = self._take_off(flight)
+        with self._listing:
+            if refused is None:
+                self._flights.append(flight)
+            else:
+                self._done.append((owner, flight.receipt(flight.hashes[-1], 0, 0, refused)))
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether there is a transaction of which ``receipts`` has not told yet what became of it."""
-        return bool(self._flights or self._refused)
+    def is_waiting(self, owner: object) -> bool:
+        """Say whether there is a transaction of which ``receipts`` has not told its owner yet what became of it."""
+        with self._listing:
+            return any(flight.owner is owner for flight in self._flights) or any(who is owner for who, _ in self._done)
 
-    def receipts(self) -> list[Receipt]:
-        """Return what was mined, refused or given up since the last call; asks the node at most in one batch.
+    def receipts(self, owner: object) -> list[Receipt]:
+        """Return what of an owner's was mined, refused or given up since the last call; asks the node at most in one
+        batch, for all owners.
 
         Raises:
             LedgerUnreachable: nothing answers.
         """
-        done, self._refused = self._refused, []
         now = time.monotonic()
-        due = [flight for flight in self._flights if flight.look_at <= now]
-        if not due:
-            return done
+        with self._listing:
+            due = [flight for flight in self._flights if flight.look_at <= now and not flight.looked_after]
+            for flight in due:
+                flight.looked_after = True
+        try:
+            if due:
+                self._look(due, now)
+        finally:
+            with self._listing:
+                for flight in due:
+                    flight.looked_after = False
+        with self._listing:
+            mine = [receipt for who, receipt in self._done if who is owner]
+            self._done = [(who, receipt) for who, receipt in self._done if who is not owner]
+        return mine
+
+    def _look(self, due: list[_Flight], now: float) -> None:
+        """Find out what became of these, and put it on the list."""
         calls: list[tuple[str, list[Any]]] = []
         for flight in due:
             calls += [("eth_getTransactionReceipt", [hash]) for hash in flight.hashes]
@@ -157,13 +183,36 @@ class Sender:
         self._saw_head(next(answers, None), now)
         for flight in due:
             receipt = self._settle(flight, mined[id(flight)], now)
-            if receipt is None:
-                flight.look_at = now + flight.pause
-                flight.pause = min(2 * flight.pause, LOOK_SECONDS[1])
-            else:
-                self._flights.remove(flight)
-                done.append(receipt)
-        return done
+            with self._listing:
+                if receipt is None:
+                    flight.look_at = now + flight.pause
+                    flight.pause = min(2 * flight.pause, LOOK_SECONDS[1])
+                else:
+                    self._flights.remove(flight)
+                    self._done.append((flight.owner, receipt))
+
+    def _take_off(self, flight: _Flight) -> str | None:
+        """Give a transaction its nonce and send it; return the name of the error if the contract refused at once."""
+        for last in (False, False, True):
+            if self._nonce is None:
+                self._nonce = self._count("pending")
+            flight.fields["nonce"] = self._nonce
+            flight.fields["maxFeePerGas"], flight.fields["maxPriorityFeePerGas"] = self._fees.now()
+            try:
+                self._broadcast(flight)
+            except RpcError as error:
+                self._nonce = None  # whatever went wrong, the chain knows the right one
+                if error.data:
+                    # The node tried it out first, and the contract refused.
+                    return abi.error_name(error.data)[0]
+                if last or not _passing(error):
+                    raise LedgerError(self._complaint(flight.verb, error)) from error
+                self._fees.forget()
+                flight.hashes.clear()
+                continue
+            self._nonce += 1
+            break
+        return None
 
     def _settle(self, flight: _Flight, mined: list[dict[str, Any]], now: float) -> Receipt | None:
         """Return what became of a transaction, or None while that is open; send it again when it is time."""
@@ -174,18 +223,24 @@ class Sender:
             if not self._confirmed(block, now):
                 return None
             error = self._why(flight, block, gas) if int(best["status"], 16) != 1 else None
-            return Receipt(flight.verb, flight.round, best["transactionHash"], gas, block, error)
+            return flight.receipt(best["transactionHash"], gas, block, error)
         if flight.overtaken:
-            self._nonce = None
+            self._forget_nonce()
             log.error("%s of round %d: another process signs for %s", flight.verb, flight.round, self._account.address)
-            return Receipt(flight.verb, flight.round, flight.hashes[-1], 0, 0, OVERTAKEN)
+            return flight.receipt(flight.hashes[-1], 0, 0, OVERTAKEN)
         if now - flight.began > self._give_up_seconds:
-            self._nonce = None
+            self._forget_nonce()
             log.error("%s of round %d was not mined: %s", flight.verb, flight.round, flight.hashes[-1])
-            return Receipt(flight.verb, flight.round, flight.hashes[-1], 0, 0, NOT_MINED)
+            return flight.receipt(flight.hashes[-1], 0, 0, NOT_MINED)
         if now - flight.sent > self._resend_seconds:
-            self._resend(flight)
+            with self._signing:
+                self._resend(flight)
         return None
+
+    def _forget_nonce(self) -> None:
+        """Ask the chain for the nonce next time."""
+        with self._signing:
+            self._nonce = None
 
     def _saw_head(self, head: Any, now: float) -> None:
         if isinstance(head, str) and int(head, 16) != self._head[0]:
@@ -203,7 +258,8 @@ class Sender:
             flight.overtaken = True  # unless the next look finds a receipt that came in between
             return
         taken, hashes = dict(flight.fields), list(flight.hashes)
-        lowest = min(other.fields["nonce"] for other in self._flights)
+        with self._listing:
+            lowest = min(other.fields["nonce"] for other in self._flights)
         if count < lowest:
             # The chain has forgotten blocks (a development chain restarted from an older state): close the gap.
             flight.fields["nonce"] += count - lowest

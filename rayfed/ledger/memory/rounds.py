@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -35,12 +36,16 @@ class Said:
 
 @dataclass
 class MemoryRounds:
-    """What a federation's contract keeps. ``MemoryChain`` adds what members can say."""
+    """What a federation's contract keeps. ``MemoryChain`` adds what members can say.
+
+    ``lock`` is for handles that are used from several threads; the chain itself is one thread's at a time.
+    """
 
     terms: Terms
     clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
+        self.lock = threading.RLock()
         self.members: list[Address] = []
         self.active = 0
         self.phase = Phase.FORMING

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 from typing import Any
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
+from rayfed.ledger.memory.calls import carry_out
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.ledger.memory.transactions import copied
-from rayfed.protocol.messages import Verb, View
+from rayfed.protocol.commands import Command
+from rayfed.protocol.messages import View
 
 KEPT = 32
 """Transactions that can be taken back; more than any scenario does."""
@@ -23,8 +23,7 @@ class Transaction:
     """One transaction, from the moment at which it was sent.
 
     Attributes:
-        sender, verb, round, value: what it says; ``value`` is a root, a ballot, the charter's hash, None, or
-            the arguments of what is said to the court.
+        sender, command: who says what.
         due: from when on it may be mined, in seconds since the epoch.
         block: how many transactions were mined before it; None while it is in the pool.
         error: name of the contract's error, once mined.
@@ -33,9 +32,7 @@ class Transaction:
     """
 
     sender: Address
-    verb: Verb
-    round: int
-    value: Any
+    command: Command
     due: int
     block: int | None = None
     error: str | None = None
@@ -87,7 +84,7 @@ class ChaosChain:
         if transaction.in_vain:
             return
         try:
-            _call(self.chain, transaction)()
+            carry_out(self.chain, transaction.sender, transaction.command)
         except Rejected as rejected:
             transaction.error = rejected.name
 
@@ -129,24 +126,3 @@ class ChaosChain:
         twin.__dict__.update(copied(state[0]))
         twin.clock = ManualClock(self.clock.now + skew)
         return twin.view()
-
-
-def _call(chain: MemoryChain, transaction: Transaction) -> Callable[[], object]:
-    sender, verb, round, value = transaction.sender, transaction.verb, transaction.round, transaction.value
-    match verb:
-        case Verb.JOIN:
-            return lambda: chain.join(sender, value)
-        case Verb.LEAVE:
-            return lambda: chain.leave(sender)
-        case Verb.COMMIT:
-            return lambda: chain.commit(sender, round, value)
-        case Verb.VOTE:
-            return lambda: chain.vote(sender, round, value)
-        case Verb.ATTEST:
-            return lambda: chain.attest(sender, round, value)
-        case Verb.POKE:
-            return chain.poke
-        case Verb.CLAIM | Verb.CHALLENGE | Verb.DEMAND | Verb.ANSWER:
-            return partial(getattr(chain.court, verb), sender, *value)
-        case _:
-            return partial(getattr(chain.court, verb), *value)  # whoever says it

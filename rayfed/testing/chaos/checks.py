@@ -17,6 +17,7 @@ from rayfed.encoding.primitives import Address, Root, bits
 from rayfed.ledger.memory.chain import Said
 from rayfed.node.edge_node import Progress
 from rayfed.protocol.charter import SHARES
+from rayfed.protocol.commands import Statement
 from rayfed.protocol.messages import Outcome, Status, Verb
 from rayfed.testing.chaos.model import GENESIS, LAYOUT, VALUES, Counting
 from rayfed.testing.chaos.scenarios import BOND, REWARD, STAKE
@@ -46,12 +47,12 @@ def nobody_fails(world: World) -> None:
 def nobody_contradicts_itself(world: World) -> None:
     """All that an honest node ever sent with one verb in one round says one thing, forks and restarts included."""
     addresses = {seat.address: seat.slot for seat in honest(world)}
-    said: dict[tuple[str, Verb, int], object] = {}
-    for sender, verb, round, value in world.said:
-        if sender in addresses and verb in (Verb.COMMIT, Verb.VOTE, Verb.ATTEST):
-            before = said.setdefault((sender, verb, round), value)
-            if before != value:
-                raise Broken(f"node {addresses[sender]} said two things with {verb} in round {round}")
+    said: dict[tuple[str, Verb, int], Statement] = {}
+    for sender, command in world.said:
+        if sender in addresses and isinstance(command, Statement):
+            before = said.setdefault((sender, command.verb, command.round), command)
+            if before != command:
+                raise Broken(f"node {addresses[sender]} said two things with {command.verb} in round {command.round}")
 
 
 def honest_models_agree(world: World) -> None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from random import Random
-from typing import Any
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobMissing, LedgerError, LedgerUnreachable, StoreError
+from rayfed.ledger.memory.calls import signed
 from rayfed.ledger.memory.chain import ManualClock
-from rayfed.ledger.memory.court import MemoryCourt
-from rayfed.protocol.judgement import Account, Books, Case, Proof, Record
-from rayfed.protocol.messages import Outcome, Receipt, Terms, Verb, View
+from rayfed.protocol.commands import Command, Statement, value_of
+from rayfed.protocol.judgement import Account, Books, Case, Record
+from rayfed.protocol.messages import Outcome, Receipt, Signed, Terms, Verb, View
 from rayfed.store.verified import verified
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
 from rayfed.testing.chaos.faults import Fuse
 from rayfed.testing.chaos.scenarios import RESEND_SECONDS, Scenario
 
-Sent = tuple[Address, Verb, int, Any]
-"""Something that a node handed to its door: who, what, in which round, saying what."""
+Sent = tuple[Address, Command]
+"""Something that a node handed to its ledger: who, and what."""
 
 
 class Weather:
@@ -66,7 +66,7 @@ class Weather:
 
 
 class ChaosLedger:
-    """One account's door to a ``ChaosChain``; follows the ``rayfed.ledger.Ledger`` protocol.
+    """One account's handle on a ``ChaosChain``; follows the ``rayfed.ledger.Ledger`` protocol.
 
     Made anew with every start of its node, as a ``Sender`` is: receipts of what an earlier process sent
     come to nobody.
@@ -120,33 +120,32 @@ class ChaosLedger:
         self.reach()
         return self._chain.chain.outcome(round)
 
-    def join(self, charter: bytes) -> None:
+    def record(self, round: int) -> Record | None:
         """See ``Ledger``."""
-        self._send(Verb.JOIN, 0, charter)
+        self.reach()
+        return self._chain.chain.record(round)
 
-    def leave(self) -> None:
+    def included_roots(self, round: int) -> tuple[Root, ...]:
         """See ``Ledger``."""
-        self._send(Verb.LEAVE, 0, None)
+        self.reach()
+        if round not in self._chain.chain.evidence:
+            raise LedgerError(f"the chain knows of no merge in round {round}")
+        return tuple(self._chain.chain.included_roots(round))
 
-    def commit(self, round: int, root: Root) -> None:
+    def books(self) -> Books:
         """See ``Ledger``."""
-        self._send(Verb.COMMIT, round, root)
+        self.reach()
+        return self._chain.chain.court.books()
 
-    def vote(self, round: int, ballot: int) -> None:
+    def case(self, id: int) -> Case | None:
         """See ``Ledger``."""
-        self._send(Verb.VOTE, round, ballot)
+        self.reach()
+        return self._chain.chain.court.cases.get(id)
 
-    def attest(self, round: int, root: Root) -> None:
+    def open_cases(self) -> tuple[Case, ...]:
         """See ``Ledger``."""
-        self._send(Verb.ATTEST, round, root)
-
-    def poke(self) -> None:
-        """See ``Ledger``."""
-        self._send(Verb.POKE, 0, None)
-
-    def tell_court(self, verb: Verb, round: int, *arguments: Any) -> None:
-        """Say something to the court; ``round`` is for the receipt."""
-        self._send(verb, round, arguments)
+        self.reach()
+        return self._chain.chain.court.open_cases()
 
     @property
     def is_sending(self) -> bool:
@@ -182,13 +181,14 @@ class ChaosLedger:
         if self._weather.clock.now < self._weather.ledger_until:
             raise LedgerUnreachable("ledger.rpc_url: chaos: nothing answers")
 
-    def _send(self, verb: Verb, round: int, value: Any) -> None:
-        self._told((self._address, verb, round, value))
+    def submit(self, command: Command) -> None:
+        """See ``Ledger``; what is missing of a stake is not put down here."""
+        self._told((self._address, command))
         self.reach()
         weather, scenario, now = self._weather, self._weather.scenario, self._weather.clock.now
-        transaction = Transaction(self._address, verb, round, value, now)
-        if self._silenced(verb, round):
-            self._refused.append(Receipt(verb, round, _hash(transaction), 0, 0, "NotMined"))
+        transaction = Transaction(self._address, command, now)
+        if self._silenced(command.verb, command.round):
+            self._refused.append(Receipt(command.verb, command.round, _hash(transaction), 0, 0, "NotMined", command))
             return
         if weather.happens(scenario.refuse):
             if weather.random.random() < 0.5:
@@ -202,93 +202,22 @@ class ChaosLedger:
         self._flights.append((transaction, now))
         self._fuse.check()
 
+    def sign(self, statement: Statement) -> Signed:
+        """See ``Ledger``."""
+        return signed(self._address, value_of(statement))
 
-class ChaosCourt:
-    """One account's door to the court of a ``ChaosChain``; follows the ``rayfed.node.watchtower.Court`` protocol.
-
-    What is said goes the way of all transactions, with all that may happen to them on it.
-    """
-
-    def __init__(self, chain: ChaosChain, ledger: ChaosLedger) -> None:
-        self._chain = chain
-        self._ledger = ledger
-
-    @property
-    def _court(self) -> MemoryCourt:
-        self._ledger.reach()
-        return self._chain.chain.court
-
-    def terms(self) -> Terms:
-        """See ``Court``."""
-        return self._ledger.terms()
-
-    def books(self) -> Books:
-        """See ``Court``."""
-        return self._court.books()
-
-    def account(self, address: Address) -> Account:
-        """See ``Court``."""
-        return self._court.account(address)
-
-    def record(self, round: int) -> Record | None:
-        """See ``Court``."""
-        self._ledger.reach()
-        return self._chain.chain.record(round)
-
-    def cases(self) -> Sequence[Case]:
-        """See ``Court``."""
-        return self._court.open_cases()
-
-    def included(self, round: int) -> Sequence[Root]:
-        """See ``Court``."""
-        self._ledger.reach()
-        return self._chain.chain.included_roots(round)
-
-    def busy(self) -> bool:
-        """See ``Court``."""
-        return self._ledger.is_sending
-
-    def challenge(self, round: int, leaf: int, coordinate: int, roots: Sequence[Root]) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.CHALLENGE, round, round, leaf, coordinate, roots)
-
-    def prove(self, id: int, roots: Sequence[Root], proofs: Sequence[Proof]) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.PROVE, 0, id, roots, proofs)
-
-    def conclude(self, id: int) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.CONCLUDE, 0, id)
-
-    def demand(self, round: int, which: int, leaf: int, roots: Sequence[Root]) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.DEMAND, round, round, which, leaf, roots)
-
-    def answer(self, id: int, roots: Sequence[Root], data: bytes, path: Sequence[bytes]) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.ANSWER, 0, id, roots, data, path)
-
-    def forfeit(self, id: int) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.FORFEIT, 0, id)
-
-    def settle(self, most: int) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.SETTLE, 0, most)
-
-    def claim(self, to: Address, most: int) -> None:
-        """See ``Court``."""
-        self._ledger.tell_court(Verb.CLAIM, 0, to, most)
+    def handle(self) -> ChaosLedger:
+        """See ``Ledger``."""
+        return ChaosLedger(self._chain, self._address, self._weather, self._fuse, self._told, self._silenced)
 
 
 def _receipt(transaction: Transaction) -> Receipt:
-    block = transaction.block or 0
-    return Receipt(transaction.verb, transaction.round, _hash(transaction), 0, block, transaction.error)
+    command, block = transaction.command, transaction.block or 0
+    return Receipt(command.verb, command.round, _hash(transaction), 0, block, transaction.error, command)
 
 
 def _hash(transaction: Transaction) -> str:
-    told = f"{transaction.sender}{transaction.verb}{transaction.round}{transaction.value}"
-    return "0x" + sha256(told.encode()).hexdigest()
+    return "0x" + sha256(f"{transaction.sender}{transaction.command}".encode()).hexdigest()
 
 
 class Blobs:

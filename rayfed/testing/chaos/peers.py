@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
 
 from rayfed.attacks import Crew
 from rayfed.attacks.behaviour import Behaviour
 from rayfed.attacks.forged_merge import ForgedMerge
 from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import Address, Root, bitmap
-from rayfed.protocol.messages import Verb
+from rayfed.protocol.commands import Attest, Command, Commit, Vote
 from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, GENESIS, LAYOUT, charter
 from rayfed.testing.chaos.scenarios import Scenario
@@ -29,20 +28,22 @@ class Cheat(ChaosLedger):
     friends: frozenset[Address]
     blobs: Blobs
 
-    def _send(self, verb: Verb, round: int, value: Any) -> None:
-        super()._send(verb, round, self._twisted(verb, round, value))
+    def submit(self, command: Command) -> None:
+        """Submit something else instead."""
+        super().submit(self._twisted(command))
 
-    def _twisted(self, verb: Verb, round: int, value: Any) -> Any:
-        match self.how, verb:
-            case "garbage", Verb.COMMIT:
-                return self._garbage(round)
-            case (("wrong" | "collude"), Verb.ATTEST):
+    def _twisted(self, command: Command) -> Command:
+        match self.how, command:
+            case "garbage", Commit(round):
+                return Commit(round, self._garbage(round))
+            case (("wrong" | "collude"), Attest(round)):
                 # What colluders attest is the same for all of them.
-                return sha256(f"{'' if self.how == 'collude' else self.address}{round}".encode()).digest()
-            case "collude", Verb.VOTE:
+                wrong = sha256(f"{'' if self.how == 'collude' else self.address}{round}".encode()).digest()
+                return Attest(round, wrong)
+            case "collude", Vote(round):
                 chain = self._chain.chain
-                return bitmap(i for i in chain.roots if chain.members[i] in self.friends)
-        return value
+                return Vote(round, bitmap(i for i in chain.roots if chain.members[i] in self.friends))
+        return command
 
     def _garbage(self, round: int) -> Root:
         """Publish something that hashes to what was committed and is no update of this node in this round."""

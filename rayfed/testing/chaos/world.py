@@ -19,10 +19,11 @@ from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.watchtower import LOOK_SECONDS, Watch, claim
+from rayfed.protocol.commands import Leave
 from rayfed.protocol.messages import Phase, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
-from rayfed.testing.chaos.doors import Blobs, ChaosCourt, ChaosLedger, ChaosStore, Sent, Weather
+from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore, Sent, Weather
 from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse, Killed, power_cut
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, Counting, charter
 from rayfed.testing.chaos.peers import Cheat, Hoard, forger
@@ -51,7 +52,7 @@ class Seat:
         starts: how often it was started.
         down_until, still_until: until when it is dead, or stands still, in seconds since the epoch.
         seen: the view that it stood still upon.
-        watch, court: what looks after the federation for it, and through what; only where it does not cheat.
+        watch: what looks after the federation for it; only where it does not cheat.
         progress: what came of its last step.
         failures: what it raised and should not have.
         written: the roots of what it ever put on its disk, in that order.
@@ -66,7 +67,6 @@ class Seat:
     node: EdgeNode | None = None
     journal: FailingJournal | None = None
     watch: Watch | None = None
-    court: ChaosCourt | None = None
     starts: int = 0
     down_until: int = 0
     still_until: int = 0
@@ -164,9 +164,8 @@ class World:
     def _linger(self, seat: Seat, view: View) -> bool:
         assert seat.node is not None
         assert seat.watch is not None
-        assert seat.court is not None
         seat.node.collect(view)
-        return seat.watch.step(view) or claim(seat.court, seat.address, seat.address)
+        return seat.watch.step(view) or claim(seat.node.ledger, seat.address)
 
     def tell(self, line: str) -> None:
         """Note what happened."""
@@ -222,8 +221,7 @@ class World:
                 behaviour=forger(seat.slot, self.scenario) if seat.cheats == "forge" else HONEST,
             )
             if not seat.cheats:
-                seat.court = ChaosCourt(self.chain, ledger)
-                seat.watch = Watch(seat.court, seat.address, seat.node.blobs, note=seat.node.note)
+                seat.watch = Watch(ledger, seat.node.blobs, note=seat.node.note)
         except Killed:
             self._die(seat, "dies while it starts")
         else:
@@ -275,7 +273,7 @@ class World:
         self.tell(f"node {seat.slot} {how}")
         if seat.journal is not None:
             seat.journal.close()
-        seat.node = seat.journal = seat.seen = seat.watch = seat.court = None
+        seat.node = seat.journal = seat.seen = seat.watch = None
         seat.fuse.light(0)
         seat.progress = Progress.RETRY
         seat.still_until = 0
@@ -285,7 +283,7 @@ class World:
 
     def _leave(self, seat: Seat) -> None:
         now = self.clock.now
-        self.chain.pool.append(Transaction(seat.address, Verb.LEAVE, 0, None, now))
+        self.chain.pool.append(Transaction(seat.address, Leave(), now))
         self._die(seat, "leaves")
 
     def _trouble(self) -> None:

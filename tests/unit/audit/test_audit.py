@@ -21,6 +21,7 @@ from rayfed.encoding.primitives import NO_ROOT, Root, bitmap
 from rayfed.errors import CodecError, ConfigError, Rejected
 from rayfed.learning import State, Update
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
+from rayfed.protocol.commands import Attest, Command, Commit, Vote
 from rayfed.protocol.messages import Outcome, Phase, Status, Terms, View
 from rayfed.testing import MemoryLedger, MemoryStore
 from tests.audited import FOUNDED, AuditedWorld
@@ -443,8 +444,8 @@ class Liar(MemoryLedger):
 
     lie: Root = b"\x66" * 32
 
-    def attest(self, round: int, root: Root) -> None:
-        super().attest(round, self.lie)
+    def submit(self, command: Command) -> None:
+        super().submit(Attest(command.round, self.lie) if isinstance(command, Attest) else command)
 
 
 def test_who_attests_another_merge_is_named(tmp_path: Path) -> None:
@@ -503,11 +504,14 @@ class Stale(MemoryLedger):
 
     store: Any = None
 
-    def commit(self, round: int, root: Root) -> None:
+    def submit(self, command: Command) -> None:
+        super().submit(self.stale(command.round) if isinstance(command, Commit) else command)
+
+    def stale(self, round: int) -> Commit:
         header = codec.Header.update(31337, FEDERATION, round + 1, self.address, LAYOUT.hash, 10)
         update = codec.encode(LAYOUT, GENESIS, header).blob
         self.store.put(merkle.root(update), update)
-        super().commit(round, merkle.root(update))
+        return Commit(round, merkle.root(update))
 
 
 def test_a_bad_update_that_was_voted_out_is_a_note(tmp_path: Path) -> None:
@@ -525,8 +529,8 @@ def test_a_bad_update_that_was_voted_in_names_its_voters(tmp_path: Path) -> None
     world = AuditedWorld(tmp_path, rounds=1)
 
     class Blind(MemoryLedger):
-        def vote(self, round: int, ballot: int) -> None:
-            super().vote(round, 0b1111)
+        def submit(self, command: Command) -> None:
+            super().submit(Vote(command.round, 0b1111) if isinstance(command, Vote) else command)
 
     for slot in (0, 1, 2):
         world.nodes[slot] = world.start(slot, ledger=Blind(world.chain, world.address(slot)))

@@ -12,6 +12,7 @@ from rayfed.errors import Rejected
 from rayfed.ledger import allow_list
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.ledger.memory.court import merge
+from rayfed.protocol.commands import Commit, Relay, ReportEquivocation, Vote
 from rayfed.protocol.judgement import MERGED, Books, State
 from rayfed.protocol.messages import NATIVE, Phase, Status, Terms, Verb
 from rayfed.testing import MemoryLedger
@@ -284,23 +285,22 @@ def test_messages_posted_by_anybody_count_once_and_only_as_signed() -> None:
     chain = gathered()
     doors = [MemoryLedger(chain, member) for member in ALL]
     roots: list[Root] = [trials.update(member, 1) for member in ALL]
-    signed = {i: doors[i].sign(Verb.COMMIT, 1, roots[i]) for i in range(4)}
-    doors[0].commit(1, roots[0])
-    doors[4].relay(Verb.COMMIT, 1, signed, chain.members)
+    signed = {i: doors[i].sign(Commit(1, roots[i])) for i in range(4)}
+    doors[0].submit(Commit(1, roots[0]))
+    doors[4].submit(Relay(Verb.COMMIT, 1, signed, chain.members))
     assert [receipt.error for receipt in doors[4].receipts()] == [None]
     assert chain.phase is Phase.VOTE
-    swapped = {0: doors[1].sign(Verb.VOTE, 1, (1).to_bytes(32, "big"))}
-    doors[4].relay(Verb.VOTE, 1, swapped, chain.members)
+    swapped = {0: doors[1].sign(Vote(1, 1))}
+    doors[4].submit(Relay(Verb.VOTE, 1, swapped, chain.members))
     assert [receipt.error for receipt in doors[4].receipts()] == ["WrongSigner"]
 
 
 def test_who_contradicts_itself_loses_everything() -> None:
     chain = gathered()
     door, watcher = MemoryLedger(chain, ALL[3]), MemoryLedger(chain, WATCHER)
-    one, other = (door.sign(Verb.COMMIT, 1, bytes([n]) * 32) for n in (1, 2))
-    watcher.equivocation(ALL[3], Verb.COMMIT, 1, one, one)
-    watcher.equivocation(ALL[3], Verb.COMMIT, 1, one, other)
-    watcher.equivocation(ALL[3], Verb.COMMIT, 1, other, one)
+    one, other = (door.sign(Commit(1, bytes([n]) * 32)) for n in (1, 2))
+    for pair in ((one, one), (one, other), (other, one)):
+        watcher.submit(ReportEquivocation(ALL[3], Verb.COMMIT, 1, *pair))
     assert [receipt.error for receipt in watcher.receipts()] == ["SameMessage", None, "KnownEquivocation"]
     assert watcher.account(WATCHER).claimable == 400
     assert not chain.is_active(ALL[3])

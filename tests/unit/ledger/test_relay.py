@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from rayfed.encoding.primitives import Address, bitmap
-from rayfed.errors import LedgerError, Rejected
+from rayfed.encoding.primitives import Address
+from rayfed.errors import LedgerError
 from rayfed.ledger import relay
-from rayfed.ledger.relay import PHASES, RelayPool
+from rayfed.ledger.memory.calls import signed
+from rayfed.ledger.relay import RelayPool
+from rayfed.protocol.commands import Command, Relay
 from rayfed.protocol.messages import Phase, Receipt, Signed, Verb
-from rayfed.testing import ManualClock, MemoryChain
+from rayfed.testing import ManualClock, MemoryChain, MemoryLedger
 from tests.unit.node.test_edge_node import charter
 
 MEMBERS = [f"0x{i + 1:040x}" for i in range(4)]
@@ -29,15 +31,33 @@ class Steady:
         return self.now
 
 
+class Poster(MemoryLedger):
+    """An account that posts; its gas is a thousand a message, and one."""
+
+    refuses = False
+
+    def __init__(self, chain: MemoryChain, address: Address) -> None:
+        super().__init__(chain, address)
+        self.posted: list[dict[int, Signed]] = []
+
+    def submit(self, command: Command) -> None:
+        if self.refuses:
+            raise LedgerError("no funds")
+        assert isinstance(command, Relay)
+        self.posted.append(dict(command.messages))
+        super().submit(command)
+
+    def receipts(self) -> list[Receipt]:
+        return [replace(one, gas=1_000 * len(one.command.messages) + 1) for one in super().receipts()]  # type: ignore[union-attr]
+
+
 class Side:
     """One process: its pool, and an account that posts."""
 
     def __init__(self, world: World, addresses: Sequence[Address]) -> None:
         self.world = world
         self.addresses = addresses
-        self.posted: list[dict[int, Signed]] = []
-        self.mined: list[Receipt] = []
-        self.refuses = False
+        self.poster = Poster(world.chain, addresses[0])
         self.pool = RelayPool(self.hand, self.tell)
 
     def hand(self, turn: int, verb: Verb, round: int, messages: Mapping[int, Signed]) -> bool:
@@ -53,27 +73,11 @@ class Side:
             if side is not self:
                 side.pool.told(verb, round, receipts)
 
-    def post(self, verb: Verb, round: int, messages: Mapping[int, Signed], members: Sequence[Address]) -> None:
-        if self.refuses:
-            raise LedgerError("no funds")
-        self.posted.append(dict(messages))
-        signed = [(members[i], messages[i].value) for i in sorted(messages)]
-        error = None
-        try:
-            self.world.chain.relay(PHASES[verb], round, bitmap(messages), signed, list(members))
-        except Rejected as rejected:
-            error = rejected.name
-        self.mined.append(Receipt(verb, round, f"0x{len(self.posted):064x}", 1_000 * len(messages) + 1, 1, error))
-
     def say(self, verb: Verb, address: Address, value: bytes) -> None:
-        self.pool.offer(address, verb, self.world.chain.round, Signed(value, bytes(32), bytes(32)))
+        self.pool.offer(address, verb, self.world.chain.round, signed(address, value))
 
     def step(self) -> float | None:
-        waits = self.pool.step(self.world.chain.view(), self)
-        for receipt in self.mined:
-            self.pool.mined(receipt)
-        self.mined = []
-        return waits
+        return self.pool.step(self.world.chain.view(), self.poster)
 
 
 class World:
@@ -128,7 +132,7 @@ def test_one_transaction_carries_all_when_all_have_spoken(world: World, clock: S
             side.say(Verb.VOTE, address, (0b1111).to_bytes(32, "big"))
     world.steps()  # by now the sides know of each other: nobody waits
     assert world.chain.phase is Phase.ATTEST
-    posted = [len(batch) for side in world.sides for batch in side.posted][-1]
+    posted = [len(batch) for side in world.sides for batch in side.poster.posted][-1]
     assert posted == 4
     gas = [one.gas for of in receipts(world).values() for one in of]
     assert sorted(gas) == [1_000, 1_000, 1_000, 1_001]
@@ -161,7 +165,7 @@ def test_who_is_late_is_told_so(world: World, clock: Steady) -> None:
 def test_a_transaction_that_cannot_be_sent_is_reported_to_each(world: World, clock: Steady) -> None:
     world.sides = world.sides[:1]
     (side,) = world.sides
-    side.refuses = True
+    side.poster.refuses = True
     for address in OURS:
         side.say(Verb.COMMIT, address, root(0))
     clock.now += 1

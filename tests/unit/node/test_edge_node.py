@@ -20,6 +20,7 @@ from rayfed.learning import State, Update
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
 from rayfed.protocol.charter import Charter, DataTerms, MergeTerms
+from rayfed.protocol.commands import Attest, Command, Commit, Vote
 from rayfed.protocol.messages import NodeRecord, Phase, Receipt, Status, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
@@ -223,8 +224,10 @@ def test_a_restart_after_the_journal_but_before_the_sending_repeats_itself(tmp_p
     class Deaf(MemoryLedger):
         """A ledger's door that loses what is sent: the node is killed at that instant."""
 
-        def commit(self, round: int, root: Root) -> None:
-            raise KeyboardInterrupt
+        def submit(self, command: Command) -> None:
+            if isinstance(command, Commit):
+                raise KeyboardInterrupt
+            super().submit(command)
 
     world.nodes[0] = world.start(0, ledger=Deaf(world.chain, world.address(0)))
     with pytest.raises(KeyboardInterrupt):
@@ -266,7 +269,10 @@ def test_a_bad_blob_costs_its_sender_the_place_and_nobody_anything_else(tmp_path
     class Cheat(MemoryLedger):
         """Commits to something that is no update of this node in this round."""
 
-        def commit(self, round: int, root: Root) -> None:
+        def submit(self, command: Command) -> None:
+            super().submit(self.garbage(command.round, command.root) if isinstance(command, Commit) else command)
+
+        def garbage(self, round: int, root: Root) -> Commit:
             update = bytes(world.nodes[3]._blobs._disk.get(root, LAYOUT.blob_size))
             if how == "garbage":
                 update = bytes(len(update))
@@ -280,7 +286,7 @@ def test_a_bad_blob_costs_its_sender_the_place_and_nobody_anything_else(tmp_path
                 update = bytes(codec.encode(LAYOUT, GENESIS, header).blob)
             committed = root if how == "flipped byte" else merkle.root(update)
             honest.blobs[committed] = update if how != "flipped byte" else update[:5000] + b"\xff" + update[5001:]
-            super().commit(round, committed)
+            return Commit(round, committed)
 
     class Silent(MemoryStore):
         def put(self, root: Root, blob: memoryview) -> None:
@@ -330,12 +336,16 @@ def test_a_phase_that_nobody_opened_does_not_last_for_ever(tmp_path: Path) -> No
     class AcceptsAll(MemoryLedger):
         """Votes for the update that nobody has, too."""
 
-        def vote(self, round: int, ballot: int) -> None:
-            super().vote(round, bitmap(self.chain.roots))
+        def submit(self, command: Command) -> None:
+            accepts_all = isinstance(command, Vote)
+            super().submit(Vote(command.round, bitmap(self.chain.roots)) if accepts_all else command)
 
     class CommitsOnly(MemoryLedger):
-        def vote(self, round: int, ballot: int) -> None:
-            self._receipts.append(Receipt(Verb.VOTE, round, "0x", 0, 0, "OutOfGas"))
+        def submit(self, command: Command) -> None:
+            if isinstance(command, Vote):
+                self._receipts.append(Receipt(Verb.VOTE, command.round, "0x", 0, 0, "OutOfGas"))
+            else:
+                super().submit(command)
 
     class Withholding(MemoryStore):
         def put(self, root: Root, blob: memoryview) -> None:
@@ -361,11 +371,11 @@ def test_a_starved_quorum_keeps_the_base(tmp_path: Path) -> None:
     world = World(tmp_path, rounds=2)
 
     class NoAttest(MemoryLedger):
-        def attest(self, round: int, root: Root) -> None:
-            if round > 1:
-                super().attest(round, root)
+        def submit(self, command: Command) -> None:
+            if isinstance(command, Attest) and command.round <= 1:
+                self._receipts.append(Receipt(Verb.ATTEST, command.round, "0x", 0, 0, "OutOfGas"))
             else:
-                self._receipts.append(Receipt(Verb.ATTEST, round, "0x", 0, 0, "OutOfGas"))
+                super().submit(command)
 
     for slot in (2, 3):
         world.nodes[slot] = world.start(slot, ledger=NoAttest(world.chain, world.address(slot)))
@@ -384,11 +394,11 @@ def test_a_transaction_that_the_chain_does_not_take_is_sent_again(tmp_path: Path
 
         tries = 0
 
-        def commit(self, round: int, root: Root) -> None:
-            self.tries += 1
-            if self.tries < 3:
+        def submit(self, command: Command) -> None:
+            self.tries += isinstance(command, Commit)
+            if isinstance(command, Commit) and self.tries < 3:
                 raise LedgerError("insufficient funds")
-            super().commit(round, root)
+            super().submit(command)
 
     ledger = Broke(world.chain, world.address(0))
     world.nodes[0] = world.start(0, ledger=ledger)

@@ -13,6 +13,7 @@ from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.node.edge_node import Progress
 from rayfed.node.journal import Journal
 from rayfed.node.pending import HEARD_SECONDS
+from rayfed.protocol.commands import Command, Vote
 from rayfed.protocol.messages import Phase, Status, Verb
 from rayfed.testing import MemoryStore
 from tests.unit.node.test_edge_node import LAYOUT, World
@@ -103,9 +104,11 @@ def test_a_ballot_of_another_branch_is_not_sent(tmp_path: Path, monkeypatch: pyt
     for slot in range(3):
         world.chain.commit(world.address(slot), 1, bytes.fromhex(str(_said(tmp_path, slot, Verb.COMMIT))))
     world.clock.advance(60)
-    sent: list[int] = []
+    sent: list[Command] = []
+    submit = world.nodes[0].ledger.submit
     with monkeypatch.context() as patch:
-        patch.setattr(world.nodes[0].ledger, "vote", lambda round, ballot: sent.append(ballot))
+        said = lambda command: sent.append(command) if isinstance(command, Vote) else submit(command)  # noqa: E731
+        patch.setattr(world.nodes[0].ledger, "submit", said)
         for _ in range(20):
             world.nodes[0].step(world.chain.view())
             world.clock.advance(1)

@@ -10,7 +10,6 @@ import pytest
 
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import Root
-from rayfed.ledger.memory.courtroom import MemoryCourtDoor
 from rayfed.node.blobs import Blobs
 from rayfed.node.memo import Memo
 from rayfed.node.watchtower import TURN_SECONDS, Watch, claim
@@ -18,7 +17,7 @@ from rayfed.protocol.charter import MergeTerms
 from rayfed.protocol.judgement import State
 from rayfed.protocol.messages import Status, View
 from rayfed.store.files import FileStore
-from rayfed.testing import ManualClock, MemoryChain, MemoryStore
+from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
 from tests.unit.node.test_edge_node import FEDERATION, GENESIS, LAYOUT, charter
 
 MEMBERS = [f"0x{i + 1:040x}" for i in range(4)]
@@ -51,8 +50,7 @@ class Table:
         return Blobs(LAYOUT, 31337, FEDERATION, self.charter.rule(), disk, self.store, Memo())
 
     def watch(self, who: str, blobs: Blobs | None = None) -> Watch:
-        door = MemoryCourtDoor(self.chain, who)
-        return Watch(door, who, blobs or self.blobs(who), note=self.notes.append)
+        return Watch(MemoryLedger(self.chain, who), blobs or self.blobs(who), note=self.notes.append)
 
     def update(self, index: int, value: float, round: int) -> Root:
         state = {"w": np.full(3000, value, np.float32), "steps": np.array(round, np.int64)}
@@ -112,7 +110,7 @@ def test_a_right_merge_is_left_alone_and_settled_when_its_time_is_over(table: Ta
     table.clock.advance(4 * TURN_SECONDS)
     assert watch.step(table.chain.view())
     assert table.chain.court.books().settled >= round
-    assert claim(MemoryCourtDoor(table.chain, MEMBERS[1]), MEMBERS[1], OUTSIDER)
+    assert claim(MemoryLedger(table.chain, MEMBERS[1]), OUTSIDER)
     assert table.chain.court.account(MEMBERS[1]).claimable == 0
     assert table.chain.court.account(MEMBERS[2]).claimable == REWARD // 3
 
@@ -220,8 +218,8 @@ def test_what_a_node_of_the_same_process_has_is_not_demanded(table: Table) -> No
     del table.store.blobs[root]
     blobs, revealed = table.blobs(MEMBERS[0]), []
     blobs.beside = [table.blobs(name)._disk for name in MEMBERS[:2]]
-    court = MemoryCourtDoor(table.chain, MEMBERS[0])
-    watch = Watch(court, MEMBERS[0], blobs, reveal=revealed.extend, note=table.notes.append)
+    ledger = MemoryLedger(table.chain, MEMBERS[0])
+    watch = Watch(ledger, blobs, reveal=revealed.extend, note=table.notes.append)
     watch.step(table.chain.view())
     assert watch.is_satisfied(table.chain.view()), table.notes
     assert set(revealed) == set(table.chain.included_roots(round))

@@ -13,6 +13,7 @@ from rayfed.encoding import merkle
 from rayfed.encoding.codec import LEAF
 from rayfed.encoding.primitives import Root
 from rayfed.node.edge_node import EdgeNode, Progress
+from rayfed.protocol.commands import Vote
 from rayfed.protocol.messages import Outcome, Verb, View
 from rayfed.testing.chaos import SCENARIOS, Scenario, run
 from rayfed.testing.chaos.checks import merkle_root
@@ -70,7 +71,7 @@ class Forgetful(EdgeNode):
         Forgetful.turn += 1
         ballot = committed & ~(1 << Forgetful.turn % 4)
         self._serve_own_update(view, index)
-        self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, ballot))
+        self._send(Vote(round, ballot), view)
         return True
 
 
@@ -132,7 +133,7 @@ class Unfair(EdgeNode):
 
     def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
         self._serve_own_update(view, index)
-        self._send(Verb.VOTE, round, view, lambda: self.ledger.vote(round, committed & ~1))
+        self._send(Vote(round, committed & ~1), view)
         return True
 
 

@@ -20,6 +20,7 @@ from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
 from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.protocol.commands import Settle
 from rayfed.protocol.judgement import Account
 from rayfed.protocol.messages import Phase, View
 from rayfed.runtime import founding
@@ -201,7 +202,7 @@ class Stage:
                 if time.monotonic() > end:
                     raise TimeoutError(f"{books.settled} of {terms.rounds} rounds are settled")
                 if not door.is_sending:
-                    door.settle()
+                    door.submit(Settle())
                 self.rpc.call("evm_mine")
                 door.receipts()
                 time.sleep(0.05)
