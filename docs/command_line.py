@@ -24,7 +24,7 @@ TOP = """\
 | exit code | meaning |
 | --- | --- |
 | 0 | all went well |
-| 1 | a bug, with its trace; from `run`: a node failed for good and lacks the final model; from `audit`: there are discrepancies |
+| 1 | a bug, with its trace; from `run`: a node failed and lacks the model; from `audit`: there are discrepancies |
 | 2 | bad input; one line on standard error begins with the setting to change |
 | 130 | Ctrl-C |
 

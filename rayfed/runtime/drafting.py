@@ -6,6 +6,8 @@ back is the charter, which holds names, shapes and a hash, and no weight.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 ADAPTIVE_RATE = 0.03
 """The learning rate of fedadam and fedyogi where ``merge.server_lr`` says nothing."""
 
+TORCHVISION = "torchvision"
+"""``model.pretrained`` for the best weights that torchvision has; anything else is a file."""
+
 
 def draft(settings: Settings) -> Charter:
     """Load the data, build the genesis model, and write down what all nodes have to agree on.
@@ -37,7 +42,7 @@ def draft(settings: Settings) -> Charter:
     for slot in range(settings.federation.nodes):
         learner.share(settings, pictures, slot)  # a partition that cannot be is found here, before anything starts
     model, state = learner.genesis(settings, pictures)
-    described = _plain(settings.model)
+    described = _described(settings.model)
     if settings.privacy.kind == "dp":
         from rayfed.learning import private
 
@@ -128,6 +133,17 @@ def _optimizer_terms(merge: MergeSettings) -> dict[str, Any]:
         "second_momentum": round(merge.second_momentum * UNIT),
         "tau": round(merge.tau * TAU_UNIT),
     }
+
+
+def _described(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model's settings as the charter has them. A file of weights lies somewhere else on every machine: what
+    all agree on is its content."""
+    described: dict[str, Any] = _plain(model)
+    weights = described.get("pretrained")
+    if weights not in (None, TORCHVISION):
+        with Path(weights).open("rb") as file:
+            described["pretrained"] = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return described
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,47 @@
+"""From settings to the charter: nothing of the founder's machine gets into it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from rayfed.config import load
+from rayfed.learning import models
+from rayfed.protocol.charter import Charter
+from rayfed.runtime import drafting
+
+WORDS = ["train.threads=1", "model.width=4", "model.hidden=8"]
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Charter:
+    return drafting.draft(load(WORDS))
+
+
+def test_weights_of_ones_own_are_in_the_charter_by_their_hash(tmp_path: Path, fresh: Charter) -> None:
+    settings = load(WORDS)
+    net = models.build(settings.model, fresh.data.shape, len(fresh.data.classes), seed=7)
+    charters = []
+    for name in ("one", "two"):  # the same file on two machines
+        path = tmp_path / name / "weights.pt"
+        path.parent.mkdir()
+        if name == "one":
+            torch.save(net.state_dict(), path)
+        else:
+            shutil.copy(tmp_path / "one" / "weights.pt", path)
+        chosen = load([*WORDS, f"model.pretrained={path}"])
+        assert chosen.model["pretrained"] == str(path), "the nodes find it by the settings"
+        charters.append(drafting.draft(chosen))
+    content = hashlib.sha256((tmp_path / "one/weights.pt").read_bytes()).hexdigest()
+    assert charters[0].model["pretrained"] == f"sha256:{content}"
+    assert str(tmp_path) not in charters[0].canonical_json()
+    assert charters[0].hash == charters[1].hash
+    assert charters[0].genesis != fresh.genesis
+
+
+def test_without_weights_nothing_is_said_of_them(fresh: Charter) -> None:
+    assert "pretrained" not in fresh.model
