@@ -24,9 +24,14 @@ TOP = """\
 | exit code | meaning |
 | --- | --- |
 | 0 | all went well |
-| 1 | a bug, with its trace; from `run`: a node failed and lacks the model; from `audit`: there are discrepancies |
-| 2 | bad input; one line on standard error begins with the setting to change |
+| 1 | from `run`: a node failed for good and lacks the final model; from `audit`: there are discrepancies; \
+from `chaos`: a check failed; from any command: a bug, with its trace |
+| 2 | bad input, or something that was asked for is not there or does not answer (chain, store, Ray): one line \
+on standard error, which names the setting to change where there is one |
 | 130 | Ctrl-C |
+| 143 | SIGTERM |
+
+In a sweep (`--multirun`) it is the highest code of all its runs.
 
 `RAYFED_TRACE=1` shows the trace of an error that has one line otherwise.
 

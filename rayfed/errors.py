@@ -2,7 +2,7 @@
 
     RayfedError
     ├── ConfigError            a setting is wrong; the message names it
-    │   └── DataError          the pictures that a setting points at cannot be used
+    │   └── DataError          the images that a setting points at cannot be used
     ├── CodecError             weights cannot become a blob, or a blob cannot become weights
     ├── LedgerError
     │   ├── LedgerUnreachable  nothing answers at the RPC URL
@@ -41,7 +41,7 @@ class ConfigError(RayfedError):
 
 
 class DataError(ConfigError):
-    """The pictures that a setting points at are missing, empty or broken."""
+    """The images that a setting points at are missing, empty or broken."""
 
 
 class CodecError(RayfedError):

@@ -167,7 +167,7 @@ def make(name: str, crew: Crew, settings: Mapping[str, Any]) -> Attack:
     try:
         made: Attack = getattr(import_module(f"rayfed.attacks.{module}"), kind)(crew, **settings)
     except TypeError as error:
-        raise ConfigError("attack.options", f"{name} does not take these: {error}") from error
+        raise ConfigError("attack.options", f"{name} does not take these options: {error}") from error
     return made
 
 

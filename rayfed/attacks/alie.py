@@ -25,7 +25,7 @@ class LittleIsEnough(Crafted):
 
 
 def largest(n: int, f: int) -> float:
-    """Return the paper's z: so far out that enough honest values to make a majority with the liars' lie further out."""
+    """Return the paper's z: enough honest values lie further out to make a majority with the Byzantine ones."""
     supporters = n // 2 + 1 - f
     part = min(max((n - f - supporters) / (n - f), 0.01), 0.99)
     return NormalDist().inv_cdf(part)

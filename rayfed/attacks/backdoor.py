@@ -1,4 +1,4 @@
-"""Backdoor: a small patch on a picture makes the model see one class, and nothing else changes.
+"""Backdoor: a small patch on an image makes the model see one class, and nothing else changes.
 
 Sources: Gu et al. 2017, "BadNets" (the trigger); Bagdasaryan et al. 2020, "How To Backdoor Federated Learning" (the
 boosted update).
@@ -15,7 +15,7 @@ from rayfed.attacks import Attack, Crew, fixed
 
 
 class Backdoor(Attack):
-    """Trains on its pictures and a part of them again with the patch and the target's label; boosts what came of it."""
+    """Trains on its images and a part of them again with the patch and the target's label; boosts what came of it."""
 
     def __init__(self, crew: Crew, target: int = 0, part: float = 0.5, boost: float = 1.0) -> None:
         super().__init__(crew)
@@ -34,7 +34,7 @@ class Backdoor(Attack):
 
 
 def stamped(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the pictures (n, c, h, w) with a bright patch, a quarter of the side, in the lower right corner."""
+    """Return the images (n, c, h, w) with a bright patch, a quarter of the side, in the lower right corner."""
     patched = np.array(x)
     side = max(1, x.shape[-1] // 4)
     patched[..., -side:, -side:] = 255
@@ -42,10 +42,10 @@ def stamped(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def success(predicted: NDArray[np.int64], y: NDArray[np.int64], target: int = 0) -> float:
-    """Return the attack success rate: of the stamped pictures of other classes, the part that is seen as the target.
+    """Return the attack success rate: of the stamped images of other classes, the part that is seen as the target.
 
     Args:
-        predicted: (n,) classes that the merged model gives to the stamped pictures.
+        predicted: (n,) classes that the merged model gives to the stamped images.
         y: (n,) their true classes.
         target: the attack's.
     """

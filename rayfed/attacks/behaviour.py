@@ -35,7 +35,7 @@ class Behaviour:
     """Honest in everything."""
 
     def poison(self, x: NDArray[np.uint8], y: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the pictures (n, c, h, w) and classes (n,) to train on, given the node's own."""
+        """Return the images (n, c, h, w) and classes (n,) to train on, given the node's own."""
         return x, y
 
     def speaks(self, verb: Verb, round: int) -> bool:

@@ -1,7 +1,7 @@
-"""Mimic: all liars repeat one honest update, so that one node's data counts many times over.
+"""Mimic: all Byzantine nodes repeat one honest update, so that one node's data counts many times over.
 
 Source: Karimireddy, He and Jaggi 2022, "Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing". The copied
-one is a liar's own honest update: nobody can copy what is not published yet.
+one is the node's own honest update: nobody can copy what is not published yet.
 """
 
 from __future__ import annotations

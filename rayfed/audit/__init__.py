@@ -128,7 +128,7 @@ def _examine(
 def _charter(record: ChainRecord, findings: list[Finding]) -> Charter | None:
     """Return the charter if it is the one that the federation was founded on."""
     if not record.charter:
-        words = "no charter is at hand, so that nobody knows how long a blob is: no blob was looked at"
+        words = "there is no charter, which says how long a blob is: no blob was checked"
         findings.append(Finding(Severity.UNCHECKED, "charter", words))
         return None
     try:

@@ -58,7 +58,7 @@ class Examiner:
         self._searcher = Searcher(self._layout, places)
         self._memory = memory
         if 2 * self._size > memory:
-            words = f"a blob has {self._size >> 20} MiB, and two of them must fit; {memory >> 20} MiB are too few"
+            words = f"a blob has {self._size >> 20} MiB, and two of them must fit: {memory >> 20} MiB is too little"
             raise ConfigError("--memory", words)
         # Each thread holds one blob, and one more is the merge.
         self._threads = min(threads or blocks.cores(), memory // self._size - 1)
@@ -137,7 +137,7 @@ class Examiner:
         if sighting.missing:
             # Nothing is published before COMMIT has closed, so where it closed void there is nothing to be had.
             if facts.status is not Status.NONE and facts.phase is not Phase.COMMIT:
-                words = "included, and nobody has it" if included else "committed to, and nobody has it"
+                words = "was included, but nobody has it" if included else "was committed, but nobody has it"
                 yield self._finding(Severity.UNCHECKED, "update", words, facts, sighting)
             return
         if included:

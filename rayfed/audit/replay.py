@@ -70,9 +70,7 @@ class _Replay:
             self._close(facts, self._chain.outcomes.get(number))
         if not self._record.founded:
             self._findings.append(
-                Finding(
-                    Severity.UNCHECKED, "replay", "when the federation was founded, which round 1's opening rests on"
-                )
+                Finding(Severity.UNCHECKED, "replay", "the time of the founding, on which round 1's opening depends")
             )
         return Replayed(tuple(self._chain.members), [self._rounds[n] for n in sorted(self._rounds)], self._findings)
 

@@ -127,7 +127,7 @@ def _read(raw: str, tx_hash: str) -> Call | str:
     try:
         data = HexBytes(raw)
         if keccak(data) != bytes(HexBytes(tx_hash)):
-            return "the transaction beside it is another one"
+            return "the transaction recorded with it is another one"
         sender = str(Account.recover_transaction(data))
         if data[0] > 0x7F:  # from before EIP-2718; v holds the chain (EIP-155)
             _, _, _, to, _, asked, v, _, _ = rlp.decode(bytes(data))
@@ -137,7 +137,7 @@ def _read(raw: str, tx_hash: str) -> Call | str:
         return Call(sender, f"0x{to.hex()}", bytes(HexBytes(fields["data"])), int(fields["chainId"]))
     except Exception as error:
         # Whoever made the record made up these bytes, and a decoder may stumble over them in any way.
-        return f"the transaction beside it cannot be read ({type(error).__name__})"
+        return f"the transaction recorded with it cannot be read ({type(error).__name__})"
 
 
 _EXAMPLES: dict[str, list[Any]] = {

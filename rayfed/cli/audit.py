@@ -79,20 +79,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "rayfed audit",
         description="Check a finished or running federation from ledger and store, without key or stake. "
-        "Exit code: 0 all is right, 1 something is not (each is named), 2 bad input.",
+        "Exit code: 0 no discrepancy, 1 discrepancies (each is named), 2 bad input.",
     )
     parser.add_argument("run", nargs="?", type=Path, help=f"a run's output folder: its {FILE} and its nodes' disks")
     parser.add_argument("--federation", metavar="ADDRESS", help="the contract's address")
     parser.add_argument("--rpc", metavar="URL", help="a node of its chain")
     parser.add_argument("--from-block", type=int, help="read events from here; by default from the founding block")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="what a contract said, kept in a file: no chain")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="audit this record instead of asking a chain")
     parser.add_argument("--store", action="append", default=[], metavar="PLACE", help=STORES)
-    parser.add_argument("--charter", type=Path, metavar="FILE", help="charter.json; a record mostly has it inside")
-    parser.add_argument("--strict", action="store_true", help="what nobody can check counts as a discrepancy")
+    parser.add_argument("--charter", type=Path, metavar="FILE", help="charter.json; most records contain it")
+    parser.add_argument("--strict", action="store_true", help="count whatever nobody can check as a discrepancy")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report here")
-    parser.add_argument("--write-record", type=Path, metavar="FILE", help="keep the record, to audit without the chain")
-    parser.add_argument("--memory", type=int, default=MEMORY >> 20, metavar="MIB", help="for blobs (%(default)s)")
-    parser.add_argument("--threads", type=int, help="blobs looked at at a time; by default one a core")
+    parser.add_argument(
+        "--write-record", type=Path, metavar="FILE", help="write the record to this file, for audits without the chain"
+    )
+    parser.add_argument(
+        "--memory", type=int, default=MEMORY >> 20, metavar="MIB", help="memory for blobs (%(default)s)"
+    )
+    parser.add_argument("--threads", type=int, help="blobs checked at the same time; by default one per core")
     return parser
 
 
@@ -111,20 +115,20 @@ def _record(args: argparse.Namespace, charter: str) -> ChainRecord:
     except CodecError as error:
         raise ConfigError("--record", str(error)) from error
     if args.federation is not None and args.federation.lower() != record.federation.lower():
-        raise ConfigError("--record", f"it speaks of the federation {record.federation}, not of {args.federation}")
+        raise ConfigError("--record", f"it is about the federation {record.federation}, not of {args.federation}")
     return record.with_charter(charter) if charter else record
 
 
 def _text(path: Path, setting: str) -> str:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(setting, f"{path} has more than {LARGEST_FILE >> 20} MiB")
+            raise ConfigError(setting, f"{path} is larger than {LARGEST_FILE >> 20} MiB")
         # A newline that an editor added is no part of it.
         return path.read_bytes().decode("ascii").rstrip("\n")
     except OSError as error:
         raise ConfigError(setting, f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(setting, f"{path} is not the text that it should be: {error.reason}") from error
+        raise ConfigError(setting, f"{path} is not UTF-8 text: {error.reason}") from error
 
 
 def _write(path: Path, text: str, setting: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rayfed.errors import ConfigError, RayfedError
 
-HELP_KEY = "where to write the key of a rich account of this chain (default: %(default)s)"
+HELP_KEY = "where to write the private key of an account with play money (default: %(default)s)"
 
 
 def main(words: list[str]) -> int:
@@ -17,13 +17,17 @@ def main(words: list[str]) -> int:
         "rayfed chain", description="Start a local chain (Anvil) and keep it until Ctrl-C."
     )
     parser.add_argument("--key-file", type=Path, default=Path("devchain.key"), help=HELP_KEY)
-    parser.add_argument("--state", type=Path, help="keep the chain in this file, and go on from it")
-    parser.add_argument("--block-time", type=float, help="seconds between blocks; by default one a transaction")
-    parser.add_argument("--chain-id", type=int, default=31337, help="what it calls itself (default: %(default)s)")
+    parser.add_argument("--state", type=Path, help="load the chain from this file if it is there, and save it there")
+    parser.add_argument(
+        "--block-time", type=float, help="seconds between blocks; by default every transaction gets a block at once"
+    )
+    parser.add_argument("--chain-id", type=int, default=31337, help="the chain id (default: %(default)s)")
     parser.add_argument("--anvil", help="path of the anvil binary; by default PATH and contracts/node_modules")
     args = parser.parse_args(words)
     if args.block_time is not None and not args.block_time > 0:
-        raise ConfigError("--block-time", f"{args.block_time} is no time between blocks: more than 0 seconds")
+        raise ConfigError(
+            "--block-time", f"{args.block_time} is not a time between blocks: it must be more than 0 seconds"
+        )
     from rayfed.ledger.ethereum.devchain import DevChain
 
     with DevChain(args.anvil, chain_id=args.chain_id, block_time=args.block_time, state=args.state) as chain:
@@ -31,8 +35,8 @@ def main(words: list[str]) -> int:
             args.key_file.write_text(f"0x{bytes(chain.funder.key).hex()}\n")
         except OSError as error:
             raise ConfigError("--key-file", f"cannot be written: {error.strerror} ({args.key_file})") from error
-        print(f"A chain is at {chain.rpc_url}. In another terminal:", flush=True)
+        print(f"The chain runs at {chain.rpc_url}. In another terminal:", flush=True)
         print(f"python -m rayfed ledger=rpc ledger.rpc_url={chain.rpc_url} ledger.key_file={args.key_file}", flush=True)
         while chain.pid is not None:  # until Ctrl-C, or somebody ends Anvil itself
             time.sleep(1)
-    raise RayfedError("the chain ended by itself")
+    raise RayfedError("the chain stopped by itself")

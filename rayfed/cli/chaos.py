@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
         if name not in known:
             raise ConfigError("--scenario", f"there is no {name!r}; there are {', '.join(known)}")
     if args.seeds < 1:
-        raise ConfigError("--seeds", f"{args.seeds} are no runs")
+        raise ConfigError("--seeds", f"must be at least 1, is {args.seeds}")
     seeds = [args.seed] if args.seed is not None else list(range(args.seeds))
     console = Console()
     runs = _real(names, seeds, console) if args.real else run_all(names, seeds)
@@ -135,12 +135,14 @@ def write(path: Path, rows: Sequence[Row], results: Sequence[Result]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "rayfed chaos",
-        description="Let machines die, peers cheat and the chain go back, and check that the right model comes of it.",
+        description="Let machines crash, peers cheat and the chain reorganise, and check that the right model results.",
         epilog="; ".join(f"{scenario.name}: {scenario.about}" for scenario in SCENARIOS.values()),
     )
-    parser.add_argument("--real", action="store_true", help="over Ray, Anvil and an S3 server: minutes, not seconds")
-    parser.add_argument("--seeds", type=int, default=10, help="runs a scenario (default: %(default)s)")
-    parser.add_argument("--seed", type=int, help="one run with just this seed")
-    parser.add_argument("--scenario", action="append", help="only this one; may be given several times")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table, and what failed, here")
+    parser.add_argument(
+        "--real", action="store_true", help="with real Ray, Anvil and S3 servers: minutes a run instead of seconds"
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="runs of each scenario (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="only one run of each, with this seed")
+    parser.add_argument("--scenario", action="append", help="run only this scenario; may be given several times")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table and the failures to this file")
     return parser

@@ -52,8 +52,8 @@ def refuse_key(word: str) -> None:
     if _KEY.fullmatch(word):
         raise ConfigError(
             "command line",
-            "something there looks like a private key; it is in your shell's history now, so take it for known to "
-            "others, and give the name of a file instead",
+            "a word there looks like a private key; it is now in your shell's history, so consider it stolen, and "
+            "give the name of a key file instead",
         )
 
 
@@ -86,7 +86,7 @@ def _list(args: argparse.Namespace) -> int:
         told = _told(path)
         if told is not None:
             open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-            print(f"{told}  {path}{'  OTHERS MAY READ IT: chmod 600' if open_to_others else ''}")
+            print(f"{told}  {path}{'  READABLE BY OTHERS: chmod 600' if open_to_others else ''}")
     return 0
 
 
@@ -101,7 +101,7 @@ def _told(path: Path) -> str | None:
     if not isinstance(content, dict) or content.get("version") != 3 or "crypto" not in content:
         return None
     address = str(content.get("address", ""))
-    return str(to_checksum_address(address)) if is_hex_address(address) else "(no address told)".ljust(42)
+    return str(to_checksum_address(address)) if is_hex_address(address) else "(no address stated)".ljust(42)
 
 
 def _address(args: argparse.Namespace) -> int:
@@ -115,8 +115,8 @@ def _export(args: argparse.Namespace) -> int:
     if not args.i_know:
         raise ConfigError(
             "--i-know",
-            "export writes a key that nothing protects: whoever sees it owns all that its account owns, for ever. "
-            "If that is meant, say --i-know",
+            "an exported key is not encrypted: whoever sees it controls its account for ever. "
+            "Add --i-know if that is what you want",
         )
     account = _chosen(args)
     if args.to is None:
@@ -151,11 +151,11 @@ def _chosen(args: argparse.Namespace) -> LocalAccount:
     from rayfed.ledger.ethereum import identity, keys
 
     if (args.federation is None) != (args.chain_id is None):
-        raise ConfigError("--federation", "goes together with --chain-id: both decide the address")
+        raise ConfigError("--federation", "must be given together with --chain-id: the address depends on both")
     if args.federation is not None and not re.fullmatch("0x[0-9a-fA-F]{40}", args.federation):
-        raise ConfigError("--federation", f"{args.federation!r} is no address: 0x and 40 hexadecimal digits")
+        raise ConfigError("--federation", f"{args.federation!r} is not an address: 0x and 40 hexadecimal digits")
     if args.chain_id is not None and not 0 < args.chain_id < 2**63:
-        raise ConfigError("--chain-id", f"{args.chain_id} is no chain's: 1 to 2**63 - 1")
+        raise ConfigError("--chain-id", f"{args.chain_id} is not a chain id: 1 to 2**63 - 1")
     if not 0 <= args.index < 2**32:
         raise ConfigError("--index", f"{args.index} is out of range: 0 to 2**32 - 1")
     text = keys.read_secret(args.keystore, "keystore", "a private key")
@@ -182,7 +182,7 @@ def _typed() -> LocalAccount:
     try:
         account: LocalAccount = Account.from_key(bytes.fromhex(digits))
     except Exception:  # whatever it says may quote what was typed
-        raise ConfigError("private key", "that was none (64 hexadecimal digits)") from None
+        raise ConfigError("private key", "that was not a private key (64 hexadecimal digits)") from None
     return account
 
 
@@ -196,7 +196,7 @@ def _keep(path: Path, account: LocalAccount, password_file: Path | None) -> None
         if not password:
             raise ConfigError("password", "is empty, so anybody could open the file")
         if _ask("Again: ") != password:
-            raise ConfigError("password", "the two are not the same")
+            raise ConfigError("password", "the two passwords differ")
     if len(password) < SHORT:
         _warn(f"a password of fewer than {SHORT} letters can be guessed by whoever has the file")
     keys.write_keystore(path, account, password, "keystore")
@@ -215,7 +215,7 @@ def _ask(prompt: str) -> str:
         ConfigError: there is no terminal; getpass would read standard input in its place, with an echo.
     """
     if not sys.stdin.isatty():
-        raise ConfigError("--password-file", "there is no terminal to ask at: say which file holds the password")
+        raise ConfigError("--password-file", "there is no terminal to ask on: say which file holds the password")
     return getpass.getpass(prompt)
 
 
@@ -231,7 +231,8 @@ def _warn(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "rayfed keys", description="Encrypted keystores (Web3 Secret Storage, version 3), and what follows from them."
+        "rayfed keys",
+        description="Encrypted keystores (Web3 Secret Storage, version 3), and the node keys derived from them.",
     )
     commands = parser.add_subparsers(required=True, metavar="new|list|address|export|import")
 
@@ -247,11 +248,11 @@ def _parser() -> argparse.ArgumentParser:
     def which(made: argparse.ArgumentParser) -> None:
         made.add_argument("--federation", help="of the node in this federation, and not of the master key")
         made.add_argument("--chain-id", type=int, help="of the federation's chain")
-        made.add_argument("--index", type=int, default=0, help="0: the node that joins; N: slot N-1 of a run")
+        made.add_argument("--index", type=int, default=0, help="0: the node that joins; N: node N-1 of a run")
 
     keystore(command("new", _new, "Make a fresh master key and write it, encrypted, to a new file."), "to write")
-    command("list", _list, "List a folder's keystores by the addresses that they tell.").add_argument(
-        "folder", type=Path, nargs="?", default=Path(), help="default: this one"
+    command("list", _list, "List a folder's keystores with the addresses that they state.").add_argument(
+        "folder", type=Path, nargs="?", default=Path(), help="default: this folder"
     )
     made = command("address", _address, "Show an address: the master key's own, or that of its node in a federation.")
     keystore(made, "with the master key")
@@ -260,8 +261,8 @@ def _parser() -> argparse.ArgumentParser:
     keystore(made, "with the master key")
     which(made)
     made.add_argument("--to", type=Path, help="write to this new file (mode 0600) and do not print")
-    made.add_argument("--i-know", action="store_true", help="that whoever sees the key owns the account")
-    made = command("import", _import, "Encrypt a key that is there already: from a file, or typed in unseen.")
+    made.add_argument("--i-know", action="store_true", help="you know that whoever sees the key controls the account")
+    made = command("import", _import, "Encrypt an existing key: from a file, or typed without being shown.")
     keystore(made, "to write")
-    made.add_argument("--from", dest="source", type=Path, help="a bare key file or a keystore; asked for if not given")
+    made.add_argument("--from", dest="source", type=Path, help="a plain key file or a keystore; asked for if not given")
     return parser

@@ -35,12 +35,12 @@ LOOK_SECONDS = 0.05
 """Between two looks for a receipt."""
 
 TEXTS = {
-    "claim": "Have paid out what an account has earned: rewards of settled rounds, bonds, a challenger's share.",
+    "claim": "Pay out what an account has earned: rewards of settled rounds, bonds, a challenger's share.",
     "withdraw": "Have a stake paid out. Does what has to come before, as far as it can be done now, and says what it "
     "waits for: leaves a federation that is over, asks for the stake, settles rounds.",
-    "leave": "Leave a federation that still runs. Stop the node first, or it joins again.",
-    "deposit": "Put stake down for a member, from another account or after a slash.",
-    "fund": "Add to the pool out of which rewards are paid.",
+    "leave": "Leave a federation that is still running. Stop the node first, or it joins again.",
+    "deposit": "Deposit stake for a member: from another account, or after a slash.",
+    "fund": "Add to the pool from which rewards are paid.",
 }
 
 
@@ -104,7 +104,7 @@ class Owner:
             self.leave()
         if not account.exiting:
             self._wait(Exit())
-            print("asked for the stake")
+            print("requested the stake")
         self._settle()
         account = self._account()
         if self.federation.books().settled < account.exit_round:
@@ -116,7 +116,7 @@ class Owner:
         """Leave the federation."""
         if not self._is_active(self.federation.view()):
             self._account()
-            raise RayfedError(f"{self.door.address} has left, or lost its seat, before")
+            raise RayfedError(f"{self.door.address} has already left, or lost its seat")
         self._wait(Leave())
         print("left")
 
@@ -125,7 +125,7 @@ class Owner:
         lacks = self.federation.terms().stake - self.federation.account(member).stake
         amount = max(0, lacks) if amount is None else amount
         if not amount:
-            raise RayfedError(f"{member} has all its stake")
+            raise RayfedError(f"the stake of {member} is complete")
         self._wait(Deposit(member, amount))
         print(f"{self._coins(amount)} at stake for {member}")
 
@@ -146,7 +146,7 @@ class Owner:
         account = self.federation.account(address)
         if self.federation.view().index_of(address) is None and not account.claimable and not account.stake:
             raise RayfedError(
-                f"{address} is no member of {self.federation.address} and has nothing there (one master key has a "
+                f"{address} is not a member of {self.federation.address} and has nothing there (one master key has a "
                 "node for each --index)"
             )
         return account
@@ -178,7 +178,7 @@ class Owner:
     def _when_earned(self, account: Account) -> str:
         if not account.pending:
             return ": everything that was earned has been paid"
-        return f" yet: {self._coins(account.pending)} will be, if no merge is taken back{self._until(None)}"
+        return f" yet: {self._coins(account.pending)} will be, if no merge is rolled back{self._until(None)}"
 
     def _until(self, last: int | None) -> str:
         when = self._settled_from(last)
@@ -236,16 +236,18 @@ def _check_address(option: str, address: str | None) -> None:
     from eth_utils.address import is_address
 
     if address is not None and not is_address(address):
-        raise ConfigError(option, f"{address!r} is no Ethereum address (or its checksum is wrong)")
+        raise ConfigError(option, f"{address!r} is not an Ethereum address (or its checksum is wrong)")
 
 
 def _amount(text: str) -> int:
     try:
         amount = Decimal(text) * COIN
     except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of coins") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of coins") from None
     if amount <= 0 or amount != int(amount) or amount >= 1 << 128:
-        raise argparse.ArgumentTypeError(f"{text} is no amount: more than 0, and at most 18 digits after the point")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not an amount: it must be more than 0, and at most 18 digits after the point"
+        )
     return int(amount)
 
 
@@ -282,14 +284,14 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(f"rayfed {command}", description=TEXTS[command])
     parser.add_argument("--rpc", metavar="URL", required=True, help="a node of the federation's chain")
     parser.add_argument("--federation", metavar="ADDRESS", required=True, help="the contract's address")
-    parser.add_argument("--chain-id", type=int, help="refuse to speak to any other chain")
+    parser.add_argument("--chain-id", type=int, help="refuse any other chain")
     key = parser.add_mutually_exclusive_group(required=True)
     key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
     key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
-    key.add_argument("--key-file", type=Path, metavar="FILE", help="a key, bare or encrypted: its own account")
+    key.add_argument("--key-file", type=Path, metavar="FILE", help="a key file, plain or encrypted: its own account")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
     parser.add_argument(
-        "--index", type=int, default=0, help="of --keystore: 0 the node that joins; N slot N-1 of a run"
+        "--index", type=int, default=0, help="which node of --keystore; 0: the one that joins; N: node N-1 of a run"
     )
     if command in ("claim", "withdraw"):
         parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")

@@ -13,18 +13,18 @@ from rayfed.errors import ConfigError
 def main(words: list[str]) -> int:
     """Open MLflow's pages on the runs so far."""
     parser = argparse.ArgumentParser("rayfed ui", description="Open MLflow's pages on the runs so far.")
-    parser.add_argument("--tracking-uri", help="what track.tracking_uri was; by default mlflow.db in this folder")
-    parser.add_argument("--host", default="127.0.0.1", help="to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=5000, help="to listen on (default: %(default)s)")
+    parser.add_argument("--tracking-uri", help="track.tracking_uri of the runs; by default mlflow.db in this folder")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     args = parser.parse_args(words)
     from rayfed.config.files import tracking_uri
 
     uri = tracking_uri(args.tracking_uri, Path.cwd())
     database = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not database.is_file():
-        raise ConfigError("--tracking-uri", f"no runs in this folder yet: there is no {database}")
+        raise ConfigError("--tracking-uri", f"there are no runs yet: {database} does not exist")
     if uri.startswith(("http://", "https://")):
-        raise ConfigError("--tracking-uri", f"{uri} is a server already: open it in a browser")
+        raise ConfigError("--tracking-uri", f"{uri} is already a server: open it in a browser")
     print(f"MLflow on {uri}: http://{args.host}:{args.port} (Ctrl-C stops it)", flush=True)
     # One worker: MLflow's own choice, four, takes four times as long to start, and one person looks.
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--workers", "1"]

@@ -86,7 +86,7 @@ def _federation(settings: Settings) -> None:
     if terms.start > terms.nodes and settings.ledger.kind == "devchain":
         raise ConfigError(
             "federation.start_members",
-            f"{terms.start} members are waited for, but federation.nodes starts only {terms.nodes}; "
+            f"the federation waits for {terms.start} members, but federation.nodes starts only {terms.nodes}; "
             "others can join on a chain that they reach: ledger=rpc",
         )
     if terms.fewest > terms.start:
@@ -126,7 +126,7 @@ def _merge(settings: Settings) -> None:
         raise ConfigError(
             "merge.trim",
             f"{merge.trim} of {nodes} nodes is less than one, so nothing would be trimmed: "
-            "a larger part, more nodes, or merge=mean",
+            "choose a larger part, more nodes, or merge=mean",
         )
     if merge.f:
         _tolerates(merge, nodes, cut)
@@ -144,7 +144,7 @@ def _tolerates(merge: MergeSettings, nodes: int, cut: int) -> None:
         )
     if merge.rule == "trimmed_mean" and cut < merge.f:
         raise ConfigError(
-            "merge.trim", f"{merge.trim} of {nodes} nodes cuts {cut} at each end, which is less than merge.f={merge.f}"
+            "merge.trim", f"{merge.trim} of {nodes} nodes trims {cut} at each end, which is less than merge.f={merge.f}"
         )
     if merge.mixing == "bucketing":
         buckets = -(-nodes // merge.bucket)
@@ -217,7 +217,7 @@ def _privacy(settings: Settings) -> None:
     if privacy.kind == "dp" and not asked:
         raise ConfigError("privacy", "dp needs privacy.target_epsilon=8 or privacy.noise_multiplier=1.0")
     if privacy.kind == "none" and asked:
-        raise ConfigError("privacy", "noise is asked for, but not privacy=dp")
+        raise ConfigError("privacy", "noise needs privacy=dp")
 
 
 def _targeted(spec: dict[str, Any], key: str) -> None:
@@ -260,4 +260,4 @@ def _payout(address: str) -> None:
         raise ConfigError(key, "is the zero address: whatever goes there is lost")
     digits = address[2:]
     if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(address):
-        raise ConfigError(key, f"{address} is mistyped: its capitals are not those of its checksum (EIP-55)")
+        raise ConfigError(key, f"{address} is mistyped: its upper and lower case do not match its checksum (EIP-55)")

@@ -59,7 +59,7 @@ def explain(error: Exception) -> ConfigError:
         return _missing(error)
     if isinstance(error, OverrideParseException):
         if re.fullmatch(r"[\w./-]+", error.override):
-            return ConfigError(error.override, "is no name=value")
+            return ConfigError(error.override, "is not of the form name=value")
         return ConfigError(error.override, f"cannot be read as name=value ({_line(str(error.__cause__ or error))})")
     named = _OVERRIDE.search(text)
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):

@@ -43,7 +43,7 @@ def _check(value: Any, path: str) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise CodecError(f"{path or 'top'}: the key {key!r} is no string")
+                raise CodecError(f"{path or 'top'}: the key {key!r} is not a string")
             _check(inner, f"{path}.{key}" if path else key)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):

@@ -73,7 +73,7 @@ class Header:
         for name in ("federation", "node"):
             address = getattr(self, name)
             if not re.fullmatch(r"0x[0-9a-fA-F]{40}", address):
-                raise CodecError(f"header: {address!r} is no address")
+                raise CodecError(f"header: {address!r} is not an address")
             object.__setattr__(self, name, address.lower())
         if self.kind not in (UPDATE, MERGED):
             raise CodecError(f"header: there is no kind {self.kind}")
@@ -126,7 +126,7 @@ class Header:
             CodecError: it speaks of another layout already.
         """
         if self.layout_hash not in (bytes(32), layout.hash) or self.size not in (0, layout.size):
-            raise CodecError("header: it speaks of another layout")
+            raise CodecError("header: it is of another layout")
         return replace(self, layout_hash=layout.hash, size=layout.size)
 
     def differs(self, expected: Header) -> str:
@@ -159,7 +159,7 @@ def read_header(blob: Buffer) -> Header:
     if len(leaf) < LEAF:
         raise CodecError(f"header: {len(leaf)} bytes are less than a leaf")
     if leaf[:_WORD] != MAGIC:
-        raise CodecError("header: these bytes are no blob (another magic)")
+        raise CodecError("header: these bytes are not a blob (another magic number)")
     if any(leaf[len(_WORDS) * _WORD :]):
         raise CodecError("header: the padding is not zero")
     words = [leaf[_WORD * index : _WORD * (index + 1)] for index in range(len(_WORDS))]

@@ -1,4 +1,4 @@
-"""Learning on pictures that stay with their owner: data, partition, model, training, evaluation.
+"""Learning on images that stay with their owner: data, partition, model, training, evaluation.
 
 Nothing in this package knows of rounds on a ledger, of peers or of Ray; everything is a function of what it is given
 and a seed. This file holds what a node asks of it, and imports nothing heavy.
@@ -16,7 +16,7 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Update:
-    """What local training gives: the weights after it, the last epoch's mean loss, pictures used in an epoch.
+    """What local training gives: the weights after it, the last epoch's mean loss, images used in an epoch.
 
     ``epsilon`` is what the node has spent of its privacy so far, this update included; None without DP-SGD.
     """
@@ -37,10 +37,10 @@ class Learner(Protocol):
         """Train from ``base`` on the own data. Deterministic in (seed, round)."""
 
     def evaluate(self, state: State) -> tuple[float, int]:
-        """Return (accuracy 0..1, pictures) of a model on the node's test pictures."""
+        """Return (accuracy 0..1, images) of a model on the node's test images."""
 
     def loss(self, state: State) -> float:
-        """Return the mean loss of a model on private pictures of the node's own, for the screen ``holdout``."""
+        """Return the mean loss of a model on private images of the node's own, for the screen ``holdout``."""
 
     def alone(self) -> Iterator[float]:
         """Train without the others from genesis, round by round; yield the accuracy after each."""

@@ -1,4 +1,4 @@
-"""Random flips and shifts of a whole batch at once: one gather, no picture is looked at by Python."""
+"""Random flips and shifts of a whole batch at once: one gather, no image is looked at by Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rayfed.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Augment:
-    """What is done to a training picture each time it is seen.
+    """What is done to a training image each time it is seen.
 
     Attributes:
         flip: mirror left and right, every second time.
@@ -37,7 +37,7 @@ class Augment:
         return cls(bool(settings.get("flip", False)), float(settings.get("shift", 0.0)))
 
     def draw(self, n: int, shape: Sequence[int], generator: torch.Generator, device: torch.device) -> Draws:
-        """Draw what happens to each of ``n`` pictures of ``shape`` (h, w) in one epoch.
+        """Draw what happens to each of ``n`` images of ``shape`` (h, w) in one epoch.
 
         ``generator`` is on the CPU, so that every device gets the same numbers.
         """
@@ -52,14 +52,14 @@ class Augment:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """What happens to each picture of an epoch: (n, 1) pixels down and right, and whether it is mirrored."""
+    """What happens to each image of an epoch: (n, 1) pixels down and right, and whether it is mirrored."""
 
     down: torch.Tensor | None
     right: torch.Tensor | None
     mirror: torch.Tensor | None
 
     def apply(self, x: torch.Tensor, start: int) -> torch.Tensor:
-        """Return the batch (b, c, h, w) that begins at picture ``start`` of the epoch, augmented."""
+        """Return the batch (b, c, h, w) that begins at image ``start`` of the epoch, augmented."""
         if self.down is None and self.right is None and self.mirror is None:
             return x
         b, c, h, w = x.shape
@@ -73,7 +73,7 @@ class Draws:
 
 
 def _places(side: int, moved: torch.Tensor | None, device: torch.device) -> torch.Tensor:
-    """Return (b, side): the positions along one side from which a moved picture is read, reflected at the edges."""
+    """Return (b, side): the positions along one side from which a moved image is read, reflected at the edges."""
     places = torch.arange(side, device=device).unsqueeze(0)
     if moved is None:
         return places

@@ -1,6 +1,6 @@
 """How much privacy a node has spent, on its own disk, so that a restart does not forget it.
 
-The guarantee is (epsilon, delta)-differential privacy for one picture of this node against somebody who sees every
+The guarantee is (epsilon, delta)-differential privacy for one image of this node against somebody who sees every
 update that the node ever offered in the federation. The accountants are Opacus'.
 """
 
@@ -23,7 +23,7 @@ class Spent:
         round: in which round.
         run: hexadecimal name of all that went into it; the same name is the same update.
         noise_multiplier: standard deviation of the noise over the clipping norm.
-        sample_rate: probability with which a picture is in a step, 0..1.
+        sample_rate: probability with which an image is in a step, 0..1.
         steps: optimiser steps.
     """
 

@@ -1,4 +1,4 @@
-"""Decoded pictures on disk, made once, then memory-mapped, so that all processes of a machine share the same pages."""
+"""Decoded images on disk, made once, then memory-mapped, so that all processes of a machine share the same pages."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def cached(folder: Path, key: str, make: Callable[[Path], None]) -> Path:
                 finally:
                     shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
-        raise DataError("data.cache_dir", f"decoded pictures cannot be kept in {folder}: {error}") from error
+        raise DataError("data.cache_dir", f"decoded images cannot be kept in {folder}: {error}") from error
     return place
 
 

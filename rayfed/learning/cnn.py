@@ -11,14 +11,14 @@ from torch import nn
 from rayfed.errors import ConfigError
 
 Shape = Sequence[int]
-"""Channels, height, width of a picture."""
+"""Channels, height, width of an image."""
 
 
 class SmallCNN(nn.Module):
-    """Three convolutions and two dense layers; 586,250 parameters for 3x32x32 pictures and 10 classes.
+    """Three convolutions and two dense layers; 586,250 parameters for 3x32x32 images and 10 classes.
 
     Each convolution is followed by a pooling that halves the sides, as long as they are longer than 4; what is then
-    still larger than 4x4 is averaged down to it. So 8x8 digits and 64x64 pictures meet dense layers of the same size.
+    still larger than 4x4 is averaged down to it. So 8x8 digits and 64x64 images meet dense layers of the same size.
 
     Args:
         in_shape: channels, height, width.
@@ -86,9 +86,7 @@ class PaperCNN(nn.Module):
         stages, dense = self.VARIANTS[variant]
         channels, height, width = in_shape
         if min(height, width) >> len(stages) == 0:
-            raise ConfigError(
-                "model.variant", f"{variant!r} needs pictures of at least {2 ** len(stages)} pixels a side"
-            )
+            raise ConfigError("model.variant", f"{variant!r} needs images of at least {2 ** len(stages)} pixels a side")
         layers: list[nn.Module] = []
         for out in stages:
             for source in (channels, out):

@@ -1,4 +1,4 @@
-"""Loads the pictures that nodes learn from: uint8 arrays, decoded once, memory-mapped ever after."""
+"""Loads the images that nodes learn from: uint8 arrays, decoded once, memory-mapped ever after."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMAT = "1"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures and their classes.
+    """Images and their classes.
 
     Attributes:
         name: the kind it was loaded as.
@@ -33,7 +33,7 @@ class Dataset:
         test_x, test_y: likewise.
         classes: names; a label is a position in them.
         mean, std: by channel, in millionths of the 0..1 range, to three decimals of it.
-        folders: (n,) int64, owner of each training picture, from 0, or None where the layout names none.
+        folders: (n,) int64, owner of each training image, from 0, or None where the layout names none.
         owners: names of those owners.
     """
 
@@ -50,7 +50,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of a picture."""
+        """Channels, height, width of an image."""
         c, h, w = self.train_x.shape[1:]
         return c, h, w
 
@@ -69,11 +69,11 @@ def load(
         kind: ``digits`` (scikit-learn's, 1x8x8, a fixed fifth is the test set), ``cifar10``, ``cifar100``,
             ``image_folder`` (``train/<class>/*`` or ``train/<node>/<class>/*``, and ``test/<class>/*``) or
             ``tiny_imagenet`` (``train/<wnid>/images/*`` and ``val/val_annotations.txt``).
-        root: folder of the pictures; for CIFAR, where torchvision keeps or finds it (default: the cache folder).
+        root: folder of the images; for CIFAR, where torchvision keeps or finds it (default: the cache folder).
         download: CIFAR may be fetched.
-        image_size: side that pictures in folders are resized to; default: the size of the first training picture.
-        cache_dir: where decoded pictures are kept; default ``~/.cache/rayfed``.
-        classes: for folders, the class names in order, if a party's own pictures may lack some; default: those that
+        image_size: side that images in folders are resized to; default: the size of the first training image.
+        cache_dir: where decoded images are kept; default ``~/.cache/rayfed``.
+        classes: for folders, the class names in order, if a party's own images may lack some; default: those that
             are found in train.
 
     Raises:
@@ -87,7 +87,7 @@ def load(
     if kind not in KINDS:
         raise DataError("data.kind", f"{kind!r} is unknown; choose one of {', '.join(KINDS)}")
     if root is None:
-        raise DataError("data.root", f"is missing; {kind} needs the folder of the pictures")
+        raise DataError("data.root", f"is missing; {kind} needs the folder of the images")
     place = Path(root).expanduser()
     if not place.is_dir():
         raise DataError("data.root", f"there is no folder {place}")
@@ -166,7 +166,7 @@ def _tiny_imagenet(root: Path) -> tuple[pictures.Listing, pictures.Listing]:
     top, val = root / "train", root / "val"
     notes = val / "val_annotations.txt"
     if not top.is_dir() or not notes.is_file():
-        raise DataError("data.root", f"{root} is no Tiny-ImageNet: it needs train/ and val/val_annotations.txt")
+        raise DataError("data.root", f"{root} is not Tiny-ImageNet: it needs train/ and val/val_annotations.txt")
     found = [
         (f"{place.name}/images/{name}", place.name, stamp)
         for place in sorted(top.iterdir())
@@ -174,7 +174,7 @@ def _tiny_imagenet(root: Path) -> tuple[pictures.Listing, pictures.Listing]:
         for name, stamp in pictures.list_pictures(place / "images")
     ]
     if not found:
-        raise DataError("data.root", f"there is no picture in {top}; they belong in train/<class>/images/*")
+        raise DataError("data.root", f"there is no image in {top}; they belong in train/<class>/images/*")
     stamps = dict(pictures.list_pictures(val / "images")) if (val / "images").is_dir() else {}
     rows = sorted(_row(notes, line) for line in notes.read_text().splitlines() if line.strip())
     for name, _ in rows:
@@ -188,7 +188,7 @@ def _tiny_imagenet(root: Path) -> tuple[pictures.Listing, pictures.Listing]:
 
 
 def _row(notes: Path, line: str) -> tuple[str, str]:
-    """Return picture and class of one line of val_annotations.txt."""
+    """Return image and class of one line of val_annotations.txt."""
     try:
         name, label, *_ = line.split("\t")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""How well a model does on pictures that it was not trained on."""
+"""How well a model does on images that it was not trained on."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Evaluation:
     """Counts rather than a rate, so that several nodes' can be added up exactly.
 
     Attributes:
-        correct: how many pictures got their own class as the likeliest.
-        total: how many pictures there were.
+        correct: how many images got their own class as the likeliest.
+        total: how many images there were.
         loss: mean cross-entropy in nats; 0 if there were none.
     """
 
@@ -32,7 +32,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Part of the pictures that were classified right, 0..1; 0 if there were none."""
+        """Part of the images that were classified right, 0..1; 0 if there were none."""
         return self.correct / self.total if self.total else 0.0
 
 
@@ -51,13 +51,13 @@ def evaluate(
     """Evaluate ``model`` where it is (its device decides), in evaluation mode; its training mode is put back.
 
     Args:
-        model: gives (b, classes) scores for (b, c, h, w) pictures.
+        model: gives (b, classes) scores for (b, c, h, w) images.
         x: (n, c, h, w) uint8; may be a read-only memory map.
         y: (n,) class of each, from 0.
         mean, std: by channel, in millionths of the 0..1 range.
-        batch: pictures at a time; None: as many as fit 16 Mi values, at most 512.
+        batch: images at a time; None: as many as fit 16 Mi values, at most 512.
         precision: ``fp32`` or ``bf16`` (autocast).
-        channels_last: memory format of the pictures; the model should have the same.
+        channels_last: memory format of the images; the model should have the same.
     """
     device = next(model.parameters()).device
     normalise = Normalise(mean, std, device, channels_last)

@@ -1,4 +1,4 @@
-"""Finds pictures in folders and decodes them, many at a time, straight into a memory-mapped array."""
+"""Finds images in folders and decodes them, many at a time, straight into a memory-mapped array."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Pictures of one part (train or test), in the order of their paths.
+    """Images of one part (train or test), in the order of their paths.
 
     Attributes:
         root: folder that ``paths`` are relative to.
-        paths: one a picture.
+        paths: one an image.
         labels: class name of each.
         stamps: size in bytes and modification time in ns of each.
         owners: name of the node folder of each; empty if there are none.
@@ -44,11 +44,11 @@ def list_classes(root: Path, part: str) -> Listing:
     """List ``root/part/<class>/*``, or ``root/part/<node>/<class>/*`` if the folders in it hold folders.
 
     Raises:
-        DataError: names ``data.root`` if there is no such folder, or no picture in it, or the two layouts are mixed.
+        DataError: names ``data.root`` if there is no such folder, or no image in it, or the two layouts are mixed.
     """
     top = root / part
     if not top.is_dir():
-        raise DataError("data.root", f"there is no folder {top}; pictures belong in {part}/<class>/*")
+        raise DataError("data.root", f"there is no folder {top}; images belong in {part}/<class>/*")
     folders = _folders(top)
     nested = {folder: _folders(top / folder) for folder in folders}
     if any(nested.values()) and not all(nested.values()):
@@ -65,13 +65,13 @@ def list_classes(root: Path, part: str) -> Listing:
         for name, stamp in list_pictures(top / place)
     ]
     if not found:
-        raise DataError("data.root", f"there is no picture in {top}; they belong in {part}/<class>/*")
+        raise DataError("data.root", f"there is no image in {top}; they belong in {part}/<class>/*")
     paths, labels, stamps, owners = zip(*found, strict=True)
     return Listing(top, paths, labels, stamps, owners if any(owners) else ())
 
 
 def list_pictures(folder: Path) -> list[tuple[str, tuple[int, int]]]:
-    """Return (name, (bytes, mtime in ns)) of the pictures in one folder, by name; what is no picture is passed over."""
+    """Return (name, (bytes, mtime in ns)) of the images in one folder, by name; what is no image is passed over."""
     with os.scandir(folder) as entries:
         files = [
             (entry.name, entry.stat())
@@ -90,21 +90,21 @@ def fingerprint(*parts: object) -> str:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Return (height, width) of a picture as it will be seen."""
+    """Return (height, width) of an image as it will be seen."""
     with _opened(path) as image:
         return image.height, image.width
 
 
 def decode(listing: Listing, size: tuple[int, int], target: Path) -> None:
-    """Decode all pictures into ``target``, a .npy of shape (n, 3, height, width), uint8.
+    """Decode all images into ``target``, a .npy of shape (n, 3, height, width), uint8.
 
     Args:
         listing: what to decode, in this order.
-        size: (height, width) that pictures of another size are resized to.
+        size: (height, width) that images of another size are resized to.
         target: file to write; grows on disk, not in memory.
 
     Raises:
-        DataError: names ``data.root`` and the first picture that is broken.
+        DataError: names ``data.root`` and the first image that is broken.
     """
     shape = (len(listing.paths), 3, *size)
     array: NDArray[np.uint8] = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
@@ -138,7 +138,7 @@ def _decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _opened(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """Open a picture, the right way up if a camera noted which way that is."""
+    """Open an image, the right way up if a camera noted which way that is."""
     from PIL import Image, ImageOps
 
     try:
@@ -154,7 +154,7 @@ def _opened(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
 
 def _broken(path: Path, error: BaseException) -> DataError:
     reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return DataError("data.root", f"{path} is no readable picture: {reason}")
+    return DataError("data.root", f"{path} is not a readable image: {reason}")
 
 
 def _folders(folder: Path) -> list[str]:

@@ -1,6 +1,6 @@
-"""Group norm in the place of batch norm: what a model needs in which no picture may speak for another.
+"""Group norm in the place of batch norm: what a model needs in which no image may speak for another.
 
-Batch norm mixes the pictures of a batch and keeps running statistics that no noise protects, so DP-SGD cannot train
+Batch norm mixes the images of a batch and keeps running statistics that no noise protects, so DP-SGD cannot train
 it. Who founds a federation with ``privacy=dp`` has it replaced before the charter is drafted: the layout and genesis
 are then the same for all, and the charter says so under ``model``, for nodes that train without noise as well.
 """

@@ -31,7 +31,7 @@ def build(
     Args:
         model: ``_target_`` and its parameters. ``in_shape`` and ``num_classes`` are filled in where the target takes
             them; ``pretrained`` in it is ignored.
-        in_shape: channels, height, width of the pictures.
+        in_shape: channels, height, width of the images.
         num_classes: scores that must come out.
         seed: of the random weights.
         pretrained: None, ``torchvision`` (the model's best published weights, downloaded), or a file with a state
@@ -65,19 +65,21 @@ def build(
 
 
 def _check(net: nn.Module, target: str, in_shape: Sequence[int], num_classes: int) -> None:
-    """Send two blank pictures through: a model that does not fit the data is found here, not in a node."""
+    """Send two blank images through: a model that does not fit the data is found here, not in a node."""
     net.eval()
     shape = "x".join(map(str, in_shape))
     try:
         with torch.inference_mode():
             scores = net(torch.zeros(2, *in_shape))
     except Exception as error:  # whatever a user's module raises, the setting to change is this one
-        raise ConfigError("model._target_", f"{target} cannot take pictures of {shape}: {_line(error)}") from error
+        raise ConfigError(
+            "model._target_", f"{target} does not take images of shape {shape}: {_line(error)}"
+        ) from error
     finally:
         net.train()
     if not isinstance(scores, torch.Tensor) or scores.shape != (2, num_classes):
         got = "x".join(map(str, scores.shape)) if isinstance(scores, torch.Tensor) else type(scores).__name__
-        raise ConfigError("model._target_", f"{target} gives {got} for 2 pictures of {shape}, not 2x{num_classes}")
+        raise ConfigError("model._target_", f"{target} gives {got} for 2 images of shape {shape}, not 2x{num_classes}")
 
 
 def _weights(pretrained: str, target: str) -> Mapping[str, torch.Tensor]:
@@ -97,7 +99,7 @@ def _weights(pretrained: str, target: str) -> Mapping[str, torch.Tensor]:
             "model.pretrained", f"{path} needs the package safetensors: pip install safetensors"
         ) from error
     except Exception as error:  # torch.load and safetensors raise a dozen types for files that are not theirs
-        raise ConfigError("model.pretrained", f"{path} is no readable state dict: {_line(error)}") from error
+        raise ConfigError("model.pretrained", f"{path} is not a readable state dict: {_line(error)}") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise ConfigError("model.pretrained", f"{path} holds no state dict (name -> tensor)")
     return found

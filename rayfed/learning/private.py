@@ -1,6 +1,6 @@
-"""DP-SGD (Abadi et al. 2016, arXiv:1607.00133, algorithm 1): updates that tell little of any single picture.
+"""DP-SGD (Abadi et al. 2016, arXiv:1607.00133, algorithm 1): updates that tell little of any single image.
 
-Per-picture gradients and clipping are Opacus'. Steps draw their pictures by Poisson sampling, as the accountants
+Per-image gradients and clipping are Opacus'. Steps draw their images by Poisson sampling, as the accountants
 assume, and everything drawn comes from the node's own secret (``rayfed.learning.noise``).
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rayfed.config.groups.learning import PrivacySettings
 
 GRADIENT_BYTES = 512 << 20
-"""Memory for the gradients of single pictures; a step of more pictures is done in parts, with the same result."""
+"""Memory for the gradients of single images; a step of more images is done in parts, with the same result."""
 
 
 class BudgetSpent(RayfedError):
@@ -74,7 +74,7 @@ class PrivateTrainer(Trainer):
 
     Args:
         model, settings: as for ``Trainer``.
-        max_grad_norm: C, the L2 norm to which the gradient of each picture is clipped.
+        max_grad_norm: C, the L2 norm to which the gradient of each image is clipped.
 
     Raises:
         ConfigError: names the key under ``train``, ``privacy`` or ``model``.
@@ -93,10 +93,10 @@ class PrivateTrainer(Trainer):
         self._hooks = GradSampleHooks(self.model, loss_reduction="sum")
         self._hooks.disable_hooks()
         size = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        self._part = max(1, GRADIENT_BYTES // (4 * size))  # pictures whose gradients are held at once
+        self._part = max(1, GRADIENT_BYTES // (4 * size))  # images whose gradients are held at once
 
     def schedule(self, n: int) -> tuple[float, int]:
-        """Return the sampling rate and the steps of one round on ``n`` pictures."""
+        """Return the sampling rate and the steps of one round on ``n`` images."""
         rate = min(1.0, self.batch_size / n)
         return rate, self.epochs * math.ceil(n / self.batch_size)
 
@@ -160,7 +160,7 @@ class PrivateTrainer(Trainer):
                         scores = model(normalise(draws.apply(pictures[chosen], 0)))
                         loss = cross_entropy(scores, wanted, label_smoothing=self.label_smoothing, reduction="sum")
                     with warnings.catch_warnings():
-                        # The first layer's hook fires although the pictures need no gradient: that is meant.
+                        # The first layer's hook fires although the images need no gradient: that is meant.
                         warnings.filterwarnings("ignore", message="Full backward hook is firing")
                         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
                     if step >= steps - steps // self.epochs:
@@ -171,7 +171,7 @@ class PrivateTrainer(Trainer):
                 optimizer.signal_skip_step(do_skip=number + 1 < len(parts))
                 if optimizer.pre_step():
                     _add_noise(optimizer.params, stream, noise_multiplier * self.max_grad_norm, rate * n)
-            if anchors:  # FedProx's pull to the base tells nothing of the pictures, so it needs no noise
+            if anchors:  # FedProx's pull to the base tells nothing of the images, so it needs no noise
                 with torch.no_grad():
                     for parameter, anchor in zip(parameters, anchors, strict=True):
                         assert parameter.grad is not None
@@ -232,12 +232,12 @@ class Private:
             spend: False for what is never shown to anybody (training alone, to compare).
 
         Raises:
-            ConfigError: delta is no protection for so few pictures, or no noise keeps the target.
+            ConfigError: delta is no protection for so few images, or no noise keeps the target.
             BudgetSpent: this round would go over the target.
         """
         chosen = self._settings
         if chosen.delta * len(x) >= 1:
-            raise ConfigError("privacy.delta", f"{chosen.delta:g} is too large for {len(x)} pictures: below 1/{len(x)}")
+            raise ConfigError("privacy.delta", f"{chosen.delta:g} is too large for {len(x)} images: below 1/{len(x)}")
         rate, steps = trainer.schedule(len(x))
         noise = self._noise_multiplier(rate, steps)
         run = _name(self._secret, base, "shown" if spend else "alone", round, noise, rate, steps, chosen.max_grad_norm)
@@ -281,9 +281,9 @@ def _seed(stream: SecretStream) -> int:
 
 
 def _complete(parameters: Sequence[nn.Parameter], n: int) -> None:
-    """Give every parameter gradients of ``n`` single pictures, in full precision.
+    """Give every parameter gradients of ``n`` single images, in full precision.
 
-    What the loss did not reach has none, and neither has a step for which no picture was drawn: both are zeros, on
+    What the loss did not reach has none, and neither has a step for which no image was drawn: both are zeros, on
     which noise goes as on any other. Norms of bfloat16 gradients would be wrong in their third digit, and what is
     clipped to C by them could be longer than C.
     """
@@ -295,7 +295,7 @@ def _complete(parameters: Sequence[nn.Parameter], n: int) -> None:
 
 
 def _add_noise(parameters: Sequence[Any], stream: SecretStream, std: float, expected: float) -> None:
-    """Add the noise to each summed gradient, then divide by the expected number of pictures in a step.
+    """Add the noise to each summed gradient, then divide by the expected number of images in a step.
 
     Summed in double precision and rounded once, so that the low bits of a float, by which noise made in single
     precision can be told apart (Mironov 2012), are not there to be seen.

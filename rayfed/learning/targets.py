@@ -35,7 +35,7 @@ def locate(target: str, setting: str) -> Callable[..., Any]:
     except AttributeError as error:
         raise ConfigError(setting, f"there is no {name!r} in {module_name!r}") from error
     if not callable(found):
-        raise ConfigError(setting, f"{target!r} is no class and no function")
+        raise ConfigError(setting, f"{target!r} is neither a class nor a function")
     return found  # type: ignore[no-any-return]  # callable() narrows Any to a callable object only
 
 

@@ -29,13 +29,13 @@ def read(path: Path) -> tuple[Address, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is no text"
+        words = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(SETTING, f"cannot read {path}: {words}") from error
     found = []
     for number, line in enumerate(lines, 1):
         word = line.split("#")[0].strip()
         if word and not re.fullmatch(r"0x[0-9a-fA-F]{40}", word):
-            raise ConfigError(SETTING, f"{path}, line {number}: {word!r} is no address")
+            raise ConfigError(SETTING, f"{path}, line {number}: {word!r} is not an address")
         if word:
             found.append(word)
     if not found:

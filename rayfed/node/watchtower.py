@@ -1,6 +1,6 @@
 """What a node does beside its rounds: it checks what has become final, and answers those who ask.
 
-A merge is right because whoever finds it wrong can have it taken back, so somebody has to look: every node verifies
+A merge is right because whoever finds it wrong can have it rolled back, so somebody has to look: every node verifies
 every final root against its own merge of the included updates, and goes to court where they differ. It shows leaves
 that others ask for, settles rounds whose time is over, and in the end claims what it has earned.
 
@@ -110,7 +110,7 @@ class Watch:
             if record is None:
                 return
             if record.status is not Status.FINAL or self._is_over(record, view):
-                self._wrong.discard(round)  # taken back, or too late to be
+                self._wrong.discard(round)  # rolled back, or too late to be
             elif round not in self._wrong:
                 mine = self._merge(round, view)
                 if mine is None:
@@ -211,7 +211,7 @@ class Watch:
             return False
         if any(case.kind is Kind.DEMAND and case.round == round for case in self._ledger.open_cases()):
             return False
-        # Any leaf will do: who has one has all, and who asks for one that nobody has takes the merge back.
+        # Any leaf will do: who has one has all, and who asks for one that nobody has gets the merge rolled back.
         leaves = 1 + -(-self._terms.values // (merkle.LEAF // fraud_proofs.VALUE))
         leaf = int.from_bytes(root[8:16], "big") % leaves
         self._ledger.submit(Demand(round, which, leaf, self._ledger.included_roots(round)))

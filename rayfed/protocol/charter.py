@@ -30,7 +30,7 @@ SHARES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class DataTerms:
-    """What the pictures look like when they reach the model.
+    """What the images look like when they reach the model.
 
     Attributes:
         classes: the classes' names in the order of their labels.
@@ -102,7 +102,7 @@ class MergeTerms:
         expected = {name: kind for name, kind in types.items() if name in always or name in value}
         terms = cls(**canonical.fields(value, expected, "charter.merge"))
         if terms.to_dict() != value:
-            raise CodecError("charter.merge: a key is there whose value is the default")
+            raise CodecError("charter.merge: a key is given although its value is the default")
         return terms
 
 
@@ -136,7 +136,7 @@ class Charter:
     Attributes:
         name: what people call the federation.
         layout: the model's tensors and their fixed point (``blob_layout`` is the blobs').
-        data: how pictures are prepared.
+        data: how images are prepared.
         model: how to build the model: ``_target_`` and its arguments; strings, whole numbers, lists and objects
             (a float as its text).
         merge: the merge rule.
@@ -314,14 +314,14 @@ def _check_stake(stake: StakeTerms) -> None:
     for name, (setting, low, high) in limits.items():
         _within(setting, getattr(stake, name), low, high, "stake")
     if not re.fullmatch(r"0x[0-9a-f]{64}", stake.allow_list):
-        raise ConfigError("stake.allow_list", f"{stake.allow_list!r} is no root of 32 bytes")
+        raise ConfigError("stake.allow_list", f"{stake.allow_list!r} is not a root of 32 bytes")
 
 
 def _root(text: str) -> bytes:
     try:
         root = bytes.fromhex(text.removeprefix("0x"))
     except ValueError as error:
-        raise CodecError(f"charter.genesis: {text!r} is no root") from error
+        raise CodecError(f"charter.genesis: {text!r} is not a root") from error
     if "0x" + root.hex() != text:
         raise CodecError(f"charter.genesis: {text!r} is not written as 0x and lower-case hex")
     return root

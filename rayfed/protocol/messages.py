@@ -227,15 +227,15 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """What one node reports of one round. Figures only: no weight, no picture, no key.
+    """What one node reports of one round. Figures only: no weight, no image, no key.
 
     Attributes:
         slot: the node's place in the starter's config (0..nodes-1); -1 for a node that joined by itself.
         index: the node's index in the federation.
-        examples: training pictures used in an epoch.
+        examples: training images used in an epoch.
         loss: mean training loss of the last local epoch.
-        accuracy: of the round's merged model on this node's test pictures, 0..1; None if the round was void.
-        test_examples: how many test pictures ``accuracy`` is over.
+        accuracy: of the round's merged model on this node's test images, 0..1; None if the round was void.
+        test_examples: how many test images ``accuracy`` is over.
         seconds: wall seconds by step (train, encode, fetch, screen, merge, evaluate, ...).
         gas, transactions: gas used and transaction hash by verb.
         saturated: how many values did not fit the fixed point and were clipped.

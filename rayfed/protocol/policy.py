@@ -70,7 +70,7 @@ class Me:
         merged: (round, root) of the last merge that it computed itself, or None.
         in_flight: (verb, round) of transactions that were sent and are not mined yet.
         leaving: it does not want to be a member any more, or cannot be.
-        distrusts: it knows that a final merge is wrong, and builds nothing on it until that is taken back.
+        distrusts: it knows that a final merge is wrong, and builds nothing on it until that is rolled back.
     """
 
     address: Address

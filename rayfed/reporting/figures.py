@@ -1,4 +1,4 @@
-"""The pictures of a run. Each function takes the summary and returns a matplotlib figure; nothing is shown or saved.
+"""The figures of a run. Each function takes the summary and returns a matplotlib figure; nothing is shown or saved.
 
 Colours are Okabe and Ito's (2008), which colour-blind readers can tell apart; markers and hatches say the same again.
 Figures are made without pyplot, so they may be drawn in any thread and need no display.
@@ -32,11 +32,11 @@ HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "**", "||")
 MANY_NODES = 10
 """Above this, lines of single nodes become a band and labels of single nodes are left out."""
 MATRICES = 12
-"""How many rounds of ballots one picture shows at most; of more rounds it shows the last ones."""
+"""How many rounds of ballots one figure shows at most; of more rounds it shows the last ones."""
 
 
 def figures(summary: Summary) -> dict[str, Figure]:
-    """Return all pictures by name: ``accuracy``, ``ballots``, ``seconds``, ``gas``."""
+    """Return all figures by name: ``accuracy``, ``ballots``, ``seconds``, ``gas``."""
     return {
         "accuracy": accuracy(summary),
         "ballots": ballots(summary),
@@ -172,12 +172,12 @@ def gas(summary: Summary) -> Figure:
         {v: [c.gas.get(v, 0) / n / 1000 for c, n in zip(summary.rounds, counts, strict=True)] for v in verbs},
     )
     axes.set_ylabel("gas a node [thousand]")
-    axes.set_title(_title(summary, "Gas by verb"))
+    axes.set_title(_title(summary, "Gas by message"))
     return figure
 
 
 def label(node: NodeSummary) -> str:
-    """Return the few characters by which pictures name a node: its slot, or its address if it has none."""
+    """Return the few characters by which figures name a node: its number, or its address if it has none."""
     return f"node {node.slot}" if node.slot >= 0 else f"{node.address[:6]}…"
 
 

@@ -110,7 +110,7 @@ def _charts(summary: Summary) -> str:
     charts = [
         f"<figure>{curves}<figcaption>{caption}</figcaption></figure>",
         _bars(steps, numbers, "s", "Seconds by step, mean over the nodes."),
-        _bars(gas, numbers, "thousand", "Gas by verb, thousands a node."),
+        _bars(gas, numbers, "thousand", "Gas by message, in thousands per node."),
     ]
     return f'<div class="two">{"".join(charts)}</div>'
 
@@ -162,7 +162,7 @@ def _ballots(summary: Summary) -> str:
         for closed in shown
     )
     key = _key({words: state for state, words in STATES.items()})
-    said = f'<p class="soft">Down: who votes. Across: whose update. Both from {escape(order)}.</p>'
+    said = f'<p class="soft">Rows: who votes. Columns: whose update. Both from {escape(order)}.</p>'
     return f'{said}{key}<div class="matrices">{figures}</div>'
 
 
@@ -239,7 +239,7 @@ def _nodes(summary: Summary) -> str:
         ]
         for node in summary.nodes
     ]
-    return _table(["node#", "address", "index#", "pictures#", "alone#", "merged, own test#", "gas#", *MONEY, ""], rows)
+    return _table(["node#", "address", "index#", "images#", "alone#", "merged, own test#", "gas#", *MONEY, ""], rows)
 
 
 def _transactions(summary: Summary) -> str:

@@ -327,7 +327,7 @@ def _scores(summary: Summary) -> list[tuple[str, Text]]:
     if summary.final_accuracy is not None:
         rows.append(("merged", _bar(summary.final_accuracy, "bold green")))
     elif summary.final_root is None:
-        rows.append(("merged", Text("no round was final: the model is still the first one", "yellow")))
+        rows.append(("merged", Text("no round was final: the model is still genesis", "yellow")))
     alone = [node for node in summary.nodes if node.alone_accuracy is not None]
     values = [node.alone_accuracy or 0.0 for node in alone]
     if len(alone) <= ALL_ALONE:

@@ -1,4 +1,4 @@
-"""What came of a run, as values: ``summary.json``, the pictures, the page and the final panel are all drawn from it.
+"""What came of a run, as values: ``summary.json``, the images, the page and the final panel are all drawn from it.
 
 ``summary.json`` (version 1) names nodes by their address everywhere; ``nodes`` says which slot and which index in the
 federation an address has. Roots, hashes and addresses are strings that begin with ``0x``. Keys always come in the same
@@ -28,7 +28,7 @@ class NodeSummary:
     Attributes:
         slot: its place in the starter's config; -1 for a node that joined by itself.
         index: its index in the federation, None if it never joined.
-        examples: training pictures used in an epoch.
+        examples: training images used in an epoch.
         alone_accuracy: what it reaches without the others, 0..1; None if it was not asked to try.
         alone_curve: the same after each round's epochs.
         gas: gas of all its transactions, joining included.
@@ -72,11 +72,11 @@ class RoundSummary:
         root: of the merged model, None in a void round.
         included: nodes whose update is in the merge.
         attesters: nodes that attested the final root.
-        accuracy: mean of the nodes' accuracies, weighted by their test pictures; None if nobody measured.
-        loss: mean of the nodes' training losses, weighted by their training pictures; None if nobody trained.
+        accuracy: mean of the nodes' accuracies, weighted by their test images; None if nobody measured.
+        loss: mean of the nodes' training losses, weighted by their training images; None if nobody trained.
         seconds: wall seconds by step, mean over the nodes that reported the step.
         gas: gas by verb, sum over the nodes.
-        accuracies: each node's own, of the merged model on its own test pictures.
+        accuracies: each node's own, of the merged model on its own test images.
         ballots: the updates that each node accepted. A node that did not vote is not there.
         roots: committed root by node, where it is known.
         transactions: transaction hash by verb, by node.
@@ -174,7 +174,7 @@ def build(
         outcomes: the closed rounds, in any order.
         records: what the nodes reported, in any order; of two records of one node and round the later one counts
             (a node that was restarted reports again).
-        statuses: the nodes' last words.
+        statuses: what each node last reported.
         views: any views of the federation that were seen on the way; the last one seen of a round counts. From them
             come the ballots and the committed roots; where they are missing, a node's ballot is what its screens
             said.
@@ -213,7 +213,7 @@ def build(
 
 
 def weighted_accuracy(records: Iterable[NodeRecord]) -> float | None:
-    """Return the accuracy over all nodes' test pictures together, or None if no record has one.
+    """Return the accuracy over all nodes' test images together, or None if no record has one.
 
     On a test set that is split among the nodes this is exactly the accuracy on the whole set.
     """
@@ -221,7 +221,7 @@ def weighted_accuracy(records: Iterable[NodeRecord]) -> float | None:
 
 
 def weighted_loss(records: Iterable[NodeRecord]) -> float | None:
-    """Return the training loss over all nodes' training pictures together, or None if no record has one."""
+    """Return the training loss over all nodes' training images together, or None if no record has one."""
     return _weighted((r.loss, r.examples) for r in records)
 
 

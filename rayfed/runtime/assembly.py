@@ -193,7 +193,7 @@ def _store(settings: Settings, place: Place, disk: FileStore) -> Store:
 
 def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:
     """Fetch the model that the federation ended with from the store by its root; return it as a torch module,
-    with a few pictures' worth of input of the right shape (noise: no picture leaves its owner).
+    with a few images' worth of input of the right shape (noise: no image leaves its owner).
 
     Raises:
         StoreError: nobody has it.

@@ -104,5 +104,5 @@ def ask(method: Any) -> Any:
         except ray.exceptions.RayActorError as error:
             if time.monotonic() > end or isinstance(error, ray.exceptions.ActorDiedError):
                 first = next(iter(str(error).splitlines()), "")
-                raise RayfedError(f"one of the federation's processes is gone for good: {first}") from error
+                raise RayfedError(f"one of the federation's processes has ended for good: {first}") from error
             time.sleep(ASK_AGAIN_SECONDS)

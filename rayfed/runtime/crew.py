@@ -1,6 +1,6 @@
 """The crew of a federation's dishonest nodes: each works out by itself what the others would have sent honestly.
 
-They share settings and pictures, as one party with several accounts does, and training is deterministic, so nothing
+They share settings and images, as one party with several accounts does, and training is deterministic, so nothing
 has to travel between their processes. Each node then trains for the whole crew, and takes as much longer.
 """
 

@@ -1,6 +1,6 @@
 """Drafting: from settings and data to the charter that all nodes will have to agree to.
 
-Runs where the pictures are (a Ray task on the cluster), not in the process that starts the federation; what comes
+Runs where the images are (a Ray task on the cluster), not in the process that starts the federation; what comes
 back is the charter, which holds names, shapes and a hash, and no weight.
 """
 
@@ -32,7 +32,7 @@ def draft(settings: Settings) -> Charter:
     """Load the data, build the genesis model, and write down what all nodes have to agree on.
 
     Raises:
-        DataError: the pictures cannot be used.
+        DataError: the images cannot be used.
         ConfigError: the model or the partition does not fit them.
     """
     from rayfed.encoding import codec, merkle

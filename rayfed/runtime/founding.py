@@ -125,7 +125,7 @@ class FoundOrResume:
         if there is None:
             there = self._found(chain, say)
         else:
-            say("carrying on with the federation that is there")
+            say("resuming the federation")
         return there, (self._output_dir / CHARTER).read_text()
 
     def _found(self, chain: Chain, say: Callable[[str], None]) -> Founded:

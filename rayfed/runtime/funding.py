@@ -69,10 +69,10 @@ class Funding:
         self._next = time.monotonic() + LOOK_SECONDS
         try:
             if self._poor():
-                log.warning("the chain went back behind what the nodes were given; they are given it again")
+                log.warning("a reorganisation took back what the nodes were given; they are given it again")
                 self.give()
         except RayfedError as error:
-            log.warning("the nodes cannot be given their stakes again: %s", error)
+            log.warning("the nodes' stakes cannot be given again: %s", error)
 
     def _poor(self) -> list[Address]:
         return [address for address in self._addresses if not deployment.balance(self._federation.rpc, address)]

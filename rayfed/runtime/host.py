@@ -66,7 +66,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class HostSpec:
-    """What a host is told: settings and places, never a key, a weight or a picture.
+    """What a host is told: settings and places, never a key, a weight or an image.
 
     Attributes:
         name: the actor's name in the federation's namespace.
@@ -140,7 +140,7 @@ class Host:
             self._build()
             self._step_until_finished()
         except Exception as error:
-            # The thread's last words: what is not said here would be lost with it.
+            # The thread ends here: what is not said now would be lost with it.
             log.exception("host %s failed", self._spec.name)
             if self._nodes and starved(error):
                 os._exit(STARVED)
@@ -283,7 +283,7 @@ class Host:
             raise
         except LedgerError as error:
             # No coins for a bond, say. Rounds go on without, and it is tried again at the next look.
-            log.warning("looking after the federation: %s", error)
+            log.warning("watching the federation: %s", error)
             return False
 
     def _step(self, node: EdgeNode, view: View) -> Progress:

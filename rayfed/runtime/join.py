@@ -70,7 +70,7 @@ def _equip(
         ether = settings.ledger.fund_ether
         deployment.fund(ground.rpc, ground.purse, [address], ether, terms=owed, court=connection.court)
     elif deployment.balance(ground.rpc, address) == 0:
-        display.say(f"send {address} something to pay gas with, and what it has to stake")
+        display.say(f"waiting for funds: send the money for gas, and the stake, to {address}")
 
 
 def _until_finished(host: cluster.Actor, connection: EthereumFederation, display: LiveDisplay) -> None:

@@ -12,7 +12,7 @@ PREFIX = "host-"
 
 
 class Peers:
-    """Finds the other hosts by their names; all hosts that see the same ones agree on whose turn it is.
+    """Finds the other hosts by their names; all hosts that see the same ones agree on which host posts next.
 
     Args:
         namespace: in which the federation's actors are named.
@@ -26,7 +26,7 @@ class Peers:
         self._looked = float("-inf")
 
     def whose(self, turn: int) -> Any:
-        """Return the host whose turn this is, by its number; None if it is this one's own."""
+        """Return the number of the host that posts in this turn; None if it is this one."""
         handles = self._find()
         names = sorted({*handles, self._name})
         return handles.get(names[turn % len(names)])

@@ -1,7 +1,7 @@
 """What can be found out about a chain, a store and the disk before anything starts: from here, without Ray.
 
 Each check asks the thing itself once, so that a setting which cannot work costs its user seconds and leaves nothing
-behind. What only the nodes' machines can know (the pictures) is found out there, by ``drafting.draft``.
+behind. What only the nodes' machines can know (the images) is found out there, by ``drafting.draft``.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def charter_of(settings: Settings) -> str:
     except OSError as error:
         raise ConfigError("charter", f"cannot read {path}: {error.strerror}") from error
     except (CodecError, UnicodeDecodeError) as error:
-        raise ConfigError("charter", f"{path} is no charter: {error}") from error
+        raise ConfigError("charter", f"{path} is not a charter: {error}") from error
     chosen = settings.ledger
     federation = EthereumFederation.open(
         _needed(chosen.rpc_url, "ledger.rpc_url"), address, chain_id=chosen.chain_id, charter_hash=charter.hash

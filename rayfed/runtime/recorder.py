@@ -106,7 +106,7 @@ class Recorder:
         try:
             self._watch()
         except Exception as error:
-            # The thread's last words: the starter shows them.
+            # The thread ends here: the starter shows this line.
             log.exception("the recorder failed")
             line = str(error) if isinstance(error, RayfedError) else f"{type(error).__name__}: {error}"
             self._snapshot = dataclasses.replace(self._snapshot, error=line, failed=True)
@@ -164,7 +164,7 @@ class Recorder:
                 self._bury(name)
                 continue
             except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-                continue  # killed and not yet restarted, or busy starting: its last words stand until the next look
+                continue  # killed and not yet restarted, or busy starting: its last status stands until the next look
             self._carries[name] = [s.address or s.slot for s in statuses]
             self._statuses.update({s.address or s.slot: s for s in statuses})
             for status in statuses:
@@ -177,7 +177,7 @@ class Recorder:
                     tracker.record(record)
 
     def _bury(self, name: str) -> None:
-        """Nobody waits for the nodes of a host that is gone for good: one that left, or was stopped by its party."""
+        """Nobody waits for the nodes of a host that has ended for good: one that left, or was stopped by its party."""
         del self._hosts[name]
         for who in self._carries.pop(name, []):
             last = self._statuses.get(who)

@@ -182,7 +182,7 @@ def test_nobody_can_put_words_into_a_members_mouth(party: Party) -> None:
     one, two = (record.entries[n].tx_hash for n in said[:2])
     raw = record.transactions[one]
     for transactions, words in (
-        ({**record.transactions, one: record.transactions[two]}, "the transaction beside it is another one"),
+        ({**record.transactions, one: record.transactions[two]}, "the transaction recorded with it is another one"),
         ({**record.transactions, one: raw[:-2] + "zz"}, "cannot be read"),
         ({**record.transactions, one: raw[:-1] + ("0" if raw[-1] != "0" else "1")}, "another one"),
         ({one: raw}, "messages come without their signed transactions"),

@@ -157,7 +157,7 @@ def test_a_charter_that_is_none(tmp_path: Path, chain: DevChain, key_file: Path)
     broken = tmp_path / "charter.json"
     assert join(ADDRESS, broken, chain, key_file, tmp_path).startswith("charter: cannot read")
     broken.write_text('{"rounds": 5}')
-    assert join(ADDRESS, broken, chain, key_file, tmp_path).startswith(f"charter: {broken} is no charter")
+    assert join(ADDRESS, broken, chain, key_file, tmp_path).startswith(f"charter: {broken} is not a charter")
 
 
 def test_no_contract_there(tmp_path: Path, chain: DevChain, key_file: Path, charter: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_data_folder_that_is_not_there(tmp_path: Path, shared: tuple[str, ...]
 def test_a_data_folder_that_is_empty(tmp_path: Path, shared: tuple[str, ...]) -> None:
     (tmp_path / "pictures" / "train").mkdir(parents=True)
     complaint = complaint_about(tmp_path, shared, "data=image_folder", f"data.root={tmp_path / 'pictures'}")
-    assert complaint.startswith("data.root: there is no picture in")
+    assert complaint.startswith("data.root: there is no image in")
 
 
 def test_a_broken_picture(tmp_path: Path, shared: tuple[str, ...]) -> None:

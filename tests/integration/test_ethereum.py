@@ -369,7 +369,7 @@ def test_a_dead_rpc_is_named() -> None:
 
 
 def test_an_address_that_is_none_is_named(world: World) -> None:
-    with pytest.raises(ConfigError, match="federation_address: 'nowhere' is no Ethereum address"):
+    with pytest.raises(ConfigError, match="federation_address: 'nowhere' is not an Ethereum address"):
         world.open("nowhere")
 
 

@@ -36,7 +36,7 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
             f"+charter={tmp_path / 'a' / 'run' / 'charter.json'}",
             f"ledger.keystore={tmp_path / 'master.json'}", f"ledger.password_file={password}", folder=tmp_path / "b",
         )  # fmt: skip
-        joiner.says(f"send {mine.address} something to pay gas with")
+        joiner.says(f"send the money for gas, and the stake, to {mine.address}")
         rpc_door = connection.connect(chain.rpc_url)
         deployment.fund(rpc_door, chain.funder, [mine.address], 1.0)
         door = connection.EthereumFederation.open(chain.rpc_url, federation, chain_id=chain.chain_id)

@@ -66,7 +66,7 @@ def test_what_was_earned_is_paid_to_any_address_once_it_is_settled(court: Court,
     assert "nothing to claim: everything that was earned has been paid" in owner.fails("claim")
     court.train()
     told = owner.fails("claim", "--to", elsewhere)
-    assert "nothing to claim yet: 2.5 DLC will be, if no merge is taken back; come back after 20" in told
+    assert "nothing to claim yet: 2.5 DLC will be, if no merge is rolled back; come back after 20" in told
     court.later(700)
     court.doors[1].submit(Poke())
     passed(court.doors[1])
@@ -82,7 +82,7 @@ def test_a_stake_comes_back_when_nothing_that_was_signed_can_be_challenged(court
     court.train()
     assert "still runs (round 2): stop its node, then: python -m rayfed leave" in owner.fails("withdraw")
     assert owner.says("leave") == "left\n"
-    assert "has left, or lost its seat, before" in owner.fails("leave")
+    assert "has already left, or lost its seat" in owner.fails("leave")
     told = owner.fails("withdraw", "--to", elsewhere)
     assert "100 DLC can still be slashed; a round has yet to close" in told
     for _ in range(2):
@@ -115,12 +115,12 @@ def test_after_the_end_withdrawing_does_all_that_comes_before(
 def test_who_has_no_part_in_it_is_told_so(court: Court, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stranger = Owner(court, Account.create(), tmp_path / "other", capsys)
     for command in ("claim", "withdraw", "leave"):
-        assert "is no member of" in stranger.fails(command)
+        assert "is not a member of" in stranger.fails(command)
 
 
 def test_another_chain_is_not_spoken_to(owner: Owner) -> None:
     assert "--chain-id: wanted chain 5, but" in owner.fails("claim", "--chain-id", "5")
-    assert "--to: '0x12' is no Ethereum address" in owner.fails("claim", "--to", "0x12")
+    assert "--to: '0x12' is not an Ethereum address" in owner.fails("claim", "--to", "0x12")
 
 
 def test_stake_and_pool_grow_by_what_is_put_in(court: Court, owner: Owner) -> None:

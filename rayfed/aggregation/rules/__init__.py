@@ -84,7 +84,7 @@ def make(
         trim: for ``trimmed_mean``: the part cut from each end, per 10,000; 0 <= trim < 5000.
         max_weight: for ``mean`` and ``norm_clipping``: weights are capped to 1..max_weight <= MAX_WEIGHT.
         mixing: one of ``MIXINGS``.
-        f: how many of the updates may lie; ``nnm`` needs it.
+        f: how many of the updates may be Byzantine; ``nnm`` needs it.
         bucket: updates in a bucket of ``bucketing``.
         clip: of the clipping rules: the radius in parts of 10,000 of the median distance from the base.
         iterations: steps of ``centred_clipping`` and ``geometric_median``.
@@ -110,7 +110,7 @@ def make(
     if name not in known:
         raise ConfigError("merge.rule", f"there is no rule {name!r}; choose one of {', '.join(known)}")
     if mixing not in MIXINGS:
-        raise ConfigError("merge.mixing", f"there is no {mixing!r}; choose one of {', '.join(MIXINGS)}")
+        raise ConfigError("merge.mixing", f"there is no mixing {mixing!r}; choose one of {', '.join(MIXINGS)}")
     rule = known[name]()
     if mixing == "none":
         return rule

@@ -44,7 +44,7 @@ class NearestNeighbours:
 
     def __init__(self, f: int) -> None:
         if isinstance(f, bool) or not isinstance(f, int) or not 1 <= f <= 127:
-            raise ConfigError("merge.f", f"nnm needs a number of liars in 1..127, not {f!r}")
+            raise ConfigError("merge.f", f"nnm needs a number of Byzantine nodes in 1..127, not {f!r}")
         self.f = f
 
     def rows(self, products: Gram) -> Rows:

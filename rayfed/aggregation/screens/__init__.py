@@ -60,7 +60,7 @@ class Evidence:
 
     @property
     def base_loss(self) -> float:
-        """``loss`` of the base; a pass over the pictures once, however many screens ask."""
+        """``loss`` of the base; a pass over the images once, however many screens ask."""
         assert self.loss is not None
         if "base" not in self._losses:
             self._losses["base"] = self.loss(self.base)

@@ -41,13 +41,15 @@ class Cosine:
 
     def judge(self, evidence: Evidence) -> Sequence[Verdict]:
         """See ``Screen``. The score is the median of the cosines with all other updates; fewer than three: all pass."""
-        # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limit.
+        # All that were valid, not those that earlier screens have left: to refuse some must not loosen the limit.
         limit = min(self.min, self.min * max(1.0, AMONG / max(1, len(evidence.weights))))
         verdicts = []
         for row, index in enumerate(evidence.indices):
             others = [evidence.gram.cosine(row, other) for other in range(len(evidence.indices)) if other != row]
             score = median(others) if len(others) > 1 else 1.0
             accepted = score >= limit
-            reason = "" if accepted else f"points away from the others: a median cosine of {score:.2f}"
+            reason = (
+                "" if accepted else f"its update direction is unlike the others': median cosine similarity {score:.2f}"
+            )
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         return verdicts

@@ -2,7 +2,7 @@
 
 Source: Sybils that push the same direction, Fung et al. 2020, "The Limitations of Federated Learning in Sybil
 Settings" (FoolsGold); here by distance, since honest non-iid updates may well point in similar directions, but two
-nodes that trained on different pictures never come out almost at the same place.
+nodes that trained on different images never come out almost at the same place.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Duplicate:
             score, nearest = min((pair for pair in apart if pair[1] != row), default=(1.0, row))
             # An update that is the base itself is the screen idle's business.
             accepted = score > self.ratio or gram.table[row][row] == 0
-            reason = "" if accepted else f"a copy, or nearly, of member {indices[nearest]}'s"
+            reason = "" if accepted else f"a copy or near copy of the update of member {indices[nearest]}'s"
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         return verdicts
 

@@ -2,7 +2,7 @@
 
 Sources: Fang et al. 2020, "Local Model Poisoning Attacks to Byzantine-Robust Federated Learning" (loss based rejection:
 leave one out and look whether the merge gets better), and Xie, Koyejo and Gupta 2019, "Zeno" (the loss against the
-base's). Here every node uses its own private pictures, and the vote does the rest: one node's pictures may have
+base's). Here every node uses its own private images, and the vote does the rest: one node's images may have
 nothing of what an honest peer has learnt, most nodes' together do.
 """
 
@@ -27,7 +27,7 @@ class Holdout:
     """Refuse an update without which the others' mean would do better here, or which is ruinous by itself.
 
     The first is judged on the means, weighted by examples, of all updates and of all but one: a model trained on few
-    classes is bad on the others' pictures, and its honest author must not be voted out for that, but in a mean it
+    classes is bad on the others' images, and its honest author must not be voted out for that, but in a mean it
     helps. Harm is what the loss would fall by without the update, in parts of the mean's loss. Refused is harm of more
     than ``harm``, and harm of more than a fifth of that which is ``factor`` median absolute deviations above the
     median of all; but nobody for less than ``least`` nats, which the last rounds' small losses give by chance.
@@ -67,7 +67,7 @@ class Holdout:
         """See ``Screen``. The score is the harm; infinite for an update whose loss is not a number."""
         if evidence.loss is None or not evidence.updates:
             return []
-        # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limits.
+        # All that were valid, not those that earlier screens have left: to refuse some must not loosen the limits.
         scale = max(1.0, (AMONG / len(evidence.weights)) ** 2)
         base = _finite(evidence.base_loss)
         rest, ruined = list(evidence.indices), dict[int, float]()
@@ -91,7 +91,7 @@ class Holdout:
         for index in evidence.indices:
             harm, reason = harms.get(index, math.inf), ""
             if index in ruined:
-                reason = f"ruinous: a loss of {ruined[index]:.2f} where the base has {base:.2f}"
+                reason = f"ruins the model: loss {ruined[index]:.2f} where the base has {base:.2f}"
             elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > factor * scale):
                 reason = f"without it the others' mean has {100 * harm:.0f} % less loss"
             verdicts.append(Verdict(self.name, index, not reason, harm, reason))

@@ -65,7 +65,13 @@ class Idle:
             still = middle > 0 and moved[row] <= self.min * middle
             odd = n > 2 and chance <= CROWDED and others > 0 and abs(score) < chance
             noise = odd and _kurtosis(evidence, index) <= 3 + chance * sqrt(24)
-            reason = "has not moved from the base" if still else "moved as noise does" if noise else ""
+            reason = (
+                "does not differ from the base"
+                if still
+                else "differs from the base only as random noise would"
+                if noise
+                else ""
+            )
             verdicts.append(Verdict(self.name, index, not reason, 0.0 if still else score, reason))
         return verdicts
 

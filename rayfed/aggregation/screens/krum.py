@@ -24,9 +24,9 @@ def scores(gram: Gram, f: int) -> list[int]:
 
 @dataclass(frozen=True)
 class MultiKrum:
-    """Accept the ``keep`` updates with the lowest scores, by default n - f; f of the n may lie, n > 2f + 2.
+    """Accept the ``keep`` updates with the lowest scores, by default n - f; f of the n may be Byzantine, n > 2f + 2.
 
-    A round in which so few took part that n <= 2f + 2 is judged with the largest f that it bears.
+    A round in which so few took part that n <= 2f + 2 is judged with the largest f that it tolerates.
     """
 
     f: int = 1
@@ -44,15 +44,15 @@ class MultiKrum:
         return "multi_krum"
 
     def check(self, nodes: int) -> None:
-        """Raise ConfigError if Krum bears fewer liars among so many nodes than it is set to."""
+        """Raise ConfigError if Krum tolerates fewer Byzantine nodes among so many than it is set to."""
         if nodes <= 2 * self.f + 2:
             raise ConfigError(
                 f"screens.{self.name}.f",
-                f"{self.f} liars are too many for {nodes} nodes: krum needs more than 2f + 2 = {2 * self.f + 2}",
+                f"{self.f} Byzantine of {nodes} nodes are too many: krum needs more than 2f + 2 = {2 * self.f + 2}",
             )
         if self.keep is not None and self.keep > nodes - self.f:
             raise ConfigError(
-                f"screens.{self.name}.keep", f"{self.keep} of {nodes} nodes leaves no room to refuse {self.f}"
+                f"screens.{self.name}.keep", f"keeping {self.keep} of {nodes} leaves no room to refuse {self.f}"
             )
 
     def judge(self, evidence: Evidence) -> Sequence[Verdict]:

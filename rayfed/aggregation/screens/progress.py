@@ -1,12 +1,12 @@
 """Refuse the updates of whoever goes back, round after round, on a way that has made the model better.
 
 The way is the difference of the round's base from genesis: a sum over all rounds and most nodes, in which noise, and
-what one node's pictures ask for and another's do not, has cancelled out. Honest updates lie along it, however little
+what one node's images ask for and another's do not, has cancelled out. Honest updates lie along it, however little
 they have in common with each other; one turned round lies against it. One round tells the two apart by little where
 data is skewed, so what each member has shown is added up, and forgotten slowly.
 
 Before the model has learned anything the way is chance, and honest updates lie against it as often as not. So a round
-counts for as much as the way has taken off the loss on the node's own pictures.
+counts for as much as the way has taken off the loss on the node's own images.
 
 Sources: a direction to trust, Cao et al. 2021, "FLTrust"; that history tells what one round does not, Karimireddy, He
 and Jaggi 2021, "Learning from History for Byzantine Robust Optimization".
@@ -79,13 +79,15 @@ class Progress:
                 self._sums[index] = self.decay * self._before.get(index, 0.0) + gained * evidence.along(index)
             score = self._sums.get(index, 0.0)
             accepted = score >= self.min
-            reason = "" if accepted else f"goes back on the way so far: cosines with it sum to {score:.2f}"
+            reason = (
+                "" if accepted else f"undoes what was learned so far: cosine similarities with it sum to {score:.2f}"
+            )
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         self._keep()
         return verdicts
 
     def _gained(self, evidence: Evidence) -> float:
-        """Return the part of genesis's loss on the node's own pictures that the base is rid of; 0 if not known."""
+        """Return the part of genesis's loss on the node's own images that the base is rid of; 0 if not known."""
         if evidence.loss is None or evidence.genesis is None:
             return 0.0
         if not self._start:

@@ -1,7 +1,8 @@
 """Refuse an update that claims to rest on far more examples than the others.
 
 A weight is its author's word, and a mean weighted by examples follows whoever claims the most: with a cap of a million,
-one liar among nodes of some hundred pictures would be the merge. Rules that do not weigh need no such screen.
+one Byzantine node among nodes of some hundred images would determine the merge. Rules that do not weigh need no such
+screen.
 """
 
 from __future__ import annotations

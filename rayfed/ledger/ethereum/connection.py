@@ -90,7 +90,7 @@ class EthereumFederation:
             CharterMismatch: it was founded on another charter.
         """
         if not is_address(address):
-            raise ConfigError("federation_address", f"{address!r} is no Ethereum address")
+            raise ConfigError("federation_address", f"{address!r} is not an Ethereum address")
         address = str(abi.checksum(address))
         rpc = connect(rpc_url, chain_id)
         code = bytes.fromhex(rpc.call("eth_getCode", address, "latest")[2:])

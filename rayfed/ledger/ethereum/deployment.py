@@ -113,7 +113,7 @@ def fund(
     """
     wei = round(ether * WEI)
     if wei >= 1 << 96:
-        raise ConfigError("ledger.fund_ether", f"{ether:g} ether is more than there is")
+        raise ConfigError("ledger.fund_ether", f"{ether:g} ether is more than can exist")
     coin, stake, bond = (NATIVE, 0, 0) if terms is None else (terms.coin, terms.stake, terms.bond)
     for start in range(0, len(addresses), AT_ONCE):
         some = addresses[start : start + AT_ONCE]
@@ -124,7 +124,7 @@ def fund(
             given.append((abi.call("fund", pool), pool))
         total = sum(amount for _, amount in given)
         if total >= 1 << 96:
-            raise ConfigError("stake.amount", f"{total / WEI:g} coins at stake and in the pool are more than there are")
+            raise ConfigError("stake.amount", f"{total / WEI:g} coins at stake and in the pool are more than can exist")
         if coin == NATIVE:
             calls += [_Call(court, amount, data) for data, amount in given]
         elif total or bond:

@@ -70,5 +70,7 @@ def master(keystore: str, password_file: str | None) -> LocalAccount:
 
     path = Path(keystore)
     if not keys.encrypted(path, KEYSTORE):
-        raise ConfigError(KEYSTORE, f"{path} is no encrypted keystore; make one of it: python -m rayfed keys import")
+        raise ConfigError(
+            KEYSTORE, f"{path} is not an encrypted keystore; make one from it: python -m rayfed keys import"
+        )
     return keys.load_key(path, KEYSTORE, Path(password_file) if password_file else None)

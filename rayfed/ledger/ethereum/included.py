@@ -49,7 +49,7 @@ class IncludedRoots:
             if keccak(b"".join(roots)) == record.evidence:
                 return roots
             last = first - 1
-        raise LedgerError(f"ledger.rpc_url: the chain's node does not have all that was said in round {round}")
+        raise LedgerError(f"ledger.rpc_url: the chain's node does not have all events of round {round}")
 
 
 def _commits(event: Event, round: int) -> dict[int, Root]:

@@ -86,10 +86,10 @@ def open_keystore(path: Path, text: bytes, password: str, setting: str = SETTING
     except ValueError as error:
         if "MAC mismatch" in str(error):
             raise ConfigError(PASSWORD, f"the password does not open {path}") from None
-        raise ConfigError(setting, f"{path} is no keystore of Web3 Secret Storage, version 3") from None
+        raise ConfigError(setting, f"{path} is not a keystore of Web3 Secret Storage, version 3") from None
     except Exception:
         # Not only ValueError: a library that meets a strange file may raise anything, and may quote what it met.
-        raise ConfigError(setting, f"{path} is no keystore of Web3 Secret Storage, version 3") from None
+        raise ConfigError(setting, f"{path} is not a keystore of Web3 Secret Storage, version 3") from None
     claimed = str(content.get("address", account.address)).lower().removeprefix("0x")
     if claimed != account.address.lower().removeprefix("0x"):
         raise ConfigError(setting, f"{path} claims the address 0x{claimed} and holds the key of {account.address}")

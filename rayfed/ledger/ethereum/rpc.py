@@ -76,7 +76,7 @@ class Rpc:
     def __init__(self, url: str, *, timeout: float = 20.0, tries: int = TRIES) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(SETTING, f"{url!r} is no http:// or https:// address")
+            raise ConfigError(SETTING, f"{url!r} is not an http:// or https:// address")
         self.url = url
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._tries = tries

@@ -84,7 +84,7 @@ class MemoryRounds:
             before = self.outcomes[number]
             self.undone.setdefault(number, before)
             self.outcomes[number] = Outcome(number, Status.VOID, NO_ROOT, before.included, 0, 0)
-        self._say(f"== rounds {round} to {last} are taken back")
+        self._say(f"== rounds {round} to {last} are rolled back")
         self.emit("Undone", round=round, last=last, baseRound=self.base_round)
         if self.phase is Phase.DONE:
             return

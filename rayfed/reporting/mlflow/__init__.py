@@ -10,7 +10,7 @@ What it writes is the same for all experiments, so that runs compare:
 
 * A parent run for the federation, a child run ``node-<slot>`` for each node. Every run of one federation has the tag
   ``rayfed.run``, by which a restarted tracker finds them again, and ``rayfed.role`` (``federation`` or ``node``).
-* Metrics by round (step = round) of a node: ``accuracy`` of the merged model on the node's test pictures,
+* Metrics by round (step = round) of a node: ``accuracy`` of the merged model on the node's test images,
   ``loss``, ``alone_accuracy``, ``seconds/<step>``, ``gas/<verb>``, ``saturated``, ``refused`` (updates it refused),
   with DP-SGD ``epsilon`` (spent up to this round).
 * Metrics by round of the federation: ``accuracy`` and ``loss`` (weighted means), ``alone_accuracy`` (mean),
@@ -145,7 +145,7 @@ class Tracker:
 
         Args:
             model: as it is to be logged.
-            input_example: (n >= 2, ...) pictures in the form that the model takes.
+            input_example: (n >= 2, ...) images in the form that the model takes.
         """
         self._model = (model, input_example)
 
@@ -173,10 +173,10 @@ class Tracker:
 
         Args:
             summary: the run; where it has no MLflow run id, the logged one gets it.
-            figures: pictures by name; None to have them drawn here.
+            figures: charts by name; None to have them drawn here.
             texts: further artifacts by name, for instance ``report.html``.
             model: the final model; None for the one that was offered, if one was.
-            input_example: (n >= 2, ...) pictures; needed for the signature.
+            input_example: (n >= 2, ...) images; needed for the signature.
             model_format: ``pt2`` (traced, loads without the model's code and runs nothing on loading; about 6 s for
                 the first one in a process) or ``pickle`` (at once, needs the model's class when it is loaded). A
                 model that cannot be traced is pickled.

@@ -171,7 +171,7 @@ class MlflowRuns:
         )
 
     def log_pictures(self, summary: Summary, figures: Mapping[str, Figure] | None) -> None:
-        """Keep the pictures; draw them first if there are none."""
+        """Keep the images; draw them first if there are none."""
         if figures is None:
             from rayfed.reporting.figures import figures as draw
 

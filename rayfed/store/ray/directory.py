@@ -136,6 +136,6 @@ class Directory:
             log.info("%s does not say whom it carries (%s)", name, type(error).__name__)
             return
         if not (isinstance(answer, list) and all(isinstance(address, str) for address in answer)):
-            log.warning("%s answered with something else than a list of addresses", name)
+            log.warning("%s answered with something other than a list of addresses", name)
             return
         self._carries[name] = frozenset(address.lower() for address in answer)

@@ -140,5 +140,5 @@ def _plain(blob: object, root: Root, source: str) -> memoryview:
     """Return the bytes of a plain array of bytes; a peer may have sent anything."""
     # ``type(...) is``, not isinstance: a subclass could behave differently from one read to the next.
     if not (type(blob) is np.ndarray and blob.dtype == np.uint8 and blob.ndim == 1 and blob.flags.c_contiguous):
-        raise BlobCorrupt(f"{source} answered with something else than bytes for blob {short(root)}")
+        raise BlobCorrupt(f"{source} answered with something other than bytes for blob {short(root)}")
     return blob.data

@@ -90,7 +90,7 @@ def _client(endpoint: Endpoint) -> S3Client:
         session = boto3.session.Session()
         return session.client("s3", endpoint_url=endpoint.url, region_name=endpoint.region, config=config)
     except ValueError as error:
-        raise ConfigError("store.endpoint_url", f"{endpoint.url!r} is no URL of an endpoint") from error
+        raise ConfigError("store.endpoint_url", f"{endpoint.url!r} is not the URL of an endpoint") from error
     except (boto.NoRegionError, boto.InvalidRegionError) as error:
         raise ConfigError("store.region", str(error)) from error
     except (boto.ProfileNotFound, boto.ConfigParseError) as error:
@@ -134,5 +134,5 @@ def explain(error: boto.BotoCoreError | boto.ClientError, bucket: str, endpoint:
             "S3 credentials: none found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role"
         )
     if isinstance(error, boto.ParamValidationError):
-        return StoreError(f"store.bucket: {bucket!r} is no name of a bucket")
+        return StoreError(f"store.bucket: {bucket!r} is not a valid bucket name")
     return StoreError(f"store.endpoint_url: {place} does not answer ({type(error).__name__})")

@@ -157,15 +157,15 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
     [
         (["foo"], "rayfed: foo: is neither a command (run, join, audit, chaos, chain, ui, keys, claim, "),
         (["adit"], "rayfed: adit: is neither a command"),
-        (["seed=1", "foo"], "rayfed: foo: is no name=value"),
+        (["seed=1", "foo"], "rayfed: foo: is not of the form name=value"),
         (["data=cifar12"], "rayfed: data: there is no 'cifar12'; did you mean cifar10?"),
         (["data=[1,2]"], "rayfed: command line: "),
         (["--cfg", "job", "--resolve", "nodes=3"], "rayfed: nodes: there is no such group or setting"),
         (["--help", "data=cifar12"], "rayfed: data: there is no 'cifar12'"),
         (["--resolve"], "rayfed: command line: The --resolve flag"),
-        (["ui"], "rayfed: --tracking-uri: no runs in this folder yet"),
-        (["ui", "--tracking-uri", "http://h:1"], "rayfed: --tracking-uri: http://h:1 is a server already"),
-        (["chain", "--block-time", "0"], "rayfed: --block-time: 0.0 is no time between blocks"),
+        (["ui"], "rayfed: --tracking-uri: there are no runs yet"),
+        (["ui", "--tracking-uri", "http://h:1"], "rayfed: --tracking-uri: http://h:1 is already a server"),
+        (["chain", "--block-time", "0"], "rayfed: --block-time: 0.0 is not a time between blocks"),
     ],
 )
 def test_bad_words_get_one_line_and_code_2(words: list[str], line: str, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_keystore_is_what_wallets_read_and_write(tmp_path: Path, capsys: pytes
     path = private(tmp_path / "theirs.json", json.dumps(theirs))
     account = keys.load_key(path, password_file=private(tmp_path / "password", "testpassword\n"))
     assert bytes(account.key).hex() == "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
-    assert run(capsys, "list", tmp_path)[1].startswith("(no address told)")
+    assert run(capsys, "list", tmp_path)[1].startswith("(no address stated)")
 
 
 def test_the_address_in_a_federation_is_the_one_that_its_node_will_have(
@@ -148,7 +148,7 @@ def test_a_key_and_a_new_password_may_be_typed(
     assert keys.load_key(path, password_file=password).address == ADDRESS
     answer(monkeypatch, PASSWORD, "not the same")
     code, _, err = run(capsys, "new", tmp_path / "other.json")
-    assert (code, err) == (2, "rayfed: password: the two are not the same\n")
+    assert (code, err) == (2, "rayfed: password: the two passwords differ\n")
     answer(monkeypatch, "short", "short")
     assert "can be guessed" in run(capsys, "new", tmp_path / "short.json")[2]
 
@@ -219,7 +219,9 @@ def test_a_file_that_is_no_keystore_is_refused(spoil: object, tmp_path: Path, pa
     path = tmp_path / "master.json"
     keys.write_keystore(path, Account.from_key(KEY), PASSWORD)
     path.write_text(spoil(json.loads(path.read_text())))  # type: ignore[operator]
-    with pytest.raises(keys.ConfigError, match=r"^ledger\.keystore: .*(is no keystore|claims the address)") as caught:
+    with pytest.raises(
+        keys.ConfigError, match=r"^ledger\.keystore: .*(is not a keystore|claims the address)"
+    ) as caught:
         identity.master(str(path), str(password))
     assert not re.search("[0-9a-f]{64}", str(caught.value))
     assert caught.value.__cause__ is None
@@ -227,5 +229,5 @@ def test_a_file_that_is_no_keystore_is_refused(spoil: object, tmp_path: Path, pa
 
 def test_a_bare_key_is_no_master_keystore(tmp_path: Path, password: Path) -> None:
     path = private(tmp_path / "bare", KEY)
-    with pytest.raises(keys.ConfigError, match=r"^ledger\.keystore: .* is no encrypted keystore"):
+    with pytest.raises(keys.ConfigError, match=r"^ledger\.keystore: .* is not an encrypted keystore"):
         identity.master(str(path), str(password))

@@ -25,10 +25,10 @@ def test_a_payout_address_is_taken_with_a_right_checksum_or_none(address: str) -
 @pytest.mark.parametrize(
     ("address", "complaint"),
     [
-        (CHECKSUMMED.replace("aA", "Aa"), "is mistyped: its capitals are not those of its checksum"),
-        (CHECKSUMMED[:-1], "is no address"),
+        (CHECKSUMMED.replace("aA", "Aa"), "is mistyped: its upper and lower case do not match its checksum"),
+        (CHECKSUMMED[:-1], "is not an address"),
         ("0x" + "0" * 40, "is the zero address"),
-        ("alice.eth", "is no address"),
+        ("alice.eth", "is not an address"),
     ],
 )
 def test_a_payout_address_that_would_lose_money_is_refused(address: str, complaint: str) -> None:

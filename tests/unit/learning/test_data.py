@@ -177,7 +177,7 @@ def test_missing_and_empty_folders(tree: Path, tmp_path: Path) -> None:
     assert "test" in fails("data.root", "image_folder", tree, **options)
     (tree / "test" / "cat").mkdir(parents=True)
     (tree / "test" / "cat" / "notes.txt").write_text("no picture")
-    assert "no picture" in fails("data.root", "image_folder", tree, **options)
+    assert "no image" in fails("data.root", "image_folder", tree, **options)
     fails("data.kind", "mnist", **options)
     fails("data.image_size", "image_folder", tree, image_size=1, **options)
 

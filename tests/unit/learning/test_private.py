@@ -206,7 +206,7 @@ def test_a_node_tells_what_it_spent_and_its_lonely_run_adds_nothing(tmp_path: Pa
 
 
 def test_a_delta_that_would_give_a_picture_away_is_refused(fitted: Any) -> None:
-    with pytest.raises(ConfigError, match=r"^privacy\.delta: 0\.025 is too large for 40 pictures"):
+    with pytest.raises(ConfigError, match=r"^privacy\.delta: 0\.025 is too large for 40 images"):
         fitted(1, noise_multiplier=1.0, delta=0.025)
 
 
@@ -279,7 +279,7 @@ def test_what_would_leave_the_node_without_noise_does_not_leave_it() -> None:
     ("words", "complaint"),
     [
         (["privacy=dp", "privacy.target_epsilon=null"], "privacy: dp needs privacy.target_epsilon=8 or"),
-        (["privacy.noise_multiplier=1.0"], "privacy: noise is asked for, but not privacy=dp"),
+        (["privacy.noise_multiplier=1.0"], "privacy: noise needs privacy=dp"),
         (["privacy=dp", "privacy.max_grad_norm=0"], "privacy.max_grad_norm: 0.0 is out of range"),
         (["privacy=dp", "privacy.accountant=gdp"], "privacy.accountant: there is no 'gdp'"),
     ],

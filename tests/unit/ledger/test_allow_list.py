@@ -47,7 +47,7 @@ def test_a_file_has_an_address_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("0x12\n", "line 1: '0x12' is no address"), ("# nobody\n", "no address in"), (None, "No such file")],
+    [("0x12\n", "line 1: '0x12' is not an address"), ("# nobody\n", "no address in"), (None, "No such file")],
 )
 def test_a_file_that_is_no_list_is_a_wrong_setting(tmp_path: Path, content: str | None, words: str) -> None:
     path = tmp_path / "members.txt"

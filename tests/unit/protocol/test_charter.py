@@ -246,5 +246,5 @@ def test_only_the_canonical_text_is_taken() -> None:
 
 
 def test_keys_must_be_strings() -> None:
-    with pytest.raises(CodecError, match="the key 1 is no string"):
+    with pytest.raises(CodecError, match="the key 1 is not a string"):
         canonical.dumps({"a": {1: 2}})

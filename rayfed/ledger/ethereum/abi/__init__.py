@@ -149,7 +149,7 @@ def _answer(name: str, data: bytes) -> Any:
     try:
         values = decode([_type(output) for output in entry["outputs"]], data)
     except (DecodingError, ValueError) as error:
-        raise NotAFederation(f"{name} was answered with something else than a federation says") from error
+        raise NotAFederation(f"{name} got an answer that no federation gives") from error
     return _named(entry["outputs"][0], values[0])
 
 
