@@ -51,6 +51,10 @@ _OVERRIDE = re.compile(
 )
 
 
+RENAMED = {("experiment", "pictures"): "images"}
+"""Options that had another name before: group and old name, and the new one."""
+
+
 def explain(error: Exception) -> ConfigError:
     """Turn a composition error into a ``ConfigError``; whatever has no better words keeps its own, on one line."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
@@ -111,6 +115,8 @@ def _group(group: str, text: str, name: str = "", options: list[str] | None = No
         return unknown_key(group) if group else ConfigError("settings", _line(text))
     if not name:
         return ConfigError(group, f"{text} (there are: {', '.join(there)})")
+    if (group, name) in RENAMED:
+        return ConfigError(group, f"{name!r} is called {RENAMED[group, name]!r} now")
     return ConfigError(group, f"there is no {name!r}{suggest(name, there)} ({', '.join(there)})")
 
 

@@ -1,7 +1,7 @@
 """The commands of the documents that are marked ``test: run``, as a reader would type them: each page in one folder.
 
 They run in a shell, in the page's order. Only two things are different: ``python -m rayfed`` gets few and small nodes
-on a cluster and a chain that are there already (a shim named ``python`` adds the settings), and the pictures are made
+on a cluster and a chain that are there already (a shim named ``python`` adds the settings), and the images are made
 up.
 """
 
@@ -33,14 +33,14 @@ SMALL = (
     "cluster.num_cpus=0",
     "cluster.linger_seconds=5",
 )
-RECORDED = ("docs/tutorials/pictures.md",)
+RECORDED = ("docs/tutorials/images.md",)
 """Pages whose later commands ask MLflow; the others do without, which saves seconds."""
 TOLD = [page for page in PAGES if any(block.kind == "test" and block.rest != "fast" for block in blocks(page))]
 
 
 def test_there_are_such_pages() -> None:
     names = {str(page.relative_to(ROOT)) for page in TOLD}
-    assert names >= {"docs/tutorials/pictures.md", "docs/tutorials/model.md"}
+    assert names >= {"docs/tutorials/images.md", "docs/tutorials/model.md"}
 
 
 @pytest.mark.parametrize("page", TOLD, ids=lambda page: str(page.relative_to(ROOT)))
@@ -48,7 +48,7 @@ def test_a_page_works_from_top_to_bottom(page: Path, tmp_path: Path, shared: tup
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "activate").touch()  # the shim is in the path already
-    made_up_pictures(tmp_path / "pictures" / "train")
+    made_up_images(tmp_path / "images" / "train")
     recorded = str(page.relative_to(ROOT)) in RECORDED
     env = {**environment(), **shim(tmp_path, [*SMALL, *shared, *([] if recorded else ["track=none"])])}
     for block in blocks(page):
@@ -86,8 +86,8 @@ def shim(folder: Path, extra: list[str]) -> dict[str, str]:
     return {"PATH": f"{place}{os.pathsep}{environment()['PATH']}", **home}
 
 
-def made_up_pictures(train: Path) -> None:
-    """Make two classes of 40 pictures that a network can tell apart: light ones and dark ones."""
+def made_up_images(train: Path) -> None:
+    """Make two classes of 40 images that a network can tell apart: light ones and dark ones."""
     random = np.random.default_rng(0)
     for name, level in (("cat", 60), ("dog", 190)):
         (train / name).mkdir(parents=True)

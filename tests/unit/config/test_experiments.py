@@ -8,12 +8,13 @@ import pytest
 
 from rayfed.config import conf_dir, load
 from rayfed.config.groups.learning import AugmentSettings
+from rayfed.errors import ConfigError
 
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 
 
 def test_those_that_are_promised_are_there() -> None:
-    promised = {"digits", "cifar10", "cifar10_paper", "cifar100_paper", "tiny_imagenet_paper", "transfer", "pictures"}
+    promised = {"digits", "cifar10", "cifar10_paper", "cifar100_paper", "tiny_imagenet_paper", "transfer", "images"}
     assert promised <= set(EXPERIMENTS)
 
 
@@ -57,3 +58,8 @@ def test_the_command_line_has_the_last_word() -> None:
     settings = load(["+experiment=cifar10", "federation.nodes=12", "merge=trimmed_mean", "data=digits"])
     assert (settings.federation.nodes, settings.merge.rule, settings.data.kind) == (12, "trimmed_mean", "digits")
     assert dataclasses.replace(settings.federation, nodes=8) == load(["+experiment=cifar10"]).federation
+
+
+def test_an_experiment_that_was_renamed_says_its_new_name() -> None:
+    with pytest.raises(ConfigError, match=r"^experiment: 'pictures' is called 'images' now$"):
+        load(["+experiment=pictures"])
