@@ -11,37 +11,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rayfed.cli.keys import refuse_key
+from rayfed.cli.owner_options import account, check_address, connected, parser_of
 from rayfed.encoding.primitives import Address
-from rayfed.errors import ConfigError, LedgerError, RayfedError, WrongChain
+from rayfed.errors import LedgerError, RayfedError
 from rayfed.protocol.commands import Claim, Command, Deposit, Exit, Fund, Leave, Settle, Withdraw
 from rayfed.protocol.judgement import Account
-from rayfed.protocol.messages import COIN, NATIVE, Phase, Receipt, Status, View
+from rayfed.protocol.messages import COIN, Phase, Receipt, Status, View
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
-    from rayfed.ledger.ethereum.account import EthereumLedger
-    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.ledger import Ledger
+    from rayfed.ledger.backend import Federation
 
 AT_ONCE = 64
 """Rounds settled in one transaction."""
 
 LOOK_SECONDS = 0.05
 """Between two looks for a receipt."""
-
-TEXTS = {
-    "claim": "Pay out what an account has earned: rewards of settled rounds, bonds, a challenger's share.",
-    "withdraw": "Have a stake paid out. Does what has to come before, as far as it can be done now, and says what it "
-    "waits for: leaves a federation that is over, asks for the stake, settles rounds.",
-    "leave": "Leave a federation that is still running. Stop the node first, or it joins again.",
-    "deposit": "Deposit stake for a member: from another account, or after a slash.",
-    "fund": "Add to the pool from which rewards are paid.",
-}
 
 
 def main(command: str, words: Sequence[str]) -> int:
@@ -54,15 +43,12 @@ def main(command: str, words: Sequence[str]) -> int:
     """
     for word in words:
         refuse_key(word)
-    args = _parser(command).parse_args(words)
+    args = parser_of(command).parse_args(words)
     for option in ("federation", "to", "member"):
-        _check_address(f"--{option}", getattr(args, option, None))
-    from rayfed.ledger.ethereum.accounts import open_door
-
-    federation = _connected(args)
+        check_address(f"--{option}", getattr(args, option, None))
+    federation = connected(args)
     try:
-        account = _account(args, federation)
-        owner = Owner(federation, open_door(federation, account))
+        owner = Owner(federation, federation.ledger(account(args, federation)))
         VERBS[command](owner, args)
     finally:
         federation.close()
@@ -73,8 +59,8 @@ def main(command: str, words: Sequence[str]) -> int:
 class Owner:
     """An account, and its door to a federation. Every method waits until its transactions are mined."""
 
-    federation: EthereumFederation
-    door: EthereumLedger
+    federation: Federation
+    door: Ledger
 
     def claim(self, to: Address) -> None:
         """Settle what can be, and have paid out what was earned."""
@@ -188,9 +174,7 @@ class Owner:
         return f"; come back after {at:%Y-%m-%d %H:%M:%S} UTC ({max(0, when - self.federation.now()):.0f} s)"
 
     def _coins(self, amount: int) -> str:
-        coin = self.federation.terms().coin
-        name = "ether" if coin == NATIVE else "DLC" if self.federation.pays_in_dlc() else f"of {coin}"
-        return f"{(Decimal(amount) / COIN).normalize():f} {name}"
+        return f"{(Decimal(amount) / COIN).normalize():f} {self.federation.coin_name()}"
 
     def _wait(self, command: Command) -> None:
         """Submit a command, and wait until it is mined.
@@ -207,48 +191,6 @@ class Owner:
         for receipt in receipts:
             if receipt.error:
                 raise LedgerError(f"{receipt.verb} was refused: {receipt.error} (transaction {receipt.tx_hash})")
-
-
-def _connected(args: argparse.Namespace) -> EthereumFederation:
-    from rayfed.ledger.ethereum.connection import EthereumFederation
-
-    try:
-        return EthereumFederation.open(args.rpc, args.federation, chain_id=args.chain_id)
-    except WrongChain as error:
-        raise ConfigError("--chain-id", str(error).partition(": ")[2]) from error
-
-
-def _account(args: argparse.Namespace, federation: EthereumFederation) -> LocalAccount:
-    """Return the account that one of ``--node``, ``--keystore``, ``--key-file`` stands for."""
-    from rayfed.ledger.ethereum import identity, keys
-
-    if args.node is not None:
-        return keys.load_key(args.node / "key", "--node")
-    if args.key_file is not None:
-        return keys.load_key(args.key_file, "--key-file", args.password_file)
-    if args.password_file is None:
-        raise ConfigError("--password-file", f"{args.keystore} is encrypted: say which file holds its password")
-    master = keys.load_key(args.keystore, "--keystore", args.password_file)
-    return identity.derive(master, federation.rpc.chain_id, federation.address, args.index)
-
-
-def _check_address(option: str, address: str | None) -> None:
-    from eth_utils.address import is_address
-
-    if address is not None and not is_address(address):
-        raise ConfigError(option, f"{address!r} is not an Ethereum address (or its checksum is wrong)")
-
-
-def _amount(text: str) -> int:
-    try:
-        amount = Decimal(text) * COIN
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of coins") from None
-    if amount <= 0 or amount != int(amount) or amount >= 1 << 128:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not an amount: it must be more than 0, and at most 18 digits after the point"
-        )
-    return int(amount)
 
 
 def _claim(owner: Owner, args: argparse.Namespace) -> None:
@@ -278,26 +220,3 @@ VERBS: dict[str, Callable[[Owner, argparse.Namespace], None]] = {
     "deposit": _deposit,
     "fund": _fund,
 }
-
-
-def _parser(command: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(f"rayfed {command}", description=TEXTS[command])
-    parser.add_argument("--rpc", metavar="URL", required=True, help="a node of the federation's chain")
-    parser.add_argument("--federation", metavar="ADDRESS", required=True, help="the contract's address")
-    parser.add_argument("--chain-id", type=int, help="refuse any other chain")
-    key = parser.add_mutually_exclusive_group(required=True)
-    key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
-    key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
-    key.add_argument("--key-file", type=Path, metavar="FILE", help="a key file, plain or encrypted: its own account")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
-    parser.add_argument(
-        "--index", type=int, default=0, help="which node of --keystore; 0: the one that joins; N: node N-1 of a run"
-    )
-    if command in ("claim", "withdraw"):
-        parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")
-    if command == "deposit":
-        parser.add_argument("--member", metavar="ADDRESS", help="whose stake; by default the account's own")
-        parser.add_argument("--amount", type=_amount, metavar="COINS", help="by default what the stake lacks")
-    if command == "fund":
-        parser.add_argument("--amount", type=_amount, metavar="COINS", required=True, help="how much")
-    return parser

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi, eip712
 from rayfed.ledger.ethereum.calls import contract_call, gas_limit
 from rayfed.ledger.ethereum.sender import Sender
+from rayfed.ledger.reads import SharedReads
 from rayfed.protocol.commands import Command, Deposit, Join, Relay, Statement, value_of
-from rayfed.protocol.judgement import Account, Books, Case, Record
-from rayfed.protocol.messages import NATIVE, Outcome, Receipt, Signed, Terms, Verb, View
+from rayfed.protocol.messages import NATIVE, Receipt, Signed, Verb
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rayfed.ledger.relay import RelayPool
 
 
-class EthereumLedger:
+class EthereumLedger(SharedReads):
     """One account's handle on a federation; follows the ``rayfed.ledger.Ledger`` protocol.
 
     Args:
@@ -40,6 +40,7 @@ class EthereumLedger:
         proof: Sequence[bytes] = (),
         pool: RelayPool | None = None,
     ) -> None:
+        super().__init__(federation)
         self._federation = federation
         self._account = account
         self._sender = sender
@@ -50,50 +51,6 @@ class EthereumLedger:
     def address(self) -> Address:
         """See ``Ledger``."""
         return str(self._account.address)
-
-    # -- what can be read -------------------------------------------------------------------------------------------
-
-    def terms(self) -> Terms:
-        """See ``Ledger``."""
-        return self._federation.terms()
-
-    def view(self) -> View:
-        """See ``Ledger``."""
-        return self._federation.view()
-
-    def outcome(self, round: int) -> Outcome | None:
-        """See ``Ledger``."""
-        return self._federation.outcome(round)
-
-    def record(self, round: int) -> Record | None:
-        """See ``Ledger``."""
-        return self._federation.record(round)
-
-    def included_roots(self, round: int) -> tuple[Root, ...]:
-        """See ``Ledger``."""
-        return self._federation.included_roots(round)
-
-    def account(self, address: Address) -> Account:
-        """See ``Ledger``."""
-        return self._federation.account(address)
-
-    def books(self) -> Books:
-        """See ``Ledger``."""
-        return self._federation.books()
-
-    def case(self, id: int) -> Case | None:
-        """See ``Ledger``."""
-        return self._federation.case(id)
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """See ``Ledger``."""
-        return self._federation.open_cases()
-
-    def wait(self, seen: View, timeout: float) -> None:
-        """See ``Ledger``."""
-        self._federation.wait(seen, timeout)
-
-    # -- what is said -----------------------------------------------------------------------------------------------
 
     @property
     def is_sending(self) -> bool:

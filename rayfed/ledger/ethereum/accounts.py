@@ -20,12 +20,5 @@ def open_door(
     proof: Sequence[bytes] = (),
     pool: RelayPool | None = None,
 ) -> EthereumLedger:
-    """Return one account's handle.
-
-    Args:
-        federation: where to; its connection is shared by all handles.
-        account: that it signs for; ``EthereumLedger.handle`` gives more handles of it, which share its nonces.
-        proof: that the allow-list names it.
-        pool: posts its statements together with others'; None: it posts them by itself.
-    """
-    return EthereumLedger(federation, account, federation.sender(account), proof, pool)
+    """Return one account's handle; see ``Federation.ledger``."""
+    return federation.ledger(account, proof, pool)

@@ -11,20 +11,23 @@ from eth_utils.address import is_address
 
 from rayfed.encoding.primitives import MAX_MEMBERS, Address, Root
 from rayfed.errors import CharterMismatch, ConfigError, LedgerError, NotAFederation, WrongChain
-from rayfed.ledger.ethereum import abi, deployment, events
+from rayfed.ledger.ethereum import abi, events
+from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.clock import ChainClock
+from rayfed.ledger.ethereum.coin_state import CoinState
 from rayfed.ledger.ethereum.deployment import Deployed, deploy, fund
 from rayfed.ledger.ethereum.events import Event
 from rayfed.ledger.ethereum.fees import Fees
 from rayfed.ledger.ethereum.included import IncludedRoots
+from rayfed.ledger.ethereum.keys import account_of
 from rayfed.ledger.ethereum.notifier import Waker
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.ledger.ethereum.sender import Sender
-from rayfed.protocol.judgement import Account, Books, Case, Kind, Record, State
-from rayfed.protocol.messages import NATIVE, Outcome, Status, Terms, View
+from rayfed.protocol.messages import View
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
+    from rayfed.ledger.backend import Signer
+    from rayfed.ledger.relay import RelayPool
 
 __all__ = ["Deployed", "EthereumFederation", "Event", "connect", "deploy", "fund"]
 
@@ -42,7 +45,7 @@ def connect(rpc_url: str, chain_id: int | None = None) -> Rpc:
     return rpc
 
 
-class EthereumFederation:
+class EthereumFederation(CoinState):
     """One process's connection to one federation; the doors of its nodes share it. Safe to use from several threads.
 
     Made by ``open``. What is in ``sending`` is what ``Sender`` says.
@@ -55,14 +58,11 @@ class EthereumFederation:
         ws_url: str | None = None,
         **sending: Any,
     ) -> None:
-        self.rpc = rpc
-        self.address = address
+        super().__init__(rpc, address)
         self._clock = ChainClock()
         self._fees = Fees(rpc, self._clock.saw)
         self._waker = Waker(self._look, self._clock.saw, address, ws_url)
         self._sending = sending
-        self._terms: Terms | None = None
-        self._court: Address | None = None
         self._included = IncludedRoots(self)
         self._lock = threading.Lock()
         self._view: View | None = None
@@ -109,15 +109,11 @@ class EthereumFederation:
         federation._set_clock()
         return federation
 
-    def sender(self, account: LocalAccount) -> Sender:
-        """Return what signs an account's transactions and sees them through; ``doors.open_door`` says what for."""
-        return Sender(self.rpc, self._fees, account, self.address, **self._sending)
-
-    def terms(self) -> Terms:
-        """Return the federation's terms."""
-        if self._terms is None:
-            self._terms = abi.terms(self._ask("terms"))
-        return self._terms
+    def ledger(self, signer: Signer, proof: Sequence[bytes] = (), pool: RelayPool | None = None) -> EthereumLedger:
+        """See ``Federation``."""
+        account = account_of(signer)
+        sender = Sender(self.rpc, self._fees, account, self.address, **self._sending)
+        return EthereumLedger(self, account, sender, proof, pool)
 
     def view(self) -> View:
         """Return the federation as of now (chain time).
@@ -135,65 +131,9 @@ class EthereumFederation:
                 self._waker.set(_place(view), heard)
             return self._view
 
-    def outcome(self, round: int) -> Outcome | None:
-        """Return what became of a closed round, or None if it has not closed."""
-        return abi.outcome(self._ask("outcome", round))
-
-    @property
-    def court(self) -> Address:
-        """The contract that keeps stakes and judges."""
-        if self._court is None:
-            self._court = str(abi.answer("COURT", self._ask("COURT")))
-        return self._court
-
-    def record(self, round: int) -> Record | None:
-        """Return what a round rests on, or None if it has not closed; there is no round 0."""
-        if round < 1:
-            return None
-        held = abi.answer("record", self._ask("record", round))
-        return Record(**{**held, "status": Status(held["status"])}) if held["status"] else None
-
     def included_roots(self, round: int) -> tuple[Root, ...]:
         """Return the roots of a final round's included updates; see ``included.IncludedRoots.of``."""
         return self._included.of(round)
-
-    def account(self, address: Address) -> Account:
-        """Return what an address has in the court."""
-        return Account(**self._ask_court("account", address))
-
-    def accounts(self) -> tuple[Account, ...]:
-        """Return what each member has in the court, by index."""
-        return tuple(Account(**one) for one in self._ask_court("accounts"))
-
-    def books(self) -> Books:
-        """Return where all the money is."""
-        return Books(**self._ask_court("books"))
-
-    def case(self, id: int) -> Case | None:
-        """Return a case, or None if there is none of this number."""
-        held = _case(self._ask_court("caseOf", id))
-        return None if held.state is State.NONE else held
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """Return the open cases, oldest first."""
-        return tuple(_case(one) for one in self._ask_court("openCases"))
-
-    def coins(self, address: Address) -> int:
-        """Return how much of the federation's coin an address holds, in its smallest unit."""
-        coin = self.terms().coin
-        return self.balance(address) if coin == NATIVE else self._ask_coin("balanceOf", address)
-
-    def pays_in_dlc(self) -> bool:
-        """Say whether the coin is a DeepLearningCoin, by its code."""
-        return abi.is_ours(bytes.fromhex(self.rpc.call("eth_getCode", self.terms().coin, "latest")[2:]), abi.COIN)
-
-    def allowance(self, owner: Address) -> int:
-        """Return how much of an owner's coins the court may take; of the chain's own currency what comes."""
-        return 0 if self.terms().coin == NATIVE else self._ask_coin("allowance", owner, self.court)
-
-    def balance(self, address: Address) -> int:
-        """Return how many wei an account holds."""
-        return deployment.balance(self.rpc, address)
 
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
         """Yield what the federation and its court have said; see ``events.events``."""
@@ -234,16 +174,6 @@ class EthereumFederation:
         """Say that something was sent which may move the phase."""
         self._waker.hurry()
 
-    def _ask(self, name: str, *arguments: Any, to: Address | None = None) -> bytes:
-        call = {"to": to or self.address, "data": "0x" + abi.call(name, *arguments).hex()}
-        return bytes.fromhex(self.rpc.call("eth_call", call, "latest")[2:])
-
-    def _ask_court(self, name: str, *arguments: Any) -> Any:
-        return abi.answer(name, self._ask(name, *arguments, to=self.court))
-
-    def _ask_coin(self, name: str, *arguments: Any) -> int:
-        return int(abi.answer(name, self._ask(name, *arguments, to=self.terms().coin)))
-
     def _check_court(self) -> None:
         """Check that the court is ours, and this federation's: a look-alike could send the stakes anywhere."""
         code = bytes.fromhex(self.rpc.call("eth_getCode", self.court, "latest")[2:])
@@ -276,7 +206,3 @@ def _place(view: View) -> tuple[int, int]:
 
 def _news(view: View) -> tuple[int, ...]:
     return view.round, int(view.phase), view.active, view.committed, view.voted, view.attested
-
-
-def _case(held: dict[str, Any]) -> Case:
-    return Case(**{**held, "kind": Kind(held["kind"]), "state": State(held["state"])})

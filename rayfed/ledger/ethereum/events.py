@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rayfed.encoding.primitives import Address
+from rayfed.ledger.backend import Event
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 
+__all__ = ["BLOCKS", "Event", "events"]
+
 BLOCKS = 5_000
 """Blocks whose logs are asked for in one request; public nodes refuse much more, and then get half as many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that the contract said, with the transaction that made it say so.
-
-    ``name`` and ``values`` are the contract's (``Committed``: round, index, root; ...); ``position`` orders the
-    events of a block.
-    """
-
-    name: str
-    values: dict[str, Any]
-    block: int
-    position: int
-    tx_hash: str
 
 
 def events(

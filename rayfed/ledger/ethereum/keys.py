@@ -12,12 +12,15 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from rayfed.errors import ConfigError
+from rayfed.errors import ConfigError, LedgerError
+
+if TYPE_CHECKING:
+    from rayfed.ledger.backend import Signer
 
 SETTING = "ledger.key_file"
 PASSWORD = "ledger.password_file"
@@ -184,3 +187,14 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def account_of(signer: Signer) -> LocalAccount:
+    """Return an account that can sign on Ethereum.
+
+    Raises:
+        LedgerError: it is another ledger's.
+    """
+    if not isinstance(signer, LocalAccount):
+        raise LedgerError(f"{signer.address} is no account on Ethereum")
+    return signer

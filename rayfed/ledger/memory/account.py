@@ -4,82 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from rayfed.encoding.primitives import Address, Root
-from rayfed.errors import LedgerError, Rejected
+from rayfed.encoding.primitives import Address
+from rayfed.errors import Rejected
 from rayfed.ledger.memory.calls import carry_out, signed
 from rayfed.ledger.memory.chain import MemoryChain
+from rayfed.ledger.memory.federation import MemoryState
+from rayfed.ledger.reads import SharedReads
 from rayfed.protocol.commands import Command, Deposit, Join, Statement, value_of
-from rayfed.protocol.judgement import Account, Books, Case, Record
-from rayfed.protocol.messages import Outcome, Receipt, Signed, Terms, View
+from rayfed.protocol.messages import Receipt, Signed
+
+if TYPE_CHECKING:
+    from rayfed.ledger.relay import RelayPool
 
 
-class MemoryLedger:
-    """One account's handle on a ``MemoryChain``; follows the ``rayfed.ledger.Ledger`` protocol."""
+class MemoryLedger(SharedReads):
+    """One account's handle on a ``MemoryChain``; follows the ``rayfed.ledger.Ledger`` protocol.
 
-    def __init__(self, chain: MemoryChain, address: Address, proof: Sequence[bytes] = ()) -> None:
+    Args:
+        chain: the federation.
+        address: the account.
+        proof: that the allow-list names it.
+        pool: posts its statements together with others'; None: they are posted like all else.
+    """
+
+    def __init__(
+        self, chain: MemoryChain, address: Address, proof: Sequence[bytes] = (), pool: RelayPool | None = None
+    ) -> None:
+        super().__init__(MemoryState(chain))
         self.chain = chain
         self._address = address
         self._proof = proof
+        self._pool = pool
         self._receipts: list[Receipt] = []
 
     @property
     def address(self) -> Address:
         """See ``Ledger``."""
         return self._address
-
-    # -- what can be read -------------------------------------------------------------------------------------------
-
-    def terms(self) -> Terms:
-        """See ``Ledger``."""
-        return self.chain.terms
-
-    def view(self) -> View:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            return self.chain.view()
-
-    def outcome(self, round: int) -> Outcome | None:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            return self.chain.outcome(round)
-
-    def record(self, round: int) -> Record | None:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            return self.chain.record(round)
-
-    def included_roots(self, round: int) -> tuple[Root, ...]:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            if round not in self.chain.evidence:
-                raise LedgerError(f"the chain knows of no merge in round {round}")
-            return tuple(self.chain.included_roots(round))
-
-    def account(self, address: Address) -> Account:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            return self.chain.court.account(address)
-
-    def books(self) -> Books:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            return self.chain.court.books()
-
-    def case(self, id: int) -> Case | None:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            return self.chain.court.cases.get(id)
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """See ``Ledger``."""
-        with self.chain.lock:
-            return self.chain.court.open_cases()
-
-    def wait(self, seen: View, timeout: float) -> None:
-        """Return at once: in this world, time passes only when the test says so."""
-
-    # -- what is said -----------------------------------------------------------------------------------------------
 
     @property
     def is_sending(self) -> bool:
@@ -88,6 +51,9 @@ class MemoryLedger:
 
     def submit(self, command: Command) -> None:
         """See ``Ledger``."""
+        if self._pool is not None and isinstance(command, Statement):
+            self._pool.offer(self.address, command.verb, command.round, self.sign(command))
+            return
         with self.chain.lock:
             if isinstance(command, Join):
                 missing = self.chain.terms.stake - self.chain.court.account(self._address).stake
@@ -101,9 +67,10 @@ class MemoryLedger:
 
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
+        relayed = [] if self._pool is None else self._pool.receipts(self.address)
         with self.chain.lock:
             done, self._receipts = self._receipts, []
-            return done
+        return done + relayed
 
     def handle(self) -> MemoryLedger:
         """See ``Ledger``."""

@@ -22,7 +22,6 @@ LONG: set[str] = {
     "rayfed/reporting/mlflow/runs.py",
     "rayfed/reporting/summary.py",
     "rayfed/runtime/host.py",
-    "rayfed/testing/chaos/doors.py",
     "rayfed/testing/chaos/real/stage.py",
     "rayfed/testing/chaos/world.py",
 }
@@ -30,20 +29,14 @@ LONG: set[str] = {
 
 MOST_METHODS = 15
 WIDE: set[str] = {
-    "rayfed/ledger/__init__.py: FullLedger",
-    "rayfed/ledger/ethereum/account.py: EthereumLedger",
-    "rayfed/ledger/ethereum/connection.py: EthereumFederation",
-    "rayfed/ledger/memory/account.py: MemoryLedger",
     "rayfed/ledger/memory/cases.py: Cases",
     "rayfed/ledger/memory/chain.py: MemoryChain",
-    "rayfed/ledger/memory/courtroom.py: MemoryCourtDoor",
     "rayfed/ledger/memory/rounds.py: MemoryRounds",
     "rayfed/ledger/memory/treasury.py: Treasury",
     "rayfed/node/blobs.py: Blobs",
     "rayfed/node/edge_node.py: EdgeNode",
     "rayfed/node/watchtower.py: Watch",
     "rayfed/runtime/host.py: Host",
-    "rayfed/testing/chaos/doors.py: ChaosCourt",
     "rayfed/testing/chaos/doors.py: ChaosLedger",
     "rayfed/testing/chaos/real/stage.py: Stage",
 }
@@ -51,7 +44,6 @@ WIDE: set[str] = {
 
 TWICE: dict[str, str] = {
     "Blobs": "rayfed/node/blobs.py and rayfed/testing/chaos/doors.py",
-    "Court": "rayfed/node/watchtower.py and rayfed/reporting/accounts.py",
     "Progress": "rayfed/aggregation/screens/progress.py and rayfed/node/edge_node.py",
     "Result": "rayfed/runtime/results.py and rayfed/testing/chaos/runner.py",
     "Seat": "rayfed/node/seat.py and rayfed/testing/chaos/world.py",

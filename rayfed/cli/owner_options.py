@@ -1,0 +1,98 @@
+"""The words of ``python -m rayfed claim | withdraw | leave | deposit | fund``: where, by which account, how much."""
+
+from __future__ import annotations
+
+import argparse
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.errors import ConfigError, WrongChain
+from rayfed.protocol.messages import COIN
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+
+TEXTS = {
+    "claim": "Pay out what an account has earned: rewards of settled rounds, bonds, a challenger's share.",
+    "withdraw": "Have a stake paid out. Does what has to come before, as far as it can be done now, and says what it "
+    "waits for: leaves a federation that is over, asks for the stake, settles rounds.",
+    "leave": "Leave a federation that is still running. Stop the node first, or it joins again.",
+    "deposit": "Deposit stake for a member: from another account, or after a slash.",
+    "fund": "Add to the pool from which rewards are paid.",
+}
+
+
+def connected(args: argparse.Namespace) -> EthereumFederation:
+    """Connect to the federation that the words name.
+
+    Raises:
+        ConfigError: it is on another chain than they say.
+        LedgerError: it is not there.
+    """
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+
+    try:
+        return EthereumFederation.open(args.rpc, args.federation, chain_id=args.chain_id)
+    except WrongChain as error:
+        raise ConfigError("--chain-id", str(error).partition(": ")[2]) from error
+
+
+def account(args: argparse.Namespace, federation: EthereumFederation) -> LocalAccount:
+    """Return the account that one of ``--node``, ``--keystore``, ``--key-file`` stands for."""
+    from rayfed.ledger.ethereum import identity, keys
+
+    if args.node is not None:
+        return keys.load_key(args.node / "key", "--node")
+    if args.key_file is not None:
+        return keys.load_key(args.key_file, "--key-file", args.password_file)
+    if args.password_file is None:
+        raise ConfigError("--password-file", f"{args.keystore} is encrypted: say which file holds its password")
+    master = keys.load_key(args.keystore, "--keystore", args.password_file)
+    return identity.derive(master, federation.rpc.chain_id, federation.address, args.index)
+
+
+def check_address(option: str, address: str | None) -> None:
+    """Raise ``ConfigError`` where an option's word is not an address."""
+    from eth_utils.address import is_address
+
+    if address is not None and not is_address(address):
+        raise ConfigError(option, f"{address!r} is not an Ethereum address (or its checksum is wrong)")
+
+
+def _amount(text: str) -> int:
+    try:
+        amount = Decimal(text) * COIN
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of coins") from None
+    if amount <= 0 or amount != int(amount) or amount >= 1 << 128:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not an amount: it must be more than 0, and at most 18 digits after the point"
+        )
+    return int(amount)
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """Return what reads the words behind one of ``TEXTS``."""
+    parser = argparse.ArgumentParser(f"rayfed {command}", description=TEXTS[command])
+    parser.add_argument("--rpc", metavar="URL", required=True, help="a node of the federation's chain")
+    parser.add_argument("--federation", metavar="ADDRESS", required=True, help="the contract's address")
+    parser.add_argument("--chain-id", type=int, help="refuse any other chain")
+    key = parser.add_mutually_exclusive_group(required=True)
+    key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
+    key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
+    key.add_argument("--key-file", type=Path, metavar="FILE", help="a key file, plain or encrypted: its own account")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
+    parser.add_argument(
+        "--index", type=int, default=0, help="which node of --keystore; 0: the one that joins; N: node N-1 of a run"
+    )
+    if command in ("claim", "withdraw"):
+        parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")
+    if command == "deposit":
+        parser.add_argument("--member", metavar="ADDRESS", help="whose stake; by default the account's own")
+        parser.add_argument("--amount", type=_amount, metavar="COINS", help="by default what the stake lacks")
+    if command == "fund":
+        parser.add_argument("--amount", type=_amount, metavar="COINS", required=True, help="how much")
+    return parser

@@ -1,0 +1,184 @@
+"""Ethereum as a backend: a chain of one's own (Anvil) or any that answers JSON-RPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.encoding.primitives import Address
+from rayfed.errors import ConfigError
+from rayfed.ledger.backend import Federation, Founding, Locator, Signer
+from rayfed.ledger.ethereum import deployment, identity, keys
+from rayfed.ledger.ethereum.connection import EthereumFederation, connect
+from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
+from rayfed.ledger.ethereum.keys import account_of
+from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.protocol.charter import Charter
+from rayfed.protocol.messages import NATIVE
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+    from rayfed.config.groups.machines import LedgerSettings
+
+STATE, LOG = "chain.json", "anvil.log"
+"""Where a chain of one's own keeps its state, and what it prints."""
+
+STATE_SECONDS = 2
+"""How often a chain of one's own is written to disk: what a machine that dies may forget of it."""
+
+
+class EthereumBackend:
+    """A chain; follows the ``rayfed.ledger.backend.Backend`` protocol.
+
+    Args:
+        rpc: the chain's node.
+        where: the URLs by which another process reaches it: ``rpc_url``, and ``ws_url`` if there is one.
+        settings: ``ledger.*``.
+        purse: who pays; None: the account that the settings name, if they name one.
+    """
+
+    def __init__(
+        self, rpc: Rpc, where: Mapping[str, str], settings: LedgerSettings, purse: LocalAccount | None = None
+    ) -> None:
+        self.rpc = rpc
+        self._where = where
+        self._settings = settings
+        self._purse = purse
+
+    @property
+    def locator(self) -> Locator:
+        """See ``Backend``."""
+        return Locator("rpc", self.rpc.chain_id, self._where)
+
+    def purse(self) -> LocalAccount | None:
+        """See ``Backend``."""
+        return self._purse or purse(self._settings)
+
+    def signer(self, federation: Address, folder: Path, index: int) -> LocalAccount:
+        """See ``Backend``. The key is derived from the master key in ``ledger.keystore``, or else made here."""
+        chosen = self._settings
+        if chosen.keystore:
+            master = identity.master(chosen.keystore, chosen.password_file)
+            return identity.derive(master, self.rpc.chain_id, federation, index)
+        return keys.load_or_make_key(folder / "key", setting="cluster.state_dir")
+
+    def secret(self, signer: Signer, label: bytes) -> bytes:
+        """See ``Backend``."""
+        return identity.hkdf(bytes(account_of(signer).key), b"", label, 32)
+
+    def found(self, payer: Signer, charter: Charter) -> Founding:
+        """See ``Backend``."""
+        account = account_of(payer)
+        coin = deployment.deploy_coin(self.rpc, account) if charter.stake.coin == "dlc" else NATIVE
+        deployed = deployment.deploy(self.rpc, account, charter.terms(coin))
+        return Founding(deployed.address, deployed.block)
+
+    def exists(self, federation: Address) -> bool:
+        """See ``Backend``."""
+        return deployment.has_code(self.rpc, federation)
+
+    def give(
+        self,
+        payer: Signer,
+        federation: Federation,
+        addresses: Sequence[Address],
+        gas_money: float,
+        *,
+        stake: int | None = None,
+        pool: int = 0,
+    ) -> None:
+        """See ``Backend``; all in one transaction for many nodes."""
+        there = federation if isinstance(federation, EthereumFederation) else self.connect(federation.address)
+        terms = there.terms() if stake is None else replace(there.terms(), stake=stake)
+        account = account_of(payer)
+        deployment.fund(self.rpc, account, addresses, gas_money, terms=terms, court=there.court, pool=pool)
+
+    def connect(
+        self, federation: Address, charter_hash: bytes | None = None, *, follow: bool = False
+    ) -> EthereumFederation:
+        """See ``Backend``."""
+        return EthereumFederation.open(
+            self._where["rpc_url"],
+            federation,
+            chain_id=self.rpc.chain_id,
+            ws_url=self._where.get("ws_url") if follow else None,
+            charter_hash=charter_hash,
+            confirmations=self._settings.confirmations + 1,  # the block that holds a transaction counts here
+        )
+
+    def close(self) -> None:
+        """See ``Backend``."""
+        self.rpc.close()
+
+
+class RpcKind:
+    """Any chain that is there."""
+
+    def check(self, settings: LedgerSettings) -> None:
+        """See ``LedgerKind``."""
+        purse(settings)
+        rpc = connect(_url(settings), settings.chain_id)
+        try:
+            rpc.call("eth_blockNumber")  # connecting alone asks nothing where any chain will do
+        finally:
+            rpc.close()
+
+    @contextmanager
+    def open(self, settings: LedgerSettings, folder: Path) -> Iterator[EthereumBackend]:
+        """See ``LedgerKind``."""
+        where = {"rpc_url": _url(settings)} | ({"ws_url": settings.ws_url} if settings.ws_url else {})
+        backend = EthereumBackend(connect(_url(settings), settings.chain_id), where, settings)
+        try:
+            yield backend
+        finally:
+            backend.close()
+
+    def at(self, locator: Locator, settings: LedgerSettings) -> EthereumBackend:
+        """See ``LedgerKind``."""
+        return EthereumBackend(connect(locator.where["rpc_url"], locator.chain_id), locator.where, settings)
+
+
+class DevChainKind:
+    """A chain of one's own, which ends with who has started it; others reach it as they reach any chain."""
+
+    def check(self, settings: LedgerSettings) -> None:
+        """See ``LedgerKind``."""
+        find_anvil(settings.anvil)
+
+    @contextmanager
+    def open(self, settings: LedgerSettings, folder: Path) -> Iterator[EthereumBackend]:
+        """See ``LedgerKind``."""
+        log = folder / LOG
+        with DevChain(settings.anvil, state=folder / STATE, state_seconds=STATE_SECONDS, log=log) as dev:
+            where = {"rpc_url": dev.rpc_url, "ws_url": dev.ws_url}
+            backend = EthereumBackend(connect(dev.rpc_url), where, settings, dev.funder)
+            try:
+                yield backend
+            finally:
+                backend.close()
+
+    def at(self, locator: Locator, settings: LedgerSettings) -> EthereumBackend:
+        """See ``LedgerKind``."""
+        return RpcKind().at(locator, settings)
+
+
+def purse(settings: LedgerSettings) -> LocalAccount | None:
+    """Return the account that pays, or None where a node is to be given its gas money otherwise.
+
+    Raises:
+        ConfigError: its file cannot be used.
+    """
+    if settings.key_file is None:
+        return None
+    password = Path(settings.password_file) if settings.password_file else None
+    return keys.load_key(Path(settings.key_file), password_file=password)
+
+
+def _url(settings: LedgerSettings) -> str:
+    if settings.rpc_url is None:
+        raise ConfigError("ledger.rpc_url", "is needed with ledger=rpc")
+    return settings.rpc_url

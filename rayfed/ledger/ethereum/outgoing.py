@@ -1,0 +1,158 @@
+"""How one account's transactions leave: with a nonce from one place and fees of today, again with higher ones if need
+be."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rayfed.errors import LedgerError
+from rayfed.ledger.ethereum import abi
+from rayfed.ledger.ethereum.fees import Fees
+from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.protocol.commands import Command
+from rayfed.protocol.messages import Receipt, Verb
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = (0.02, 2.0)
+"""First and longest pause between two looks for a receipt."""
+
+
+@dataclass(eq=False)
+class Flight:
+    """A transaction on its way. ``hashes`` are all under which it was sent: fees or nonce may have changed."""
+
+    owner: object  # who is told what becomes of it
+    verb: Verb
+    round: int
+    command: Command | None
+    fields: dict[str, Any]
+    began: float
+    sent: float = 0.0
+    look_at: float = 0.0
+    pause: float = LOOK_SECONDS[0]
+    hashes: list[str] = field(default_factory=list)
+    overtaken: bool = False
+    looked_after: bool = False  # some thread is about to find out what became of it
+
+    def receipt(self, tx_hash: str, gas: int, block: int, error: str | None) -> Receipt:
+        """Return what became of it."""
+        return Receipt(self.verb, self.round, tx_hash, gas, block, error, self.command)
+
+
+class Outgoing:
+    """Gives transactions their nonces, signs them and sends them. Safe to use from any thread, one transaction at a
+    time."""
+
+    def __init__(self, rpc: Rpc, fees: Fees, account: LocalAccount) -> None:
+        self._rpc = rpc
+        self._fees = fees
+        self._account = account
+        self._lock = threading.Lock()
+        self._nonce: int | None = None
+
+    def send(self, flight: Flight) -> str | None:
+        """Give a transaction its nonce and send it; return the name of the error if the contract refused at once.
+
+        Raises:
+            LedgerError: the node does not take it (no funds, say).
+            LedgerUnreachable: nothing answers.
+        """
+        with self._lock:
+            return self._send(flight)
+
+    def _send(self, flight: Flight) -> str | None:
+        for last in (False, False, True):
+            if self._nonce is None:
+                self._nonce = self._count("pending")
+            flight.fields["nonce"] = self._nonce
+            flight.fields["maxFeePerGas"], flight.fields["maxPriorityFeePerGas"] = self._fees.now()
+            try:
+                self._broadcast(flight)
+            except RpcError as error:
+                self._nonce = None  # whatever went wrong, the chain knows the right one
+                if error.data:
+                    # The node tried it out first, and the contract refused.
+                    return abi.error_name(error.data)[0]
+                if last or not _passing(error):
+                    raise LedgerError(self._complaint(flight.verb, error)) from error
+                self._fees.forget()
+                flight.hashes.clear()
+                continue
+            self._nonce += 1
+            break
+        return None
+
+    def resend(self, flight: Flight, lowest: int) -> None:
+        """Send again: with the chain's nonce if that went back, else with fees that replace the first ones.
+
+        Args:
+            lowest: the lowest nonce of all that are on their way.
+        """
+        with self._lock:
+            self._resend(flight, lowest)
+
+    def _resend(self, flight: Flight, lowest: int) -> None:
+        count = self._count("latest")
+        if count > flight.fields["nonce"]:
+            flight.overtaken = True  # unless the next look finds a receipt that came in between
+            return
+        taken, hashes = dict(flight.fields), list(flight.hashes)
+        if count < lowest:
+            # The chain has forgotten blocks (a development chain restarted from an older state): close the gap.
+            flight.fields["nonce"] += count - lowest
+            self._nonce = None
+        tip, most = flight.fields["maxPriorityFeePerGas"], flight.fields["maxFeePerGas"]
+        max_fee, priority = self._fees.now()
+        flight.fields["maxFeePerGas"] = max(max_fee, most * 5 // 4 + 1)  # nodes ask for a tenth or an eighth more
+        flight.fields["maxPriorityFeePerGas"] = max(priority, tip * 5 // 4 + 1)
+        log.warning("%s of round %d is not mined yet; sent again with higher fees", flight.verb, flight.round)
+        try:
+            self._broadcast(flight)
+        except RpcError as error:
+            # Mined this very moment, or no funds for more: the transactions sent before may still be mined. What was
+            # not taken must not raise the price of the next try, or one dear minute would put it out of reach for good.
+            log.warning("%s of round %d was not taken again: %s", flight.verb, flight.round, error)
+            flight.fields, flight.hashes, flight.sent = taken, hashes, time.monotonic()
+
+    def forget_nonce(self) -> None:
+        """Ask the chain for the nonce next time."""
+        with self._lock:
+            self._nonce = None
+
+    def _broadcast(self, flight: Flight) -> None:
+        signed = self._account.sign_transaction(flight.fields)
+        hash = "0x" + signed.hash.hex().removeprefix("0x")
+        if hash not in flight.hashes:
+            flight.hashes.append(hash)
+        try:
+            self._rpc.call("eth_sendRawTransaction", "0x" + signed.raw_transaction.hex().removeprefix("0x"))
+        except RpcError as error:
+            # A request that was tried again after its answer was lost may find itself there, or mined already.
+            if not _known(error) and self._rpc.call("eth_getTransactionByHash", hash) is None:
+                raise
+        flight.sent = time.monotonic()
+
+    def _count(self, block: str) -> int:
+        return int(self._rpc.call("eth_getTransactionCount", self._account.address, block), 16)
+
+    def _complaint(self, verb: Verb, error: RpcError) -> str:
+        if "insufficient funds" in error.message.lower():
+            return f"ledger.fund_ether: {self._account.address} cannot pay for the gas of {verb}: {error.message}"
+        return f"the chain does not take {verb} from {self._account.address}: {error.message}"
+
+
+def _known(error: RpcError) -> bool:
+    return any(words in error.message.lower() for words in ("already known", "already imported", "known transaction"))
+
+
+def _passing(error: RpcError) -> bool:
+    """Say whether another nonce or newer fees may help."""
+    return any(words in error.message.lower() for words in ("nonce", "underpriced", "base fee", "fee cap"))
