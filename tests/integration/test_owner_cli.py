@@ -128,7 +128,7 @@ def test_stake_and_pool_grow_by_what_is_put_in(court: Court, owner: Owner) -> No
         court.rpc, court.dev.funder, deployment.abi.call("transfer", court.keys[0].address, 9 * ETHER), 0, court.coin
     )
     member = court.keys[1].address
-    assert "has all its stake" in owner.fails("deposit", "--member", member)
+    assert f"the stake of {member} is complete" in owner.fails("deposit", "--member", member)
     assert owner.says("deposit", "--member", member, "--amount", "1.5") == f"1.5 DLC at stake for {member}\n"
     assert owner.says("fund", "--amount", "2") == "2 DLC more in the pool, which holds 52 DLC\n"
     assert "stake.amount: " in owner.fails("fund", "--amount", "1000")

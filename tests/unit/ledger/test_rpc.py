@@ -131,7 +131,7 @@ def test_what_the_url_hides_is_not_shown() -> None:
 
 @pytest.mark.parametrize("url", ["", "localhost:8545", "ws://localhost", "http://"])
 def test_what_is_no_url_is_refused_at_once(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"^ledger.rpc_url: .*no http"):
+    with pytest.raises(ConfigError, match=r"^ledger.rpc_url: .*is not an http"):
         Rpc(url)
 
 
