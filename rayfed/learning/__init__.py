@@ -6,9 +6,11 @@ and a seed. This file holds what a node asks of it, and imports nothing heavy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from rayfed.errors import RayfedError
 
 State = Mapping[str, Any]
 """Tensors by name (torch or NumPy), as ``rayfed.encoding.codec`` encodes and decodes them."""
@@ -44,3 +46,15 @@ class Learner(Protocol):
 
     def alone(self) -> Iterator[float]:
         """Train without the others from genesis, round by round; yield the accuracy after each."""
+
+
+class TrainingStopped(RayfedError):
+    """Training ended because nobody waits for its result any more."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A learner that can be told to end its training early; for one that cannot, its result is thrown away."""
+
+    def stop_when(self, should_stop: Callable[[], bool]) -> None:
+        """Ask this between batches from now on, in the thread that trains; raise ``TrainingStopped`` if it says so."""

@@ -19,7 +19,7 @@ from rayfed.learning.data import Dataset
 from rayfed.learning.images import Normalise, resident
 from rayfed.learning.private import Private, PrivateTrainer
 from rayfed.learning.targets import locate
-from rayfed.learning.train import Fit, Trainer
+from rayfed.learning.train import Fit, Trainer, never
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -150,6 +150,11 @@ class TorchLearner:
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
         self._judged = np.sort(order[: _judged(workshop.settings, len(order))])
         self._momentum: State = {}
+        self._should_stop = never
+
+    def stop_when(self, should_stop: Callable[[], bool]) -> None:
+        """See ``Stoppable``. A subclass that trains in its own way may ask ``should_stop`` as ``train.check`` does."""
+        self._should_stop = should_stop
 
     def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
         """Train on other pictures and classes than the node's own: for experiments with dishonest nodes."""
@@ -206,10 +211,13 @@ class TorchLearner:
         trainer, mine = self._workshop.trainer, self._share
         if self._private is None:
             start = _tensors(base)
-            return trainer.fit(start, mine.train_x, mine.train_y, self._mean, self._std, self._seed, round), None
+            fit = trainer.fit(
+                start, mine.train_x, mine.train_y, self._mean, self._std, self._seed, round, self._should_stop
+            )
+            return fit, None
         assert isinstance(trainer, PrivateTrainer)
         return self._private.fit(
-            trainer, _tensors(base), mine.train_x, mine.train_y, self._mean, self._std, round, spend=shown
+            trainer, _tensors(base), mine.train_x, mine.train_y, self._mean, self._std, round, shown, self._should_stop
         )
 
     @property

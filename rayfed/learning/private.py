@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from rayfed.learning.budget import Budget, Spent, noise_for
 from rayfed.learning.images import Normalise, autocast
 from rayfed.learning.noise import SecretStream
 from rayfed.learning.seeding import seeded
-from rayfed.learning.train import Fit, Trainer, _threads
+from rayfed.learning.train import Fit, Trainer, _threads, check, never
 
 if TYPE_CHECKING:
     from rayfed.config.groups.learning import PrivacySettings
@@ -110,6 +110,7 @@ class PrivateTrainer(Trainer):
         stream: SecretStream,
         noise_multiplier: float,
         round: int,
+        should_stop: Callable[[], bool] = never,
     ) -> Fit:
         """Train from ``base`` with clipped gradients and noise; arguments and result as in ``Trainer.fit``.
 
@@ -122,7 +123,9 @@ class PrivateTrainer(Trainer):
             normalise = Normalise(mean, std, self.device, self.channels_last)
             self._hooks.enable_hooks()
             try:
-                return self._fit_privately(base, x, y, normalise, generator, stream, noise_multiplier, round)
+                return self._fit_privately(
+                    base, x, y, normalise, generator, stream, noise_multiplier, round, should_stop
+                )
             finally:
                 self._hooks.disable_hooks()
 
@@ -136,6 +139,7 @@ class PrivateTrainer(Trainer):
         stream: SecretStream,
         noise_multiplier: float,
         round: int,
+        should_stop: Callable[[], bool],
     ) -> Fit:
         model, device, n = self.model, self.device, len(x)
         rate, steps = self.schedule(n)
@@ -149,6 +153,7 @@ class PrivateTrainer(Trainer):
         correct = torch.zeros((), dtype=torch.int64, device=device)
         seen = 0
         for step in range(steps):
+            check(should_stop)
             drawn = torch.from_numpy(np.flatnonzero(stream.uniform(n) < rate)).to(device)
             parts = torch.split(drawn, self._part) if len(drawn) else (drawn,)
             for number, chosen in enumerate(parts):
@@ -225,11 +230,13 @@ class Private:
         std: Sequence[int],
         round: int,
         spend: bool = True,
+        should_stop: Callable[[], bool] = never,
     ) -> tuple[Fit, float]:
         """Train one round; return the update and the epsilon spent so far, this round's included.
 
         Args:
             spend: False for what is never shown to anybody (training alone, to compare).
+            should_stop: as in ``Trainer.fit``. What a stopped round would have cost stays spent, for that round alone.
 
         Raises:
             ConfigError: delta is no protection for so few images, or no noise keeps the target.
@@ -252,7 +259,7 @@ class Private:
                 )
             spent = self._budget.spend(entry)
         stream = SecretStream(hmac.digest(self._secret, b"rayfed dp-sgd stream" + run, "sha256"))
-        return trainer.fit_privately(base, x, y, mean, std, stream, noise, round), spent
+        return trainer.fit_privately(base, x, y, mean, std, stream, noise, round, should_stop), spent
 
     def _noise_multiplier(self, rate: float, steps: int) -> float:
         chosen = self._settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from rayfed.errors import ConfigError
+from rayfed.learning import TrainingStopped
 from rayfed.learning.augment import Augment
 from rayfed.learning.evaluate import Evaluation, evaluate
 from rayfed.learning.images import Normalise, autocast, resident
@@ -47,6 +48,21 @@ class Fit:
     accuracy: float
     examples: int
     steps: int
+
+
+def never() -> bool:
+    """Say that training should not stop."""
+    return False
+
+
+def check(should_stop: Callable[[], bool]) -> None:
+    """End training here if it should stop.
+
+    Raises:
+        TrainingStopped: it should.
+    """
+    if should_stop():
+        raise TrainingStopped("training was stopped: its round has gone on without it")
 
 
 class Trainer:
@@ -102,6 +118,7 @@ class Trainer:
         std: Sequence[int],
         seed: int,
         round: int,
+        should_stop: Callable[[], bool] = never,
     ) -> Fit:
         """Train from ``base`` for this trainer's epochs and return the update.
 
@@ -112,13 +129,18 @@ class Trainer:
             mean, std: by channel, in millionths of the 0..1 range.
             seed: this node's; order, augmentation and dropout follow from it and ``round``.
             round: from 1; the schedule's position.
+            should_stop: asked between batches.
+
+        Raises:
+            TrainingStopped: ``should_stop`` said so.
         """
         if len(x) == 0:
             raise ConfigError("partition.min_examples", "a node without a single training picture cannot train")
         draw, dropout = (int(word >> 1) for word in np.random.SeedSequence([seed, round]).generate_state(2, np.uint64))
         with self._busy, seeded(dropout, self._cuda()), _threads(self.threads):
             generator = torch.Generator().manual_seed(draw)
-            return self._fit(base, x, y, Normalise(mean, std, self.device, self.channels_last), generator, round)
+            normalise = Normalise(mean, std, self.device, self.channels_last)
+            return self._fit(base, x, y, normalise, generator, round, should_stop)
 
     def evaluate(
         self,
@@ -163,6 +185,7 @@ class Trainer:
         normalise: Normalise,
         generator: torch.Generator,
         round: int,
+        should_stop: Callable[[], bool],
     ) -> Fit:
         model, device, n = self.model, self.device, len(x)
         model.load_state_dict(base)
@@ -178,6 +201,7 @@ class Trainer:
             order = torch.randperm(n, generator=generator).to(device)
             draws = self.augment.draw(n, pictures.shape[2:], generator, device)
             for start, end in batches:
+                check(should_stop)
                 chosen = order[start:end]
                 wanted = labels[chosen]
                 images = normalise(draws.apply(pictures[chosen], start))
