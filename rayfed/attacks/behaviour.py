@@ -6,7 +6,7 @@ only one that a real node has; ``rayfed.attacks`` holds the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rayfed.aggregation.screens import Evidence
-    from rayfed.encoding.primitives import Address, Root
+    from rayfed.encoding.primitives import Root
     from rayfed.protocol.messages import Verb
 
 
 class Shelf(Protocol):
-    """The node's own blobs, as far as a behaviour gets at them; ``rayfed.node.blobs.Blobs`` is one."""
+    """The node's own blobs, as far as a behaviour gets at them; ``rayfed.node.blobs.BlobRepository`` is one."""
 
-    def find(self, root: Root, holders: Sequence[Address]) -> memoryview | None:
-        """Return any blob of the federation, from the own disk or from a peer; None if nobody gives it."""
+    def own(self, root: Root) -> memoryview | None:
+        """Return a blob from the own disk, or None if it is not there whole."""
 
     def keep(self, blob: memoryview) -> Root:
         """Keep a blob on the own disk; return its root."""
 
-    def publish(self, root: Root) -> bool:
-        """Give peers what is on the own disk; False if the store refuses just now."""
+    def publish(self, root: Root) -> object:
+        """Give peers what is on the own disk."""
 
 
 class Behaviour:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
 from rayfed.protocol.messages import Receipt, Verb, View
 
 HEARD_SECONDS = 15
@@ -10,61 +13,72 @@ HEARD_SECONDS = 15
 LONGEST_PAUSE = 30
 """Seconds, at most, before a transaction that the ledger refused is tried again."""
 
+Key = TypeVar("Key", bound=Hashable)
+
 Said = tuple[Verb, int]
 """A verb and its round; of what belongs to no round, 0."""
 
 
-class Outbox:
-    """Keeps a node from saying again what is on its way, was heard a moment ago, or was just refused."""
+class Pending(Generic[Key]):
+    """Keeps its owner from sending again what is on its way or was just refused."""
 
     def __init__(self) -> None:
-        self._in_flight: set[Said] = set()
-        self._heard: dict[Said, int] = {}
-        self._refused: dict[Said, tuple[int, int]] = {}  # how often, and until when it rests
+        self._in_flight: set[Key] = set()
+        self._refused: dict[Key, tuple[int, int]] = {}  # how often in a row, and until when it rests
 
     @property
-    def in_flight(self) -> bool:
-        """Whether a transaction was sent whose fate is not known yet."""
-        return bool(self._in_flight)
+    def in_flight(self) -> frozenset[Key]:
+        """What was sent and has an unknown fate."""
+        return frozenset(self._in_flight)
 
-    def holds(self, said: Said) -> bool:
-        """Whether just this was sent, and its fate is not known yet."""
-        return said in self._in_flight
+    def sent(self, key: Key) -> None:
+        """Note that something was sent."""
+        self._in_flight.add(key)
+
+    def landed(self, key: Key, view: View, error: str | None) -> None:
+        """Note what became of it; what was refused rests."""
+        self._in_flight.discard(key)
+        if error:
+            self.rest(key, view)
+        else:
+            self._refused.pop(key, None)
+
+    def rest(self, key: Key, view: View) -> None:
+        """Let some time pass before this is sent again; more each time in a row."""
+        times = self._refused.get(key, (0, 0))[0] + 1
+        self._refused[key] = times, view.time + min(2**times, LONGEST_PAUSE)
+
+    def rests(self, key: Key, view: View) -> bool:
+        """Whether the ledger refused just this a moment ago."""
+        return key in self._refused and view.time < self._refused[key][1]
+
+
+class Outbox(Pending[Said]):
+    """A node's pending statements. It keeps the node from repeating, too, what the ledger heard a moment ago."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard: dict[Said, int] = {}
 
     def flies_in(self, round: int) -> bool:
         """Whether something of a round was sent whose fate is not known yet."""
         return any(flying == round for _, flying in self._in_flight)
 
-    def said(self, view: View) -> set[Said]:
+    def said(self, view: View) -> frozenset[Said]:
         """Return what is not to be said now: it is on its way, or a receipt newer than the view has it.
 
         What a view still does not know some time later is no longer there: the chain has gone back. It is said again.
         """
         self._heard = {said: at for said, at in self._heard.items() if view.time < at + HEARD_SECONDS}
-        return self._in_flight | self._heard.keys()
-
-    def sent(self, said: Said) -> None:
-        """Note that a transaction was sent."""
-        self._in_flight.add(said)
+        return self.in_flight | self._heard.keys()
 
     def answered(self, receipt: Receipt, view: View) -> None:
         """Note what became of a transaction."""
         said = receipt.verb, receipt.round
-        self._in_flight.discard(said)
-        if receipt.error:
-            self.rest(said, view)
-        elif receipt.verb is not Verb.POKE:
+        self.landed(said, view, receipt.error)
+        if not receipt.error and receipt.verb is not Verb.POKE:
             self._heard[said] = view.time
 
     def forget(self, said: Said) -> None:
         """Let a message that was heard be said again: it may have lost its effect since."""
         self._heard.pop(said, None)
-
-    def rest(self, said: Said, view: View) -> None:
-        """Let some time pass before this is said again; more each time."""
-        times = self._refused.get(said, (0, 0))[0] + 1
-        self._refused[said] = times, view.time + min(2**times, LONGEST_PAUSE)
-
-    def rests(self, said: Said, view: View) -> bool:
-        """Whether the ledger refused just this a moment ago."""
-        return said in self._refused and view.time < self._refused[said][1]

@@ -12,7 +12,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeRecord, Phase, View
 
 
-class Records:
+class RoundLog:
     """The records of rounds to which something may still be added.
 
     Args:
@@ -47,10 +47,13 @@ class Records:
         try:
             yield
         finally:
-            if round:
-                seconds = self.of(round).seconds
-                took = seconds.get(step, 0.0) + time.perf_counter() - start
-                self.amend(round, seconds={**seconds, step: took})
+            self.add_seconds(round, step, time.perf_counter() - start)
+
+    def add_seconds(self, round: int, step: str, took: float) -> None:
+        """Add to the seconds of a step; round 0 has no record."""
+        if round:
+            seconds = self.of(round).seconds
+            self.amend(round, seconds={**seconds, step: seconds.get(step, 0.0) + took})
 
     def close(self, view: View, waits: Callable[[int], bool]) -> None:
         """Hand out the records of closed rounds, but for those that still wait for something."""

@@ -14,7 +14,7 @@ ASK_SECONDS = 30
 """How often a node without a seat asks whether somebody has put a stake down for it, in chain time."""
 
 
-class Seat:
+class LostSeat:
     """One node's, as far as the court is concerned.
 
     Args:

@@ -20,7 +20,9 @@ from rayfed.ledger.ethereum import identity, keys
 from rayfed.node.edge_node import EdgeNode
 from rayfed.node.journal import Journal
 from rayfed.node.memo import Memo
-from rayfed.node.watchtower import Watch
+from rayfed.node.parts import Hooks, Membership, Options, Resources
+from rayfed.node.training import InlineWorker, TrainingWorker
+from rayfed.node.watchtower import Watchtower
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import NodeRecord
 from rayfed.store import Serves, Site, options_of
@@ -91,8 +93,10 @@ class Assembly:
         ledger: Ledger,
         on_record: Callable[[NodeRecord], None],
         distrusts: Callable[[], bool] = lambda: False,
+        worker: TrainingWorker | None = None,
     ) -> EdgeNode:
-        """Build one node; the last two arguments are ``EdgeNode``'s."""
+        """Build one node; ``on_record`` and ``distrusts`` are of its ``Hooks``; ``worker``: where it trains, by
+        default where it is stepped."""
         settings, charter = self._settings, self.charter
         behaviour = self._behaviour(slot, ledger)
         honest = behaviour is HONEST
@@ -103,24 +107,24 @@ class Assembly:
         disk = FileStore(folder / "blobs", setting="cluster.state_dir")
         self._disks.append(disk)
         return EdgeNode(
-            slot=slot,
-            ledger=ledger,
-            store=self._store(disk),
-            disk=disk,
-            journal=Journal(folder / "journal.jsonl"),
-            learner=own,
-            charter=charter,
-            screens=self._screens(folder),
-            chain_id=self._place.chain_id,
-            federation=self._place.federation,
-            # What a dishonest node publishes must reach the others by the store, not through shared memory.
-            memo=self._memo if honest else None,
-            patience=charter.vote_seconds / 2,
-            alone=settings.federation.alone and slot >= 0,
-            keep_rounds=settings.store.keep_rounds,
-            on_record=on_record,
-            distrusts=distrusts,
-            behaviour=behaviour,
+            Membership(charter, self._place.chain_id, self._place.federation, slot),
+            Resources(
+                ledger=ledger,
+                store=self._store(disk),
+                disk=disk,
+                journal=Journal(folder / "journal.jsonl"),
+                learner=own,
+                screens=self._screens(folder),
+                # What a dishonest node publishes must reach the others by the store, not through shared memory.
+                memo=self._memo if honest else Memo(),
+                worker=worker or InlineWorker(),
+            ),
+            Options(
+                patience=charter.vote_seconds / 2,
+                alone=settings.federation.alone and slot >= 0,
+                keep_rounds=settings.store.keep_rounds,
+            ),
+            Hooks(on_record, distrusts, behaviour),
         )
 
     def _screens(self, folder: Path) -> list[screens.Screen]:
@@ -148,14 +152,14 @@ class Assembly:
         made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, addresses)
         return attacks.make(chosen.kind, made, chosen.options)
 
-    def watch(self, node: EdgeNode, ledger: Ledger) -> Watch | None:
+    def watchtower(self, node: EdgeNode) -> Watchtower | None:
         """Return what looks after the federation for an honest node; None for a dishonest one."""
         if not node.is_honest:
             return None
         # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
-        keep = self._settings.ledger.kind != "devchain"
-        node.blobs.beside = self._disks
-        return Watch(ledger, node.blobs, keep=keep, reveal=self._reveal, note=node.note)
+        keep, kit = self._settings.ledger.kind != "devchain", node.kit
+        tools, board = kit.tools.apart(self._disks), kit.board
+        return Watchtower(node.ledger.handle(), tools, keep, self._reveal, board.note, board.count)
 
     def _reveal(self, roots: Iterable[Root]) -> None:
         """Serve what a final round has merged and what lies here, also after a restart."""

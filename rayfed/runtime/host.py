@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rayfed.ledger import Ledger
     from rayfed.ledger.ethereum.connection import EthereumFederation
     from rayfed.node.edge_node import EdgeNode, Progress
-    from rayfed.node.watchtower import Watch
+    from rayfed.node.watchtower import Watchtower
     from rayfed.protocol.messages import View
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Host:
         self._spec = spec
         self._nodes: list[EdgeNode] = []
         self._connection: EthereumFederation | None = None
-        self._watch: Watch | None = None
+        self._watch: Watchtower | None = None
         self._pool = RelayPool(self._hand, self._tell)
         self._poster: Ledger | None = None
         self._peers = Peers(spec.place.namespace, spec.name)
@@ -173,6 +173,7 @@ class Host:
         from rayfed.ledger.ethereum.accounts import open_door
         from rayfed.ledger.ethereum.connection import EthereumFederation
         from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
+        from rayfed.node.training import ThreadWorker
         from rayfed.runtime.assembly import Assembly
 
         settings = self._spec.settings
@@ -204,12 +205,12 @@ class Host:
             on_record = self._recorder(assembly.folder(slot))
             pool = self._pool if settings.cluster.relay else None
             ledger = open_door(self._connection, key, assembly.proof(key.address), pool)
-            node = assembly.node(slot, ledger, on_record, self._distrusts)
+            node = assembly.node(slot, ledger, on_record, self._distrusts, ThreadWorker(self._connection.nudge))
             self._nodes.append(node)
             if pool is not None and self._poster is None:
                 self._poster = ledger.handle()
             if self._watch is None:  # one looks after the federation for all nodes of a process
-                self._watch = assembly.watch(node, ledger)
+                self._watch = assembly.watchtower(node)
         for node in self._nodes:
             self._wait_for_funds(node)
 
@@ -219,7 +220,7 @@ class Host:
         assert self._connection is not None
         balance, pause = partial(self._connection.balance, node.address), 0.05
         while patiently(balance, math.inf) == 0:
-            node.status = dataclasses.replace(node.status, doing="waiting for funds")
+            node.kit.board.show(doing="waiting for funds")
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
 
@@ -250,13 +251,14 @@ class Host:
                     pause = min(2 * pause, longest)
                 else:
                     rest = IDLE_SECONDS if again is None else again
-                    if any(node.in_flight or node.ledger.is_sending for node in nodes):
+                    flying = any(node.in_flight or node.ledger.is_sending for node in nodes)
+                    if flying or (self._watch is not None and self._watch.is_sending):
                         rest = min(rest, FLYING_SECONDS)
                     self._connection.wait(view, rest)
             except LedgerUnreachable as error:
                 # The chain may come back at any time; until then there is nothing that a node could do.
                 for node in nodes:
-                    node.status = dataclasses.replace(node.status, error=str(error))
+                    node.kit.board.note(str(error))
                 time.sleep(longest)
 
     def _hand(self, turn: int, verb: Verb, round: int, messages: Mapping[int, Signed]) -> bool:
@@ -271,7 +273,7 @@ class Host:
             peer.told.remote(verb, round, dict(receipts))
 
     def _distrusts(self) -> bool:
-        return self._watch is not None and self._watch.distrusted
+        return self._watch is not None and self._watch.distrusts()
 
     def _look_after(self, view: View) -> bool:
         """Check what has become final, and answer those who ask; say whether anything was done."""

@@ -26,6 +26,7 @@ from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
+from rayfed.node.parts import Membership, Resources
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import Phase, View
 from rayfed.store.files import FileStore
@@ -50,16 +51,15 @@ class Party:
     def start(self, slot: int) -> EdgeNode:
         folder = self.tmp / f"nodes/node-{slot}"
         return EdgeNode(
-            slot=slot,
-            ledger=open_door(self.connection, keys.load_or_make_key(folder / "key")),
-            store=FileStore(self.tmp / "shared", mapped=False),
-            disk=FileStore(folder / "blobs"),
-            journal=Journal(folder / "journal.jsonl"),
-            learner=Pull(slot),
-            charter=self.charter,
-            screens=[Norm()],
-            chain_id=self.rpc.chain_id,
-            federation=self.deployed.address,
+            Membership(self.charter, self.rpc.chain_id, self.deployed.address, slot),
+            Resources(
+                ledger=open_door(self.connection, keys.load_or_make_key(folder / "key")),
+                store=FileStore(self.tmp / "shared", mapped=False),
+                disk=FileStore(folder / "blobs"),
+                journal=Journal(folder / "journal.jsonl"),
+                learner=Pull(slot),
+                screens=[Norm()],
+            ),
         )
 
     def run(self, until: Callable[[View], bool] = lambda view: False) -> View:

@@ -21,7 +21,8 @@ from rayfed.protocol.commands import Statement
 from rayfed.protocol.messages import Outcome, Status, Verb
 from rayfed.testing.chaos.model import GENESIS, LAYOUT, VALUES, Counting
 from rayfed.testing.chaos.scenarios import BOND, REWARD, STAKE
-from rayfed.testing.chaos.world import Seat, World
+from rayfed.testing.chaos.seats import Seat
+from rayfed.testing.chaos.world import World
 
 LEAF = 4096
 
@@ -59,8 +60,8 @@ def honest_models_agree(world: World) -> None:
     """Every honest node ends with the model that the ledger names."""
     base = world.chain.chain.view().base
     for seat in honest(world):
-        if seat.node is not None and seat.progress is Progress.FINISHED and seat.node._model != base:
-            raise Broken(f"node {seat.slot} ends with {seat.node._model.hex()[:8]}, the ledger with {base.hex()[:8]}")
+        if seat.node is not None and seat.progress is Progress.FINISHED and seat.node.model != base:
+            raise Broken(f"node {seat.slot} ends with {seat.node.model.hex()[:8]}, the ledger with {base.hex()[:8]}")
 
 
 def merges_are_right(world: World) -> None:

@@ -110,7 +110,7 @@ class Scenario:
     @property
     def slack(self) -> int:
         """For how long, in seconds, a phase may outlast its deadline, given who is kept from saying that it is over."""
-        seconds = 2 * (1 + self.nodes) + 2  # the last member's turn to poke, see rayfed.node.edge_node.REVIVE_SECONDS
+        seconds = 2 * (1 + self.nodes) + 2  # the last member's turn to poke, see rayfed.node.revival.REVIVE_SECONDS
         seconds += max(RESEND_SECONDS * (self.lose > 0), self.delay_seconds * (self.delay > 0))
         seconds += self.down_seconds * (self.kill > 0 or self.together > 0 or self.leave > 0 or self.disk_full > 0)
         seconds += self.stop_seconds * (self.stop > 0)

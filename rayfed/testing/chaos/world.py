@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.aggregation.screens.norm import Norm
-from rayfed.attacks.behaviour import HONEST
-from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.node.edge_node import EdgeNode, Progress
-from rayfed.node.watchtower import LOOK_SECONDS, Watch, claim
+from rayfed.node.watchtower import LOOK_SECONDS
 from rayfed.protocol.commands import Leave
 from rayfed.protocol.messages import Phase, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
-from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore, Sent, Weather
-from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse, Killed, power_cut
-from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, Counting, charter
-from rayfed.testing.chaos.peers import Cheat, Hoard, forger
-from rayfed.testing.chaos.scenarios import PATIENCE_SECONDS, REWARD, STAKE, Scenario
+from rayfed.testing.chaos.doors import Blobs, Sent, Weather
+from rayfed.testing.chaos.faults import Fuse, Killed, power_cut
+from rayfed.testing.chaos.model import charter
+from rayfed.testing.chaos.scenarios import REWARD, STAKE, Scenario
+from rayfed.testing.chaos.seats import Seat, Starter
 
 MAX_TICKS = 20_000
 """Turns of all nodes after which a run that is not over is called one that does not end."""
@@ -40,40 +35,6 @@ FOUNDER = "0x" + "99" * 20
 
 DEADLY_OPERATIONS = 30
 """A lit fuse ends within so many operations; a whole round of a node has about as many."""
-
-
-@dataclass
-class Seat:
-    """One participant: what outlives its process, and the process while there is one.
-
-    Attributes:
-        slot, address, cheats: who it is; ``cheats`` is a word of ``peers.CHEATS`` or empty.
-        node: the running node, or None while it is down.
-        starts: how often it was started.
-        down_until, still_until: until when it is dead, or stands still, in seconds since the epoch.
-        seen: the view that it stood still upon.
-        watch: what looks after the federation for it; only where it does not cheat.
-        progress: what came of its last step.
-        failures: what it raised and should not have.
-        written: the roots of what it ever put on its disk, in that order.
-    """
-
-    slot: int
-    address: Address
-    cheats: str
-    folder: Path
-    weather: Weather
-    fuse: Fuse
-    node: EdgeNode | None = None
-    journal: FailingJournal | None = None
-    watch: Watch | None = None
-    starts: int = 0
-    down_until: int = 0
-    still_until: int = 0
-    seen: View | None = None
-    progress: Progress = Progress.RETRY
-    failures: list[str] = field(default_factory=list)
-    written: list[Root] = field(default_factory=list)
 
 
 class World:
@@ -107,7 +68,7 @@ class World:
         self.log: list[str] = []
         self.ticks = 0
         self.calm = False
-        self._build = build
+        self._starter = Starter(scenario, self.charter, self.chain, self.blobs, self.said, self.trained, build)
         honest = scenario.nodes - len(scenario.byzantine)
         self.seats = [self._seat(slot, scenario.cheats(slot), folder) for slot in range(scenario.nodes)]
         court = self.chain.chain.court
@@ -165,7 +126,7 @@ class World:
         assert seat.node is not None
         assert seat.watch is not None
         seat.node.collect(view)
-        return seat.watch.step(view) or claim(seat.node.ledger, seat.address)
+        return seat.watch.step(view) or seat.watch.claim(seat.address, view)
 
     def tell(self, line: str) -> None:
         """Note what happened."""
@@ -189,39 +150,8 @@ class World:
         return self._step(seat)
 
     def _start(self, seat: Seat) -> bool:
-        seat.starts += 1
-        fuse, weather = seat.fuse, seat.weather
-        told, blobs = self.said.append, self.blobs
-        ledger: ChaosLedger
-        store: ChaosStore = (
-            Hoard(blobs, weather, fuse) if seat.cheats == "withhold" else ChaosStore(blobs, weather, fuse)
-        )
-        if seat.cheats:
-            ledger = cheat = Cheat(self.chain, seat.address, weather, fuse, told)
-            cheat.how, cheat.blobs = seat.cheats, blobs
-            cheat.friends = frozenset(other.address for other in self.seats if other.cheats == seat.cheats)
-        else:
-            ledger = ChaosLedger(self.chain, seat.address, weather, fuse, told, self._silences(seat))
         try:
-            seat.journal = FailingJournal(seat.folder / "journal.jsonl", fuse, weather.disk_full)
-            seat.node = self._build(
-                slot=seat.slot,
-                ledger=ledger,
-                store=store,
-                disk=FailingDisk(seat.folder / "blobs", fuse, weather.disk_full, seat.written),
-                journal=seat.journal,
-                learner=Counting(seat.slot, self.trained),
-                charter=self.charter,
-                screens=[Norm()],
-                chain_id=CHAIN_ID,
-                federation=FEDERATION,
-                patience=PATIENCE_SECONDS,
-                fetches=1,  # threads would draw what happens to them in an order of their own
-                distrusts=partial(_distrusts, seat),
-                behaviour=forger(seat.slot, self.scenario) if seat.cheats == "forge" else HONEST,
-            )
-            if not seat.cheats:
-                seat.watch = Watch(ledger, seat.node.blobs, note=seat.node.note)
+            self._starter.start(seat, self._silences(seat), self.seats)
         except Killed:
             self._die(seat, "dies while it starts")
         else:
@@ -334,7 +264,3 @@ class World:
         # Receipts, resending, patience and pokes have clocks of their own: look again every few seconds.
         ahead = [moment for moment in moments if moment > now]
         self.clock.advance(max(1, min([*ahead, now + 5]) - now))
-
-
-def _distrusts(seat: Seat) -> bool:
-    return seat.watch is not None and seat.watch.distrusted

@@ -233,7 +233,7 @@ def test_one_of_five_stops_nothing(tmp_path: Path, name: str, settings: dict[str
     assert [outcome.status for outcome in outcomes] == [Status.FINAL] * 3
     assert view.base != NO_ROOT
     honest = [node for slot, node in world.nodes.items() if slot != LIAR]
-    assert {node._model for node in honest} == {view.base}
+    assert {node.model for node in honest} == {view.base}
     assert all(outcome.included | world.bit == 0b11111 for outcome in outcomes), "no honest node is left out"
     assert world.clock.now <= 1_000_000 + 3 * (60 + 30 + 30), "no phase outlasts its deadline"
     if name in ("withheld", "garbage", "overflow"):

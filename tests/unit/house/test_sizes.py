@@ -13,9 +13,6 @@ LONG: set[str] = {
     "rayfed/encoding/codec.py",
     "rayfed/learning/private.py",
     "rayfed/learning/train.py",
-    "rayfed/node/blobs.py",
-    "rayfed/node/edge_node.py",
-    "rayfed/node/watchtower.py",
     "rayfed/protocol/charter.py",
     "rayfed/reporting/live_table.py",
     "rayfed/reporting/mlflow/__init__.py",
@@ -23,7 +20,6 @@ LONG: set[str] = {
     "rayfed/reporting/summary.py",
     "rayfed/runtime/host.py",
     "rayfed/testing/chaos/real/stage.py",
-    "rayfed/testing/chaos/world.py",
 }
 """Files that are still longer."""
 
@@ -33,9 +29,6 @@ WIDE: set[str] = {
     "rayfed/ledger/memory/chain.py: MemoryChain",
     "rayfed/ledger/memory/rounds.py: MemoryRounds",
     "rayfed/ledger/memory/treasury.py: Treasury",
-    "rayfed/node/blobs.py: Blobs",
-    "rayfed/node/edge_node.py: EdgeNode",
-    "rayfed/node/watchtower.py: Watch",
     "rayfed/runtime/host.py: Host",
     "rayfed/testing/chaos/doors.py: ChaosLedger",
     "rayfed/testing/chaos/real/stage.py: Stage",
@@ -43,10 +36,8 @@ WIDE: set[str] = {
 """Classes that still have more methods; those with two underscores at each end are not counted."""
 
 TWICE: dict[str, str] = {
-    "Blobs": "rayfed/node/blobs.py and rayfed/testing/chaos/doors.py",
-    "Progress": "rayfed/aggregation/screens/progress.py and rayfed/node/edge_node.py",
+    "Progress": "rayfed/aggregation/screens/progress.py and rayfed/node/progress.py",
     "Result": "rayfed/runtime/results.py and rayfed/testing/chaos/runner.py",
-    "Seat": "rayfed/node/seat.py and rayfed/testing/chaos/world.py",
 }
 """Class names that stand for two things, and why."""
 

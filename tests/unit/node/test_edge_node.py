@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rayfed.errors import LedgerError, RayfedError
 from rayfed.learning import State, Update
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
+from rayfed.node.parts import Hooks, Membership, Options, Resources
 from rayfed.protocol.charter import Charter, DataTerms, MergeTerms
 from rayfed.protocol.commands import Attest, Command, Commit, Vote
 from rayfed.protocol.messages import NodeRecord, Phase, Receipt, Status, Verb, View
@@ -28,6 +29,7 @@ from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
 GENESIS = {"w": np.linspace(-1, 1, 3000, dtype=np.float32), "steps": np.array(0, np.int64)}
 LAYOUT = codec.Layout.of(GENESIS, {"w"})
 FEDERATION = "0x" + "fe" * 20
+KINDS: tuple[type[Any], ...] = (Resources, Options, Hooks)
 
 
 def charter(**changes: Any) -> Charter:
@@ -95,22 +97,21 @@ class World:
         self.nodes = {slot: self.start(slot) for slot in range(nodes)}
 
     def start(self, slot: int, **changes: Any) -> EdgeNode:
+        """Start a node; the changes are to ``Resources``, ``Options`` and ``Hooks``, by their fields' names."""
         folder = self.tmp / f"node-{slot}"
         parts: dict[str, Any] = {
-            "slot": slot,
             "ledger": MemoryLedger(self.chain, self.address(slot)),
             "store": self.store,
             "disk": FileStore(folder / "blobs"),
             "journal": Journal(folder / "journal.jsonl"),
             "learner": self.learners.setdefault(slot, Pull(slot)),
-            "charter": self.charter,
             "screens": [Norm()],
-            "chain_id": 31337,
-            "federation": FEDERATION,
             "patience": 15,
             "on_record": self.records.append,
+            **changes,
         }
-        return EdgeNode(**(parts | changes))
+        made = [kind(**{f.name: parts[f.name] for f in fields(kind) if f.name in parts}) for kind in KINDS]
+        return EdgeNode(Membership(self.charter, 31337, FEDERATION, slot), *made)
 
     @staticmethod
     def address(slot: int) -> Address:
@@ -137,7 +138,7 @@ def test_four_nodes_train_together(tmp_path: Path) -> None:
     assert view.phase is Phase.DONE
     assert [world.chain.outcomes[r].status for r in (1, 2, 3)] == [Status.FINAL] * 3
     assert all(world.chain.outcomes[r].included == 0b1111 for r in (1, 2, 3))
-    assert {node._model for node in world.nodes.values()} == {view.base}
+    assert {node.model for node in world.nodes.values()} == {view.base}
     # The mean of the targets is 2.5, and each round goes a tenth of the way.
     expected = 2.5 + (GENESIS["w"] - 2.5) * 0.9**3
     merged = codec.decode(LAYOUT, world.blob(view.base))
@@ -273,7 +274,7 @@ def test_a_bad_blob_costs_its_sender_the_place_and_nobody_anything_else(tmp_path
             super().submit(self.garbage(command.round, command.root) if isinstance(command, Commit) else command)
 
         def garbage(self, round: int, root: Root) -> Commit:
-            update = bytes(world.nodes[3]._blobs._disk.get(root, LAYOUT.blob_size))
+            update = bytes(world.nodes[3].kit.tools.disk.read(root))
             if how == "garbage":
                 update = bytes(len(update))
             elif how == "truncated":
@@ -425,7 +426,7 @@ def test_a_node_that_lost_its_whole_stake_stays_out_and_follows_to_the_end(tmp_p
     joined = [said.values["index"] for said in world.chain.events if said.name == "Joined"]
     assert joined == [0, 1, 2, 3], "it does not put another stake down by itself"
     assert world.nodes[3].status.error.startswith("out: its whole stake was slashed")
-    assert world.nodes[3]._model == view.base
+    assert world.nodes[3].model == view.base
     assert [world.chain.outcomes[round].included for round in (1, 2, 3)] == [0b1111, 0b0111, 0b0111]
 
 

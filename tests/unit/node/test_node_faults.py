@@ -27,7 +27,7 @@ def kept(chain: MemoryChain) -> Any:
 def test_a_base_that_the_own_disk_has_lost_is_fetched_again(tmp_path: Path, damage: str) -> None:
     world = World(tmp_path)
     view = world.run(until=lambda view: view.round == 2)
-    world.run(until=lambda view: all(node._model == view.base for node in world.nodes.values()))
+    world.run(until=lambda view: all(node.model == view.base for node in world.nodes.values()))
     for root in (view.base, world.charter.genesis):
         file = tmp_path / "node-0" / "blobs" / root.hex()[:2] / root.hex()
         size = file.stat().st_size
@@ -91,7 +91,7 @@ def test_a_node_that_has_attested_on_another_branch_abstains_and_lives_on(tmp_pa
     assert not first.attesters & 1
     assert Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.ATTEST) == said
     assert [world.chain.outcomes[r].included for r in (2, 3)] == [0b1111] * 2
-    assert {node._model for node in world.nodes.values()} == {view.base}
+    assert {node.model for node in world.nodes.values()} == {view.base}
 
 
 def test_a_ballot_of_another_branch_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_a_final_model_that_the_store_refused_is_offered_again(tmp_path: Path) -
     world = World(tmp_path, rounds=1)
     world.run(until=lambda view: view.phase is Phase.ATTEST)
     for node in world.nodes.values():
-        node._blobs._store = Refusing(world.store, world, world.clock.now + 8)
+        node.kit.tools.blobs._store = Refusing(world.store, world, world.clock.now + 8)
     view = world.run()
     assert world.blob(view.base).nbytes == LAYOUT.blob_size
 
@@ -147,10 +147,10 @@ def test_a_store_that_never_comes_back_keeps_nobody_from_finishing(tmp_path: Pat
     world = World(tmp_path, rounds=1)
     world.run(until=lambda view: view.phase is Phase.ATTEST)
     for node in world.nodes.values():
-        node._blobs._store = Refusing(world.store, world, 1 << 40)
+        node.kit.tools.blobs._store = Refusing(world.store, world, 1 << 40)
     world.run(until=lambda view: view.phase is Phase.DONE)
     # The quorum was quicker than one of them, which has to get the model from a peer and cannot.
-    able = [node for node in world.nodes.values() if node._merged]
+    able = [node for node in world.nodes.values() if node.kit.held.merged]
     assert len(able) >= 3
     for _ in range(30):
         progress = [node.step(world.chain.view()) for node in able]

@@ -37,7 +37,7 @@ def test_all_nodes_and_an_auditor_come_to_one_root(tmp_path: Path, terms: MergeT
     view = world.run()
     assert [world.chain.outcomes[r].status for r in (1, 2, 3)] == [Status.FINAL] * 3
     assert view.base != NO_ROOT
-    assert {node._model for node in world.nodes.values()} == {view.base}
+    assert {node.model for node in world.nodes.values()} == {view.base}
     report = audit(world.record(), [world.folder])
     assert [round.merge for round in report.rounds] == ["verified"] * 4
     assert report.clean

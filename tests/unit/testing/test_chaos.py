@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,18 @@ from rayfed.cli.main import main
 from rayfed.encoding import merkle
 from rayfed.encoding.codec import LEAF
 from rayfed.encoding.primitives import Root
+from rayfed.learning import State
 from rayfed.node.edge_node import EdgeNode, Progress
+from rayfed.node.phases import ActionRow
+from rayfed.node.phases.judge import JudgeHandler
+from rayfed.node.phases.merge import MergeHandler
+from rayfed.node.phases.ready import Handler, Ready
+from rayfed.node.phases.train import Trained, TrainHandler, TrainJob
+from rayfed.node.publisher import Publisher
+from rayfed.node.training import Stops
+from rayfed.protocol import policy
 from rayfed.protocol.commands import Vote
-from rayfed.protocol.messages import Outcome, Verb, View
+from rayfed.protocol.messages import Outcome, View
 from rayfed.testing.chaos import SCENARIOS, Scenario, run
 from rayfed.testing.chaos.checks import merkle_root
 
@@ -62,22 +72,31 @@ def test_without_faults_no_second_passes_and_no_round_is_lost() -> None:
 # -- mutations: a node that is broken in one way, and the check that has to see it ------------------------------------
 
 
+def handled(action: type[Any], handler: type[Handler]) -> dict[type[Any], ActionRow]:
+    """Return the node's table with one handler exchanged."""
+    return EdgeNode.rows | {action: replace(EdgeNode.rows[action], handler=handler)}
+
+
 class Forgetful(EdgeNode):
     """Votes without looking up what it has voted before, and never twice the same."""
 
-    turn = 0
+    class Handler(JudgeHandler):
+        turn = 0
 
-    def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
-        Forgetful.turn += 1
-        ballot = committed & ~(1 << Forgetful.turn % 4)
-        self._serve_own_update(view, index)
-        self._send(Vote(round, ballot), view)
-        return True
+        def __call__(self, action: policy.Judge, view: View, index: int | None) -> Ready:
+            type(self).turn += 1
+            self.kit.publisher.own_update(view, index or 0)
+            return Ready(True, command=Vote(action.round, action.committed & ~(1 << self.turn % 4)))
+
+    rows = handled(policy.Judge, Handler)
 
 
 class Crashing(EdgeNode):
-    def _merge(self, round: int, included: int, view: View) -> Root | None:
-        raise RuntimeError("a bug")
+    class Handler(MergeHandler):
+        def merged(self, included: int, view: View) -> Root | None:
+            raise RuntimeError("a bug")
+
+    rows = handled(policy.Merge, Handler)
 
 
 class Lazy(EdgeNode):
@@ -91,8 +110,11 @@ class Lazy(EdgeNode):
 class Miscounting(EdgeNode):
     """Merges all updates but one: all nodes alike, so that they agree, and the ledger has nothing against it."""
 
-    def _merge(self, round: int, included: int, view: View) -> Root | None:
-        return super()._merge(round, included & (included - 1), view)
+    class Handler(MergeHandler):
+        def merged(self, included: int, view: View) -> Root | None:
+            return super().merged(included & (included - 1), view)
+
+    rows = handled(policy.Merge, Handler)
 
 
 class Stubborn(EdgeNode):
@@ -101,48 +123,50 @@ class Stubborn(EdgeNode):
     def step(self, view: View) -> Progress:
         progress = super().step(view)
         if progress is Progress.FINISHED:
-            self._model = bytes(31) + b"\1"
+            self.kit.held.model = bytes(31) + b"\1"
         return progress
 
 
 class Selfish(EdgeNode):
     """Publishes no model that it has adopted."""
 
-    def _publish(self, root: Root, *change: Any) -> bool:
-        return super()._publish(root, *change) if root in self._own_updates() else True
+    class Publisher(Publisher):
+        def model(self, root: Root) -> None:
+            pass
 
-    def _own_updates(self) -> set[Root]:
-        said = (self._journal.said(round, Verb.COMMIT) for round in range(1, 7))
-        return {bytes.fromhex(root) for root in said if root}
+    publishes = Publisher
 
 
 class Dreaming(EdgeNode):
     """Trains from something else than the base."""
 
-    def _commit(self, round: int, view: View) -> bool:
-        before = self._base_state
-        self._base_state = {"w": before["w"] + 1}
-        try:
-            return super()._commit(round, view)
-        finally:
-            self._base_state = before
+    class Handler(TrainHandler):
+        def make(self, job: TrainJob, base: State, stops: Stops) -> Trained:
+            return super().make(job, {"w": base["w"] + 1}, stops)
+
+    rows = handled(policy.Train, Handler)
 
 
 class Unfair(EdgeNode):
     """Votes against node 0 for ever."""
 
-    def _vote(self, round: int, committed: int, view: View, index: int) -> bool:
-        self._serve_own_update(view, index)
-        self._send(Vote(round, committed & ~1), view)
-        return True
+    class Handler(JudgeHandler):
+        def __call__(self, action: policy.Judge, view: View, index: int | None) -> Ready:
+            self.kit.publisher.own_update(view, index or 0)
+            return Ready(True, command=Vote(action.round, action.committed & ~1))
+
+    rows = handled(policy.Judge, Handler)
 
 
 class Reckless(EdgeNode):
     """One of them attests a root of its own making."""
 
-    def _merge(self, round: int, included: int, view: View) -> Root | None:
-        merged = super()._merge(round, included, view)
-        return merged if self.slot else bytes(31) + b"\1"
+    class Handler(MergeHandler):
+        def merged(self, included: int, view: View) -> Root | None:
+            merged = super().merged(included, view)
+            return merged if self.kit.membership.slot else bytes(31) + b"\1"
+
+    rows = handled(policy.Merge, Handler)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +194,8 @@ def test_a_wrong_merge_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     result, _ = run(SCENARIOS["none"], 0, Miscounting)
     assert "merges_are_right" not in result.broken
     assert (result.rounds_lost, result.honest_slashed) == (5, 4)  # then nobody is left for the sixth
-    monkeypatch.setattr("rayfed.node.watchtower.Watch._verify", lambda *_: None)
-    monkeypatch.setattr("rayfed.node.watchtower.Watch.is_satisfied", lambda *_: True)
+    monkeypatch.setattr("rayfed.node.watchtower.tower.Watchtower._verify", lambda *_: None)
+    monkeypatch.setattr("rayfed.node.watchtower.tower.Watchtower.is_satisfied", lambda *_: True)
     assert "merges_are_right" in run(SCENARIOS["none"], 0, Miscounting)[0].broken
 
 
@@ -214,10 +238,9 @@ def test_a_forged_model_is_taken_back() -> None:
     assert world.chain.chain.active.bit_count() == 1
 
 
-@pytest.mark.parametrize("method", ["_settle", "claim"])
-def test_work_that_is_not_paid_is_found_out(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "rayfed.node.watchtower.Watch._settle" if method == "_settle" else "rayfed.testing.chaos.world.claim"
-    monkeypatch.setattr(place, lambda *_: False)
+@pytest.mark.parametrize("place", ["Moves.settle", "claim"])
+def test_work_that_is_not_paid_is_found_out(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"rayfed.node.watchtower.tower.{place}", lambda *_: ())
     monkeypatch.setattr("rayfed.testing.chaos.world.MAX_LINGERS", 200)
     assert set(run(SCENARIOS["none"], 0)[0].broken) == {"work_is_paid"}
 

@@ -1,0 +1,88 @@
+"""What a node's screens may look at: a round's valid updates against its base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayfed.aggregation.gram import Gram, gram
+from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens.norm import distance
+from rayfed.aggregation.screens.progress import alignment
+from rayfed.encoding.primitives import Root
+from rayfed.errors import BlobMissing
+from rayfed.learning import State
+from rayfed.node.disk import OwnDisk
+from rayfed.node.memo import Memo
+from rayfed.node.update_codec import UpdateCodec
+from rayfed.protocol.messages import View
+
+
+class EvidenceMaker:
+    """Makes evidence; what is expensive in it is computed when a screen asks, and once in a process.
+
+    Args:
+        codec, disk: the node's.
+        memo: shared with the other nodes of the process.
+        loss: mean loss of a state on the node's private data.
+        genesis: gives, given the view, the root of the model that round 1 started from, once it is on the own disk;
+            None if it cannot be had.
+    """
+
+    def __init__(
+        self,
+        codec: UpdateCodec,
+        disk: OwnDisk,
+        memo: Memo,
+        loss: Callable[[State], float],
+        genesis: Callable[[View], Root | None],
+    ) -> None:
+        self._codec = codec
+        self._disk = disk
+        self._memo = memo
+        self._loss = loss
+        self._genesis = genesis
+
+    def make(self, updates: Mapping[int, memoryview], view: View, own: int) -> Evidence:
+        """Return the evidence on these valid updates by index; ``own``: the node's index.
+
+        Raises:
+            StoreError: the own disk has lost the base.
+        """
+        weights = self._codec.weights
+        values = {index: weights(blob) for index, blob in updates.items()}
+        base = weights(self._disk.read(view.base))
+
+        def from_base(index: int) -> float:
+            return self._memo.get(("distance", view.base, view.roots[index]), lambda: distance(values[index], base))
+
+        def products() -> tuple[Sequence[int], Gram]:
+            members = sorted(values)
+            key = ("products", view.base, tuple(view.roots[index] for index in members))
+            size = 48 * len(members) ** 2  # a whole number of this size and its place
+            return members, self._memo.get(key, lambda: gram([values[i] for i in members], base), lambda _: size)
+
+        scratch = cache(lambda: self._codec.scratch(view.round))  # the pages of an update are cleared once
+
+        def lost(numbers: NDArray[np.int32]) -> float:
+            return self._loss(self._codec.reread(scratch(), numbers))
+
+        @cache
+        def start() -> NDArray[np.int32] | None:
+            root = self._genesis(view)
+            return None if root is None else weights(self._disk.read(root))
+
+        def along(index: int) -> float:
+            first = start()
+            if first is None:
+                raise BlobMissing("the way from genesis cannot be told without genesis")
+            key = ("along", view.base, view.roots[index])
+            return self._memo.get(key, lambda: alignment(values[index], base, first))
+
+        examples = {index: self._codec.weight(blob) for index, blob in updates.items()}
+        seen = own if own in updates else None
+        way = (start, along) if view.base_round else ()
+        return Evidence(base, values, examples, seen, from_base, products, lost, view.round, *way)

@@ -1,0 +1,61 @@
+"""The merge of a round, by the charter's rule; computed once in a process however many nodes ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from rayfed.aggregation.rules import Rule
+from rayfed.encoding import merkle
+from rayfed.encoding.primitives import Address, Root
+from rayfed.node.blobs import BlobRepository
+from rayfed.node.memo import Memo
+from rayfed.node.update_codec import UpdateCodec
+
+
+class Merger:
+    """Merges updates to a base.
+
+    Args:
+        rule: the charter's; one object a process, since merges are remembered by it.
+        codec, blobs: the node's.
+        memo: shared with the other nodes of the process.
+    """
+
+    def __init__(self, rule: Rule, codec: UpdateCodec, blobs: BlobRepository, memo: Memo) -> None:
+        self._rule = rule
+        self._codec = codec
+        self._blobs = blobs
+        self._memo = memo
+
+    def with_blobs(self, blobs: BlobRepository) -> Merger:
+        """Return the same for another thread."""
+        return Merger(self._rule, self._codec, blobs, self._memo)
+
+    def lacks(self, base: Root, holders: Sequence[Address]) -> str:
+        """Return why a merge to ``base`` cannot be computed now; empty if it can.
+
+        Where the rule asks for the base, it is fetched from a peer if need be, and on the own disk afterwards.
+        """
+        return self._blobs.obtain(base, holders).reason if self._rule.needs_base else ""
+
+    def merge(self, updates: Mapping[Root, memoryview], round: int, base: Root) -> tuple[Root, memoryview]:
+        """Merge these updates to ``base``, keep the result on the own disk, and return its root and itself.
+
+        Raises:
+            StoreError: the disk is full, or has lost a base that the rule asks for.
+        """
+        key = ("merge", self._rule, round, base, tuple(sorted(updates)))
+        blob, root = self._memo.get(
+            key, partial(self._merged, list(updates.values()), round, base), lambda made: len(made[0])
+        )
+        self._blobs.disk.put(root, blob)
+        return root, blob
+
+    def _merged(self, updates: list[memoryview], round: int, base: Root) -> tuple[memoryview, Root]:
+        codec = self._codec
+        weights = [codec.weight(blob) for blob in updates]
+        merged = codec.blank(round)
+        start = codec.values(self._blobs.disk.read(base)) if self._rule.needs_base else None
+        self._rule.merge([codec.values(blob) for blob in updates], weights, codec.values(merged), base=start)
+        return merged, merkle.root(merged)

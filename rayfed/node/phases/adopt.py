@@ -1,0 +1,42 @@
+"""Taking over the model that the ledger names, before a round and at the end."""
+
+from __future__ import annotations
+
+from rayfed.node.kit import Kit
+from rayfed.node.phases.ready import NOTHING, Ready
+from rayfed.protocol.messages import Verb, View
+from rayfed.protocol.policy import Adopt
+
+
+class AdoptHandler:
+    """Builds genesis, or has the model from the own disk or from a peer; serves it from then on."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+
+    def __call__(self, action: Adopt, view: View, index: int | None) -> Ready:
+        """See ``Handler``."""
+        kit = self.kit
+        kit.scores.advance()  # there may have been no idle moment for the model that is about to be replaced
+        with kit.log.timed(view.base_round, "adopt"):
+            state = kit.load(action.root, view)
+            if state is None:
+                return NOTHING
+            kit.held.state, kit.held.model = state, action.root
+        kit.publisher.model(action.root)
+        if view.base_round:
+            kit.scores.add(view.base_round, state)
+        if kit.options.keep_rounds:
+            self._prune(view.round - kit.options.keep_rounds)
+        return Ready(True)
+
+    def _prune(self, last: int) -> None:
+        """Let go of the own blobs of round ``last`` and before; the journal knows them all."""
+        kit = self.kit
+        said = (
+            kit.resources.journal.said(round, verb)
+            for round in range(max(1, last + 1), last + kit.options.keep_rounds + 1)
+            for verb in (Verb.COMMIT, Verb.ATTEST)
+        )
+        own = (bytes.fromhex(root) for root in said if root)
+        kit.tools.disk.prune({kit.held.model, kit.membership.charter.genesis, *own})

@@ -1,0 +1,102 @@
+"""COMMIT: training from the round's base, and the update that comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import partial
+
+from rayfed.encoding.primitives import Root
+from rayfed.learning import State, Update
+from rayfed.node.kit import Kit
+from rayfed.node.phases.ready import NOTHING, JournalEntry, Ready
+from rayfed.node.training import Stops, stoppably
+from rayfed.protocol.commands import Commit
+from rayfed.protocol.messages import Phase, Verb, View
+from rayfed.protocol.policy import Train
+
+
+@dataclass(frozen=True, slots=True)
+class TrainJob:
+    """A job: training for this round, from the model with this root."""
+
+    round: int
+    base: Root
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A job's result: the update, which lies on the own disk by ``root``.
+
+    Attributes:
+        update: as the learner gave it.
+        saturated: how many of its values did not fit the fixed point and were clipped.
+        train_seconds, encode_seconds: what it took.
+    """
+
+    root: Root
+    update: Update
+    saturated: int
+    train_seconds: float
+    encode_seconds: float
+
+
+class TrainHandler:
+    """Has the update made by the node's worker, and commits to it."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+
+    def __call__(self, action: Train, view: View, index: int | None) -> Ready:
+        """See ``Handler``."""
+        said = self.kit.resources.journal.said(action.round, Verb.COMMIT)
+        if said is not None:
+            return Ready(True, command=Commit(action.round, bytes.fromhex(said)))
+        job, worker = TrainJob(action.round, action.base), self.kit.resources.worker
+        if worker.is_free:
+            worker.start(job, partial(self.make, job, self.kit.held.state))
+        done = worker.poll(job)
+        return NOTHING if done is None else self._committed(job, done.result)
+
+    def _committed(self, job: TrainJob, trained: Trained) -> Ready:
+        log, update = self.kit.log, trained.update
+        log.add_seconds(job.round, "train", trained.train_seconds)
+        log.add_seconds(job.round, "encode", trained.encode_seconds)
+        log.amend(
+            job.round,
+            loss=update.loss,
+            examples=update.examples,
+            saturated=trained.saturated,
+            epsilon=update.epsilon,
+        )
+        self.kit.board.show(loss=update.loss)
+        entry = JournalEntry(job.round, Verb.COMMIT, trained.root.hex())
+        return Ready(True, entry, Commit(job.round, trained.root))
+
+    def make(self, job: TrainJob, base: State, stops: Stops) -> Trained:
+        """Train, and put the update on the own disk. This runs where the worker does.
+
+        Raises:
+            TrainingStopped: ``stops`` said so.
+            CodecError: a NaN or an infinity is in the update.
+            StoreError: the disk is full.
+        """
+        kit = self.kit
+        began = time.perf_counter()
+        stoppably(kit.resources.learner, stops)
+        update = kit.resources.learner.train(base, job.round)
+        trained = time.perf_counter()
+        behaviour, codec, disk = kit.hooks.behaviour, kit.tools.codec, kit.tools.disk
+        examples = behaviour.examples(job.round, update.examples)
+        encoded = codec.update(job.round, kit.address, update.state, examples)
+        behaviour.forge(job.round, lambda: codec.weights(disk.read(job.base)), codec.weights(encoded.blob))
+        root = disk.keep(encoded.blob)
+        return Trained(root, update, encoded.saturated, trained - began, time.perf_counter() - trained)
+
+
+def is_outrun(job: Hashable | None, view: View) -> bool:
+    """Say whether a job is training that nobody waits for any more: its round, its phase or its base is gone."""
+    if not isinstance(job, TrainJob):
+        return False
+    return (view.round, view.phase, view.base) != (job.round, Phase.COMMIT, job.base)

@@ -1,0 +1,58 @@
+"""What a node gives to its peers: its own update once COMMIT has closed, and every final model that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from rayfed.attacks.behaviour import Behaviour
+from rayfed.encoding.primitives import NO_ROOT, Root
+from rayfed.node.blobs import BlobRepository
+from rayfed.protocol.messages import View
+
+
+class Publisher:
+    """Publishes, and tries again what the store has refused.
+
+    Args:
+        blobs: the node's.
+        behaviour: may give peers something else.
+        note: told in a line why something is not published.
+    """
+
+    def __init__(self, blobs: BlobRepository, behaviour: Behaviour, note: Callable[[str], None]) -> None:
+        self._blobs = blobs
+        self._behaviour = behaviour
+        self._note = note
+        self._owed: set[Root] = set()
+        self._finished_at = 0
+
+    def own_update(self, view: View, index: int) -> bool:
+        """Offer what this node committed to, if anything; False if the store refuses just now.
+
+        Only ever called once COMMIT has closed.
+        """
+        root, offer = view.roots[index], partial(self._behaviour.offer, view.round)
+        return root == NO_ROOT or self._publish(root, offer)
+
+    def model(self, root: Root) -> None:
+        """Offer a final model: whoever holds one serves it, so that a latecomer finds it however few are left."""
+        if not self._publish(root):
+            self._owed.add(root)
+
+    def owes(self, finished: bool, view: View, patience: float) -> bool:
+        """Offer again the final models that the store has refused; say whether to try once more.
+
+        Nobody who comes late could do without them. A node that is finished waits for its store as it would for a
+        peer, ``patience`` seconds.
+        """
+        self._owed = {root for root in self._owed if not self._publish(root)}
+        if finished and not self._finished_at:
+            self._finished_at = view.time
+        return bool(self._owed) and (not finished or view.time - self._finished_at < patience)
+
+    def _publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> bool:
+        published = self._blobs.publish(root, change)
+        if not published.is_done:
+            self._note(published.reason)
+        return published.is_done

@@ -1,0 +1,37 @@
+"""What a node says of itself, for whoever looks on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from rayfed.protocol.messages import NodeStatus
+
+
+class StatusBoard:
+    """A node's status, changed and read from any thread."""
+
+    def __init__(self, status: NodeStatus) -> None:
+        self._status = status
+        self._lock = Lock()
+
+    @property
+    def now(self) -> NodeStatus:
+        """The status as it is."""
+        return self._status
+
+    def show(self, **changes: Any) -> None:
+        """Change some of it; the names are ``NodeStatus``'s."""
+        with self._lock:
+            self._status = replace(self._status, **changes)
+
+    def count(self, gas: int) -> None:
+        """Add a transaction."""
+        with self._lock:
+            now = self._status
+            self._status = replace(now, gas=now.gas + gas, transactions=now.transactions + 1)
+
+    def note(self, line: str) -> None:
+        """Have a line shown beside the node."""
+        self.show(error=line)

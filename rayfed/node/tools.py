@@ -1,0 +1,59 @@
+"""What a node does with blobs, put together once for each of its threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rayfed.encoding.primitives import Address
+from rayfed.node.blobs import BlobRepository
+from rayfed.node.disk import OwnDisk
+from rayfed.node.memo import Memo
+from rayfed.node.merger import Merger
+from rayfed.node.models import Models
+from rayfed.node.update_codec import UpdateCodec
+from rayfed.protocol.charter import Charter
+from rayfed.store import Store
+from rayfed.store.files import FileStore
+
+
+@dataclass(frozen=True, slots=True)
+class BlobTools:
+    """One thread's way to blobs. ``disk`` and ``memo``, which are safe for that, are the node's in all of them."""
+
+    codec: UpdateCodec
+    memo: Memo
+    disk: OwnDisk
+    store: Store
+    blobs: BlobRepository
+    models: Models
+    merger: Merger
+
+    @classmethod
+    def of(
+        cls, charter: Charter, chain_id: int, federation: Address, files: FileStore, store: Store, memo: Memo
+    ) -> BlobTools:
+        """Return the tools for one federation.
+
+        Args:
+            charter: says the layout and the merge rule.
+            chain_id, federation: what updates' headers are bound to.
+            files: the node's own disk.
+            store: where blobs travel.
+            memo: shared with the other nodes of the process.
+        """
+        codec = UpdateCodec(charter.layout, charter.blob_layout, chain_id, federation)
+        disk = OwnDisk(files, codec.whole.blob_size, memo)
+        rule = memo.get(("rule", charter.merge), charter.rule)  # one object a process: merges are remembered by it
+        blobs = BlobRepository(disk, store, memo)
+        return cls(codec, memo, disk, store, blobs, Models(codec, blobs, memo), Merger(rule, codec, blobs, memo))
+
+    def apart(self, beside: Sequence[FileStore] = ()) -> BlobTools:
+        """Return tools for another thread of the same node.
+
+        Args:
+            beside: disks of the process's other nodes, where these tools may look too.
+        """
+        blobs = BlobRepository(self.disk, self.store, self.memo, beside)
+        models, merger = Models(self.codec, blobs, self.memo), self.merger.with_blobs(blobs)
+        return replace(self, blobs=blobs, models=models, merger=merger)

@@ -1,0 +1,82 @@
+"""How a node of one federation writes and reads updates and models: the charter's layout, the header's binding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayfed.encoding import codec
+from rayfed.encoding.codec import Encoded, Header
+from rayfed.encoding.layout import Layout
+from rayfed.encoding.primitives import Address
+from rayfed.learning import State
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCodec:
+    """Pure: values in, values out.
+
+    Attributes:
+        model: the model's layout.
+        whole: of all blobs; the model's and whatever the merge rule carries along, or the same.
+        chain_id, federation: bound into the header of every update.
+    """
+
+    model: Layout
+    whole: Layout
+    chain_id: int
+    federation: Address
+
+    def header(self, round: int, node: Address, weight: int = 1) -> Header:
+        """Return what the header of a member's update in this round must be; a check does not look at ``weight``."""
+        return Header.update(self.chain_id, self.federation, round, node, self.whole.hash, weight)
+
+    def update(self, round: int, node: Address, state: State, examples: int) -> Encoded:
+        """Write a trained state as a member's update.
+
+        Raises:
+            CodecError: a NaN or an infinity is in it.
+        """
+        return codec.encode(self.model, state, self.header(round, node, examples), within=self.whole)
+
+    def genesis(self, state: State) -> memoryview:
+        """Write the model that round 1 starts from."""
+        return codec.encode(self.model, state, Header.merged(0), within=self.whole).blob
+
+    def blank(self, round: int) -> memoryview:
+        """Return a merged blob of this round whose values are yet to be written."""
+        return codec.blank(self.whole, Header.merged(round, self.whole.hash))
+
+    def fault(self, blob: memoryview, round: int, node: Address) -> str:
+        """Return what keeps a blob from being this member's update in this round; empty if nothing does."""
+        return codec.check(self.whole, blob, self.header(round, node))
+
+    def decode(self, blob: memoryview) -> State:
+        """Return a blob's model."""
+        return codec.decode(self.model, blob, within=self.whole)
+
+    def scratch(self, round: int) -> tuple[memoryview, State]:
+        """Return a blob of the model alone and a state, both to be written again and again (see ``reread``)."""
+        blob = codec.blank(self.model, Header.merged(round))
+        return blob, codec.decode(self.model, blob)
+
+    def reread(self, scratch: tuple[memoryview, State], values: NDArray[np.int32]) -> State:
+        """Return the state with these values (n,); it is the scratch's, and good until the next call."""
+        blob, state = scratch
+        np.copyto(self.weights(blob), values)
+        return codec.decode(self.model, blob, out=state)
+
+    @staticmethod
+    def weight(blob: memoryview) -> int:
+        """Return how many examples an update says it is from."""
+        return codec.read_header(blob).weight
+
+    def values(self, blob: memoryview) -> NDArray[np.int32]:
+        """Return all values of a blob (n,), writable where the blob is."""
+        return codec.values(blob, self.whole.size)
+
+    def weights(self, blob: memoryview) -> NDArray[np.int32]:
+        """Return the model's values alone (n,)."""
+        return codec.values(blob, self.model.size)
