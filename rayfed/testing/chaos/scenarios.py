@@ -32,7 +32,7 @@ class Scenario:
         confirmations: how many blocks must hold a transaction before its receipt is given out; 1: its own.
         kill: a step: the node dies at one of its next operations on ledger, store, journal and disk.
         torn: a death: it was a power cut, and a blob that was written last is damaged.
-        together: mining: all nodes die at the same moment.
+        together: mining: all nodes crash at the same moment.
         down_seconds: until a dead node is started again, at most.
         stop: a step: the node stands still between looking at the ledger and acting on it.
         stop_seconds: for so long, at most.
@@ -150,43 +150,47 @@ EVERYTHING = Scenario(
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        Scenario("none", "nothing goes wrong: what the others are compared with"),
-        Scenario("kill", "nodes die between any two operations and start again from disk", kill=0.08),
-        Scenario("power_cut", "nodes die and lose or damage what they wrote last", kill=0.08, torn=0.8),
-        Scenario("kill_all", "all nodes die at the same moment", together=0.15),
-        Scenario("stop", "nodes stand still between looking and acting, and go on", stop=0.06),
+        Scenario("none", "nothing goes wrong: the others are compared with this"),
+        Scenario("kill", "nodes crash between any two operations and restart from disk", kill=0.08),
+        Scenario("power_cut", "nodes crash and lose or damage what they wrote last", kill=0.08, torn=0.8),
+        Scenario("kill_all", "all nodes crash at the same moment", together=0.15),
+        Scenario("stop", "nodes pause between reading the ledger and acting on it", stop=0.06),
         Scenario("silent_commit", "in each round one node's commit is lost for good", silent=(Verb.COMMIT,)),
         Scenario("silent_vote", "in each round one node's vote is lost for good", silent=(Verb.VOTE,)),
         Scenario("silent_attest", "in each round one node's attestation is lost for good", silent=(Verb.ATTEST,)),
         Scenario("lost", "transactions vanish and are sent again", lose=0.15),
         Scenario("delayed", "transactions wait", delay=0.4),
         Scenario("reordered", "transactions are mined in another order", delay=0.3, delay_seconds=3, shuffle=True),
-        Scenario("refused", "transactions are not taken, or mined in vain", refuse=0.2),
-        Scenario("reorg", "the chain goes back and goes on otherwise", reorg=0.3),
+        Scenario("refused", "transactions are refused by the chain's node, or fail when mined", refuse=0.2),
+        Scenario("reorg", "the chain is reorganised", reorg=0.3),
         Scenario("reorg_confirmed", "the same, with two confirmations asked for", reorg=0.3, confirmations=3),
-        Scenario("stale", "what answers is behind the chain", stale=0.3),
-        Scenario("skew", "nodes' clocks are off, and the chain's leaps", skew=8, leap=0.1),
-        Scenario("unreachable", "nothing answers at the ledger for a while", unreachable=0.05),
+        Scenario("stale", "the chain's node answers from an old state", stale=0.3),
+        Scenario("skew", "nodes' clocks are wrong, and the chain's clock leaps", skew=8, leap=0.1),
+        Scenario("unreachable", "the chain's node does not answer for a while", unreachable=0.05),
         Scenario("store_down", "the store refuses for a while", store_down=0.05),
-        Scenario("store_slow", "blobs turn up late", store_slow=0.5),
+        Scenario("store_slow", "blobs arrive late", store_slow=0.5),
         Scenario("store_garbage", "the store answers with other bytes", garbage=0.3),
         Scenario("disk_full", "nodes' disks are full for a while", disk_full=0.03),
-        Scenario("late", "two of five come when the others are at work", nodes=5, late=2),
+        Scenario("late", "two of five join while the others already train", nodes=5, late=2),
         Scenario("leave", "nodes leave and come back", nodes=5, leave=0.02),
         Scenario(
-            "garbage_blob", "one of four commits to garbage", byzantine=("garbage",), max_missed=0, refused_share=100
+            "garbage_blob",
+            "one of four commits to a blob of garbage",
+            byzantine=("garbage",),
+            max_missed=0,
+            refused_share=100,
         ),
         Scenario("wrong_attestation", "one of four attests another root", byzantine=("wrong",), max_missed=0),
         Scenario(
             "withheld_blob",
-            "one of four keeps its update to itself",
+            "one of four withholds its update",
             byzantine=("withhold",),
             max_missed=0,
             refused_share=100,
         ),
         Scenario(
             "colluding",
-            "two of seven vote for each other alone, and attest what they like",
+            "two of seven accept only each other's updates, and attest arbitrary roots",
             nodes=7,
             byzantine=("collude", "collude"),
             max_missed=0,
@@ -194,7 +198,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         Scenario(
             "cheats_and_crashes",
-            "two of seven cheat while all machines break",
+            "two of seven cheat while all machines fail",
             nodes=7,
             byzantine=("withhold", "wrong"),
             max_missed=0,
@@ -212,7 +216,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         Scenario(
             "forged_and_crashes",
-            "the same, while the machine of the one honest node breaks",
+            "the same, while the machine of the one honest node fails",
             byzantine=("forge", "forge", "forge"),
             min_members=1,
             kill=0.08,
