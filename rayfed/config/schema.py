@@ -25,13 +25,14 @@ class Settings:
     """Everything that a run is told.
 
     Attributes:
-        name: of the run; its results lie in outputs/NAME.
-        seed: of everything random; the same seed gives the same final root.
+        name: name of the run; its results are in outputs/NAME.
+        seed: seed of everything random; the same seed gives the same final root (on the same kind of hardware,
+            with the same versions).
         federation_address: of the federation to join; null founds a new one.
         charter: path of the charter.json of the federation to join.
         model: ``_target_`` and parameters of a torch module; the number of classes and the shape of an image are
             filled in. ``pretrained``: null, a path of weights, or "torchvision".
-        learner: ``_target_``: a class of one's own may train in the place of ours.
+        learner: ``_target_``: the class that trains; one of your own may replace ours.
         screens: the tests by which a node decides its ballot, in order: settings by name. Well-formedness is always
             tested.
     """

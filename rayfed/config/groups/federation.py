@@ -19,7 +19,7 @@ class MergeSettings:
         max_weight: mean and norm_clipping: no update counts for more examples than this.
         mixing: none, nnm (each update becomes the mean of its n - f nearest) or bucketing, before the rule; a merge
             with it is attested only.
-        f: how many Byzantine nodes the merge has to tolerate; 0 says nothing. nnm needs it.
+        f: how many Byzantine nodes the merge has to tolerate; 0 makes no promise. nnm needs it.
         bucket: bucketing: updates in a bucket.
         clip: the clipping rules: the radius as a multiple of the median distance from the base.
         iterations: steps of centred_clipping and geometric_median.
@@ -27,9 +27,9 @@ class MergeSettings:
             2019, arXiv:1909.06335), fedadam, fedyogi (Reddi et al. 2021, arXiv:2003.00295). Attested only; blobs are
             two (fedavgm) or three times as large.
         server_lr: the optimizer's learning rate; null is 1 for fedavgm and 0.03 for the adaptive ones.
-        momentum: part of the last step that the optimizer carries on.
-        second_momentum: fedadam and fedyogi: the same for the squares.
-        tau: fedadam and fedyogi: what keeps steps small where there is little to go by.
+        momentum: part of the last step that is carried into the next.
+        second_momentum: fedadam and fedyogi: the same for the squared steps.
+        tau: fedadam and fedyogi: added to the denominator, so that steps stay small where gradients are.
     """
 
     rule: str = one_of("mean", "trimmed_mean", "median", "norm_clipping", "centred_clipping", "geometric_median")
@@ -53,14 +53,15 @@ class FederationSettings:
 
     Attributes:
         nodes: how many nodes this run starts; 1..256.
-        rounds: how many rounds there will be, final and void together.
-        start_members: round 1 opens as soon as so many have joined; null is ``nodes``.
+        rounds: how many rounds there will be, final and void ones together.
+        start_members: round 1 opens as soon as this many have joined; null is ``nodes``.
         min_members: fewer commits than this make a round void; null is half of the nodes, at least 1.
-        join_seconds: after this round 1 opens with ``min_members``.
-        commit_seconds, vote_seconds, attest_seconds: the longest that a phase lasts; it ends as soon as all are in.
-        max_missed: rounds missed in a row after which a node leaves the roster; 0 is never.
-        quorum: a merge is final when more than this part of the roster attested it.
-        alone: also train every node alone, for as many epochs, to compare with.
+        join_seconds: after this time ``min_members`` are enough to open round 1.
+        commit_seconds, vote_seconds, attest_seconds: the longest that a phase lasts; it ends as soon as every
+            member has spoken.
+        max_missed: rounds missed in a row after which a node is dropped from the roster; 0 is never.
+        quorum: a merge is final when more than this fraction of the roster has attested it.
+        alone: also train every node alone, for as many epochs, for comparison.
     """
 
     nodes: int = within(4, 1, MAX_NODES)
@@ -103,11 +104,11 @@ class StakeSettings:
         reward: what a final round pays, shared equally by those whose update was merged and who attested.
         pool: what the founder puts into the pool; null is ``reward`` for every round.
         bond: what a challenge costs if it fails.
-        challenge_seconds: for so long a closed round can be challenged; then its rewards can be claimed.
-        proof_seconds: how long a challenger has to prove, and the others to show data that is asked for.
-        refused_share: part of the stake lost for an update that two thirds of the roster refused; 0..1. A member whose
-            machine or store was away when the others wanted its update is refused, too.
-        challenger_share: part of a slashed stake that goes to whoever proved it; the rest to the pool.
+        challenge_seconds: how long a closed round can be challenged; then its rewards can be claimed.
+        proof_seconds: how long a challenger has to prove, and the others to show data that is demanded.
+        refused_share: fraction of the stake that is lost for an update that two thirds of the roster refused; 0..1. A
+            member whose machine or store was away when the others wanted its update is refused, too.
+        challenger_share: fraction of a slashed stake that goes to whoever opened the case; the rest goes to the pool.
         allow_list: file of the addresses that may join, one a line; null is anybody.
     """
 
@@ -128,9 +129,9 @@ class AttackSettings:
     """Dishonest nodes, for experiments only.
 
     Attributes:
-        kind: none, or a word of ``rayfed.attacks``.
+        kind: none, or the name of an attack.
         nodes: how many of the run's nodes are dishonest: the last ones.
-        options: of the attack, by name.
+        options: the attack's options, by name.
     """
 
     kind: str = "none"

@@ -23,7 +23,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images there are.
+    """Which images the nodes learn from.
 
     Attributes:
         kind: digits (comes with scikit-learn), cifar10, cifar100, image_folder (train/CLASS/*, test/CLASS/*),
@@ -68,18 +68,18 @@ class TrainSettings:
     """What a node does with its images in a round.
 
     Attributes:
-        optimizer: ``_target_`` and any parameters of it.
+        optimizer: ``_target_`` and any parameters of that class.
         schedule: null, or ``_target_`` and parameters of one of torch.optim.lr_scheduler; it steps once a round.
-        epochs: local epochs a round.
-        batch_size: images in a step.
+        epochs: local epochs per round.
+        batch_size: images per step.
         label_smoothing: part of the target that is spread over all classes.
         mu: weight of FedProx's proximal term (Li et al. 2020, arXiv:1812.06127); 0 is FedAvg.
         device: auto (a GPU if the node was given one), cpu, cuda.
         threads: processor threads of one node; null shares the machine's cores among the nodes.
         precision: fp32 or bf16 (mixed; weights stay fp32).
-        channels_last: memory layout of convolutions.
+        channels_last: use that memory layout for convolutions.
         weight_decay_on: patterns (``classifier.*``) of the parameters that the optimizer's weight_decay is for;
-            empty is all.
+            empty means all.
         worker_momentum: part of its last step that a node carries into the next round's update (Karimireddy et al.
             2021, arXiv:2012.10333); 0 is none, 0.9 is the paper's.
     """
@@ -104,7 +104,7 @@ class PrivacySettings:
 
     Attributes:
         kind: none, or dp (DP-SGD: Abadi et al. 2016, arXiv:1607.00133; needs the extra ``privacy``).
-        target_epsilon: what a node spends over all rounds at most; one that would spend more stops. Null: no limit.
+        target_epsilon: the most that a node spends over all rounds; one that would spend more stops. Null: no limit.
         noise_multiplier: standard deviation of the noise over ``max_grad_norm``; null: what ``target_epsilon`` takes.
         max_grad_norm: L2 norm to which the gradient of each image is clipped.
         delta: probability with which the guarantee may fail; below 1 / images of a node.

@@ -15,15 +15,15 @@ class LedgerSettings:
         kind: devchain (starts Anvil and stops it at the end) or rpc (any chain); ``rpc_url`` alone means rpc.
         rpc_url: http(s) address of a node of the chain.
         ws_url: ws(s) address for subscriptions; null polls ``rpc_url``.
-        chain_id: the chain must have this id; null takes what is there.
-        key_file: a file with the private key that funds the nodes' own keys, bare or as an encrypted keystore;
-            devchain needs none, and a node that joins with a ``keystore`` can be given its gas money otherwise.
-        keystore: an encrypted keystore with the party's master key: its nodes' keys are derived from it, other ones in
-            every federation; null has each node make a key and keep it in its own folder.
+        chain_id: the chain must have this id; null accepts any.
+        key_file: a file with the private key that funds the nodes' own keys, in plain text or as an encrypted keystore;
+            devchain needs none, and a node that joins with a ``keystore`` can get its gas money in another way.
+        keystore: an encrypted keystore with the party's master key: its nodes' keys are derived from it, different
+            ones in every federation; null has each node make a key and keep it in its own folder.
         password_file: a file whose first line opens ``keystore``, and ``key_file`` if that is encrypted.
         payout_address: where this party's rewards go; null is the node's own account.
         anvil: path of the anvil binary; null looks in PATH and in contracts/node_modules.
-        fund_ether: what each node's key is given for gas.
+        fund_ether: how much ether each node's account is given for gas.
         confirmations: blocks on top of a transaction before it counts.
     """
 
@@ -45,12 +45,13 @@ class ClusterSettings:
     """The Ray cluster that the nodes run on.
 
     Attributes:
-        address: of an existing cluster ("auto" finds it); null starts one on this machine and stops it at the end.
+        address: address of an existing cluster ("auto" finds it); null starts one on this machine and stops it at the
+            end.
         nodes_per_actor: edge nodes in one Ray actor.
-        num_cpus: processor share of an actor, fractions too; null shares the cluster's cores equally.
-        num_gpus: GPU share of an actor, fractions too.
-        linger_seconds: how long nodes go on after the last round: they serve their blobs, answer demands, and settle
-            and claim once rounds can no longer be challenged (``stake.challenge_seconds``).
+        num_cpus: processors per actor, fractions allowed; null shares the cluster's cores equally.
+        num_gpus: GPUs per actor, fractions allowed.
+        linger_seconds: how long nodes keep running after the last round: they serve their blobs, answer demands, and
+            settle and claim once rounds can no longer be challenged (``stake.challenge_seconds``).
         relay: nodes of a cluster hand each other what they have signed, and one posts it for all: cheaper rounds.
         state_dir: where a node writes what it is about to sign, and its blobs; null is a folder under the output.
     """
@@ -69,9 +70,9 @@ class TrackSettings:
     """Where runs are recorded.
 
     Attributes:
-        tracking_uri: of MLflow; null is the SQLite file mlflow.db in the working folder.
+        tracking_uri: MLflow's address; null is the SQLite file mlflow.db in the working folder.
         experiment: MLflow's experiment; null is the name of the run.
-        enabled: false records nothing (summary.json is written all the same).
+        enabled: false records nothing in MLflow (summary.json is still written).
     """
 
     tracking_uri: str | None = None

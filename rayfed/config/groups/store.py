@@ -18,7 +18,7 @@ class StoreChoice:
 
     Attributes:
         kind: {kinds}.
-        keep_rounds: a node lets go of its own older blobs; 0 keeps all.
+        keep_rounds: a node deletes its own blobs that are older than this many rounds; 0 keeps all.
     """
 
     kind: str = field(default=NAMES[0], metadata={"choices": tuple(NAMES)})
