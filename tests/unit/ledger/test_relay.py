@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,9 +11,9 @@ import pytest
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError
-from rayfed.ledger import relay
 from rayfed.ledger.memory.calls import signed
-from rayfed.ledger.relay import RelayPool
+from rayfed.ledger.relay import pool as relay
+from rayfed.ledger.relay.pool import RelayPool
 from rayfed.protocol.commands import Command, Relay
 from rayfed.protocol.messages import Phase, Receipt, Signed, Verb
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger
@@ -19,6 +21,9 @@ from tests.unit.node.test_edge_node import charter
 
 MEMBERS = [f"0x{i + 1:040x}" for i in range(4)]
 OURS, THEIRS = MEMBERS[:2], MEMBERS[2:]
+
+TELLINGS = 60
+"""Times that a pool of 200 messages is told of them while it steps: enough to break a pool without an owner each time."""
 
 
 class Steady:
@@ -191,3 +196,36 @@ def test_whole_rounds(world: World, clock: Steady) -> None:
     assert all(one.error is None for of in receipts(world).values() for one in of)
     world.steps()
     assert not any(side.pool.is_pending for side in world.sides)
+
+
+def test_peers_tell_while_the_pool_steps(world: World) -> None:
+    """What peers call comes in threads of their own: once a dictionary changed its size while it was read here."""
+    members = tuple(f"0x{i + 1:040x}" for i in range(200))
+    roster = (1 << len(members)) - 1
+    chain = MemoryChain(replace(charter(rounds=1).terms(), start_members=len(members)), ManualClock())
+    for member in members:
+        chain.join(member, chain.terms.charter)
+    view, interval, poster = chain.view(), sys.getswitchinterval(), Poster(chain, members[0])
+    assert view.roster == roster
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(TELLINGS):
+            pool = RelayPool(lambda *_: True, lambda *_: None)
+            for member in members:
+                pool.offer(member, Verb.COMMIT, 1, signed(member, root(0)))
+            pool.step(view, poster)
+
+            def tell(told: RelayPool = pool) -> None:
+                for i in range(len(members)):
+                    told.told(Verb.COMMIT, 1, {i: Receipt(Verb.COMMIT, 1, "", 0, 0)})
+                    told.take(Verb.COMMIT, 1, {i: signed(members[i], root(0))})
+
+            thread = threading.Thread(target=tell)
+            thread.start()
+            while thread.is_alive():
+                pool.step(view, poster)
+            thread.join()
+            pool.step(view, poster)
+            assert [len(pool.receipts(member)) for member in members] == [1] * len(members)
+    finally:
+        sys.setswitchinterval(interval)
