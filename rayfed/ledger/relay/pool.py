@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError, LedgerUnreachable
-from rayfed.ledger.relay.batch import Batch, Said
+from rayfed.ledger.relay.batch import Batch
+from rayfed.ledger.relay.batches import NOT_HEARD, OWN_SECONDS, Batches, Given, Item, Offered, Outcomes, Told
 from rayfed.ledger.relay.flights import Flights
 from rayfed.ledger.relay.inbox import Inbox
 from rayfed.protocol.commands import Relay
@@ -22,61 +21,8 @@ if TYPE_CHECKING:
 GATHER_SECONDS = 0.3
 """How long whose turn it is waits for others' messages when its own are ready."""
 
-OWN_SECONDS = 2.0
-"""After so long a message that is not on the ledger is posted by its own side, whoever's turn it is."""
-
 ASK_SECONDS = 0.2
 """How long what was posted is left alone before it is asked what became of it, if no event says so before."""
-
-NOT_HEARD = "NotHeard"
-"""Error of a receipt: the batch went through, but this message came too late for its phase."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """A message of one of this process's nodes."""
-
-    address: Address
-    verb: Verb
-    round: int
-    signed: Signed
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Messages that another process hands over, and when they came, by the steady clock."""
-
-    verb: Verb
-    round: int
-    messages: Mapping[int, Signed]
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What became of messages that were handed over to another process."""
-
-    verb: Verb
-    round: int
-    receipts: Mapping[int, Receipt]
-
-
-class Outcomes:
-    """What became of each node's messages, for the nodes' threads to fetch."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._receipts: dict[Address, list[Receipt]] = {}
-
-    def put(self, address: Address, receipt: Receipt) -> None:
-        """Add one."""
-        with self._lock:
-            self._receipts.setdefault(address, []).append(receipt)
-
-    def take(self, address: Address) -> list[Receipt]:
-        """Return, once each, a node's."""
-        with self._lock:
-            return self._receipts.pop(address, [])
 
 
 class RelayPool:
@@ -97,12 +43,9 @@ class RelayPool:
     ) -> None:
         self._hand = hand
         self._tell = tell
-        self._inbox: Inbox[Offered | Given | Told] = Inbox()
+        self._inbox: Inbox[Item] = Inbox()
         self._outcomes = Outcomes()
-        self._waiting: list[Offered] = []  # their indices are not known yet
-        self._batches: dict[Said, Batch] = {}
-        self._indices: dict[Address, int] = {}  # of this process's nodes
-        self._others: set[int] = set()  # members who have handed something over
+        self._batches = Batches(self._outcomes)
         self._flights = Flights()
 
     # -- for any thread ---------------------------------------------------------------------------------------------
@@ -132,7 +75,7 @@ class RelayPool:
     @property
     def is_pending(self) -> bool:
         """Whether there is something that is not on the ledger yet."""
-        return bool(self._inbox or self._waiting or self._batches or self._flights)
+        return bool(self._inbox or self._batches or self._flights)
 
     def step(self, view: View, poster: Ledger) -> float | None:
         """Hand over, post, or find out what is heard.
@@ -150,36 +93,15 @@ class RelayPool:
         now = time.monotonic()
         for receipt in poster.receipts():
             self._flights.landed(receipt)
-        self._read(view, now)
+        self._batches.read(self._inbox.take(), view, now)
         self._conclude(view)
-        ready = [batch for batch in self._batches.values() if batch.is_open(view)]
-        self._drop_closed(view, now)
+        ready = self._batches.open(view)
+        self._batches.drop_closed(view, now, self._flights.said)
         for batch in ready:
             self._forward(batch, view, poster, now)
         return self._pause(now) if self.is_pending else None
 
     # -- parts ------------------------------------------------------------------------------------------------------
-
-    def _read(self, view: View, now: float) -> None:
-        """Take in what lies in the inbox; what a node that has no index yet has said waits until it has one."""
-        waiting, self._waiting = self._waiting, []
-        for item in (*waiting, *self._inbox.take()):
-            match item:
-                case Offered(address, verb, round, signed):
-                    index = view.index_of(address)
-                    if index is None:
-                        self._waiting.append(item)
-                    else:
-                        self._indices[address] = index
-                        self._batch(verb, round, now).add(index, signed)
-                case Given(verb, round, messages, at):
-                    self._batch(verb, round, at).given.update(messages)
-                    self._others |= messages.keys()
-                case Told(verb, round, receipts):
-                    self._give((verb, round), receipts)
-
-    def _batch(self, verb: Verb, round: int, since: float) -> Batch:
-        return self._batches.setdefault((verb, round), Batch(verb, round, since))
 
     def _conclude(self, view: View) -> None:
         """Tell the nodes what became of batches that were mined, each its share of the gas."""
@@ -189,7 +111,7 @@ class RelayPool:
             for index, share in landed.shares().items():
                 error = receipt.error or (None if batch.was_heard(view, index) else NOT_HEARD)
                 told[index] = Receipt(batch.verb, batch.round, receipt.tx_hash, share, receipt.block, error)
-            self._give(batch.said, told)
+            self._batches.give(batch.said, told)
             self._tell(batch.verb, batch.round, told)
 
     def _forward(self, batch: Batch, view: View, poster: Ledger, now: float) -> None:
@@ -207,7 +129,7 @@ class RelayPool:
             return
         own = mine or late
         left = batch.to_post(view, own=own)
-        complete = batch.is_complete(view, self._others | set(self._indices.values()), own=own)
+        complete = batch.is_complete(view, self._batches.known, own=own)
         if left and (complete or now - batch.since > GATHER_SECONDS):
             self._post(batch, left, view, poster)
 
@@ -219,42 +141,15 @@ class RelayPool:
             raise
         except LedgerError as error:
             refused = Receipt(batch.verb, batch.round, "", 0, 0, str(error))
-            self._give(batch.said, dict.fromkeys(messages, refused))
+            self._batches.give(batch.said, dict.fromkeys(messages, refused))
         else:
             self._flights.took_off(batch, relayed)
         batch.posted |= messages.keys()
-
-    def _give(self, said: Said, told: Mapping[int, Receipt]) -> None:
-        """Tell this process's nodes what became of their messages, once each."""
-        batch = self._batches.get(said)
-        for address, index in self._indices.items():
-            if index in told and batch is not None and batch.own.pop(index, None) is not None:
-                self._outcomes.put(address, told[index])
-
-    def _drop_closed(self, view: View, now: float) -> None:
-        """Forget batches whose time is over; whoever has heard nothing yet of its message gets to know it."""
-        flying = self._flights.said
-        for said, batch in [*self._batches.items()]:
-            if said in flying or not self._is_over(batch, view, now):
-                continue
-            sent = batch.posted | batch.handed
-            errors = {i: None if i in sent and batch.was_heard(view, i) else NOT_HEARD for i in batch.own}
-            self._give(said, {i: Receipt(*said, "", 0, 0, error) for i, error in errors.items()})
-            del self._batches[said]
-
-    def _is_over(self, batch: Batch, view: View, now: float) -> bool:
-        """Whether nothing more is to be done, or heard, of a batch that is not on its way."""
-        if batch.is_open(view):
-            return not batch.own and not batch.given.keys() - batch.posted
-        if batch.own.keys() & batch.handed:
-            batch.closed = batch.closed or now
-            return now - batch.closed >= OWN_SECONDS  # whoever has posted it is about to tell
-        return True
 
     def _pause(self, now: float) -> float:
         if self._flights.is_ripe:
             return 0.0
         if self._flights:
             return ASK_SECONDS
-        ends = [batch.since + wait - now for batch in self._batches.values() for wait in (GATHER_SECONDS, OWN_SECONDS)]
+        ends = self._batches.ends((GATHER_SECONDS, OWN_SECONDS), now)
         return min((left for left in ends if left > 0), default=ASK_SECONDS)

@@ -23,7 +23,7 @@ MEMBERS = [f"0x{i + 1:040x}" for i in range(4)]
 OURS, THEIRS = MEMBERS[:2], MEMBERS[2:]
 
 TELLINGS = 60
-"""Times that a pool of 200 messages is told of them while it steps: enough to break a pool without an owner each time."""
+"""Times that a pool of 200 messages is told of them while it steps: enough to break one without an owner each time."""
 
 
 class Steady:
