@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/concepts.md: ``python -m docs.make_diagrams``.
+"""Draws the diagrams of docs/concepts.md: ``python -m docs.make_diagrams``.
 
 ``phases.svg`` and ``round.svg`` are drawn from the table that the nodes follow, ``protocol.policy.PHASES``; a test
 compares them with the files, so they cannot say anything else than the code.
@@ -24,7 +24,7 @@ STEPS = {
     Phase.VOTE: ("publish, fetch", "check every byte", "screens judge"),
     Phase.ATTEST: ("merge the included", "hash", "adopt the final root"),
 }
-"""What a node does in a phase before and after it says the phase's word."""
+"""What a node does in a phase before and after it commits, votes or attests."""
 
 
 def phases() -> str:
@@ -76,7 +76,7 @@ def turn() -> str:
             parts.append(_text(arrow + 10, lanes["store"] - 48, moved[phase], anchor="start", size=13))
     words = "roots, ballots, deadlines: never a weight"
     parts.append(_text(left + 1.5 * column - 6, lanes["ledger"] + 5, words, colour=SOFT, size=13))
-    words = "blobs by their roots: nothing is believed before it hashes"
+    words = "blobs by their roots: nothing is used before it hashes to its root"
     parts.append(_text(left + 1.5 * column - 6, lanes["store"] + 5, words, colour=SOFT, size=13))
     return _svg(left + 3 * column + 8, 332, "What one node does in a round", parts)
 
@@ -88,7 +88,7 @@ def parties() -> str:
         x = 10 + place * (box + gap)
         parts.append(_box(x, 118, box, 96, "#d6eaf7"))
         parts.append(_text(x + box / 2, 142, f"{name}: a node", weight=700))
-        parts.append(_text(x + box / 2, 166, "pictures and key stay here", size=13))
+        parts.append(_text(x + box / 2, 166, "images and key stay here", size=13))
         parts.append(_text(x + box / 2, 186, "trains, votes, merges", size=13))
         parts.append(_arrow(x + box / 2, 118, x + box / 2, 73, both=True))
         parts.append(_arrow(x + box / 2, 214, x + box / 2, 259, both=True))
@@ -103,12 +103,12 @@ def parties() -> str:
     return _svg(width + 20, 332, "Nodes share a ledger and a store, and nothing else", parts)
 
 
-PICTURES = {"phases": phases, "round": turn, "parties": parties}
+DIAGRAMS = {"phases": phases, "round": turn, "parties": parties}
 
 
 def main() -> None:
-    """Write all pictures."""
-    for name, draw in PICTURES.items():
+    """Write all diagrams."""
+    for name, draw in DIAGRAMS.items():
         (IMAGES / f"{name}.svg").write_text(draw(), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of README.md from a real run: ``python docs/make_images.py``."""
+"""Makes the images of README.md from a real run: ``python docs/make_images.py``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def main() -> None:
     check(settings)
     IMAGES.mkdir(exist_ok=True)
     launcher.LiveDisplay = Recorded  # type: ignore[misc,assignment]
-    output = Path("outputs/digits/pictures")
+    output = Path("outputs/digits/images")
     output.mkdir(parents=True, exist_ok=True)
     launcher.run(settings, plain(settings), output)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ForgedMerge(Attack):
     """All of the crew attest, and publish, the same model, in which every value is turned round.
 
-    With more than the quorum it becomes final; whoever looks finds it, and one honest node has it taken back.
+    With more than the quorum it becomes final; whoever looks finds it, and one honest node can have it rolled back.
 
     Args:
         round: the only one in which they do so; 0: in all.

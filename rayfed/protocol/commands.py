@@ -116,7 +116,7 @@ class Fund:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """Ask to have the stake back."""
+    """Request the stake."""
 
     verb: ClassVar[Verb] = Verb.EXIT
     round: ClassVar[int] = 0

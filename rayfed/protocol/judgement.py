@@ -56,7 +56,7 @@ class Account:
         claimable: rewards of settled rounds, bonds that came back, challengers' shares.
         pending: rewards of final rounds that are yet to be settled, if they were settled as they stand.
         slashed: all that it ever lost.
-        exiting: whether it has asked to have its stake back.
+        exiting: whether it has requested its stake.
         exit_round: the round that must be settled first; 0 if not exiting.
         claimed: the last round of which it has claimed.
     """
@@ -97,7 +97,7 @@ class Record:
 
     Attributes:
         status: how it closed; VOID if it was undone.
-        undone: it had been final and was taken back, or was cut short by that.
+        undone: it had been final and was rolled back, or was cut short by that.
         base_round: the round that made its base; 0 for genesis, and in a void round.
         open_until: the last second at which a slow member could attest; 0 in a void round.
         root: the merged model; NO_ROOT in a void round.

@@ -44,7 +44,7 @@ class Duplicate:
             score, nearest = min((pair for pair in apart if pair[1] != row), default=(1.0, row))
             # An update that is the base itself is the screen idle's business.
             accepted = score > self.ratio or gram.table[row][row] == 0
-            reason = "" if accepted else f"a copy or near copy of the update of member {indices[nearest]}'s"
+            reason = "" if accepted else f"a copy or near copy of the update of member {indices[nearest]}"
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         return verdicts
 

@@ -152,7 +152,7 @@ class Cases(Treasury):
         self.cases[case.id] = replace(case, state=state)
 
     def _undo(self, case: Case, guilty: int, reason: Reason) -> None:
-        """The challenger was right: the guilty lose stake and seat, it is paid, and the round is taken back."""
+        """The challenger was right: the guilty lose stake and seat, it is paid, and the round is rolled back."""
         self._punish(guilty, reason, case.round, case.challenger, case.id)
         self._credit(case.challenger, self.chain.terms.bond, case.id)
         self.chain.undo(case.round)

@@ -73,7 +73,7 @@ class MemoryRounds:
     # -- what the court may do ----------------------------------------------------------------------------------------
 
     def undo(self, round: int) -> None:
-        """Take back a final round and all after it; the one in progress closes void, and the next one opens."""
+        """Roll back a final round and all after it; the one in progress closes void, and the next one opens."""
         self._advance(self.clock.now)
         self.base_round = self.bases[round]
         self.base = self.outcomes[self.base_round].root if self.base_round else self.terms.genesis

@@ -105,7 +105,7 @@ class Treasury:
 
     @verb
     def exit(self, sender: Address) -> None:
-        """Ask to have the stake back."""
+        """Request the stake."""
         if self.chain.is_active(sender):
             raise Rejected("StillActive")
         if not self.stakes.get(sender):

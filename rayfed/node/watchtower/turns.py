@@ -1,4 +1,4 @@
-"""Whose turn it is: what one member may do as well as another is done by the first of them."""
+"""Turns: what any member may do is done by the first of them, and by the next one if that does not."""
 
 from __future__ import annotations
 

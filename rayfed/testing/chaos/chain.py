@@ -15,7 +15,7 @@ from rayfed.protocol.commands import Command
 from rayfed.protocol.messages import View
 
 KEPT = 32
-"""Transactions that can be taken back; more than any scenario does."""
+"""Transactions that a reorganisation can undo; more than any scenario does."""
 
 
 @dataclass(eq=False)

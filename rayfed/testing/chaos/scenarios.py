@@ -95,7 +95,7 @@ class Scenario:
     refused_share: int = 0
 
     def __post_init__(self) -> None:
-        # Forgers may even be most: it takes one honest node to have what they attest taken back.
+        # Forgers may even be most: it takes one honest node to have what they attest rolled back.
         if 3 * len(self.byzantine) >= self.nodes and set(self.byzantine) != {"forge"}:
             raise ValueError(f"{self.name}: {len(self.byzantine)} of {self.nodes} nodes cheat; less than a third can")
         for rate in fields(self):

@@ -104,7 +104,7 @@ def test_duplicate_refuses_both_author_and_copyist(noise: int, refused: bool) ->
     verdicts = Duplicate().judge(evidence(updates))
     assert [v.index for v in verdicts if not v.accepted] == ([0, 5] if refused else [])
     if refused:
-        assert verdicts[5].reason == "a copy or near copy of the update of member 0's"
+        assert verdicts[5].reason == "a copy or near copy of the update of member 0"
 
 
 def test_idle_refuses_the_base_and_noise_on_it() -> None:

@@ -31,7 +31,7 @@ def test_one_round_runs_by_the_command_that_it_names() -> None:
     )
     rounds = [LINE.fullmatch(line) for line in done.stdout.splitlines()[:-1]]
     assert [match[1] for match in rounds if match] == ["1", "2", "3"]
-    # The liar's update is refused in every round, and its silence in the last one does not stop the others.
+    # The Byzantine node's update is refused in every round, and its silence in the last one does not stop the others.
     assert [match[4] for match in rounds if match] == ["[0, 1, 2]"] * 3
     assert [match[5] for match in rounds if match] == ["[0, 1, 2, 3]", "[0, 1, 2, 3]", "[0, 1, 2]"]
 

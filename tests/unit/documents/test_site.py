@@ -30,7 +30,7 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.fetched: list[str] = []
-        self.pictures_without_words: list[str] = []
+        self.images_without_text: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -41,7 +41,7 @@ class Page(HTMLParser):
         if tag != "a" and given.get("rel") != "canonical" and source.startswith(("http:", "https:", "//")):
             self.fetched.append(source)
         if tag == "img" and not given.get("alt"):
-            self.pictures_without_words.append(str(given.get("src")))
+            self.images_without_text.append(str(given.get("src")))
 
 
 def builder() -> list[str]:
@@ -102,8 +102,8 @@ def test_the_pages_fetch_nothing_from_elsewhere(site: dict[Path, Page]) -> None:
     assert {str(path): page.fetched for path, page in site.items() if page.fetched} == {}
 
 
-def test_every_picture_has_words(site: dict[Path, Page]) -> None:
-    assert {str(path): page.pictures_without_words for path, page in site.items() if page.pictures_without_words} == {}
+def test_every_image_has_an_alternative_text(site: dict[Path, Page]) -> None:
+    assert {str(path): page.images_without_text for path, page in site.items() if page.images_without_text} == {}
 
 
 def test_every_document_is_in_the_site(site: dict[Path, Page]) -> None:
@@ -155,10 +155,10 @@ def test_the_command_line_page_is_what_the_commands_say(request: pytest.FixtureR
     assert command_line.PAGE.read_text(encoding="utf-8") == page, "pytest --rewrite writes it anew"
 
 
-@pytest.mark.parametrize("name", make_diagrams.PICTURES)
+@pytest.mark.parametrize("name", make_diagrams.DIAGRAMS)
 def test_the_diagrams_are_drawn_from_the_code(name: str, request: pytest.FixtureRequest) -> None:
     file = make_diagrams.IMAGES / f"{name}.svg"
-    drawn = make_diagrams.PICTURES[name]()
+    drawn = make_diagrams.DIAGRAMS[name]()
     if request.config.getoption("--rewrite"):
         file.write_text(drawn, encoding="utf-8")
     assert file.read_text(encoding="utf-8") == drawn, "pytest --rewrite writes it anew"

@@ -1,4 +1,4 @@
-"""The pictures show what the summary holds, also when it holds little."""
+"""The figures show what the summary holds, also when it holds little."""
 
 from __future__ import annotations
 
