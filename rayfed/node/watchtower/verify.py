@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rayfed.encoding.primitives import Root
 from rayfed.ledger import FederationState
@@ -11,7 +11,10 @@ from rayfed.node.merger import Merger
 from rayfed.node.watchtower.closed import can_be_wrong, last_closed, read
 from rayfed.node.watchtower.inputs import InputFinder, Missing
 from rayfed.protocol.judgement import Record
-from rayfed.protocol.messages import Status, View
+from rayfed.protocol.messages import Outcome, Status, View
+
+RECHECK_SECONDS = 10
+"""How often to ask anew for rounds that are judged, in chain time, while the view says nothing new."""
 
 STEADY = 4
 """So many judged rounds in a row that the ledger still tells as before end the search for one that it does not: no
@@ -48,6 +51,7 @@ class Verifier:
         self._note = note
         self._terms = ledger.terms()
         self._judged: dict[int, Judged] = {}
+        self._checked: tuple[Outcome | None, int] = (None, 0)
         self.wrong: frozenset[int] = frozenset()
 
     @property
@@ -88,6 +92,12 @@ class Verifier:
             record = self._ledger.record(round)
             if record is None or not can_be_wrong(record, self._terms, view.time):
                 self.wrong -= {round}
+            elif _of(record) != self._judged[round]:
+                self._checked = None, 0
+        last = view.previous and replace(view.previous, attesters=0)
+        if self._checked[0] == last and view.time < self._checked[1] + RECHECK_SECONDS:
+            return
+        self._checked = last, view.time
         steady = 0
         for round in sorted(self._judged, reverse=True):
             record = self._ledger.record(round)

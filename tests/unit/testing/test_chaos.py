@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,19 @@ def test_the_same_seed_is_the_same_run_and_another_is_another(seed: int) -> None
 )
 def test_what_is_promised_happens(name: str, sign: str) -> None:
     assert any(sign in line for seed in range(3) for line in run(SCENARIOS[name], seed)[1].log)
+
+
+def test_it_is_the_same_run_without_asserts(tmp_path: Path) -> None:
+    """``python -O`` leaves them out: none of them decides anything."""
+    found = []
+    for option in ((), ("-O",)):
+        report = tmp_path / f"chaos{''.join(option)}.json"
+        words = ["-m", "rayfed", "chaos", "--scenario", "reorg", "--scenario", "forged", "--seed", "3"]
+        command = [sys.executable, *option, *words, "--json", str(report)]
+        assert subprocess.run(command, capture_output=True, timeout=120).returncode == 0
+        rows = json.loads(report.read_text())["rows"]
+        found.append([{key: value for key, value in row.items() if key != "wall_seconds"} for row in rows])
+    assert found[0] == found[1]
 
 
 def test_without_faults_no_second_passes_and_no_round_is_lost() -> None:
