@@ -1,6 +1,6 @@
 """A federation lived again: the contract's events, fed with their times to the rules, and compared with what they give.
 
-The rules are ``ledger.memory.MemoryChain``'s, which a test holds against the contract's on random histories. What
+The rules are ``ledger.memory.chain.MemoryChain``'s, which a test holds against the contract's on random histories. What
 members did (joined, left, committed, voted, attested) is taken from the events; everything else (phases, deadlines,
 rosters, included sets, outcomes, who was dropped, stakes, rewards and slashes) is worked out anew and must be what the
 contracts said.

@@ -139,11 +139,11 @@ class MemoryRounds:
         return self.members.index(address) if address in self.members else None
 
     def saved(self) -> Any:
-        """See ``treasury.Transacting``: this ledger's state and its court's."""
+        """See ``transactions.Transacting``: this ledger's state and its court's."""
         return copied(self.__dict__), copied(self.court.__dict__)
 
     def restore(self, saved: Any) -> None:
-        """See ``treasury.Transacting``."""
+        """See ``transactions.Transacting``."""
         mine, courts = saved
         self.__dict__.update(mine)
         self.court.__dict__.update(courts)

@@ -8,7 +8,7 @@ when the server is back. What is sent twice is stored once, because a metric kee
 
 What it writes is the same for all experiments, so that runs compare:
 
-* A parent run for the federation, a child run ``node-<slot>`` for each node. Every run of one federation has the tag
+* A parent run for the federation, a child run ``node-<n>`` for each node. Every run of one federation has the tag
   ``rayfed.run``, by which a restarted tracker finds them again, and ``rayfed.role`` (``federation`` or ``node``).
 * Metrics by round (step = round) of a node: ``accuracy`` of the merged model on the node's test images,
   ``loss``, ``alone_accuracy``, ``seconds/<step>``, ``gas/<verb>``, ``saturated``, ``refused`` (updates it refused),
@@ -21,7 +21,7 @@ What it writes is the same for all experiments, so that runs compare:
   ``final/slashed`` (sums, in whole coins); of a node ``stake``, ``earned``, ``slashed``.
 * Tags: of the federation what the caller gives (contract, chain id, charter hash, deployment), ``rayfed.final_root``
   and ``rayfed.root.round-<r>``; of a node ``rayfed.address`` and ``rayfed.tx.round-<r>`` (its transactions' hashes).
-* Artifacts of the parent: ``charter.json``, ``config.yaml``, ``summary.json``, the tables ``rounds.json`` and
+* Artifacts of the parent: ``charter.json``, ``config.json``, ``summary.json``, the tables ``rounds.json`` and
   ``transactions.json``, ``pictures/*.png``, further texts, and the final model.
 """
 
@@ -101,7 +101,7 @@ class Tracker:
                 not: a fresh development chain gives the same one again.) None: never found again.
             nodes: how many nodes report each round; when all have, the round's figures go to the parent run.
                 0: they go there at the end.
-            texts: further artifacts by name, logged at the start, for instance ``config.yaml``.
+            texts: further artifacts by name, logged at the start, for instance ``config.json``.
             capacity: records that wait at most while the server is dead.
         """
         self._uri = tracking_uri
