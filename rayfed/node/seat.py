@@ -49,7 +49,7 @@ class LostSeat:
             if self._lost and not was:
                 line = (
                     f"out: its whole stake was slashed ({account.slashed / COIN:g} coins in all); "
-                    f"it comes back once {stake / COIN:g} are put down for {address} (python -m rayfed deposit)"
+                    f"it comes back once {stake / COIN:g} are deposited for {address} (python -m rayfed deposit)"
                 )
                 log.warning("node %s is %s", address, line)
                 self._note(line)

@@ -278,7 +278,7 @@ def test_a_server_that_dies_costs_a_warning_and_no_record(server: Server, caplog
     eventually(lambda: tracked.problem() != "", "it notices")
     tell(3)
     tell(4)
-    assert caplog.text.count("does not take what it is sent") == 1
+    assert caplog.text.count("refuses what it is sent") == 1
     server.start()
     tell(5)
     eventually(lambda: tracked.problem() == "", "it comes back")

@@ -214,7 +214,7 @@ class Tracker:
                 f" ({self._problem})" if self._problem else "",
             )
         elif self._dropped:
-            log.warning("MLflow was away for long: the %d oldest records were not logged", self._dropped)
+            log.warning("MLflow was unreachable for too long: the %d oldest records were not logged", self._dropped)
             complete = False
         return complete and not self._refused
 
@@ -299,7 +299,7 @@ class Tracker:
         if not self._warned:
             self._warned = True
             log.warning(
-                "MLflow at %s does not take what it is sent; training goes on and it is tried again (%s)",
+                "MLflow at %s refuses what it is sent; training goes on, and it will be sent again (%s)",
                 self._uri,
                 self._problem,
             )
