@@ -63,4 +63,5 @@ class InputFinder:
             updates[root] = blob
         if self._keep:
             self._tools.disk.hold(closed.round, updates)
+            self._reveal(updates)  # now those of others lie here too
         return Inputs(updates)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from rayfed.encoding.primitives import Address, Root
-from rayfed.errors import LedgerError, LedgerUnreachable
+from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError, StoreError
 from rayfed.ledger import Ledger
 from rayfed.node.pending import Pending
 from rayfed.node.tools import BlobTools
@@ -101,7 +101,7 @@ class Watchtower:
         Raises:
             LedgerUnreachable: nothing answers.
             LedgerError: something cannot be read or sent; what does not need it was done all the same.
-            StoreError: the disk is full.
+            StoreError: the disk is full; the same.
         """
         self._collect(view)
         if self._ledger.is_sending:
@@ -120,7 +120,7 @@ class Watchtower:
         return claim(self._ledger, payout)
 
     def _act(self, view: View) -> bool:
-        troubles: list[LedgerError] = []
+        troubles: list[RayfedError] = []
         missing = self._verify(view, troubles)
         cases = self._ledger.open_cases()
         moves = self._moves
@@ -134,18 +134,18 @@ class Watchtower:
             raise troubles[0]
         return False
 
-    def _verify(self, view: View, troubles: list[LedgerError]) -> Missing | None:
+    def _verify(self, view: View, troubles: list[RayfedError]) -> Missing | None:
         try:
             return self._verifier.look(view)
         except LedgerUnreachable:
             raise
-        except LedgerError as error:
+        except (LedgerError, StoreError) as error:
             troubles.append(error)
             return None
         finally:
             self._report = WatchReport(self._verifier.verified, self._verifier.wrong)
 
-    def _sends(self, part: Callable[[], Iterator[Move]], view: View, troubles: list[LedgerError]) -> bool:
+    def _sends(self, part: Callable[[], Iterator[Move]], view: View, troubles: list[RayfedError]) -> bool:
         """Send the first move of a part that was not refused a moment ago; say whether there was one."""
         try:
             for move in part():
@@ -154,7 +154,7 @@ class Watchtower:
                     return True
         except LedgerUnreachable:
             raise
-        except LedgerError as error:
+        except (LedgerError, StoreError) as error:
             troubles.append(error)
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import rayfed.node
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import Root
-from rayfed.errors import LedgerError
+from rayfed.errors import LedgerError, StoreError
 from rayfed.node import fraud_proofs
 from rayfed.node.memo import Memo
 from rayfed.node.tools import BlobTools
@@ -241,6 +242,18 @@ def test_what_a_node_of_the_same_process_has_is_not_demanded(table: Table) -> No
     assert set(revealed) == set(table.chain.included_roots(round))
 
 
+def test_what_a_node_has_fetched_to_verify_it_gives_to_others(table: Table) -> None:
+    table.play()
+    tools, given = table.tools(OUTSIDER), set[Root]()
+    ledger = MemoryLedger(table.chain, OUTSIDER)
+
+    def reveal(roots: Iterable[Root]) -> None:
+        given.update(root for root in roots if tools.disk.own(root) is not None)
+
+    Watchtower(ledger, tools, reveal=reveal).step(table.chain.view())
+    assert given == set(table.chain.included_roots(1))
+
+
 def test_who_has_what_is_asked_for_shows_it_and_is_paid(table: Table) -> None:
     round, _ = table.play()
     table.chain.court.demand(OUTSIDER, round, 1, 2, table.chain.included_roots(round))
@@ -425,6 +438,27 @@ def test_what_the_ledger_refuses_rests_and_other_things_go_on(table: Table) -> N
     assert 2 <= Poor.tries < 8
     assert table.chain.court.cases[1].state is State.ANSWERED
     assert tower.distrusts()
+
+
+def test_a_full_disk_keeps_nobody_from_answering(table: Table) -> None:
+    round, _ = table.play()
+    table.chain.court.demand(OUTSIDER, round, 1, 2, table.chain.included_roots(round))
+
+    class Full(FileStore):
+        def put(self, root: Root, blob: memoryview) -> None:
+            raise StoreError("cluster.state_dir: no room left for a blob")
+
+    tools = BlobTools.of(table.charter, 31337, FEDERATION, Full(table.folder / MEMBERS[1]), table.store, Memo())
+    tower = Watchtower(MemoryLedger(table.chain, MEMBERS[1]), tools, note=table.notes.append)
+    for _ in range(4 * TURN_SECONDS):
+        with suppress(StoreError):
+            tower.step(table.chain.view())
+        table.clock.advance(1)
+    assert table.chain.court.cases[1].state is State.ANSWERED
+    assert not tower.is_satisfied(table.chain.view()), "it could not verify the round"
+    table.clock.advance(10)
+    with pytest.raises(StoreError, match="no room left"):
+        tower.step(table.chain.view())
 
 
 def test_nothing_in_a_node_is_decided_by_an_assert() -> None:
