@@ -24,9 +24,10 @@ from benchmarks.machine import Figure, report
 from rayfed.config.groups.learning import PrivacySettings
 from rayfed.learning import data, models
 from rayfed.learning.budget import Budget
+from rayfed.learning.dp_sgd import PrivateTrainer
 from rayfed.learning.images import Normalise
 from rayfed.learning.noise import SecretStream
-from rayfed.learning.private import Private, PrivateTrainer
+from rayfed.learning.private import Private
 from rayfed.learning.train import Trainer
 
 MEMBERS = 400

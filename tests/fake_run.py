@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import NO_ROOT, bitmap, bits
 from rayfed.protocol.messages import NodeRecord, NodeStatus, Outcome, Phase, Status, View
-from rayfed.reporting.summary import Summary, build
+from rayfed.reporting.summarise import build
+from rayfed.reporting.summary import Summary
 from rayfed.reporting.timeline import History
 
 FEDERATION = "0xA51c1fc2f0D1a1b8494Ed1FE312d7C3a78Ed91C0"

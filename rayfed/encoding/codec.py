@@ -3,10 +3,7 @@
 A blob is a header leaf (leaf 0: words of 32 bytes as the contract's ABI has them, then zeros), and then every
 tensor of the layout in turn as little-endian int32, padded with zeros to a whole number of leaves.
 
-Fixed point: a float x of a tensor with exponent e becomes ``q = clip(round_half_even(x * 2**e), LOW, HIGH)``. The
-product is exact in every binary float format (it only moves the exponent), so there is one rounding and every
-machine gets the same q. HIGH is the largest int32 that float32 can hold too, so the format makes no difference at
-the limit either. Back: ``x = float32(q) * 2**-e``, again one rounding (half to even), and none while |q| <= 2^24.
+What becomes of a float on the way is in ``rayfed.encoding.fixed_point``.
 """
 
 from __future__ import annotations
@@ -17,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rayfed.encoding import blocks
+from rayfed.encoding import blocks, fixed_point
+from rayfed.encoding.fixed_point import HIGH, LOW
 from rayfed.encoding.header import Header, read_header
 from rayfed.encoding.layout import Layout, TensorSpec
 from rayfed.encoding.merkle import LEAF
@@ -41,10 +39,6 @@ __all__ = [
     "read_header",
     "values",
 ]
-
-LOW = -(2**31)
-HIGH = 2**31 - 128
-"""What a float saturates at, both inclusive."""
 
 _Piece = tuple[int, int, int]  # (index of the tensor, first value in it, past its last value)
 
@@ -85,7 +79,7 @@ def encode(
     target = values(blob, whole.size)
     target[layout.size :] = 0
     layout.check_names(state)
-    sources = [_source(spec, state[spec.name]) for spec in layout.tensors]
+    sources = [fixed_point.flat(spec, state[spec.name]) for spec in layout.tensors]
     clipped: list[int] = []
 
     def worker() -> Callable[[list[_Piece]], None]:
@@ -96,9 +90,9 @@ def encode(
                 spec, offset = layout.tensors[tensor], layout.offsets[tensor]
                 source, piece = sources[tensor][start:stop], target[offset + start : offset + stop]
                 if spec.kind == "int":
-                    _encode_ints(spec, source, piece)
+                    fixed_point.encode_ints(spec, source, piece)
                 else:
-                    clipped.append(_encode_floats(spec, source, piece, scratch))
+                    clipped.append(fixed_point.encode_floats(spec, source, piece, scratch))
 
         return work
 
@@ -139,7 +133,7 @@ def decode(
     targets, late = [], []  # late: what cannot be written in place, and is copied in the end
     for spec in layout.tensors:
         spec.check(result[spec.name])
-        target = _writable(result[spec.name])
+        target = fixed_point.writable(result[spec.name])
         if target is None:
             target = np.empty(spec.size, spec.numpy_dtype)
             late.append((result[spec.name], target.reshape(spec.shape)))
@@ -245,56 +239,6 @@ def _batches(layout: Layout) -> list[list[_Piece]]:
     if batch:
         batches.append(batch)
     return batches
-
-
-def _encode_floats(
-    spec: TensorSpec, source: npt.NDArray[Any], target: npt.NDArray[np.int32], scratch: npt.NDArray[np.float64]
-) -> int:
-    """Write one piece; return how many of its values saturated."""
-    dtype = np.dtype(np.float64 if source.dtype == np.float64 else np.float32)
-    scaled = scratch.view(dtype)[: source.size]
-    with np.errstate(over="ignore", invalid="ignore"):  # an infinity is seen below
-        np.multiply(source, dtype.type(2.0**spec.exponent), out=scaled)
-        np.rint(scaled, out=scaled)
-    saturated = 0
-    if not (scaled.min() >= LOW and scaled.max() <= HIGH):  # also where one of the two is NaN
-        if not np.isfinite(source).all():
-            raise CodecError(f"{spec.name}: a weight is NaN or infinite; a lower train.optimizer.lr may help")
-        saturated = int(np.count_nonzero((scaled < LOW) | (scaled > HIGH)))
-        np.clip(scaled, LOW, HIGH, out=scaled)
-    np.copyto(target, scaled, casting="unsafe")
-    return saturated
-
-
-def _encode_ints(spec: TensorSpec, source: npt.NDArray[Any], target: npt.NDArray[np.int32]) -> None:
-    low, high = int(source.min()), int(source.max())
-    if not (low >= LOW and high < 2**31):
-        raise CodecError(f"{spec.name}: {low if low < LOW else high} does not fit 32 bits")
-    np.copyto(target, source, casting="unsafe")
-
-
-def _source(spec: TensorSpec, value: Any) -> npt.NDArray[Any]:
-    """Return a tensor's values in logical order, shape (size,); a view where it can be one."""
-    spec.check(value)
-    if not isinstance(value, np.ndarray | np.generic):
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
-            value = value.float()
-        value = value.contiguous().numpy()
-    flat: npt.NDArray[Any] = np.ascontiguousarray(value).reshape(-1)
-    return flat
-
-
-def _writable(value: Any) -> npt.NDArray[Any] | None:
-    """Return a flat view through which a tensor can be written in place, or None if there is no such view."""
-    if not isinstance(value, np.ndarray):
-        if value.device.type != "cpu" or str(value.dtype) == "torch.bfloat16" or not value.is_contiguous():
-            return None
-        value = value.detach().numpy()
-    if not (value.flags.c_contiguous and value.flags.writeable):
-        return None
-    flat: npt.NDArray[Any] = value.reshape(-1)
-    return flat
 
 
 def _sized(layout: Layout, blob: Buffer) -> memoryview:

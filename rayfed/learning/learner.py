@@ -16,8 +16,9 @@ from torch import nn
 from rayfed.errors import ConfigError
 from rayfed.learning import Update, data, group_norm, models, partition
 from rayfed.learning.data import Dataset
+from rayfed.learning.dp_sgd import PrivateTrainer
 from rayfed.learning.images import Normalise, resident
-from rayfed.learning.private import Private, PrivateTrainer
+from rayfed.learning.private import Private
 from rayfed.learning.targets import locate
 from rayfed.learning.train import Fit, Trainer, never
 

@@ -6,11 +6,9 @@ file, a pipe, a log): one plain line for each thing that happened, and nothing i
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -23,18 +21,18 @@ from rich.table import Table
 from rich.text import Text
 
 from rayfed.encoding.primitives import Address
-from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Phase, Status, View
+from rayfed.protocol.messages import NodeStatus, Phase, View
+from rayfed.reporting.closing_panel import BAR, facts, scores, took
+from rayfed.reporting.plain_lines import PlainLines
+from rayfed.reporting.words import coins, mean_accuracy, percent, short, standing
 
 if TYPE_CHECKING:
-    from rayfed.reporting.summary import NodeSummary, Summary
+    from rayfed.reporting.summary import Summary
 
 REFRESH = 4.0
 """Times a second that the table is drawn; one drawing costs some milliseconds of a core."""
-ALL_ALONE = 10
-"""Up to so many nodes the final panel names each one's accuracy alone; of more the worst, the middle and the best."""
 OTHER_LINES = 9
 """Lines of the display besides one a node."""
-BAR = 24
 STYLE = {"failed": "bold red", "finished": "green", "waiting": "dim", "finishing": "dim", "starting": "dim"}
 
 
@@ -61,7 +59,7 @@ class LiveDisplay:
         self._saying = ""
         self._began = time.monotonic()
         self._live: Live | None = None
-        self._plain = _PlainLines(rounds, self._line)
+        self._plain = PlainLines(rounds, self._line)
 
     def __enter__(self) -> LiveDisplay:
         if self._interactive:
@@ -101,21 +99,21 @@ class LiveDisplay:
     def final(self, summary: Summary) -> None:
         """End the display and print what came of the run."""
         self._stop()
-        scores, facts = _scores(summary), _facts(summary, self._output_dir)
+        accuracies, rest = scores(summary), facts(summary, self._output_dir)
         if not self._interactive:
-            width = max(len(label) for label, _ in [*scores, *facts])
-            for label, value in [*scores, *facts]:
+            width = max(len(label) for label, _ in [*accuracies, *rest])
+            for label, value in [*accuracies, *rest]:
                 self._line(f"{label:<{width}}  {value.plain.rstrip('█░ ')}")
             return
         grids: list[RenderableType] = []
-        for rows in (scores, facts):
+        for rows in (accuracies, rest):
             grid = Table.grid(padding=(0, 1))
             grid.add_column(style="dim", no_wrap=True)
             grid.add_column(overflow="fold")
             for label, value in rows:
                 grid.add_row(label, value)
-            grids += [grid, Text("")] if rows is scores else [grid]
-        title = f"{self._name or summary.settings.get('name') or 'rayfed'}: {_took(summary)}"
+            grids += [grid, Text("")] if rows is accuracies else [grid]
+        title = f"{self._name or summary.settings.get('name') or 'rayfed'}: {took(summary)}"
         color = "green" if summary.final_root else "yellow"
         self._console.print(Panel(Group(*grids), title=title, title_align="left", border_style=color, expand=False))
 
@@ -198,181 +196,11 @@ class LiveDisplay:
         return table
 
 
-class _PlainLines:
-    """Turns what is seen again and again into one line for each thing that happened."""
-
-    def __init__(self, rounds: int, line: Callable[[str], None]) -> None:
-        self._rounds = rounds
-        self._line = line
-        self._phase: tuple[int, Phase] | None = None
-        self._joined = 0
-        self._closed = 0
-        self._seen: dict[int, float | None] = {}  # accuracy by slot at the last look
-        self._before: dict[int, float | None] | None = None  # the same before the last round closed, while it matters
-        self._ended: set[int] = set()
-        self._errors: dict[int, str] = {}
-
-    def update(self, view: View | None, statuses: Sequence[NodeStatus]) -> None:
-        if view is not None:
-            self._ledger(view, statuses)
-        for status in statuses:
-            who = f"node {status.slot} ({short(status.address)})"
-            if status.error and self._errors.get(status.slot) != status.error:
-                self._line(f"{who}: {status.error}")
-            self._errors[status.slot] = status.error
-            if status.doing in ("finished", "failed") and status.slot not in self._ended:
-                self._ended.add(status.slot)
-                alone = "" if status.alone_accuracy is None else f"; alone {percent(status.alone_accuracy)}"
-                self._line(f"{who} {status.doing}: accuracy {percent(status.accuracy) or 'not measured'}{alone}")
-        self._scores(statuses, patient=True)
-        self._seen = {status.slot: status.accuracy for status in statuses}
-
-    def _ledger(self, view: View, statuses: Sequence[NodeStatus]) -> None:
-        joined = view.active.bit_count()
-        if view.phase is Phase.FORMING and joined != self._joined:
-            self._line(f"{joined} joined")
-        self._joined = joined
-        previous = view.previous
-        if previous is not None and previous.round > self._closed:
-            self._scores(statuses, patient=False)
-            self._line(closing(previous, self._rounds, view.members))
-            self._closed = previous.round
-            if previous.status is Status.FINAL:
-                self._before = self._seen
-        if (view.round, view.phase) != self._phase and view.phase is not Phase.FORMING:
-            self._phase = view.round, view.phase
-            self._line(opening(view, self._rounds))
-
-    def _scores(self, statuses: Sequence[NodeStatus], patient: bool) -> None:
-        """Tell the accuracy of the round closed last, once all nodes have measured it, or at the latest now."""
-        if self._before is None:
-            return
-        new = [s for s in statuses if s.accuracy is not None and s.accuracy != self._before.get(s.slot)]
-        over = all(status.doing in ("finished", "failed") for status in statuses)
-        if len(new) == len(statuses) or over or not patient:
-            self._before = None
-            if new:
-                self._line(f"round {self._closed}/{self._rounds}: accuracy {percent(mean_accuracy(statuses))}")
-
-
-def standing(view: View, rounds: int) -> str:
-    """Return in a few words where a federation stands."""
-    if view.phase is Phase.FORMING:
-        return f"forming · {view.active.bit_count()} joined"
-    if view.phase is Phase.DONE:
-        return f"done after {view.round} rounds"
-    done = {Phase.COMMIT: view.committed, Phase.VOTE: view.voted, Phase.ATTEST: view.attested}[view.phase]
-    left = f"{max(0, view.deadline - view.time)} s left"
-    return f"round {view.round}/{rounds} · {view.phase.name.lower()} {_of(done, view.roster)} · {left}"
-
-
-def opening(view: View, rounds: int) -> str:
-    """Return in one line which phase has opened."""
-    if view.phase is Phase.DONE:
-        return standing(view, rounds)
-    return f"round {view.round}/{rounds}: {view.phase.name.lower()} opened, {max(0, view.deadline - view.time)} s left"
-
-
-def closing(outcome: Outcome, rounds: int, members: Sequence[Address]) -> str:
-    """Return in one line what became of a round."""
-    if outcome.status is Status.VOID:
-        return f"round {outcome.round}/{rounds}: void, the base stays"
-    merged = f"{outcome.included.bit_count()} updates merged"
-    return f"round {outcome.round}/{rounds}: final, {merged}, root 0x{outcome.root.hex()[:16]}…"
-
-
-def mean_accuracy(statuses: Sequence[NodeStatus]) -> float | None:
-    """Return the plain mean of what the nodes measured last; the exact figure is in the summary."""
-    measured = [status.accuracy for status in statuses if status.accuracy is not None]
-    return sum(measured) / len(measured) if measured else None
-
-
-def short(address: Address) -> str:
-    """Return an address as people recognise it, in 11 characters."""
-    return f"{address[:6]}…{address[-4:]}" if address else ""
-
-
-def percent(value: float | None) -> str:
-    """Return a part of one in per cent, or nothing."""
-    return "" if value is None else f"{100 * value:.1f} %"
-
-
-def coins(amount: int) -> str:
-    """Return an amount in the coin's smallest unit as whole coins, or nothing."""
-    return f"{amount / COIN:,.4g}" if amount else ""
-
-
 def _money(status: NodeStatus) -> Text:
     """Return what a node has earned, and in red what it has lost."""
     lost = (f" -{coins(status.slashed)}", "bold red") if status.slashed else ("", "")
     return Text.assemble(coins(status.earned), lost)
 
 
-def _of(bitmap: int, roster: int) -> str:
-    return f"{bitmap.bit_count()}/{roster.bit_count()}"
-
-
 def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def _took(summary: Summary) -> str:
-    void = sum(closed.status == "void" for closed in summary.rounds)
-    return f"{len(summary.rounds)} rounds{f' ({void} void)' if void else ''} in {summary.wall_seconds:.0f} s"
-
-
-def _scores(summary: Summary) -> list[tuple[str, Text]]:
-    """Return the accuracies, together and alone: whose it is, and the value as a bar."""
-    rows: list[tuple[str, Text]] = []
-    if summary.final_accuracy is not None:
-        rows.append(("merged", _bar(summary.final_accuracy, "bold green")))
-    elif summary.final_root is None:
-        rows.append(("merged", Text("no round was final: the model is still genesis", "yellow")))
-    alone = [node for node in summary.nodes if node.alone_accuracy is not None]
-    values = [node.alone_accuracy or 0.0 for node in alone]
-    if len(alone) <= ALL_ALONE:
-        for node, value in zip(alone, values, strict=True):
-            rows.append((f"{node_name(node)} alone", _bar(value, "blue")))
-    else:
-        for what, value in (("worst", min(values)), ("median", median(values)), ("best", max(values))):
-            rows.append((f"{what} alone", _bar(value, "blue")))
-    return rows
-
-
-def _facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
-    """Return what else matters at the end. No label is longer than 9: beside it, a root needs 66 of 80 columns."""
-    rows = [
-        (f"node {node.slot}" if node.slot >= 0 else "node", Text(node.error, "red"))
-        for node in summary.nodes
-        if node.error
-    ]
-    if summary.final_root:
-        rows.append(("root", Text(summary.final_root)))
-    rows.append(("contract", Text(f"{summary.federation} (chain {summary.chain_id})")))
-    if summary.gas_per_node_round is not None:
-        rows.append(("gas", Text(f"{summary.gas_per_node_round:,.0f} a node and round")))
-    if any(node.earned for node in summary.nodes):
-        rows.append(("earned", Text(", ".join(f"{node.earned:.4g}" for node in summary.nodes[:ALL_ALONE]))))
-    lost = [f"{node_name(node)}: {node.slashed:.4g}" for node in summary.nodes if node.slashed]
-    if lost:
-        rows.append(("slashed", Text(", ".join(lost[:ALL_ALONE]), "red")))
-    rows.append(("results", Text(_near(output_dir))))
-    if summary.mlflow_run_id is not None:
-        rows.append(("look", Text("make ui, or: python -m rayfed ui")))
-    return rows
-
-
-def node_name(node: NodeSummary) -> str:
-    """Return what people call a node: its slot, or its address if it joined by itself."""
-    return f"node {node.slot}" if node.slot >= 0 else short(node.address)
-
-
-def _bar(value: float, style: str) -> Text:
-    full = round(BAR * max(0.0, min(1.0, value)))
-    return Text.assemble(f"{percent(value):>7}  ", ("█" * full, style), ("░" * (BAR - full), "dim"))
-
-
-def _near(path: Path) -> str:
-    """Return a path the shorter way: from here, or from the root."""
-    relative = os.path.relpath(path)
-    return min(relative, str(path), key=len)

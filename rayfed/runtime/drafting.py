@@ -44,9 +44,9 @@ def draft(settings: Settings) -> Charter:
     model, state = learner.genesis(settings, pictures)
     described = _described(settings.model)
     if settings.privacy.kind == "dp":
-        from rayfed.learning import private
+        from rayfed.learning import dp_sgd
 
-        private.require(model)
+        dp_sgd.require(model)
         described[group_norm.KEY] = group_norm.VALUE
     layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
     blob = codec.encode(layout, state, codec.Header.merged(0), within=extended(layout, settings.merge.optimizer)).blob

@@ -215,8 +215,8 @@ class Recorder:
         self, charter: Charter, connection: EthereumFederation, tracker: Tracker | None, view: View, first: int
     ) -> None:
         from rayfed.ledger.patience import patiently
-        from rayfed.reporting import summary
         from rayfed.reporting.html_report import page
+        from rayfed.reporting.summarise import build
 
         paid = patiently(lambda: claimed(event.values for event in connection.events(first, names=["Claimed"])))
         accounts = dict(zip(view.members, patiently(connection.accounts), strict=False))
@@ -224,7 +224,7 @@ class Recorder:
             with_account(s, accounts.get(s.address), paid.get(s.address.lower(), 0)) for s in self._snapshot.statuses
         ]
         found = [patiently(partial(connection.outcome, round)) for round in range(1, charter.rounds + 1)]
-        told = summary.build(
+        told = build(
             facts(self._settings),
             federation=self._place.federation,
             chain_id=self._place.chain_id,

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,10 +115,10 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     tracked = tracker(uri, texts={"config.yaml": "seed: 0\n"})
     for at, record in enumerate(run.records):
         tracked.record(record, 1_700_000_000_000 + at)
-    pictures = np.random.default_rng(0).random((4, 1, 8, 8), dtype=np.float32)
+    images = np.random.default_rng(0).random((4, 1, 8, 8), dtype=np.float32)
     model = TinyNet()
-    tracked.offer_model(model, pictures)
-    assert tracked.finish(run.summary(), texts={"report.html": "<p>"}, timeout=PATIENCE), tracked.problem()
+    offered: dict[str, Any] = {"model": model, "input_example": images, "texts": {"report.html": "<p>"}}
+    assert tracked.finish(run.summary(), **offered, timeout=PATIENCE), tracked.problem()
 
     client = MlflowClient(uri)
     check_curves(client, run)
@@ -138,8 +139,8 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert artifacts >= {"charter.json", "config.yaml", "summary.json", "rounds.json", "transactions.json"}
-    assert {file.path for file in client.list_artifacts(parent.info.run_id, "pictures")} == {
-        f"pictures/{name}.png" for name in ("accuracy", "ballots", "seconds", "gas")
+    assert {file.path for file in client.list_artifacts(parent.info.run_id, "figures")} == {
+        f"figures/{name}.png" for name in ("accuracy", "ballots", "seconds", "gas")
     }
     summary = Path(client.download_artifacts(parent.info.run_id, "summary.json"))
     assert json.loads(summary.read_text()) == run.summary().to_dict()
@@ -150,16 +151,16 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     loaded = mlflow.pyfunc.load_model(logged.model_uri)
     assert loaded.metadata.signature is not None
     with torch.no_grad():
-        expected = model.eval()(torch.from_numpy(pictures[:3])).numpy()
-    np.testing.assert_allclose(loaded.predict(pictures[:3]), expected, rtol=1e-5, atol=1e-6)
+        expected = model.eval()(torch.from_numpy(images[:3])).numpy()
+    np.testing.assert_allclose(loaded.predict(images[:3]), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_model_that_cannot_be_traced_is_pickled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     uri = tracking_uri(None, tmp_path)
     run = fake_run(rounds=1)
     tracked = tracker(uri)
-    pictures = np.ones((2, 1, 8, 8), dtype=np.float32)
-    assert tracked.finish(run.summary(), model=Untraceable(), input_example=pictures, timeout=PATIENCE)
+    images = np.ones((2, 1, 8, 8), dtype=np.float32)
+    assert tracked.finish(run.summary(), model=Untraceable(), input_example=images, timeout=PATIENCE)
     assert "cannot be logged as pt2" in caplog.text
     client = MlflowClient(uri)
     parent, _ = runs_of(client)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rayfed.protocol.messages import NodeRecord
-from rayfed.reporting.summary import RoundSummary, Summary, mean_seconds, summed_gas, weighted_accuracy, weighted_loss
+from rayfed.reporting.summary import RoundSummary, Summary
+from rayfed.reporting.totals import mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 
 
 def node_metrics(record: NodeRecord) -> dict[str, float]:

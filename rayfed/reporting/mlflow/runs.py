@@ -7,31 +7,21 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-# These must be set before MLflow is imported. It would report its use to its makers, print links into the middle of
-# the live table, and spend minutes on each request to a dead server.
-for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}.items():
-    os.environ.setdefault(_name, _value)
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
-import mlflow  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-
-from rayfed.encoding.primitives import Address  # noqa: E402
-from rayfed.protocol.messages import NodeRecord  # noqa: E402
-from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, node_metrics  # noqa: E402
-from rayfed.reporting.summary import Summary, plain  # noqa: E402
+from rayfed.encoding.primitives import Address
+from rayfed.protocol.messages import NodeRecord
+from rayfed.reporting.mlflow.environment import is_outage, mlflow
+from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, node_metrics
+from rayfed.reporting.mlflow.model import log_model
+from rayfed.reporting.summary import Summary, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,10 +32,6 @@ log = logging.getLogger(__name__)
 
 METRICS, PARAMS_TAGS, PARAM_LENGTH, TAG_LENGTH = 1000, 100, 6000, 8000
 """What one request, and one value, may hold (MLflow 3)."""
-
-
-class Refused(Exception):
-    """What was to be logged cannot be, now or later; trying again would not help."""
 
 
 class MlflowRuns:
@@ -111,7 +97,7 @@ class MlflowRuns:
         try:
             self._log(run_id, metrics, tags)
         except MlflowException as error:
-            if _is_outage(error):
+            if is_outage(error):
                 raise
             # It will not take this tomorrow either: somebody deleted the run, or a name is not to its liking.
             log.warning("MLflow refused figures of node %s, which are left out: %s", first.address, error)
@@ -170,50 +156,18 @@ class MlflowRuns:
             ],
         )
 
-    def log_pictures(self, summary: Summary, figures: Mapping[str, Figure] | None) -> None:
-        """Keep the images; draw them first if there are none."""
+    def log_figures(self, summary: Summary, figures: Mapping[str, Figure] | None) -> None:
+        """Keep the figures; draw them first if there are none."""
         if figures is None:
             from rayfed.reporting.figures import figures as draw
 
             figures = draw(summary)
         for name, figure in figures.items():
-            self._client.log_figure(self.parent, figure, f"pictures/{name}.png")
+            self._client.log_figure(self.parent, figure, f"figures/{name}.png")
 
     def log_model(self, model: torch.nn.Module, example: np.ndarray | None, model_format: str) -> None:
         """Log the final model into the parent run, with its signature."""
-        import copy
-        from importlib.metadata import version
-
-        import mlflow.pytorch
-        import torch
-        from mlflow.models import infer_signature
-
-        model = copy.deepcopy(model).cpu().eval()
-        signature = None
-        if example is not None:
-            with torch.no_grad():
-                signature = infer_signature(example, model(torch.from_numpy(example)).numpy())
-        options: dict[str, Any] = {
-            "name": "model",
-            "signature": signature,
-            "input_example": example,
-            "pip_requirements": [f"torch=={version('torch')}"],  # found out by MLflow itself it would cost 20 s
-        }
-        formats = ["pt2", "pickle"] if model_format == "pt2" and example is not None else ["pickle"]
-        with mlflow.start_run(run_id=self.parent, log_system_metrics=False):
-            for serialization in formats:
-                try:
-                    logged = mlflow.pytorch.log_model(model, serialization_format=serialization, **options)
-                except Exception as error:
-                    if _is_outage(error):
-                        raise
-                    # A model is the user's own class, and tracing and pickling fail with whatever they like.
-                    reason = str(error).strip().partition("\n")[0]
-                    log.warning("the final model cannot be logged as %s: %s", serialization, reason)
-                else:
-                    self._model_uri = logged.model_uri
-                    return
-        raise Refused("the final model")
+        self._model_uri = log_model(self.parent, model, example, model_format)
 
     def end(self, summary: Summary, status: str) -> None:
         """Write the note that the UI shows first, and end all runs."""
@@ -275,13 +229,6 @@ class MlflowRuns:
         entry = {"path": name, "type": "table"}
         if entry not in known:
             self._client.set_tag(self.parent, tag, json.dumps([*known, entry]))
-
-
-def _is_outage(error: Exception) -> bool:
-    """Say whether the same request may well succeed later."""
-    if isinstance(error, MlflowException):
-        return not 400 <= int(error.get_http_status_code()) < 500  # type: ignore[no-untyped-call]  # MLflow's own
-    return isinstance(error, OSError)  # requests' own errors are OSErrors too
 
 
 def _note(summary: Summary, model_uri: str) -> str:

@@ -10,14 +10,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 MOST_LINES = 300
 LONG: set[str] = {
-    "rayfed/encoding/codec.py",
-    "rayfed/learning/private.py",
     "rayfed/learning/train.py",
     "rayfed/protocol/charter.py",
-    "rayfed/reporting/live_table.py",
-    "rayfed/reporting/mlflow/__init__.py",
-    "rayfed/reporting/mlflow/runs.py",
-    "rayfed/reporting/summary.py",
     "rayfed/runtime/host.py",
     "rayfed/testing/chaos/real/stage.py",
 }

@@ -16,9 +16,10 @@ from rayfed import config
 from rayfed.errors import ConfigError
 from rayfed.learning import group_norm, learner, models
 from rayfed.learning.budget import Budget
+from rayfed.learning.dp_sgd import PrivateTrainer, require
 from rayfed.learning.images import Normalise
 from rayfed.learning.noise import SecretStream
-from rayfed.learning.private import BudgetSpent, Private, PrivateTrainer, require
+from rayfed.learning.private import BudgetSpent, Private
 from rayfed.learning.train import Fit
 from rayfed.runtime import drafting
 

@@ -8,8 +8,8 @@ from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.protocol.judgement import Account
 from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Status
 from rayfed.reporting.accounts import Earnings, claimed, with_account
-from rayfed.reporting.live_table import coins
-from rayfed.reporting.summary import build
+from rayfed.reporting.summarise import build
+from rayfed.reporting.words import coins
 from tests.unit.ledger.test_court import ALL, TERMS, gathered, over, train
 
 STATUS = NodeStatus(0, ALL[0], 0, 1, "waiting")

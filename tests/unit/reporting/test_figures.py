@@ -7,7 +7,8 @@ import io
 import pytest
 
 from rayfed.reporting import figures
-from rayfed.reporting.summary import Summary, build
+from rayfed.reporting.summarise import build
+from rayfed.reporting.summary import Summary
 from tests.fake_run import FEDERATION, address, fake_run
 
 EMPTY = build({}, federation=FEDERATION, chain_id=1, charter_hash="", outcomes=[], records=[])
@@ -22,9 +23,9 @@ RUNS = {
 
 @pytest.mark.parametrize("summary", RUNS.values(), ids=RUNS)
 def test_every_picture_draws_and_names_its_axes(summary: Summary) -> None:
-    pictures = figures.figures(summary)
-    assert list(pictures) == ["accuracy", "ballots", "seconds", "gas"]
-    for name, figure in pictures.items():
+    drawn = figures.figures(summary)
+    assert list(drawn) == ["accuracy", "ballots", "seconds", "gas"]
+    for name, figure in drawn.items():
         png = io.BytesIO()
         figure.savefig(png, format="png")
         assert png.getvalue().startswith(b"\x89PNG")

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from rayfed.protocol.messages import Phase, Status
-from rayfed.reporting.live_table import LiveDisplay, percent, short
+from rayfed.reporting.live_table import LiveDisplay
+from rayfed.reporting.words import percent, short
 from tests.fake_run import FEDERATION, FakeRun, address, fake_run
 
 

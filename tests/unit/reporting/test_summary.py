@@ -10,7 +10,8 @@ import pytest
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.messages import NodeRecord, Outcome, Status
-from rayfed.reporting.summary import build, mean_seconds, summed_gas, weighted_accuracy, weighted_loss
+from rayfed.reporting.summarise import build
+from rayfed.reporting.totals import mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 from tests.fake_run import FEDERATION, address, fake_run
 
 KEYS = [

@@ -1,0 +1,79 @@
+"""What a run's last panel says: accuracies, together and alone, and what else matters at the end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from rayfed.reporting.words import node_name, percent
+
+if TYPE_CHECKING:
+    from rayfed.reporting.summary import Summary
+
+ALL_ALONE = 10
+"""Up to so many nodes the final panel names each one's accuracy alone; of more the worst, the middle and the best."""
+
+BAR = 24
+"""Characters of a bar."""
+
+
+def took(summary: Summary) -> str:
+    """Return how many rounds there were, and in what time."""
+    void = sum(closed.status == "void" for closed in summary.rounds)
+    return f"{len(summary.rounds)} rounds{f' ({void} void)' if void else ''} in {summary.wall_seconds:.0f} s"
+
+
+def scores(summary: Summary) -> list[tuple[str, Text]]:
+    """Return the accuracies, together and alone: whose it is, and the value as a bar."""
+    rows: list[tuple[str, Text]] = []
+    if summary.final_accuracy is not None:
+        rows.append(("merged", _bar(summary.final_accuracy, "bold green")))
+    elif summary.final_root is None:
+        rows.append(("merged", Text("no round was final: the model is still genesis", "yellow")))
+    alone = [node for node in summary.nodes if node.alone_accuracy is not None]
+    values = [node.alone_accuracy or 0.0 for node in alone]
+    if len(alone) <= ALL_ALONE:
+        for node, value in zip(alone, values, strict=True):
+            rows.append((f"{node_name(node)} alone", _bar(value, "blue")))
+    else:
+        for what, value in (("worst", min(values)), ("median", median(values)), ("best", max(values))):
+            rows.append((f"{what} alone", _bar(value, "blue")))
+    return rows
+
+
+def facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
+    """Return what else matters at the end. No label is longer than 9: beside it, a root needs 66 of 80 columns."""
+    rows = [
+        (f"node {node.slot}" if node.slot >= 0 else "node", Text(node.error, "red"))
+        for node in summary.nodes
+        if node.error
+    ]
+    if summary.final_root:
+        rows.append(("root", Text(summary.final_root)))
+    rows.append(("contract", Text(f"{summary.federation} (chain {summary.chain_id})")))
+    if summary.gas_per_node_round is not None:
+        rows.append(("gas", Text(f"{summary.gas_per_node_round:,.0f} a node and round")))
+    if any(node.earned for node in summary.nodes):
+        rows.append(("earned", Text(", ".join(f"{node.earned:.4g}" for node in summary.nodes[:ALL_ALONE]))))
+    lost = [f"{node_name(node)}: {node.slashed:.4g}" for node in summary.nodes if node.slashed]
+    if lost:
+        rows.append(("slashed", Text(", ".join(lost[:ALL_ALONE]), "red")))
+    rows.append(("results", Text(_near(output_dir))))
+    if summary.mlflow_run_id is not None:
+        rows.append(("look", Text("make ui, or: python -m rayfed ui")))
+    return rows
+
+
+def _bar(value: float, style: str) -> Text:
+    full = round(BAR * max(0.0, min(1.0, value)))
+    return Text.assemble(f"{percent(value):>7}  ", ("█" * full, style), ("░" * (BAR - full), "dim"))
+
+
+def _near(path: Path) -> str:
+    """Return a path the shorter way: from here, or from the root."""
+    relative = os.path.relpath(path)
+    return min(relative, str(path), key=len)

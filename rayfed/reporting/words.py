@@ -1,0 +1,68 @@
+"""Things as people are told of them: where a federation stands, addresses, percentages, amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rayfed.encoding.primitives import Address
+from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Phase, Status, View
+
+if TYPE_CHECKING:
+    from rayfed.reporting.summary import NodeSummary
+
+
+def standing(view: View, rounds: int) -> str:
+    """Return in a few words where a federation stands."""
+    if view.phase is Phase.FORMING:
+        return f"forming · {view.active.bit_count()} joined"
+    if view.phase is Phase.DONE:
+        return f"done after {view.round} rounds"
+    done = {Phase.COMMIT: view.committed, Phase.VOTE: view.voted, Phase.ATTEST: view.attested}[view.phase]
+    left = f"{max(0, view.deadline - view.time)} s left"
+    return f"round {view.round}/{rounds} · {view.phase.name.lower()} {_of(done, view.roster)} · {left}"
+
+
+def opening(view: View, rounds: int) -> str:
+    """Return in one line which phase has opened."""
+    if view.phase is Phase.DONE:
+        return standing(view, rounds)
+    return f"round {view.round}/{rounds}: {view.phase.name.lower()} opened, {max(0, view.deadline - view.time)} s left"
+
+
+def closing(outcome: Outcome, rounds: int, members: Sequence[Address]) -> str:
+    """Return in one line what became of a round."""
+    if outcome.status is Status.VOID:
+        return f"round {outcome.round}/{rounds}: void, the base stays"
+    merged = f"{outcome.included.bit_count()} updates merged"
+    return f"round {outcome.round}/{rounds}: final, {merged}, root 0x{outcome.root.hex()[:16]}…"
+
+
+def mean_accuracy(statuses: Sequence[NodeStatus]) -> float | None:
+    """Return the plain mean of what the nodes measured last; the exact figure is in the summary."""
+    measured = [status.accuracy for status in statuses if status.accuracy is not None]
+    return sum(measured) / len(measured) if measured else None
+
+
+def short(address: Address) -> str:
+    """Return an address as people recognise it, in 11 characters."""
+    return f"{address[:6]}…{address[-4:]}" if address else ""
+
+
+def percent(value: float | None) -> str:
+    """Return a part of one in per cent, or nothing."""
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def coins(amount: int) -> str:
+    """Return an amount in the coin's smallest unit as whole coins, or nothing."""
+    return f"{amount / COIN:,.4g}" if amount else ""
+
+
+def node_name(node: NodeSummary) -> str:
+    """Return what people call a node: its slot, or its address if it joined by itself."""
+    return f"node {node.slot}" if node.slot >= 0 else short(node.address)
+
+
+def _of(bitmap: int, roster: int) -> str:
+    return f"{bitmap.bit_count()}/{roster.bit_count()}"
