@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayfed.aggregation import rules
+from rayfed.encoding import blocks
 
 INT32 = st.one_of(
     st.integers(-3, 3),  # ties and signs
@@ -75,3 +78,47 @@ def test_the_merge_lies_between_the_lowest_and_the_highest(data: tuple[list[list
     rows, weights = data
     for row, value in zip(rows, kernel(rules.make(name, trim=1000), rows, weights), strict=True):
         assert min(row) <= value <= max(row)
+
+
+class Midrange(rules.Rule):
+    """A toy rule: the floored middle between the lowest and the highest value; no other code knows of it."""
+
+    name = "midrange"
+    by_coordinate = True
+
+    def write(self, updates: rules.Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        stacked = np.array(updates.values, np.int64)
+        np.copyto(out, (stacked.min(axis=0) + stacked.max(axis=0)) // 2, casting="unsafe")
+
+
+def every_rule(name: str) -> rules.Rule:
+    return Midrange() if name == "midrange" else rules.make(name, trim=2000)
+
+
+@st.composite
+def cut_updates(draw: st.DrawFn) -> tuple[list[npt.NDArray[np.int32]], list[int], list[int]]:
+    """Updates of a few blocks, their weights, and places at which to cut them."""
+    n = draw(st.integers(1, 6))
+    size = draw(st.one_of(st.integers(1, 40), st.integers(blocks.BLOCK - 2, 2 * blocks.BLOCK + 9)))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values = [random.integers(-(2**31), 2**31, size).astype(np.int32) for _ in range(n)]
+    weights = draw(st.lists(st.integers(0, 2**32 - 1), min_size=n, max_size=n))
+    cuts = draw(st.lists(st.integers(0, size), max_size=5))
+    return values, weights, sorted({0, size, *cuts})
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut_updates(), st.sampled_from(["mean", "trimmed_mean", "median", "midrange"]))
+def test_ranges_one_behind_the_other_are_the_whole(
+    data: tuple[list[npt.NDArray[np.int32]], list[int], list[int]], name: str
+) -> None:
+    values, weights, cuts = data
+    rule = every_rule(name)
+    whole = np.empty(values[0].size, np.int32)
+    rule.merge(values, weights, whole)
+    parts = []
+    for start, stop in pairwise(cuts):
+        part = np.empty(stop - start, np.int32)
+        rule.merge(values, weights, part, start=start, stop=stop)
+        parts.append(part)
+    assert np.concatenate(parts).tobytes() == whole.tobytes()

@@ -8,8 +8,10 @@ contract's do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import MAX_MEMBERS
 from rayfed.errors import ConfigError
@@ -25,20 +27,58 @@ TRIM_UNIT = 10_000
 """``trim`` counts in parts of this: 1000 cuts a tenth of the updates from each end."""
 
 
-class Rule(Protocol):
-    """A merge function."""
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """What a rule merges: n updates, checked.
+
+    Attributes:
+        values: n >= 1 arrays of shape (n_values,), int32, C-contiguous; read only.
+        weights: n weights from the updates' headers; a rule may leave them unused.
+        base: (n_values,), what the round started from; None unless the rule ``needs_base``.
+    """
+
+    values: Sequence[npt.NDArray[np.int32]]
+    weights: Sequence[int]
+    base: npt.NDArray[np.int32] | None = None
 
     @property
-    def name(self) -> str:
-        """The rule's name in ``merge.rule``."""
+    def start(self) -> npt.NDArray[np.int32]:
+        """The base, for rules that need it.
 
-    @property
-    def code(self) -> int:
-        """The contract's number for the rule: 1 mean, 2 trimmed mean, 3 median; 0 if it cannot recompute it."""
+        Raises:
+            ValueError: it was not given.
+        """
+        if self.base is None:
+            raise ValueError("this rule needs the round's base")
+        return self.base
 
-    @property
-    def needs_base(self) -> bool:
-        """Whether ``merge`` must be told the round's base."""
+
+class Rule(ABC):
+    """A merge function. A rule of one's own says its ``name``, what it needs, and how to ``write`` a merge."""
+
+    name: str
+    """The rule's name in ``merge.rule``."""
+
+    code: int = 0
+    """The contract's number for the rule: 1 mean, 2 trimmed mean, 3 median; 0 if it cannot recompute it."""
+
+    needs_base: bool = False
+    """Whether ``merge`` must be told the round's base."""
+
+    by_coordinate: bool = False
+    """Whether a value of the merge follows from the updates' values in the same place alone: then any range of values
+    can be merged by itself. Mean, trimmed mean and median can; norm and centred clipping, the geometric median, mixing
+    and steps of an optimizer cannot."""
+
+    @abstractmethod
+    def write(self, updates: Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        """Write the merge of these updates.
+
+        Args:
+            updates: all of them, or of a rule ``by_coordinate`` perhaps the same range of each.
+            out: (n_values,) of ``updates``; none of its arrays.
+            threads: as in ``merge``.
+        """
 
     def merge(
         self,
@@ -47,19 +87,35 @@ class Rule(Protocol):
         out: npt.NDArray[np.int32],
         threads: int | None = None,
         base: npt.NDArray[np.int32] | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
     ) -> None:
-        """Merge n updates.
+        """Merge n updates, or one range of them: the whole is its ranges one behind the other, bit by bit.
 
         Args:
             values: n >= 1 arrays of shape (n_values,), C-contiguous; read only.
             weights: n weights from the updates' headers; a rule may leave them unused.
-            out: (n_values,), written; may be none of ``values``.
+            out: (stop - start,), written; may be none of ``values``.
             threads: how many to work on; None means ``blocks.default_threads()``.
             base: (n_values,), what the round started from; unused unless ``needs_base``.
+            start, stop: the range of values to merge; all of them by default.
 
         Raises:
-            ValueError: no update, more than 256, or lengths that differ.
+            ValueError: no update, more than 256, or lengths that differ; a range of a rule that is not
+                ``by_coordinate``.
         """
+        size = values[0].size if values else out.size
+        stop = size if stop is None else stop
+        if (start, stop) != (0, size):
+            if not self.by_coordinate:
+                raise ValueError(f"{self.name} looks at whole updates and cannot merge a range of them")
+            if not 0 <= start <= stop <= size:
+                raise ValueError(f"there are no values {start}..{stop} of {size}")
+            values = [update[start:stop] for update in values]
+            base = None if base is None else base[start:stop]
+        check_shapes(values, weights, out, base if self.needs_base else out)
+        self.write(Updates(values, weights, base if self.needs_base else None), out, threads)
 
 
 MIXINGS = ("none", "nnm", "bucketing")
@@ -80,7 +136,7 @@ def make(
     """Return the rule of this name.
 
     Args:
-        name: ``mean``, ``trimmed_mean``, ``median``, ``norm_clipping``, ``centred_clipping``, ``geometric_median``.
+        name: a word of ``rules.registry``.
         trim: for ``trimmed_mean``: the part cut from each end, per 10,000; 0 <= trim < 5000.
         max_weight: for ``mean`` and ``norm_clipping``: weights are capped to 1..max_weight <= MAX_WEIGHT.
         mixing: one of ``MIXINGS``.
@@ -92,26 +148,14 @@ def make(
     Raises:
         ConfigError: naming the setting under ``merge``.
     """
-    from rayfed.aggregation.rules.clipping import CentredClipping, NormClipping
-    from rayfed.aggregation.rules.geometric_median import GeometricMedian
-    from rayfed.aggregation.rules.mean import Mean
-    from rayfed.aggregation.rules.median import Median
     from rayfed.aggregation.rules.mixing import Buckets, Mixed, NearestNeighbours
-    from rayfed.aggregation.rules.trimmed_mean import TrimmedMean
+    from rayfed.aggregation.rules.registry import RULES, RuleOptions
 
-    known: dict[str, Callable[[], Rule]] = {
-        "mean": lambda: Mean(max_weight),
-        "trimmed_mean": lambda: TrimmedMean(trim),
-        "median": lambda: Median(),
-        "norm_clipping": lambda: NormClipping(clip, max_weight),
-        "centred_clipping": lambda: CentredClipping(clip, iterations),
-        "geometric_median": lambda: GeometricMedian(iterations),
-    }
-    if name not in known:
-        raise ConfigError("merge.rule", f"there is no rule {name!r}; choose one of {', '.join(known)}")
+    if name not in RULES:
+        raise ConfigError("merge.rule", f"there is no rule {name!r}; choose one of {', '.join(RULES)}")
     if mixing not in MIXINGS:
         raise ConfigError("merge.mixing", f"there is no mixing {mixing!r}; choose one of {', '.join(MIXINGS)}")
-    rule = known[name]()
+    rule = RULES[name](RuleOptions(trim, max_weight, clip, iterations))
     if mixing == "none":
         return rule
     return Mixed(rule, NearestNeighbours(f) if mixing == "nnm" else Buckets(bucket))

@@ -41,7 +41,7 @@ class NormClipping(LinearRule):
 
 
 class CentredClipping(LinearRule):
-    """``iterations`` steps ``v += mean(clip(x_i - v, radius))`` from ``v = base``; unweighted. It tolerates f < n/2."""
+    """``iterations`` steps ``v += mean(clip(x_i - v, radius))`` from ``v = base``; unweighted. Tolerates f < n/2."""
 
     name = "centred_clipping"
     needs_base = True

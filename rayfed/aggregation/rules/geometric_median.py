@@ -1,7 +1,7 @@
 """The geometric median: the point with the least sum of distances to the updates.
 
 Source: Pillutla, Kakade and Harchaoui 2022, "Robust Aggregation for Federated Learning" (RFA): smoothed Weiszfeld
-steps. Unweighted: a weight is its author's claim, and a Byzantine node's would buy influence. It tolerates f < n/2.
+steps. Unweighted: a weight is its author's word, and a Byzantine one's would buy influence. Tolerates f < n/2.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ zero (RFA's nu, here relative, so that it fits every layout)."""
 class GeometricMedian(LinearRule):
     """``iterations`` smoothed Weiszfeld steps from the mean of the half of the updates that is nearest to all.
 
-    The published method starts from the mean of all, which one Byzantine node may put anywhere, and then needs a
-    step for every small factor by which that is farther off than the others.
+    The published method starts from the mean of all, which one Byzantine node may put anywhere, and then needs a step
+    for every small factor by which that node's update is farther off than the others.
     """
 
     name = "geometric_median"

@@ -8,14 +8,14 @@ the same bits. No array of n_values is made but the result.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rayfed.aggregation.gram import Gram, gram
-from rayfed.aggregation.rules import Rule, check_shapes
+from rayfed.aggregation.rules import Rule, Updates
 from rayfed.encoding import blocks
 
 if TYPE_CHECKING:
@@ -26,20 +26,12 @@ ONE = 1 << BITS
 """A coefficient of one: |x - base| < 2^32 and coefficients that sum to at most 2^28 stay below 2^60."""
 
 
-class LinearRule(ABC):
+class LinearRule(Rule):
     """A rule of the form ``base + floor(sum(c_i * (x_i - base)) / ONE)`` with ``0 <= c_i`` and ``sum(c_i) <= ONE``.
 
     A rule that needs no base is ``floor(sum(c_i * x_i) / sum(c_i))``: what the floors have cut off a coefficient goes
     to nobody, so the order of the updates changes no bit.
     """
-
-    code = 0
-    needs_base = False
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """See ``Rule``."""
 
     @abstractmethod
     def coefficients(self, products: Gram, weights: Sequence[int]) -> list[int]:
@@ -50,37 +42,16 @@ class LinearRule(ABC):
             weights: from the headers.
         """
 
-    def merge(
-        self,
-        values: Sequence[npt.NDArray[np.int32]],
-        weights: Sequence[int],
-        out: npt.NDArray[np.int32],
-        threads: int | None = None,
-        base: npt.NDArray[np.int32] | None = None,
-    ) -> None:
-        """See ``Rule.merge``."""
-        centre, products = survey(self, values, weights, out, threads, base)
-        combine(values, self.coefficients(products, weights), out, centre, threads)
+    def write(self, updates: Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        """See ``Rule``."""
+        centre, products = survey(self, updates, threads)
+        combine(updates.values, self.coefficients(products, updates.weights), out, centre, threads)
 
 
-def survey(
-    rule: Rule,
-    values: Sequence[npt.NDArray[np.int32]],
-    weights: Sequence[int],
-    out: npt.NDArray[np.int32],
-    threads: int | None,
-    base: npt.NDArray[np.int32] | None,
-) -> tuple[npt.NDArray[np.int32] | None, Gram]:
-    """Begin a merge of whole updates: check the shapes; return where the rule looks from, and the products seen there.
-
-    Args: as in ``Rule.merge``.
-
-    Raises:
-        ValueError: as in ``Rule.merge``.
-    """
-    check_shapes(values, weights, out, base if rule.needs_base else out)
-    centre = base if rule.needs_base else None
-    return centre, gram(values, centre, threads)
+def survey(rule: Rule, updates: Updates, threads: int | None) -> tuple[npt.NDArray[np.int32] | None, Gram]:
+    """Begin a merge of whole updates: return where the rule looks from, and the products seen there."""
+    centre = updates.base if rule.needs_base else None
+    return centre, gram(updates.values, centre, threads)
 
 
 def combine(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rayfed.aggregation.rules import MAX_WEIGHT, check_shapes
+from rayfed.aggregation.rules import MAX_WEIGHT, Rule, Updates
 from rayfed.encoding import blocks
 from rayfed.errors import ConfigError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class Mean:
+class Mean(Rule):
     """``floor(sum(w_i * q_i) / sum(w_i))`` with each w_i capped to 1..max_weight.
 
     No sum leaves int64: with n <= 256 and w_i < 2^24 the weights sum below 2^32, and |q_i| <= 2^31, so that
@@ -25,24 +25,17 @@ class Mean:
 
     name = "mean"
     code = 1
-    needs_base = False
+    by_coordinate = True
 
     def __init__(self, max_weight: int = 1_000_000) -> None:
         if isinstance(max_weight, bool) or not isinstance(max_weight, int) or not 1 <= max_weight <= MAX_WEIGHT:
             raise ConfigError("merge.max_weight", f"must be a whole number in 1..{MAX_WEIGHT}, not {max_weight!r}")
         self.max_weight = max_weight
 
-    def merge(
-        self,
-        values: Sequence[npt.NDArray[np.int32]],
-        weights: Sequence[int],
-        out: npt.NDArray[np.int32],
-        threads: int | None = None,
-        base: npt.NDArray[np.int32] | None = None,
-    ) -> None:
-        """See ``Rule.merge``."""
-        check_shapes(values, weights, out, out)
-        capped = [min(max(weight, 1), self.max_weight) for weight in weights]
+    def write(self, updates: Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        """See ``Rule``."""
+        values = updates.values
+        capped = [min(max(weight, 1), self.max_weight) for weight in updates.weights]
         common = math.gcd(*capped)  # numerator and denominator alike: the quotient stays, equal weights become 1
         factors = [weight // common for weight in capped]
         total = sum(factors)

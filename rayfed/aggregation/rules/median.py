@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rayfed.aggregation.rules import check_shapes
+from rayfed.aggregation.rules import Rule, Updates
 from rayfed.aggregation.rules.trimmed_mean import merge_middle
 
 if TYPE_CHECKING:
@@ -13,21 +12,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class Median:
+class Median(Rule):
     """Per coordinate: the middle value, or for even n the floored mean of the middle two; weights are unused."""
 
     name = "median"
     code = 3
-    needs_base = False
+    by_coordinate = True
 
-    def merge(
-        self,
-        values: Sequence[npt.NDArray[np.int32]],
-        weights: Sequence[int],
-        out: npt.NDArray[np.int32],
-        threads: int | None = None,
-        base: npt.NDArray[np.int32] | None = None,
-    ) -> None:
-        """See ``Rule.merge``."""
-        check_shapes(values, weights, out, out)
-        merge_middle(values, (len(values) - 1) // 2, out, threads)
+    def write(self, updates: Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        """See ``Rule``."""
+        merge_middle(updates.values, (len(updates.values) - 1) // 2, out, threads)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from rayfed.aggregation.gram import Gram
-from rayfed.aggregation.rules import Rule
+from rayfed.aggregation.rules import Rule, Updates
 from rayfed.aggregation.rules.linear import LinearRule, combine, survey
 from rayfed.encoding import blocks
 from rayfed.errors import ConfigError
@@ -84,26 +84,18 @@ class Buckets:
         return [[divisor // len(bucket) if i in bucket else 0 for i in range(n)] for bucket in dealt], divisor
 
 
-class Mixed:
+class Mixed(Rule):
     """A rule after a mixing step; the mixed updates are never held whole."""
-
-    code = 0
 
     def __init__(self, rule: Rule, step: Step) -> None:
         self.name = f"{step.name}+{rule.name}"
         self.needs_base = rule.needs_base
         self.rule, self.step = rule, step
 
-    def merge(
-        self,
-        values: Sequence[npt.NDArray[np.int32]],
-        weights: Sequence[int],
-        out: npt.NDArray[np.int32],
-        threads: int | None = None,
-        base: npt.NDArray[np.int32] | None = None,
-    ) -> None:
-        """See ``Rule.merge``. The weights are unused: a mixed update is nobody's."""
-        centre, products = survey(self, values, weights, out, threads, base)
+    def write(self, updates: Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        """See ``Rule``. The weights are unused: a mixed update is nobody's."""
+        values = updates.values
+        centre, products = survey(self, updates, threads)
         rows, divisor = self.step.rows(products)
         if isinstance(self.rule, LinearRule):
             found = self.rule.coefficients(products.mixed(rows), [1] * len(rows))

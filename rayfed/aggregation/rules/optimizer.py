@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rayfed.aggregation.rules import Rule, check_shapes
+from rayfed.aggregation.rules import Rule, Updates
 from rayfed.encoding import blocks
 from rayfed.encoding.layout import Layout, TensorSpec
 from rayfed.errors import ConfigError
@@ -130,14 +130,13 @@ class Optimizer:
             )
 
 
-class Stepped:
+class Stepped(Rule):
     """A rule, and a step of an optimiser from the base along what the rule gives.
 
     Blobs have ``extended``'s layout. Of the updates only the model's values count; base and result have the moments
     too. What is not trained (running statistics, counters) becomes what the rule says.
     """
 
-    code = 0
     needs_base = True
 
     def __init__(self, rule: Rule, optimizer: Optimizer, layout: Layout) -> None:
@@ -147,21 +146,14 @@ class Stepped:
         self._size, self._whole = layout.size, extended(layout, optimizer.name).size
         self._runs = _runs(layout)
 
-    def merge(
-        self,
-        values: Sequence[npt.NDArray[np.int32]],
-        weights: Sequence[int],
-        out: npt.NDArray[np.int32],
-        threads: int | None = None,
-        base: npt.NDArray[np.int32] | None = None,
-    ) -> None:
-        """See ``Rule.merge``; all arrays are (n_values,) of the whole layout."""
-        check_shapes(values, weights, out, base)
-        assert base is not None
+    def write(self, updates: Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        """See ``Rule``; all arrays are (n_values,) of the whole layout."""
+        base = updates.start
         if out.size != self._whole:
             raise ValueError(f"expected {self._whole} values, of the model and its moments, not {out.size}")
         model = slice(0, self._size)
-        self.rule.merge([update[model] for update in values], weights, out[model], threads, base[model])
+        values = [update[model] for update in updates.values]
+        self.rule.merge(values, updates.weights, out[model], threads, base[model])
         kinds = len(MOMENTS[self.optimizer.name])
         trained = (self._whole - self._size) // kinds
         tasks = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rayfed.aggregation.rules import TRIM_UNIT, check_shapes
+from rayfed.aggregation.rules import TRIM_UNIT, Rule, Updates
 from rayfed.aggregation.rules.network import middle
 from rayfed.encoding import blocks
 from rayfed.errors import ConfigError
@@ -19,7 +19,7 @@ _SCRATCH = 1 << 24
 """Bytes of scratch a thread: more would not stay in a shared cache, so many updates get smaller blocks."""
 
 
-class TrimmedMean:
+class TrimmedMean(Rule):
     """Per coordinate: drop the k smallest and the k largest, then ``floor(sum / (n - 2k))``; weights are unused.
 
     k = n * trim // 10,000, and trim < 5000, so 2k < n. Sums of up to 256 int32 fit int64 with room to spare.
@@ -27,7 +27,7 @@ class TrimmedMean:
 
     name = "trimmed_mean"
     code = 2
-    needs_base = False
+    by_coordinate = True
 
     def __init__(self, trim: int) -> None:
         if isinstance(trim, bool) or not isinstance(trim, int) or not 0 <= 2 * trim < TRIM_UNIT:
@@ -36,17 +36,9 @@ class TrimmedMean:
             )
         self.trim = trim
 
-    def merge(
-        self,
-        values: Sequence[npt.NDArray[np.int32]],
-        weights: Sequence[int],
-        out: npt.NDArray[np.int32],
-        threads: int | None = None,
-        base: npt.NDArray[np.int32] | None = None,
-    ) -> None:
-        """See ``Rule.merge``."""
-        check_shapes(values, weights, out, out)
-        merge_middle(values, len(values) * self.trim // TRIM_UNIT, out, threads)
+    def write(self, updates: Updates, out: npt.NDArray[np.int32], threads: int | None) -> None:
+        """See ``Rule``."""
+        merge_middle(updates.values, len(updates.values) * self.trim // TRIM_UNIT, out, threads)
 
 
 def merge_middle(

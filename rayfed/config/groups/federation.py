@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from rayfed.aggregation.rules.registry import RULES
 from rayfed.config.fields import MAX_NODES, MAX_UINT32, one_of, within
 
 
@@ -32,7 +33,7 @@ class MergeSettings:
         tau: fedadam and fedyogi: added to the denominator, so that steps stay small where gradients are.
     """
 
-    rule: str = one_of("mean", "trimmed_mean", "median", "norm_clipping", "centred_clipping", "geometric_median")
+    rule: str = one_of(*RULES)
     trim: float = 0.1
     max_weight: int = within(1_000_000, 1, 2**31 - 1)
     mixing: str = one_of("none", "nnm", "bucketing")
