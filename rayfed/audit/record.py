@@ -77,7 +77,7 @@ class ChainRecord:
         """Return the record that this text holds.
 
         Raises:
-            CodecError: the text is no record. One whose digest is another than it says is returned, not ``intact``.
+            CodecError: the text is not a record. One whose digest is another than it says is returned, not ``intact``.
         """
         kinds = {
             **dict.fromkeys(("format", "federation", "block_hash", "charter", "digest"), str),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed.errors import DataError
-from rayfed.learning import folders as pictures
+from rayfed.learning import folders as image_folders
 from rayfed.learning.cache import cached, default_folder, locked
 
 KINDS = ("digits", "cifar10", "cifar100", "image_folder", "tiny_imagenet")
@@ -96,7 +96,7 @@ def load(
     if kind == "tiny_imagenet":
         train, test = _tiny_imagenet(place)
     else:
-        train, test = pictures.list_classes(place, "train"), pictures.list_classes(place, "test")
+        train, test = image_folders.list_classes(place, "train"), image_folders.list_classes(place, "test")
     return _from_folders(kind, train, test, image_size, cache, classes)
 
 
@@ -147,7 +147,7 @@ def _cifar(kind: str, root: Path, download: bool, cache: Path) -> Dataset:
             raise DataError("data.root", f"{kind} cannot be kept in {root}: {error}") from error
     stamp = [(name, (base / name).stat().st_size) for name in names]
     try:
-        return _read(kind, cached(cache, f"{kind}-{pictures.fingerprint(FORMAT, stamp)}", make))
+        return _read(kind, cached(cache, f"{kind}-{image_folders.fingerprint(FORMAT, stamp)}", make))
     except (RuntimeError, EOFError, ValueError, KeyError) as error:  # torchvision's checksum, or pickle
         raise DataError("data.root", f"the files of {kind} in {root} are damaged: {error}") from error
 
@@ -161,7 +161,7 @@ def _download(kind: str, root: Path) -> None:
         raise DataError("data.download", f"{kind} is not in {root} and cannot be downloaded: {error}") from error
 
 
-def _tiny_imagenet(root: Path) -> tuple[pictures.Listing, pictures.Listing]:
+def _tiny_imagenet(root: Path) -> tuple[image_folders.Listing, image_folders.Listing]:
     """List Tiny-ImageNet as it is unpacked; its validation part is the test set, since the real one has no labels."""
     top, val = root / "train", root / "val"
     notes = val / "val_annotations.txt"
@@ -171,20 +171,20 @@ def _tiny_imagenet(root: Path) -> tuple[pictures.Listing, pictures.Listing]:
         (f"{place.name}/images/{name}", place.name, stamp)
         for place in sorted(top.iterdir())
         if (place / "images").is_dir()
-        for name, stamp in pictures.list_pictures(place / "images")
+        for name, stamp in image_folders.list_images(place / "images")
     ]
     if not found:
         raise DataError("data.root", f"there is no image in {top}; they belong in train/<class>/images/*")
-    stamps = dict(pictures.list_pictures(val / "images")) if (val / "images").is_dir() else {}
+    stamps = dict(image_folders.list_images(val / "images")) if (val / "images").is_dir() else {}
     rows = sorted(_row(notes, line) for line in notes.read_text().splitlines() if line.strip())
     for name, _ in rows:
         if name not in stamps:
             raise DataError("data.root", f"{notes} speaks of {name}, which is not in {val / 'images'}")
     if not rows:
         raise DataError("data.root", f"{notes} is empty")
-    train = pictures.Listing(top, *zip(*found, strict=True))
+    train = image_folders.Listing(top, *zip(*found, strict=True))
     names, labels = zip(*rows, strict=True)
-    return train, pictures.Listing(val / "images", names, labels, tuple(stamps[name] for name in names))
+    return train, image_folders.Listing(val / "images", names, labels, tuple(stamps[name] for name in names))
 
 
 def _row(notes: Path, line: str) -> tuple[str, str]:
@@ -198,8 +198,8 @@ def _row(notes: Path, line: str) -> tuple[str, str]:
 
 def _from_folders(
     kind: str,
-    train: pictures.Listing,
-    test: pictures.Listing,
+    train: image_folders.Listing,
+    test: image_folders.Listing,
     image_size: int | None,
     cache: Path,
     classes: Sequence[str] | None,
@@ -213,16 +213,16 @@ def _from_folders(
 
     def make(folder: Path) -> None:
         first = train.root / train.paths[0]
-        size = (image_size, image_size) if image_size is not None else pictures.size_of(first)
-        parts: dict[str, pictures.Listing] = {"train": train, "test": test}
+        size = (image_size, image_size) if image_size is not None else image_folders.size_of(first)
+        parts: dict[str, image_folders.Listing] = {"train": train, "test": test}
         for part, listing in parts.items():
-            pictures.decode(listing, size, folder / f"{part}_x.npy")
-            np.save(folder / f"{part}_y.npy", pictures.index_of(listing.labels, names))
+            image_folders.decode(listing, size, folder / f"{part}_x.npy")
+            np.save(folder / f"{part}_y.npy", image_folders.index_of(listing.labels, names))
         if owners:
-            np.save(folder / "folders.npy", pictures.index_of(train.owners, owners))
+            np.save(folder / "folders.npy", image_folders.index_of(train.owners, owners))
         _describe(folder, names, owners)
 
-    key = pictures.fingerprint(FORMAT, image_size, names, train, test)
+    key = image_folders.fingerprint(FORMAT, image_size, names, train, test)
     return _read(kind, cached(cache, f"{kind}-{key}", make))
 
 

@@ -68,10 +68,10 @@ def evaluate(
     training = model.training
     model.eval()
     try:
-        for start, pictures in batches_of(x, batch, device):
+        for start, images in batches_of(x, batch, device):
             wanted = labels[start : start + batch]
             with autocast(device, precision):
-                scores = model(normalise(pictures))
+                scores = model(normalise(images))
             loss += torch.nn.functional.cross_entropy(scores.float(), wanted, reduction="sum")
             correct += (scores.argmax(1) == wanted).sum()
     finally:

@@ -62,7 +62,7 @@ def list_classes(root: Path, part: str) -> Listing:
     found = [
         (f"{place}/{name}", label, stamp, node)
         for place, label, node in places
-        for name, stamp in list_pictures(top / place)
+        for name, stamp in list_images(top / place)
     ]
     if not found:
         raise DataError("data.root", f"there is no image in {top}; they belong in {part}/<class>/*")
@@ -70,8 +70,8 @@ def list_classes(root: Path, part: str) -> Listing:
     return Listing(top, paths, labels, stamps, owners if any(owners) else ())
 
 
-def list_pictures(folder: Path) -> list[tuple[str, tuple[int, int]]]:
-    """Return (name, (bytes, mtime in ns)) of the images in one folder, by name; what is no image is passed over."""
+def list_images(folder: Path) -> list[tuple[str, tuple[int, int]]]:
+    """Return (name, (bytes, mtime in ns)) of the images in one folder, by name; what is not an image is passed over."""
     with os.scandir(folder) as entries:
         files = [
             (entry.name, entry.stat())

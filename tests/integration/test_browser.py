@@ -258,10 +258,10 @@ def test_mlflow_shows_metrics_by_round(opened: Watched, mlflow: str, finished: P
 
 def test_mlflow_shows_the_pictures(opened: Watched, mlflow: str, finished: Path) -> None:
     told = summary(finished)
-    opened.page.goto(f"{mlflow}/#/experiments/1/runs/{told['mlflow_run_id']}/artifacts/pictures/accuracy.png")
+    opened.page.goto(f"{mlflow}/#/experiments/1/runs/{told['mlflow_run_id']}/artifacts/figures/accuracy.png")
     for name in ("accuracy", "ballots", "gas", "seconds"):
         opened.page.get_by_text(f"{name}.png", exact=True).first.click()
-        heard(opened, f"pictures/{name}.png")
+        heard(opened, f"figures/{name}.png")
         opened.page.wait_for_function("[...document.images].some(image => image.naturalWidth > 400)")
     for name in ("charter.json", "config.json", "report.html", "rounds.json", "summary.json", "transactions.json"):
         opened.page.get_by_text(name, exact=True).first.wait_for()

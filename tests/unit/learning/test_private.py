@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rayfed import config
+from rayfed.config.groups.learning import PrivacySettings
 from rayfed.errors import ConfigError
 from rayfed.learning import group_norm, learner, models
 from rayfed.learning.budget import Budget
@@ -152,7 +153,7 @@ def test_the_stream_is_aes_256_and_its_normal_numbers_are_normal() -> None:
 
 
 def private(folder: Path, rounds: int = 4, **settings: Any) -> Private:
-    chosen = config.Privacy(kind="dp", **{"delta": 1e-3, **settings})
+    chosen = PrivacySettings(kind="dp", **{"delta": 1e-3, **settings})
     return Private(chosen, rounds, SECRET, Budget(folder / "privacy.jsonl", chosen.delta, chosen.accountant))
 
 
