@@ -282,28 +282,6 @@ def _threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def alone(
-    trainer: Trainer,
-    genesis: Mapping[str, torch.Tensor],
-    x: NDArray[np.uint8],
-    y: NDArray[np.integer[Any]],
-    test_x: NDArray[np.uint8],
-    test_y: NDArray[np.integer[Any]],
-    mean: Sequence[int],
-    std: Sequence[int],
-    seed: int,
-    rounds: int,
-) -> Iterator[Evaluation]:
-    """Train on one node's pictures alone, as many epochs as a federation would; yield how good it is after each round.
-
-    The baseline that a merged model has to beat: the same start, seeds, schedule and optimiser resets, no peers.
-    """
-    state: Mapping[str, torch.Tensor] = genesis
-    for round in range(1, rounds + 1):
-        state = trainer.fit(state, x, y, mean, std, seed, round).state
-        yield trainer.evaluate(state, test_x, test_y, mean, std)
-
-
 def _batches(n: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of each batch; a single picture left over joins the last one, for batch norm's sake."""
     start = 0

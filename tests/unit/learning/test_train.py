@@ -13,7 +13,7 @@ from torch import nn
 from rayfed.errors import ConfigError
 from rayfed.learning.augment import Augment
 from rayfed.learning.models import build
-from rayfed.learning.train import Fit, Trainer, _batches, alone
+from rayfed.learning.train import Fit, Trainer, _batches
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.05, "momentum": 0.9}
 GENTLE = {"_target_": "torch.optim.SGD", "lr": 0.01, "momentum": 0.9}
@@ -189,17 +189,6 @@ def test_weight_decay_on_chosen_parameters_only() -> None:
     t = trainer(optimizer={**SGD, "weight_decay": 0.1}, weight_decay_on=["classifier.*.weight"])
     groups = {group["weight_decay"]: len(group["params"]) for group in t._build_optimizer(1).param_groups}
     assert groups == {0.0: 8, 0.1: 2}
-
-
-def test_alone_is_fit_after_fit() -> None:
-    t = trainer(batch_size=8, epochs=4, optimizer=GENTLE)
-    curve = list(alone(t, genesis(), X, Y, X, Y, MEAN, STD, seed=1, rounds=3))
-    state = genesis()
-    for round in (1, 2, 3):
-        state = fit(t, state, round=round).state
-    assert curve[-1] == t.evaluate(state, X, Y, MEAN, STD)
-    assert len(curve) == 3
-    assert curve[-1].accuracy > curve[0].accuracy
 
 
 @pytest.mark.parametrize(
