@@ -156,7 +156,7 @@ def test_tiny_imagenet(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"val_1\.JPEG"):
         load("tiny_imagenet", root, cache_dir=tmp_path / "cache")
     shutil.rmtree(root / "val")
-    with pytest.raises(DataError, match="no Tiny-ImageNet"):
+    with pytest.raises(DataError, match="not Tiny-ImageNet"):
         load("tiny_imagenet", root, cache_dir=tmp_path / "cache")
 
 

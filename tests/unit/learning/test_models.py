@@ -161,7 +161,7 @@ def test_pretrained_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "no file" in message(str(tmp_path / "nowhere.pt"))
     path = tmp_path / "broken.pt"
     path.write_bytes(b"broken")
-    assert "no readable" in message(str(path))
+    assert "not a readable" in message(str(path))
     torch.save([1, 2], path)
     assert "no state dict" in message(str(path))
     torch.save(build({**SMALL, "width": 8}, RGB, 10, seed=0).state_dict(), path)
