@@ -103,6 +103,7 @@ class Train:
         threads: processor threads of one node; null shares the machine's cores among the nodes.
         precision: fp32 or bf16 (mixed; weights stay fp32).
         channels_last: memory layout of convolutions.
+        capture: on a GPU, launch a whole step at once (a CUDA graph) where the model allows it; other last bits.
         weight_decay_on: patterns (``classifier.*``) of the parameters that the optimizer's weight_decay is for;
             empty is all.
         worker_momentum: part of its last step that a node carries into the next round's update (Karimireddy et al.
@@ -119,6 +120,7 @@ class Train:
     threads: int | None = within(None, 1, 1024)
     precision: str = one_of("fp32", "bf16")
     channels_last: bool = False
+    capture: bool = True
     weight_decay_on: list[str] = field(default_factory=list)
     worker_momentum: float = within(0.0, 0.0, 0.999)
 

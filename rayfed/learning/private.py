@@ -84,8 +84,9 @@ class PrivateTrainer(Trainer):
         require(model)
         from opacus.grad_sample import GradSampleHooks
 
-        # A matter of speed alone, and Opacus 1.6 gets the gradients of channels_last convolutions wrong, silently.
-        super().__init__(model, {**settings, "channels_last": False})
+        # Matters of speed alone: steps of random size are not recorded, and Opacus 1.6 gets the gradients of
+        # channels_last convolutions wrong, silently.
+        super().__init__(model, {**settings, "channels_last": False, "capture": False})
         self.max_grad_norm = max_grad_norm
         for module in self.model.modules():
             if hasattr(module, "inplace"):

@@ -1,0 +1,131 @@
+"""One training step with fixed places for what goes in and comes out, so that a CUDA graph can repeat it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from rayfed.learning.augment import Augment, Draws
+from rayfed.learning.pictures import Normalise, autocast
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a step does, as the group ``train`` says.
+
+    Attributes:
+        precision: fp32 or bf16.
+        channels_last: memory format of the images.
+        label_smoothing: part of the target that is spread over all classes.
+        mu: weight of FedProx's proximal term; 0 is none.
+        augment: how images are varied.
+    """
+
+    precision: str
+    channels_last: bool
+    label_smoothing: float
+    mu: float
+    augment: Augment
+
+
+class Course:
+    """What the steps of one model share: the model, its optimizer, what FedProx pulls it to, and the running sums.
+
+    Attributes:
+        loss: () sum of the loss over images, in nats, on the device.
+        correct: () how many images were classified right, int64, on the device.
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, normalise: Normalise
+    ) -> None:
+        self.model, self.optimizer, self.recipe, self.normalise = model, optimizer, recipe, normalise
+        self.device = next(model.parameters()).device
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._anchors = [p.detach().clone() for p in self._trained] if recipe.mu else []
+        self.loss = torch.zeros((), device=self.device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
+
+    def set_anchors(self) -> None:
+        """Pull to the parameters as they are now."""
+        with torch.no_grad():
+            for anchor, parameter in zip(self._anchors, self._trained, strict=False):
+                anchor.copy_(parameter)
+
+    def clear_sums(self) -> None:
+        """Begin to count anew."""
+        self.loss.zero_()
+        self.correct.zero_()
+
+    def clear_gradients(self) -> None:
+        """Let go of all gradients: backward then writes new ones instead of adding to old ones."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+    def train(self, images: torch.Tensor, labels: torch.Tensor, draws: Draws) -> None:
+        """Take one step on (b, c, h, w) uint8 images and (b,) classes; gradients must have been cleared."""
+        normal = self.normalise(draws.apply(images, 0))
+        with autocast(self.device, self.recipe.precision):
+            scores = self.model(normal)
+            loss = cross_entropy(scores, labels, label_smoothing=self.recipe.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        with torch.no_grad():
+            for parameter, anchor in zip(self._trained, self._anchors, strict=False):
+                if parameter.grad is not None:  # gradient of mu/2 * |w - base|^2
+                    parameter.grad.add_(parameter - anchor, alpha=self.recipe.mu)
+        self.optimizer.step()
+        self.loss.add_(loss.detach() * len(labels))
+        self.correct.add_((scores.detach().argmax(1) == labels).sum())
+
+
+class Step:
+    """A step on batches of one size, recorded or not.
+
+    Args:
+        course: what it shares with the steps of other sizes.
+        images: (n, c, h, w) uint8, of which batches are taken; only its shape and type matter here.
+        size: images in a batch.
+        draws: of an epoch; only which of them there are matters here.
+    """
+
+    def __init__(self, course: Course, images: torch.Tensor, size: int, draws: Draws) -> None:
+        self._course = course
+        self._images = torch.empty((size, *images.shape[1:]), dtype=images.dtype, device=images.device)
+        self._labels = torch.empty(size, dtype=torch.int64, device=images.device)
+        self._draws = draws.part(0, size).copy()
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def load(self, images: torch.Tensor, labels: torch.Tensor, chosen: torch.Tensor, draws: Draws, start: int) -> None:
+        """Put a batch in its place: images ``chosen`` (size,), varied as the epoch's draws from ``start`` on say."""
+        torch.index_select(images, 0, chosen, out=self._images)
+        torch.index_select(labels, 0, chosen, out=self._labels)
+        self._draws.fill(draws.part(start, start + len(chosen)))
+
+    def work(self) -> None:
+        """Take the step on the batch that is loaded, as it was recorded or kernel by kernel."""
+        if self._graph is not None:
+            self._graph.replay()
+            return
+        self._course.clear_gradients()
+        self._course.train(self._images, self._labels, self._draws)
+
+    def record(self, pool: Any = None) -> Any:
+        """Record the step on the current stream, which is not the default one, and return the memory pool it uses.
+
+        Nothing is trained by it. Everything that a first step makes (the optimizer's state, say) must be there.
+
+        Args:
+            pool: what this gave for another step of the same course, which never runs at the same time.
+        """
+        graph = torch.cuda.CUDAGraph()
+        self._course.clear_gradients()
+        # Other threads of this process may call CUDA meanwhile.
+        with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
+            self._course.train(self._images, self._labels, self._draws)
+        self._course.clear_gradients()
+        self._graph = graph
+        return graph.pool()
