@@ -102,7 +102,7 @@ class Train:
         device: auto (a GPU if the node was given one), cpu, cuda.
         threads: processor threads of one node; null shares the machine's cores among the nodes.
         precision: fp32 or bf16 (mixed; weights stay fp32).
-        channels_last: memory layout of convolutions.
+        channels_last: memory layout of convolutions; null has it on a GPU, where it is a third faster.
         capture: on a GPU, launch a whole step at once (a CUDA graph) where the model allows it; other last bits.
         weight_decay_on: patterns (``classifier.*``) of the parameters that the optimizer's weight_decay is for;
             empty is all.
@@ -119,7 +119,7 @@ class Train:
     device: str = one_of("auto", "cpu", "cuda")
     threads: int | None = within(None, 1, 1024)
     precision: str = one_of("fp32", "bf16")
-    channels_last: bool = False
+    channels_last: bool | None = None
     capture: bool = True
     weight_decay_on: list[str] = field(default_factory=list)
     worker_momentum: float = within(0.0, 0.0, 0.999)

@@ -60,7 +60,7 @@ class Draws:
 
     def apply(self, x: torch.Tensor, start: int) -> torch.Tensor:
         """Return the batch (b, c, h, w) that begins at picture ``start`` of the epoch, augmented."""
-        if not self._given():
+        if self.down is None and self.right is None and self.mirror is None:
             return x
         b, c, h, w = x.shape
         part = slice(start, start + b)
@@ -70,28 +70,6 @@ class Draws:
             columns = torch.where(self.mirror[part], w - 1 - columns, columns)
         source = (rows.unsqueeze(2) * w + columns.unsqueeze(1)).view(-1, 1, h * w)
         return x.view(b, c, h * w).gather(2, source.expand(b, c, h * w)).view(b, c, h, w)
-
-    def part(self, start: int, end: int) -> Draws:
-        """Return those of the images from ``start`` to before ``end``, on the same memory."""
-        down, right, mirror = (None if each is None else each[start:end] for each in self._all())
-        return Draws(down, right, mirror)
-
-    def copy(self) -> Draws:
-        """Return the same draws on memory of their own."""
-        down, right, mirror = (None if each is None else each.clone() for each in self._all())
-        return Draws(down, right, mirror)
-
-    def fill(self, other: Draws) -> None:
-        """Take over the draws of as many other images, in place; there must be some of the same kinds."""
-        for mine, theirs in zip(self._all(), other._all(), strict=True):
-            if mine is not None and theirs is not None:
-                mine.copy_(theirs)
-
-    def _all(self) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        return self.down, self.right, self.mirror
-
-    def _given(self) -> bool:
-        return any(each is not None for each in self._all())
 
 
 def _places(side: int, moved: torch.Tensor | None, device: torch.device) -> torch.Tensor:

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 TRIED = 3
 """Steps that a recording is compared on: enough for what depends on the step before, and on the one before that."""
 
+AT_ONCE = 2**24
+"""Values of the images that are prepared together: a few kernels for many steps, 64 MiB of memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -112,10 +115,13 @@ class CapturedLoop:
             order = torch.randperm(n, generator=generator).to(self._device)
             draws = self._recipe.augment.draw(n, job.images.shape[2:], generator, self._device)
             course.clear_sums()
-            for start, end in job.batches:
-                step = self._steps[end - start]
-                step.load(job.images, job.labels, order[start:end], draws, start)
-                step.work()
+            for group in _groups(job.batches, max(1, AT_ONCE // job.images[0].numel())):
+                first, last = group[0][0], group[-1][1]
+                chosen = order[first:last]
+                images, labels = course.prepared(job.images[chosen], draws, first), job.labels[chosen]
+                for start, end in group:
+                    here = slice(start - first, end - first)
+                    self._steps[end - start].take(images[here], labels[here])
         return course
 
     def _new_course(self, wanted: torch.optim.Optimizer, job: Job) -> Course:
@@ -134,26 +140,25 @@ class CapturedLoop:
 
     def _tried(self, course: Course, job: Job, size: int, wanted: torch.optim.Optimizer) -> Step:
         """Return a recorded step of ``size`` images that does what the same step does that is not recorded."""
-        fresh = self._new_course(wanted, job)
+        fresh, n = self._new_course(wanted, job), len(job.images)
         draws = self._recipe.augment.draw(size, job.images.shape[2:], torch.Generator().manual_seed(0), self._device)
-        chosen = [torch.arange(k, k + size, device=self._device) % len(job.images) for k in range(TRIED)]
-        step, plain = Step(course, job.images, size, draws), Step(fresh, job.images, size, draws)
+        chosen = [torch.arange(k, k + size, device=self._device) % n for k in range(TRIED)]
+        batches = [(course.prepared(job.images[some], draws, 0), job.labels[some]) for some in chosen]
+        step, plain = Step(course, batches[0][0]), Step(fresh, batches[0][0])
 
         def outcome(step: Step, course: Course) -> list[torch.Tensor]:
             self._start(course, job)
             course.clear_sums()
             torch.manual_seed(0)
-            for some in chosen:
-                step.load(job.images, job.labels, some, draws, 0)
-                step.work()
+            for images, labels in batches:
+                step.take(images, labels)
             return [value.clone() for value in (*self._model.state_dict().values(), course.loss, course.correct)]
 
         with warnings.catch_warnings(), _beside(self._device):
             # torch warns that an optimizer made for recording is run without: the comparison does just that.
             warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
             self._start(course, job)
-            step.load(job.images, job.labels, chosen[0], draws, 0)
-            stays_on_device(self._model, step.work)  # and makes what only a first step makes
+            stays_on_device(self._model, lambda: step.take(*batches[0]))  # and makes what only a first step makes
             expected = outcome(plain, fresh)
             if self._device.type == "cuda":
                 self._pool = step.record(self._pool)
@@ -164,6 +169,18 @@ class CapturedLoop:
 
     def _forget(self) -> None:
         self._steps, self._course, self._key, self._pool = {}, None, None, None
+
+
+def _groups(batches: Sequence[tuple[int, int]], most: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield runs of batches that together have ``most`` images, or a single one that has more."""
+    group: list[tuple[int, int]] = []
+    for start, end in batches:
+        if group and end - group[0][0] > most:
+            yield group
+            group = []
+        group.append((start, end))
+    if group:
+        yield group
 
 
 @contextmanager

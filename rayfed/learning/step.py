@@ -56,6 +56,10 @@ class Course:
             for anchor, parameter in zip(self._anchors, self._trained, strict=False):
                 anchor.copy_(parameter)
 
+    def prepared(self, images: torch.Tensor, draws: Draws, start: int) -> torch.Tensor:
+        """Return (b, c, h, w) uint8 images varied, as the epoch's draws from ``start`` on say, and normalised."""
+        return self.normalise(draws.apply(images, start))
+
     def clear_sums(self) -> None:
         """Begin to count anew."""
         self.loss.zero_()
@@ -66,11 +70,10 @@ class Course:
         for parameter in self.model.parameters():
             parameter.grad = None
 
-    def train(self, images: torch.Tensor, labels: torch.Tensor, draws: Draws) -> None:
-        """Take one step on (b, c, h, w) uint8 images and (b,) classes; gradients must have been cleared."""
-        normal = self.normalise(draws.apply(images, 0))
+    def train(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take one step on normalised (b, c, h, w) images and (b,) classes; gradients must have been cleared."""
         with autocast(self.device, self.recipe.precision):
-            scores = self.model(normal)
+            scores = self.model(images)
             loss = cross_entropy(scores, labels, label_smoothing=self.recipe.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         with torch.no_grad():
@@ -87,31 +90,24 @@ class Step:
 
     Args:
         course: what it shares with the steps of other sizes.
-        images: (n, c, h, w) uint8, of which batches are taken; only its shape and type matter here.
-        size: images in a batch.
-        draws: of an epoch; only which of them there are matters here.
+        images: (size, c, h, w) normalised; only shape and layout matter here.
     """
 
-    def __init__(self, course: Course, images: torch.Tensor, size: int, draws: Draws) -> None:
+    def __init__(self, course: Course, images: torch.Tensor) -> None:
         self._course = course
-        self._images = torch.empty((size, *images.shape[1:]), dtype=images.dtype, device=images.device)
-        self._labels = torch.empty(size, dtype=torch.int64, device=images.device)
-        self._draws = draws.part(0, size).copy()
+        self._images = torch.empty_like(images)
+        self._labels = torch.empty(len(images), dtype=torch.int64, device=images.device)
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def load(self, images: torch.Tensor, labels: torch.Tensor, chosen: torch.Tensor, draws: Draws, start: int) -> None:
-        """Put a batch in its place: images ``chosen`` (size,), varied as the epoch's draws from ``start`` on say."""
-        torch.index_select(images, 0, chosen, out=self._images)
-        torch.index_select(labels, 0, chosen, out=self._labels)
-        self._draws.fill(draws.part(start, start + len(chosen)))
-
-    def work(self) -> None:
-        """Take the step on the batch that is loaded, as it was recorded or kernel by kernel."""
+    def take(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """Take the step on normalised images and their classes, as it was recorded or kernel by kernel."""
+        self._images.copy_(images)
+        self._labels.copy_(labels)
         if self._graph is not None:
             self._graph.replay()
             return
         self._course.clear_gradients()
-        self._course.train(self._images, self._labels, self._draws)
+        self._course.train(self._images, self._labels)
 
     def record(self, pool: Any = None) -> Any:
         """Record the step on the current stream, which is not the default one, and return the memory pool it uses.
@@ -125,7 +121,7 @@ class Step:
         self._course.clear_gradients()
         # Other threads of this process may call CUDA meanwhile.
         with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
-            self._course.train(self._images, self._labels, self._draws)
+            self._course.train(self._images, self._labels)
         self._course.clear_gradients()
         self._graph = graph
         return graph.pool()

@@ -54,7 +54,7 @@ class Trainer:
 
     Keeps the module, its buffers and the pictures' tensors between calls, and nothing that a result depends on: ``fit``
     is a function of its arguments, bit for bit on one machine with one number of threads (on a GPU as far as torch's
-    own operations are).
+    own operations are). On a GPU steps are recorded as CUDA graphs, unless ``captured.unfit`` says why not.
 
     Args:
         model: from ``models.build``; the trainer moves it to its device and owns it from now on.
@@ -63,7 +63,8 @@ class Trainer:
             ``torch.optim.lr_scheduler`` that is stepped once a round), ``epochs`` (1), ``batch_size`` (64), ``mu``
             (0, FedProx), ``label_smoothing`` (0), ``weight_decay_on`` (patterns of parameter names that the
             optimiser's ``weight_decay`` is for; all if empty), ``device`` (auto), ``threads`` (None: torch's own),
-            ``precision`` (fp32 or bf16), ``channels_last`` (false), ``augment`` (None; the group ``data.augment``).
+            ``precision`` (fp32 or bf16), ``channels_last`` (None: on a GPU), ``capture`` (true: CUDA graphs where there
+            can be any), ``augment`` (None; the group ``data.augment``).
 
     Raises:
         ConfigError: names the key under ``train``.
@@ -80,9 +81,10 @@ class Trainer:
             raise ConfigError("train.precision", f"{self.precision!r} is unknown; choose fp32 or bf16")
         if self.mu < 0:
             raise ConfigError("train.mu", f"must not be negative, is {self.mu}")
-        self.channels_last = bool(settings.get("channels_last", False))
         self.augment = Augment.of(settings.get("augment"))
         self.device = _device(str(settings.get("device") or "auto"))
+        layout = settings.get("channels_last")
+        self.channels_last = self.device.type == "cuda" if layout is None else bool(layout)
         self.model = model.to(self.device)
         if self.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)

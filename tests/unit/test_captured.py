@@ -13,8 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from rayfed.learning.augment import Augment
-from rayfed.learning.captured import CapturedLoop, Job
+from rayfed.learning.captured import CapturedLoop, Job, _groups
 from rayfed.learning.optimizers import Optimizers, parameters_of, set_rates
 from rayfed.learning.seeding import seeded
 from rayfed.learning.step import Recipe
@@ -210,13 +209,17 @@ def test_without_a_gpu_nothing_is_recorded() -> None:
     assert trainer().captured is None
 
 
-def test_augmentation_in_parts_is_the_same() -> None:
-    x = torch.from_numpy(X[:20])
-    draws = Augment(flip=True, shift=0.25).draw(20, (8, 8), torch.Generator().manual_seed(0), x.device)
-    fixed = draws.part(0, 5).copy()
-    for start in range(0, 20, 5):
-        fixed.fill(draws.part(start, start + 5))
-        assert torch.equal(fixed.apply(x[start : start + 5], 0), draws.apply(x[start : start + 5], start))
+def test_groups_of_batches() -> None:
+    batches = list(_batches(100, 32))
+    assert [batches] == list(_groups(batches, 100))
+    assert [batches[:2], batches[2:]] == list(_groups(batches, 64))
+    assert [[one] for one in batches] == list(_groups(batches, 1)), "a batch is never cut"
+
+
+def test_images_prepared_in_parts_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, t = trainer(augment={"flip": True, "shift": 0.25}), trainer(augment={"flip": True, "shift": 0.25})
+    monkeypatch.setattr("rayfed.learning.captured.AT_ONCE", 64 * 64)
+    assert same(by_steps(t, loop_of(t)), fit(whole))
 
 
 # --- on a GPU -------------------------------------------------------------------------------------------------------
