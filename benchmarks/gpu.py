@@ -1,8 +1,9 @@
 """How fast is training on one GPU, and how near to the bare step? ``python -m benchmarks gpu`` (one GPU, 2 minutes)
 
-The papers' CIFAR network, 50,000 random images of 3x32x32, batches of 256, Adam. The bare step is the same arithmetic
-without rayfed, kernel by kernel and as a CUDA graph, on one batch again and again. Beside it ResNet-18, training under
-DP-SGD, and whether the same seed gives the same bits in this process and in another one.
+The papers' CIFAR network, 25,600 random images of 3x32x32, batches of 256, Adam; on a GPU rayfed trains in
+channels-last. The bare step is the same arithmetic without rayfed, kernel by kernel and as a CUDA graph, on one batch
+again and again. Beside it ResNet-18, training under DP-SGD, and whether the same seed gives the same bits in this
+process and in another one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,14 +25,14 @@ from rayfed.learning.noise import SecretStream
 from rayfed.learning.private import PrivateTrainer
 from rayfed.learning.train import Trainer
 
-IMAGES, BATCH, REPEATS, BARE_STEPS = 50_000, 256, 5, 100
+IMAGES, BATCH, REPEATS, BARE_STEPS = 25_600, 256, 5, 100
 MEAN, STD = (491_000, 482_000, 446_000), (247_000, 243_000, 261_000)
 ADAM = {"_target_": "torch.optim.Adam", "lr": 1e-3}
 COMMON = {"optimizer": ADAM, "batch_size": BATCH, "augment": {"flip": True, "shift": 0.1}}
 PAPER = {"_target_": "rayfed.learning.models.PaperCNN", "dropout": 0.5}
 RESNET = {"_target_": "torchvision.models.resnet18"}
 SMALL = {"_target_": "rayfed.learning.models.SmallCNN"}
-BF16: dict[str, Any] = {"precision": "bf16", "channels_last": True}
+BF16: dict[str, Any] = {"precision": "bf16"}
 
 
 def device() -> torch.device:
@@ -44,6 +46,7 @@ def device() -> torch.device:
     return torch.device("cuda")
 
 
+@cache
 def images(n: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.int64]]]:
     """Return ``n`` random (3, 32, 32) images and classes, the same every time."""
     rng = np.random.default_rng(0)
@@ -134,10 +137,10 @@ def digest(name: str) -> str:
 
 SAME: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "fp32": (PAPER, {}),
-    "bf16, channels last": (PAPER, BF16),
-    "bf16, channels last, not recorded": (PAPER, {**BF16, "capture": False}),
+    "bf16": (PAPER, BF16),
+    "bf16, not recorded": (PAPER, {**BF16, "capture": False}),
     "ResNet-18, fp32": (RESNET, {}),
-    "ResNet-18, bf16, channels last": (RESNET, BF16),
+    "ResNet-18, bf16": (RESNET, BF16),
 }
 
 
@@ -170,16 +173,15 @@ def figures() -> tuple[list[Figure], dict[str, str]]:
     line("bare step, bf16", bare(bf16=True, graph=False), "kernel by kernel; baseline")
     line("bare step, bf16, graph", bare(bf16=True))
     line("bare step, bf16, graph, any algorithm", bare(bf16=True, deterministic=False), "other bits from run to run")
+    fit("fit, fp32, as it was", PAPER, capture=False, channels_last=False)
     fit("fit, fp32, not recorded", PAPER, capture=False)
     fit("fit, fp32", PAPER, 50)
-    fit("fit, fp32, channels last, not recorded", PAPER, channels_last=True, capture=False)
-    fit("fit, fp32, channels last", PAPER, channels_last=True)
-    fit("fit, bf16, channels last, not recorded", PAPER, **BF16, capture=False)
-    fit("fit, bf16, channels last", PAPER, 95, **BF16)
-    fit("fit, bf16, channels last, no augmentation", PAPER, **BF16, augment=None)
-    fit("fit, bf16, channels last, 5,000 images", PAPER, **BF16, n=5_000)
-    fit("ResNet-18, bf16, channels last, not recorded", RESNET, **BF16, capture=False, n=10_000)
-    fit("ResNet-18, bf16, channels last", RESNET, **BF16, n=10_000)
+    fit("fit, bf16, not recorded", PAPER, **BF16, capture=False)
+    fit("fit, bf16", PAPER, 95, **BF16)
+    fit("fit, bf16, no augmentation", PAPER, **BF16, augment=None)
+    fit("fit, bf16, 5,000 images", PAPER, **BF16, n=5_000)
+    fit("ResNet-18, bf16, not recorded", RESNET, **BF16, capture=False, n=10_000)
+    fit("ResNet-18, bf16", RESNET, **BF16, n=10_000)
     fit("ResNet-18, fp32", RESNET, n=10_000)
     line("DP-SGD, fp32, SmallCNN", private(), "never recorded; bounded by noise that is drawn on the processor")
     return found, unfit
