@@ -45,10 +45,16 @@ class Run:
         return sum(self.rounds)
 
 
-def run(*settings: str, learner: str = "benchmarks.stamped.Stamped") -> Run:
+def run(*settings: str, learner: str = "benchmarks.stamped.Stamped", limit: float | None = None) -> Run:
     """Run a federation in a process of its own and in a folder that is gone afterwards.
 
+    Args:
+        settings: of the command line.
+        learner: notes when it is called.
+        limit: seconds after which it is stopped.
+
     Raises:
+        subprocess.TimeoutExpired: it was.
         RuntimeError: it failed; the message is what it printed.
     """
     with tempfile.TemporaryDirectory(prefix="rayfed-bench-") as name:
@@ -61,7 +67,7 @@ def run(*settings: str, learner: str = "benchmarks.stamped.Stamped") -> Run:
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
         began = time.time()
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit)
         ended = time.time()
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")

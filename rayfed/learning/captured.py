@@ -122,6 +122,7 @@ class CapturedLoop:
                 for start, end in group:
                     here = slice(start - first, end - first)
                     self._steps[end - start].take(images[here], labels[here])
+        course.end()
         return course
 
     def _new_course(self, wanted: torch.optim.Optimizer, job: Job) -> Course:
@@ -136,7 +137,7 @@ class CapturedLoop:
         self._model.load_state_dict(job.base)
         self._model.train()
         start_anew(course.optimizer)
-        course.set_anchors()
+        course.begin()
 
     def _tried(self, course: Course, job: Job, size: int, wanted: torch.optim.Optimizer) -> Step:
         """Return a recorded step of ``size`` images that does what the same step does that is not recorded."""

@@ -149,12 +149,14 @@ class TorchLearner:
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
         self._judged = np.sort(order[: _judged(workshop.settings, len(order))])
+        self._judging: tuple[Pictures, Classes] | None = None
         self._momentum: State = {}
 
     def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
         """Train on other pictures and classes than the node's own: for experiments with dishonest nodes."""
         x, y = change(self._share.train_x, self._share.train_y)
         self._share = replace(self._share, train_x=x, train_y=y)
+        self._judging = None
 
     def genesis(self) -> State:
         """See ``Learner``."""
@@ -189,7 +191,9 @@ class TorchLearner:
 
     def loss(self, state: Mapping[str, Any]) -> float:
         """See ``Learner``. On some of the training pictures: the test pictures are there to measure the outcome."""
-        x, y = self._share.train_x[self._judged], self._share.train_y[self._judged]
+        if self._judging is None:  # the same arrays each time: a GPU has them already
+            self._judging = self._share.train_x[self._judged], self._share.train_y[self._judged]
+        x, y = self._judging
         return self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std, quick=True).loss
 
     def alone(self) -> Iterator[float]:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from rayfed.learning.augment import Augment, Draws
+from rayfed.learning.idle import IdleBiases
 from rayfed.learning.pictures import Normalise, autocast
 
 
@@ -45,16 +46,22 @@ class Course:
     ) -> None:
         self.model, self.optimizer, self.recipe, self.normalise = model, optimizer, recipe, normalise
         self.device = next(model.parameters()).device
+        self._idle = IdleBiases(model)
         self._trained = [p for p in model.parameters() if p.requires_grad]
         self._anchors = [p.detach().clone() for p in self._trained] if recipe.mu else []
         self.loss = torch.zeros((), device=self.device)
         self.correct = torch.zeros((), dtype=torch.int64, device=self.device)
 
-    def set_anchors(self) -> None:
-        """Pull to the parameters as they are now."""
+    def begin(self) -> None:
+        """Begin at the model as it is now, in training mode: FedProx pulls there."""
+        self._idle.take_from_means()
         with torch.no_grad():
             for anchor, parameter in zip(self._anchors, self._trained, strict=False):
                 anchor.copy_(parameter)
+
+    def end(self) -> None:
+        """Make the model whole again after the last step."""
+        self._idle.add_to_means()
 
     def prepared(self, images: torch.Tensor, draws: Draws, start: int) -> torch.Tensor:
         """Return (b, c, h, w) uint8 images varied, as the epoch's draws from ``start`` on say, and normalised."""
@@ -72,7 +79,7 @@ class Course:
 
     def train(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         """Take one step on normalised (b, c, h, w) images and (b,) classes; gradients must have been cleared."""
-        with autocast(self.device, self.recipe.precision):
+        with autocast(self.device, self.recipe.precision), self._idle.left_out():
             scores = self.model(images)
             loss = cross_entropy(scores, labels, label_smoothing=self.recipe.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated

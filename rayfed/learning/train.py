@@ -29,6 +29,9 @@ from rayfed.learning.step import Recipe
 
 State = dict[str, torch.Tensor]
 
+KEPT_BYTES = 2 << 30
+"""Pictures that a trainer keeps on a GPU, of all nodes that share it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -235,7 +238,11 @@ class Trainer:
         for array, tensor in self._kept:
             if array is x:
                 return tensor
-        self._kept = [(x, resident(x, self.device)), *self._kept[:3]]
+        kept = [(x, resident(x, self.device)), *self._kept]
+        # A GPU's copies are the only ones there; a processor's are mostly the arrays themselves.
+        most = KEPT_BYTES if self.device.type == "cuda" else 0
+        sizes = np.cumsum([array.nbytes for array, _ in kept])
+        self._kept = kept[: max(4, int(np.searchsorted(sizes, most, side="right")))]
         return self._kept[0][1]
 
     def _cuda(self) -> list[int]:
