@@ -12,6 +12,7 @@ from torch import nn
 
 from rayfed.errors import ConfigError
 from rayfed.learning.targets import call
+from rayfed.learning.uncompiled import building
 
 IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 """Parameters of torch's optimisers that say how a step is computed, not which."""
@@ -45,7 +46,8 @@ class Optimizers:
             ConfigError: names ``train.optimizer``, ``train.schedule`` or ``model``.
         """
         groups = self._groups()
-        optimizer = call(self._optimizer, "train.optimizer", groups)
+        with building():
+            optimizer = call(self._optimizer, "train.optimizer", groups)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} is no torch optimiser")
         if len(groups) > 1 and "weight_decay" not in optimizer.defaults:
@@ -68,7 +70,8 @@ class Optimizers:
         if "capturable" not in like.defaults and kind is not torch.optim.SGD:
             return None
         extra = {name: True for name in ("fused", "capturable") if name in like.defaults and device.type == "cuda"}
-        made: torch.optim.Optimizer = call(self._optimizer, "train.optimizer", self._groups(), **extra)
+        with building():
+            made: torch.optim.Optimizer = call(self._optimizer, "train.optimizer", self._groups(), **extra)
         for mine, given in zip(made.param_groups, like.param_groups, strict=True):
             mine.update({key: value for key, value in given.items() if key not in ("params", *IMPLEMENTATIONS)})
             if device.type == "cuda":

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from rayfed.learning.augment import Augment, Draws
 from rayfed.learning.idle import IdleBiases
 from rayfed.learning.pictures import Normalise, autocast
+from rayfed.learning.uncompiled import step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Course:
     ) -> None:
         self.model, self.optimizer, self.recipe, self.normalise = model, optimizer, recipe, normalise
         self.device = next(model.parameters()).device
+        self._step = step_of(optimizer)
         self._idle = IdleBiases(model)
         self._trained = [p for p in model.parameters() if p.requires_grad]
         self._anchors = [p.detach().clone() for p in self._trained] if recipe.mu else []
@@ -87,7 +89,7 @@ class Course:
             for parameter, anchor in zip(self._trained, self._anchors, strict=False):
                 if parameter.grad is not None:  # gradient of mu/2 * |w - base|^2
                     parameter.grad.add_(parameter - anchor, alpha=self.recipe.mu)
-        self.optimizer.step()
+        self._step()
         self.loss.add_(loss.detach() * len(labels))
         self.correct.add_((scores.detach().argmax(1) == labels).sum())
 

@@ -26,6 +26,7 @@ from rayfed.learning.optimizers import Optimizers
 from rayfed.learning.pictures import Normalise, autocast, resident
 from rayfed.learning.seeding import seeded
 from rayfed.learning.step import Recipe
+from rayfed.learning.uncompiled import step_of
 
 State = dict[str, torch.Tensor]
 
@@ -190,6 +191,7 @@ class Trainer:
         model.load_state_dict(base)
         model.train()
         optimizer = self._build_optimizer(round)
+        step = step_of(optimizer)
         parameters = [p for p in model.parameters() if p.requires_grad]
         anchors = [p.detach().clone() for p in parameters] if self.mu else []
         loss_sum = torch.zeros((), device=device)
@@ -201,7 +203,8 @@ class Trainer:
                 chosen = order[start:end]
                 wanted = labels[chosen]
                 images = normalise(draws.apply(pictures[chosen], start))
-                optimizer.zero_grad()
+                for parameter in parameters:
+                    parameter.grad = None
                 with autocast(device, self.precision):
                     scores = model(images)
                     loss = cross_entropy(scores, wanted, label_smoothing=self.label_smoothing)
@@ -211,7 +214,7 @@ class Trainer:
                         for parameter, anchor in zip(parameters, anchors, strict=True):
                             if parameter.grad is not None:
                                 parameter.grad.add_(parameter - anchor, alpha=self.mu)
-                optimizer.step()
+                step()
                 if epoch == self.epochs:
                     loss_sum += loss.detach() * len(chosen)
                     correct += (scores.detach().argmax(1) == wanted).sum()
