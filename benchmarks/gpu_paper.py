@@ -1,11 +1,13 @@
 """The papers' CIFAR experiment with ten nodes on one GPU: ``python -m benchmarks gpu_paper`` (one GPU, 5 minutes)
 
 What is measured: from the command to the first training, how much of a round is not training, and accuracy. The same
-federation for two rounds of six epochs as it was before steps were recorded, in ten processes, and in one; then in
-bf16 with the published 20 epochs. The same seed must give the same roots in ten processes and in one.
+federation for two rounds of six epochs as it was before steps were recorded, in ten processes, and in one. The same
+seed must give the same roots in ten processes and in one. Only if asked, since it takes four minutes by itself: bf16
+with the published 20 epochs.
 
-Environment: RAYFED_PICTURES, a folder of train/CLASS/*, test/CLASS/*; RAYFED_CELLS (names, separated by semicolons);
-RAYFED_ROUNDS (of the run with 20 epochs, 15); RAYFED_SETTINGS (more settings for that run, separated by blanks).
+Environment: RAYFED_PICTURES, a folder of train/CLASS/*, test/CLASS/*; RAYFED_CELLS (names, separated by
+semicolons); RAYFED_ROUNDS (of the run with 20 epochs, 15); RAYFED_SETTINGS (more settings for that run, separated by
+blanks).
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from benchmarks.machine import Figure, Unavailable, report
 from rayfed.learning import data
 
 NODES = 10
-LIMIT = 200
+LIMIT = 240
 TOGETHER = f"cluster.nodes_per_actor={NODES}"
 WHOLE = int(os.environ.get("RAYFED_ROUNDS", "15"))
 
@@ -89,7 +91,7 @@ def main() -> None:
     data.load("image_folder", place, cache_dir=Path(place).parent / "cache")
     figures = [Figure("decoding 60,000 images", "s", [time.perf_counter() - begin], "once; found decoded later")]
     runs: dict[str, Run] = {}
-    for name in filter(None, os.environ.get("RAYFED_CELLS", ";".join(CELLS)).split(";")):
+    for name in filter(None, os.environ.get("RAYFED_CELLS", ";".join(list(CELLS)[:3])).split(";")):
         cell = CELLS[name]
         done = runs[name] = run(place, cell)
         figures += lines(name, cell, done)

@@ -12,7 +12,6 @@ not end within so many, 200); RAYFED_CELLS (names, separated by semicolons); RAY
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ import torch
 
 from benchmarks.cifar import VARIABLE
 from benchmarks.gpu import BF16, PAPER, device
-from benchmarks.machine import RESULTS, Unavailable, describe
+from benchmarks.machine import Figure, Unavailable, report
 from rayfed.learning import data, models, partition
 from rayfed.learning.captured import CapturedLoop, Job
 from rayfed.learning.pictures import Normalise
@@ -199,6 +198,15 @@ def play(pictures: data.Dataset, rules: Rules, epochs: int, rounds: int = ROUNDS
     }
 
 
+def lines(name: str, cell: Mapping[str, Any]) -> list[Figure]:
+    """Return what one cell has to say."""
+    curve, note = cell["accuracy"], f"after {len(cell['accuracy'])} rounds"
+    return [
+        Figure(name, "%", [100 * curve[-1]], note),
+        Figure("  mean of the last 3 models", "%", [100 * cell["mean of last 3"]], note),
+    ]
+
+
 def cells() -> Iterator[tuple[str, Rules]]:
     """Yield the cells that were asked for."""
     for name in filter(None, os.environ.get("RAYFED_CELLS", ";".join(CELLS)).split(";")):
@@ -224,12 +232,20 @@ def main() -> None:
         found[name] = play(pictures, rules, epochs, rounds, seed)
         longest = max(longest, found[name]["seconds"])
         print(f"{name:40s} {found[name]}", flush=True)
-    content = {
-        "benchmark": "gpu_rounds", "gpu": torch.cuda.get_device_name(), "machine": describe(("torch", "numpy")),
-        "nodes": NODES, "rounds": rounds, "epochs": epochs, "seed": seed, "cells": found,
-    }  # fmt: skip
-    target = Path(os.environ.get("OUT", str(RESULTS))) / f"gpu_rounds_{epochs}_{seed}.json"
-    target.write_text(json.dumps(content, indent=1) + "\n")
+    figures = [figure for name, cell in found.items() for figure in lines(name, cell)]
+    report(
+        "gpu_rounds",
+        f"the papers' CIFAR experiment in one process, {epochs} epochs a round, bf16: accuracy by rules, one seed",
+        figures,
+        packages=("torch", "numpy"),
+        details={
+            "gpu": torch.cuda.get_device_name(),
+            "nodes": NODES,
+            "epochs": epochs,
+            "seed": seed,
+            "cells": found,
+        },
+    )
 
 
 if __name__ == "__main__":
