@@ -115,7 +115,6 @@ class Simulation:
             self.trainer.captured = Keeping(loop._model, loop._optimizers, loop._recipe)
         parts = partition.split("iid", pictures.train_y, rules.nodes, seed)
         self.parts = [(np.ascontiguousarray(pictures.train_x[part]), pictures.train_y[part]) for part in parts]
-        self.trainer._kept = [(x, torch.from_numpy(x).cuda()) for x, _ in self.parts]  # all stay on the GPU
         self.kept: dict[int, list[torch.Tensor]] = {}
         self.momentum: State = {}
         self.last: list[State] = []

@@ -23,7 +23,7 @@ from rayfed.learning.augment import Augment
 from rayfed.learning.captured import CapturedLoop, Job
 from rayfed.learning.evaluate import Evaluation, evaluate
 from rayfed.learning.optimizers import Optimizers
-from rayfed.learning.pictures import Normalise, autocast, resident
+from rayfed.learning.pictures import Kept, Normalise, autocast
 from rayfed.learning.seeding import seeded
 from rayfed.learning.step import Recipe
 from rayfed.learning.uncompiled import step_of
@@ -92,15 +92,11 @@ class Trainer:
         self.model = model.to(self.device)
         if self.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self._optimizers = Optimizers(
-            self.model,
-            settings.get("optimizer") or {},
-            settings.get("schedule"),
-            settings.get("weight_decay_on") or (),
-        )
+        get = settings.get
+        self._optimizers = Optimizers(self.model, get("optimizer") or {}, get("schedule"), get("weight_decay_on") or ())
         self.captured = self._captured_loop() if settings.get("capture", True) else None
         self._busy = threading.Lock()
-        self._kept: list[tuple[NDArray[np.uint8], torch.Tensor]] = []
+        self._resident = Kept(self.device, KEPT_BYTES if self.device.type == "cuda" else 0)
         self._build_optimizer(1)  # a wrong setting is told now, not in round 1
 
     def fit(
@@ -235,18 +231,6 @@ class Trainer:
     def _build_optimizer(self, round: int) -> torch.optim.Optimizer:
         """Return a fresh optimiser with the learning rate of this round."""
         return self._optimizers.build(round)
-
-    def _resident(self, x: NDArray[np.uint8]) -> torch.Tensor:
-        """Return the pictures on the device; those used last are kept there (few: nodes may share a trainer)."""
-        for array, tensor in self._kept:
-            if array is x:
-                return tensor
-        kept = [(x, resident(x, self.device)), *self._kept]
-        # A GPU's copies are the only ones there; a processor's are mostly the arrays themselves.
-        most = KEPT_BYTES if self.device.type == "cuda" else 0
-        sizes = np.cumsum([array.nbytes for array, _ in kept])
-        self._kept = kept[: max(4, int(np.searchsorted(sizes, most, side="right")))]
-        return self._kept[0][1]
 
     def _cuda(self) -> list[int]:
         return [self.device.index or 0] if self.device.type == "cuda" else []

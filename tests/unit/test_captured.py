@@ -15,6 +15,7 @@ from torch import nn
 
 from rayfed.learning.captured import CapturedLoop, Job, _groups
 from rayfed.learning.optimizers import Optimizers, parameters_of, set_rates
+from rayfed.learning.pictures import Kept
 from rayfed.learning.seeding import seeded
 from rayfed.learning.step import Recipe
 from rayfed.learning.train import Fit, Trainer, _batches, _threads
@@ -220,6 +221,17 @@ def test_images_prepared_in_parts_give_the_same_bits(monkeypatch: pytest.MonkeyP
     whole, t = trainer(augment={"flip": True, "shift": 0.25}), trainer(augment={"flip": True, "shift": 0.25})
     monkeypatch.setattr("rayfed.learning.captured.AT_ONCE", 64 * 64)
     assert same(by_steps(t, loop_of(t)), fit(whole))
+
+
+def test_arrays_stay_on_the_device_as_long_as_there_is_room() -> None:
+    arrays = [np.full(100, k, dtype=np.uint8) for k in range(12)]
+    for most, many in ((0, 4), (1000, 10), (10_000, 12)):
+        kept = Kept(torch.device("cpu"), most)
+        first = [kept(array) for array in arrays]
+        assert [kept._kept[k][0] is arrays[11 - k] for k in range(many)] == [True] * many
+        assert len(kept._kept) == many
+        assert kept(arrays[11]) is first[11]
+        assert torch.equal(kept(arrays[0]), torch.zeros(100, dtype=torch.uint8))
 
 
 # --- on a GPU -------------------------------------------------------------------------------------------------------
