@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from benchmarks.cifar import NoPictures
+from benchmarks.machine import Unavailable
 
 NAMES = (
     "kernels",
@@ -18,6 +18,8 @@ NAMES = (
     "robustness_pictures",
     "optimizers",
     "privacy",
+    "gpu",
+    "gpu_paper",
     "tables",
 )
 
@@ -33,7 +35,7 @@ def main() -> None:
     for name in chosen:
         try:
             import_module(f"benchmarks.{name}").main()
-        except NoPictures as reason:
+        except Unavailable as reason:
             print(f"\n{name}: skipped: {reason}")
 
 

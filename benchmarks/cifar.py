@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import bare_loop
+from benchmarks.machine import Unavailable
 from rayfed.learning import data
 
 VARIABLE = "RAYFED_PICTURES"
@@ -20,7 +21,7 @@ A_NODE, TEST = 2000, 2000
 _BESIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cifar10-images.zip"
 
 
-class NoPictures(Exception):
+class NoPictures(Unavailable):
     """There are none; the message says what to do about it."""
 
 

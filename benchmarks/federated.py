@@ -23,6 +23,7 @@ class Run:
     Attributes:
         rounds: seconds from the moment at which the first node begins to train to the same moment of the next round;
             of the last round, to the end of the last evaluation.
+        training: seconds of each round from the first node's training to the end of the last one's.
         steps: by name, each round's seconds, mean over the nodes.
         start: seconds from the command to round 1's first training.
         end: seconds from the last evaluation to the end of the command.
@@ -31,6 +32,7 @@ class Run:
     """
 
     rounds: tuple[float, ...]
+    training: tuple[float, ...]
     steps: dict[str, tuple[float, ...]]
     start: float
     end: float
@@ -43,10 +45,16 @@ class Run:
         return sum(self.rounds)
 
 
-def run(*settings: str, learner: str = "benchmarks.stamped.Stamped") -> Run:
+def run(*settings: str, learner: str = "benchmarks.stamped.Stamped", limit: float | None = None) -> Run:
     """Run a federation in a process of its own and in a folder that is gone afterwards.
 
+    Args:
+        settings: of the command line.
+        learner: notes when it is called.
+        limit: seconds after which it is stopped.
+
     Raises:
+        subprocess.TimeoutExpired: it was.
         RuntimeError: it failed; the message is what it printed.
     """
     with tempfile.TemporaryDirectory(prefix="rayfed-bench-") as name:
@@ -59,7 +67,7 @@ def run(*settings: str, learner: str = "benchmarks.stamped.Stamped") -> Run:
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
         began = time.time()
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit)
         ended = time.time()
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
@@ -74,6 +82,7 @@ def _read(stamps: list[dict[str, Any]], summary: dict[str, Any], began: float, e
     if void:
         raise RuntimeError(f"rounds {void} are void: nothing to measure")
     starts = [min(s["begin"] for s in stamps if s["what"] == "train" and s["round"] == r) for r in rounds]
+    ends = [max(s["end"] for s in stamps if s["what"] == "train" and s["round"] == r) for r in rounds]
     last = max(s["end"] for s in stamps)
     steps = {
         step: tuple(told["seconds"].get(step, 0.0) for told in summary["rounds"])
@@ -82,6 +91,7 @@ def _read(stamps: list[dict[str, Any]], summary: dict[str, Any], began: float, e
     borders = [*starts, last]
     return Run(
         tuple(after - before for before, after in pairwise(borders)),
+        tuple(end - start for start, end in zip(starts, ends, strict=True)),
         steps,
         starts[0] - began,
         ended - last,

@@ -23,6 +23,10 @@ def pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(int(os.environ.get("RAYFED_BENCH_PROCESSES", "2")))
 
 
+class Unavailable(Exception):
+    """A benchmark needs something that is not here; the message says what."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One line of a table.

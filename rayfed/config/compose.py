@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rayfed.config.explain import explain, unknown_key
 from rayfed.config.files import conf_dir, tracking_uri
+from rayfed.config.gpus import share
 from rayfed.config.groups.store import StoreSettings
 from rayfed.config.schema import Settings
 
@@ -30,10 +31,11 @@ PATHS = {
 
 
 def register() -> None:
-    """Tell Hydra the schema; doing so twice does no harm."""
+    """Tell Hydra the schema, and how ``cluster=gpu`` shares GPUs; doing so twice does no harm."""
     schema = OmegaConf.structured(Settings)
     _writable(schema)  # OmegaConf takes "frozen" to mean that no YAML file may override anything
     ConfigStore.instance().store(name="schema", node=schema)
+    OmegaConf.register_new_resolver("gpu_share", share, replace=True)
 
 
 def settings_from(cfg: DictConfig) -> Settings:

@@ -64,6 +64,11 @@ class PaperCNN(nn.Module):
     ``cifar``: convolutions 64-64, 128-128, 256-256, each with batch norm, a pooling after each pair; dense 128 with
     an L2 penalty, dropout 0.5. ``tiny_imagenet``: five such pairs, 64, 128, 256, 512, 512; dense 256 and 128.
 
+    Attributes:
+        l2: by name of a parameter, the coefficient of its squared norm in the loss.
+        idle_biases: convolutions whose bias does nothing in training, by name, with the batch norm behind each: it
+            takes away whatever the bias adds.
+
     Args:
         in_shape: channels, height, width; the sides must survive three (five) halvings.
         num_classes: scores that come out.
@@ -88,8 +93,10 @@ class PaperCNN(nn.Module):
         if min(height, width) >> len(stages) == 0:
             raise ConfigError("model.variant", f"{variant!r} needs images of at least {2 ** len(stages)} pixels a side")
         layers: list[nn.Module] = []
+        self.idle_biases: dict[str, str] = {}
         for out in stages:
             for source in (channels, out):
+                self.idle_biases[f"features.{len(layers)}"] = f"features.{len(layers) + 1}"
                 layers += [nn.Conv2d(source, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU()]
             layers.append(nn.MaxPool2d(2))
             channels, height, width = out, height // 2, width // 2

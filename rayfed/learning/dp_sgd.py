@@ -21,7 +21,8 @@ from rayfed.errors import ConfigError
 from rayfed.learning.images import Normalise, autocast
 from rayfed.learning.noise import SecretStream
 from rayfed.learning.seeding import seeded
-from rayfed.learning.train import Fit, Trainer, _threads, check, never
+from rayfed.learning.stopping import check, never
+from rayfed.learning.train import Fit, Trainer, _threads
 
 GRADIENT_BYTES = 512 << 20
 """Memory for the gradients of single images; a step of more images is done in parts, with the same result."""
@@ -74,8 +75,9 @@ class PrivateTrainer(Trainer):
         require(model)
         from opacus.grad_sample import GradSampleHooks
 
-        # A matter of speed alone, and Opacus 1.6 gets the gradients of channels_last convolutions wrong, silently.
-        super().__init__(model, {**settings, "channels_last": False})
+        # Matters of speed alone: steps of random size are not recorded, and Opacus 1.6 gets the gradients of
+        # channels_last convolutions wrong, silently.
+        super().__init__(model, {**settings, "channels_last": False, "capture": False})
         self.max_grad_norm = max_grad_norm
         for module in self.model.modules():
             if hasattr(module, "inplace"):

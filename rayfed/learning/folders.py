@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +24,16 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+
+
+BLOCK = 256
+"""Images that a thread decodes at a time."""
+
+A_PROCESS = 2048
+"""Images that are worth a process: starting one takes as long as decoding some hundred small ones."""
+
+BROKEN = 3
+"""What a decoding process returns when an image is broken; it says which on its standard output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +123,72 @@ def decode(listing: Listing, size: tuple[int, int], target: Path) -> None:
     """
     shape = (len(listing.paths), 3, *size)
     array: NDArray[np.uint8] = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = min(cores, shape[0] // A_PROCESS)
+    if processes > 1:
+        del array  # the file is there
+        _decode_beside(listing, size, target, processes)
+        return
 
     def block(start: int) -> None:
-        for i in range(start, min(start + 256, shape[0])):
+        for i in range(start, min(start + BLOCK, shape[0])):
             array[i] = _decode(listing.root / listing.paths[i], size)
 
-    workers = ThreadPoolExecutor(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count())
+    workers = ThreadPoolExecutor(cores)
     try:
-        for _ in workers.map(block, range(0, shape[0], 256)):
+        for _ in workers.map(block, range(0, shape[0], BLOCK)):
             pass
     finally:
         workers.shutdown(cancel_futures=True)
     array.flush()  # type: ignore[attr-defined]  # a memmap has it
+
+
+def _decode_beside(listing: Listing, size: tuple[int, int], target: Path, processes: int) -> None:
+    """Decode by processes: opening a small image is Python's work, which threads of one process do in turn.
+
+    They are programs of their own, not forks of this process, whose threads and GPU a fork would break.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-m", "rayfed.learning.decoding", str(target), str(listing.root), *map(str, size)]
+    bounds = [len(listing.paths) * k // processes for k in range(processes + 1)]
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for start in bounds[:-1]:
+            running.append(
+                subprocess.Popen([*command, str(start)], stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment)
+            )
+        for process, (start, stop) in zip(running, pairwise(bounds), strict=True):
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):  # it ended early; what it returned says why
+                    process.stdin.write(os.fsencode("\0".join(listing.paths[start:stop])))
+                    process.stdin.close()
+                process.stdin = None
+        for process in running:
+            said, complaint = process.communicate()
+            if process.returncode == BROKEN:
+                raise DataError("data.root", said.decode())
+            if process.returncode:
+                raise OSError(f"a process that decodes images ended with {process.returncode}: {_last(complaint)}")
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def fill(target: Path, root: Path, size: tuple[int, int], start: int, paths: Sequence[str]) -> None:
+    """Decode images into their places in a .npy that is there: ``paths`` are those from ``start`` on.
+
+    Raises:
+        DataError: names the first that is broken.
+    """
+    array: NDArray[np.uint8] = np.lib.format.open_memmap(target, mode="r+")
+    for i, path in enumerate(paths, start):
+        array[i] = _decode(root / path, size)
+    array.flush()  # type: ignore[attr-defined]  # a memmap has it
+
+
+def _last(complaint: bytes) -> str:
+    return next(iter(complaint.decode(errors="replace").strip().splitlines()[-1:]), "it said nothing")
 
 
 def _decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:

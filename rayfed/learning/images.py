@@ -40,6 +40,29 @@ def resident(x: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(x if x.flags.writeable and x.flags.c_contiguous else np.array(x, order="C")).to(device)
 
 
+class Kept:
+    """Tensors on a device of the arrays that were used last, so that each goes there once.
+
+    Args:
+        device: where they are.
+        most: bytes to keep; the last four are kept whatever their size. A processor's are mostly the arrays themselves.
+    """
+
+    def __init__(self, device: torch.device, most: int = 0) -> None:
+        self._device, self._most = device, most
+        self._kept: list[tuple[NDArray[np.uint8], torch.Tensor]] = []
+
+    def __call__(self, x: NDArray[np.uint8]) -> torch.Tensor:
+        """Return the array (the very one: what is in it may not change) on the device."""
+        for array, tensor in self._kept:
+            if array is x:
+                return tensor
+        kept = [(x, resident(x, self._device)), *self._kept]
+        sizes = np.cumsum([array.nbytes for array, _ in kept])
+        self._kept = kept[: max(4, int(np.searchsorted(sizes, self._most, side="right")))]
+        return self._kept[0][1]
+
+
 def batches_of(
     x: NDArray[np.uint8] | torch.Tensor, batch: int, device: torch.device
 ) -> Iterator[tuple[int, torch.Tensor]]:

@@ -19,8 +19,9 @@ from rayfed.learning.data import Dataset
 from rayfed.learning.dp_sgd import PrivateTrainer
 from rayfed.learning.images import Normalise, resident
 from rayfed.learning.private import Private
+from rayfed.learning.stopping import never
 from rayfed.learning.targets import locate
-from rayfed.learning.train import Fit, Trainer, never
+from rayfed.learning.train import Fit, Trainer
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -150,17 +151,19 @@ class TorchLearner:
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
         self._judged = np.sort(order[: _judged(workshop.settings, len(order))])
+        self._judging: tuple[Pictures, Classes] | None = None
         self._momentum: State = {}
         self._should_stop = never
 
     def stop_when(self, should_stop: Callable[[], bool]) -> None:
-        """See ``Stoppable``. A subclass that trains in its own way may ask ``should_stop`` as ``train.check`` does."""
+        """See ``Stoppable``. A subclass that trains in its own way may ask ``should_stop`` as ``stopping.check`` does."""
         self._should_stop = should_stop
 
     def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
         """Train on other pictures and classes than the node's own: for experiments with dishonest nodes."""
         x, y = change(self._share.train_x, self._share.train_y)
         self._share = replace(self._share, train_x=x, train_y=y)
+        self._judging = None
 
     def genesis(self) -> State:
         """See ``Learner``."""
@@ -195,7 +198,9 @@ class TorchLearner:
 
     def loss(self, state: Mapping[str, Any]) -> float:
         """See ``Learner``. On some of the training pictures: the test pictures are there to measure the outcome."""
-        x, y = self._share.train_x[self._judged], self._share.train_y[self._judged]
+        if self._judging is None:  # the same arrays each time: a GPU has them already
+            self._judging = self._share.train_x[self._judged], self._share.train_y[self._judged]
+        x, y = self._judging
         return self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std, quick=True).loss
 
     def alone(self) -> Iterator[float]:

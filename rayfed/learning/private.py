@@ -15,7 +15,8 @@ from rayfed.errors import ConfigError, RayfedError
 from rayfed.learning.budget import Budget, Spent, noise_for
 from rayfed.learning.dp_sgd import PrivateTrainer
 from rayfed.learning.noise import SecretStream
-from rayfed.learning.train import Fit, never
+from rayfed.learning.stopping import never
+from rayfed.learning.train import Fit
 
 if TYPE_CHECKING:
     from rayfed.config.groups.learning import PrivacySettings

@@ -7,11 +7,9 @@ asked. The loop touches pictures in whole batches only and never waits for the d
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -21,14 +19,20 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from rayfed.errors import ConfigError
-from rayfed.learning import TrainingStopped
 from rayfed.learning.augment import Augment
+from rayfed.learning.captured import CapturedLoop, Job
 from rayfed.learning.evaluate import Evaluation, evaluate
-from rayfed.learning.images import Normalise, autocast, resident
+from rayfed.learning.images import Kept, Normalise, autocast
+from rayfed.learning.optimizers import Optimizers
 from rayfed.learning.seeding import seeded
-from rayfed.learning.targets import call
+from rayfed.learning.step import Recipe
+from rayfed.learning.stopping import check, never
+from rayfed.learning.uncompiled import step_of
 
 State = dict[str, torch.Tensor]
+
+KEPT_BYTES = 2 << 30
+"""Pictures that a trainer keeps on a GPU, of all nodes that share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +54,12 @@ class Fit:
     steps: int
 
 
-def never() -> bool:
-    """Say that training should not stop."""
-    return False
-
-
-def check(should_stop: Callable[[], bool]) -> None:
-    """End training here if it should stop.
-
-    Raises:
-        TrainingStopped: it should.
-    """
-    if should_stop():
-        raise TrainingStopped("training was stopped: its round has gone on without it")
-
-
 class Trainer:
     """Trains one model again and again from whatever base it is given. Threads that share it wait for each other.
 
     Keeps the module, its buffers and the pictures' tensors between calls, and nothing that a result depends on: ``fit``
     is a function of its arguments, bit for bit on one machine with one number of threads (on a GPU as far as torch's
-    own operations are).
+    own operations are). On a GPU steps are recorded as CUDA graphs, unless ``captured.unfit`` says why not.
 
     Args:
         model: from ``models.build``; the trainer moves it to its device and owns it from now on.
@@ -79,7 +68,8 @@ class Trainer:
             ``torch.optim.lr_scheduler`` that is stepped once a round), ``epochs`` (1), ``batch_size`` (64), ``mu``
             (0, FedProx), ``label_smoothing`` (0), ``weight_decay_on`` (patterns of parameter names that the
             optimiser's ``weight_decay`` is for; all if empty), ``device`` (auto), ``threads`` (None: torch's own),
-            ``precision`` (fp32 or bf16), ``channels_last`` (false), ``augment`` (None; the group ``data.augment``).
+            ``precision`` (fp32 or bf16), ``channels_last`` (None: on a GPU), ``capture`` (true: CUDA graphs where there
+            can be any), ``augment`` (None; the group ``data.augment``).
 
     Raises:
         ConfigError: names the key under ``train``.
@@ -96,17 +86,18 @@ class Trainer:
             raise ConfigError("train.precision", f"{self.precision!r} is unknown; choose fp32 or bf16")
         if self.mu < 0:
             raise ConfigError("train.mu", f"must not be negative, is {self.mu}")
-        self.channels_last = bool(settings.get("channels_last", False))
         self.augment = Augment.of(settings.get("augment"))
         self.device = _device(str(settings.get("device") or "auto"))
-        self._optimizer: Mapping[str, Any] = settings.get("optimizer") or {}
-        self._schedule: Mapping[str, Any] | None = settings.get("schedule")
-        self._decay_on: Sequence[str] = settings.get("weight_decay_on") or ()
+        layout = settings.get("channels_last")
+        self.channels_last = self.device.type == "cuda" if layout is None else bool(layout)
         self.model = model.to(self.device)
         if self.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
+        get = settings.get
+        self._optimizers = Optimizers(self.model, get("optimizer") or {}, get("schedule"), get("weight_decay_on") or ())
+        self.captured = self._captured_loop() if settings.get("capture", True) else None
         self._busy = threading.Lock()
-        self._kept: list[tuple[NDArray[np.uint8], torch.Tensor]] = []
+        self._resident = Kept(self.device, KEPT_BYTES if self.device.type == "cuda" else 0)
         self._build_optimizer(1)  # a wrong setting is told now, not in round 1
 
     def fit(
@@ -139,8 +130,17 @@ class Trainer:
         draw, dropout = (int(word >> 1) for word in np.random.SeedSequence([seed, round]).generate_state(2, np.uint64))
         with self._busy, seeded(dropout, self._cuda()), _threads(self.threads):
             generator = torch.Generator().manual_seed(draw)
+            images, labels = self._resident(x), torch.from_numpy(np.array(y, dtype=np.int64)).to(self.device)
+            batches = list(_batches(len(x), self.batch_size))
+            if self.captured is not None:
+                job = Job(base, images, labels, mean, std, batches, self.epochs, round)
+                ready = self.captured.prepare(job)
+                torch.manual_seed(dropout)  # whatever a trial has drawn
+                if ready:
+                    sums = self.captured.run(job, generator, should_stop)
+                    return self._outcome(sums.loss, sums.correct, len(x), len(batches))
             normalise = Normalise(mean, std, self.device, self.channels_last)
-            return self._fit(base, x, y, normalise, generator, round, should_stop)
+            return self._fit(base, images, labels, batches, normalise, generator, round, should_stop)
 
     def evaluate(
         self,
@@ -157,12 +157,14 @@ class Trainer:
         Args:
             quick: in channels-last whatever the format: up to three times as fast, and other last bits.
         """
-        with self._busy, _threads(self.threads), self._format(quick or self.channels_last):
+        # Only processors are that much faster in another format, and recorded steps need the weights to stay in place.
+        channels_last = self.channels_last or (quick and self.device.type == "cpu")
+        with self._busy, _threads(self.threads), self._format(channels_last):
             self.model.load_state_dict(state)
             pictures: NDArray[np.uint8] | torch.Tensor = x if self.device.type == "cpu" else self._resident(x)
             return evaluate(
                 self.model, pictures, y, mean, std,
-                batch=batch, precision=self.precision, channels_last=quick or self.channels_last,
+                batch=batch, precision=self.precision, channels_last=channels_last,
             )  # fmt: skip
 
     @contextmanager
@@ -180,23 +182,23 @@ class Trainer:
     def _fit(
         self,
         base: Mapping[str, torch.Tensor],
-        x: NDArray[np.uint8],
-        y: NDArray[np.integer[Any]],
+        pictures: torch.Tensor,
+        labels: torch.Tensor,
+        batches: Sequence[tuple[int, int]],
         normalise: Normalise,
         generator: torch.Generator,
         round: int,
         should_stop: Callable[[], bool],
     ) -> Fit:
-        model, device, n = self.model, self.device, len(x)
+        model, device, n = self.model, self.device, len(pictures)
         model.load_state_dict(base)
         model.train()
-        pictures, labels = self._resident(x), torch.from_numpy(np.array(y, dtype=np.int64)).to(device)
         optimizer = self._build_optimizer(round)
+        step = step_of(optimizer)
         parameters = [p for p in model.parameters() if p.requires_grad]
         anchors = [p.detach().clone() for p in parameters] if self.mu else []
         loss_sum = torch.zeros((), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
-        batches = list(_batches(n, self.batch_size))
         for epoch in range(1, self.epochs + 1):
             order = torch.randperm(n, generator=generator).to(device)
             draws = self.augment.draw(n, pictures.shape[2:], generator, device)
@@ -205,7 +207,8 @@ class Trainer:
                 chosen = order[start:end]
                 wanted = labels[chosen]
                 images = normalise(draws.apply(pictures[chosen], start))
-                optimizer.zero_grad()
+                for parameter in parameters:
+                    parameter.grad = None
                 with autocast(device, self.precision):
                     scores = model(images)
                     loss = cross_entropy(scores, wanted, label_smoothing=self.label_smoothing)
@@ -215,56 +218,27 @@ class Trainer:
                         for parameter, anchor in zip(parameters, anchors, strict=True):
                             if parameter.grad is not None:
                                 parameter.grad.add_(parameter - anchor, alpha=self.mu)
-                optimizer.step()
+                step()
                 if epoch == self.epochs:
                     loss_sum += loss.detach() * len(chosen)
                     correct += (scores.detach().argmax(1) == wanted).sum()
-        state = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
-        return Fit(state, float(loss_sum) / n, int(correct) / n, n, self.epochs * len(batches))
+        return self._outcome(loss_sum, correct, n, len(batches))
+
+    def _outcome(self, loss_sum: torch.Tensor, correct: torch.Tensor, n: int, batches: int) -> Fit:
+        """Return the model as it is now, with what its last epoch added up to."""
+        state = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
+        return Fit(state, float(loss_sum) / n, int(correct) / n, n, self.epochs * batches)
+
+    def _captured_loop(self) -> CapturedLoop | None:
+        """Return what trains by recorded steps, where there can be any."""
+        if self.device.type != "cuda":
+            return None
+        recipe = Recipe(self.precision, self.channels_last, self.label_smoothing, self.mu, self.augment)
+        return CapturedLoop(self.model, self._optimizers, recipe)
 
     def _build_optimizer(self, round: int) -> torch.optim.Optimizer:
         """Return a fresh optimiser with the learning rate of this round."""
-        groups = self._groups()
-        optimizer = call(self._optimizer, "train.optimizer", groups)
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} is no torch optimiser")
-        if len(groups) > 1 and "weight_decay" not in optimizer.defaults:
-            raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} has no weight_decay to be given")
-        if self._schedule:
-            _advance(call(self._schedule, "train.schedule", optimizer), round)
-        return optimizer
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """Return the parameter groups: those with the optimiser's own decay, those with none, those with their own L2.
-
-        A model may carry ``l2``, a dict from parameter name to the coefficient of its squared norm in the loss; the
-        gradient of that is a weight decay of twice the coefficient (for optimisers that couple it, as SGD and Adam).
-        """
-        own: Mapping[str, float] = getattr(self.model, "l2", {})
-        groups: dict[float | None, list[nn.Parameter]] = {}
-        for name, parameter in self.model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            decay: float | None = None
-            if name in own:
-                decay = 2 * own[name]
-            elif self._decay_on and not any(fnmatch(name, pattern) for pattern in self._decay_on):
-                decay = 0.0
-            groups.setdefault(decay, []).append(parameter)
-        if not groups:
-            raise ConfigError("model", "has no parameter that could be trained")
-        return [
-            {"params": members} if decay is None else {"params": members, "weight_decay": decay}
-            for decay, members in groups.items()
-        ]
-
-    def _resident(self, x: NDArray[np.uint8]) -> torch.Tensor:
-        """Return the pictures on the device; those used last are kept there (few: nodes may share a trainer)."""
-        for array, tensor in self._kept:
-            if array is x:
-                return tensor
-        self._kept = [(x, resident(x, self.device)), *self._kept[:3]]
-        return self._kept[0][1]
+        return self._optimizers.build(round)
 
     def _cuda(self) -> list[int]:
         return [self.device.index or 0] if self.device.type == "cuda" else []
@@ -289,19 +263,6 @@ def _batches(n: int, size: int) -> Iterator[tuple[int, int]]:
         end = n if n - start <= size + (size > 1) else start + size
         yield start, end
         start = end
-
-
-def _advance(scheduler: Any, round: int) -> None:
-    """Step a fresh scheduler to where it stands in this round."""
-    if not isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler) or isinstance(
-        scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau
-    ):
-        raise ConfigError("train.schedule._target_", f"{type(scheduler).__name__} does not follow the round alone")
-    with warnings.catch_warnings():
-        # torch warns that the optimiser has not stepped yet. It has not: it is fresh each round, only its rate ages.
-        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-        for _ in range(round - 1):
-            scheduler.step()
 
 
 def _device(name: str) -> torch.device:

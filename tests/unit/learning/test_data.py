@@ -191,6 +191,28 @@ def test_broken_picture_is_named_and_nothing_is_left(tree: Path, tmp_path: Path)
         assert [path for path in cache.iterdir() if path.suffix != ".lock"] == []
 
 
+def test_many_pictures_are_decoded_by_processes(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = read(tree)
+    monkeypatch.setattr(folders, "A_PROCESS", 2)  # three for the six that are trained on
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(folders, "_decode", None)  # not in this process
+    together = load("image_folder", tree, cache_dir=tmp_path / "other")
+    assert np.array_equal(together.train_x, alone.train_x)
+    assert np.array_equal(together.test_x, alone.test_x)
+    for path in ("train/dog/1.png", "train/cat/2.png"):
+        (tree / path).write_bytes(b"no picture")
+        said = fails("data.root", "image_folder", tree, cache_dir=tmp_path / "broken")
+        assert path.removeprefix("train/") in said, "the first one that is broken"
+    assert [path for path in (tmp_path / "broken").iterdir() if path.suffix != ".lock"] == []
+
+
+def test_a_decoding_process_that_dies_is_told(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "A_PROCESS", 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert "ended with 1" in fails("data.cache_dir", "image_folder", tree, cache_dir=tmp_path / "cache")
+
+
 def test_class_of_test_unknown_in_train(tree: Path, tmp_path: Path) -> None:
     write(tree / "test" / "emu" / "0.png", 0)
     assert "'emu'" in fails("data.root", "image_folder", tree, cache_dir=tmp_path / "cache")

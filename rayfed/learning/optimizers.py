@@ -1,0 +1,139 @@
+"""Builds what takes the steps of local training: a fresh optimiser each round, at that round's learning rate."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from typing import Any
+
+import torch
+from torch import nn
+
+from rayfed.errors import ConfigError
+from rayfed.learning.targets import call
+from rayfed.learning.uncompiled import building
+
+IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
+"""Parameters of torch's optimisers that say how a step is computed, not which."""
+
+
+class Optimizers:
+    """Optimisers over one model's parameters, as the settings ``optimizer`` and ``schedule`` say.
+
+    Args:
+        model: whose parameters are trained. ``model.l2``, if there is one, maps parameter names to the coefficient of
+            their squared norm in the loss.
+        optimizer: ``_target_`` and parameters.
+        schedule: None, or a ``torch.optim.lr_scheduler`` that is stepped once a round.
+        decay_on: patterns of the names of the parameters that the optimiser's ``weight_decay`` is for; all if empty.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Mapping[str, Any],
+        schedule: Mapping[str, Any] | None = None,
+        decay_on: Sequence[str] = (),
+    ) -> None:
+        self._model = model
+        self._optimizer, self._schedule, self._decay_on = optimizer, schedule, decay_on
+
+    def build(self, round: int) -> torch.optim.Optimizer:
+        """Return a fresh optimiser with the learning rate of this round.
+
+        Raises:
+            ConfigError: names ``train.optimizer``, ``train.schedule`` or ``model``.
+        """
+        groups = self._groups()
+        with building():
+            optimizer = call(self._optimizer, "train.optimizer", groups)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} is no torch optimiser")
+        if len(groups) > 1 and "weight_decay" not in optimizer.defaults:
+            raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} has no weight_decay to be given")
+        if self._schedule:
+            _advance(call(self._schedule, "train.schedule", optimizer), round)
+        return optimizer
+
+    def on_device(self, like: torch.optim.Optimizer, device: torch.device) -> torch.optim.Optimizer | None:
+        """Return an optimiser whose step never asks the processor for anything, or None if this kind has no such step.
+
+        Args:
+            like: what ``build`` gave; the result starts with its learning rates and other parameters. On a GPU the
+                learning rates are tensors there, so that a recorded step follows them.
+            device: where the parameters are. On a processor nothing is recorded, and the usual step will do.
+        """
+        kind = type(like)
+        if not kind.__module__.startswith("torch.optim") or any(self._optimizer.get(name) for name in IMPLEMENTATIONS):
+            return None
+        if "capturable" not in like.defaults and kind is not torch.optim.SGD:
+            return None
+        extra = {name: True for name in ("fused", "capturable") if name in like.defaults and device.type == "cuda"}
+        with building():
+            made: torch.optim.Optimizer = call(self._optimizer, "train.optimizer", self._groups(), **extra)
+        for mine, given in zip(made.param_groups, like.param_groups, strict=True):
+            mine.update({key: value for key, value in given.items() if key not in ("params", *IMPLEMENTATIONS)})
+            if device.type == "cuda":
+                mine["lr"] = torch.tensor(float(given["lr"]), device=device)
+        return made
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return the parameter groups: those with the optimiser's own decay, those with none, those with their own L2.
+
+        A model may carry ``l2``, a dict from parameter name to the coefficient of its squared norm in the loss; the
+        gradient of that is a weight decay of twice the coefficient (for optimisers that couple it, as SGD and Adam).
+        """
+        own: Mapping[str, float] = getattr(self._model, "l2", {})
+        groups: dict[float | None, list[nn.Parameter]] = {}
+        for name, parameter in self._model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            decay: float | None = None
+            if name in own:
+                decay = 2 * own[name]
+            elif self._decay_on and not any(fnmatch(name, pattern) for pattern in self._decay_on):
+                decay = 0.0
+            groups.setdefault(decay, []).append(parameter)
+        if not groups:
+            raise ConfigError("model", "has no parameter that could be trained")
+        return [
+            {"params": members} if decay is None else {"params": members, "weight_decay": decay}
+            for decay, members in groups.items()
+        ]
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return what each group's steps are taken with, but for the learning rate and the parameters themselves."""
+    left_out = ("params", "lr", *IMPLEMENTATIONS)
+    return [{key: value for key, value in group.items() if key not in left_out} for group in optimizer.param_groups]
+
+
+def set_rates(optimizer: torch.optim.Optimizer, like: torch.optim.Optimizer) -> None:
+    """Give ``optimizer`` the learning rates of ``like``, in place where they are tensors."""
+    for mine, given in zip(optimizer.param_groups, like.param_groups, strict=True):
+        if isinstance(mine["lr"], torch.Tensor):
+            mine["lr"].fill_(float(given["lr"]))
+        else:
+            mine["lr"] = given["lr"]
+
+
+def start_anew(optimizer: torch.optim.Optimizer) -> None:
+    """Zero all that the optimiser remembers, in place: a fresh one's state, for those that begin with zeros."""
+    for state in optimizer.state.values():
+        for value in state.values():
+            if isinstance(value, torch.Tensor):
+                value.zero_()
+
+
+def _advance(scheduler: Any, round: int) -> None:
+    """Step a fresh scheduler to where it stands in this round."""
+    if not isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler) or isinstance(
+        scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau
+    ):
+        raise ConfigError("train.schedule._target_", f"{type(scheduler).__name__} does not follow the round alone")
+    with warnings.catch_warnings():
+        # torch warns that the optimiser has not stepped yet. It has not: it is fresh each round, only its rate ages.
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        for _ in range(round - 1):
+            scheduler.step()
