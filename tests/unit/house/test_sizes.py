@@ -12,7 +12,6 @@ MOST_LINES = 300
 LONG: set[str] = {
     "rayfed/learning/train.py",
     "rayfed/protocol/charter.py",
-    "rayfed/runtime/host.py",
     "rayfed/testing/chaos/real/stage.py",
 }
 """Files that are still longer."""
@@ -23,7 +22,6 @@ WIDE: set[str] = {
     "rayfed/ledger/memory/chain.py: MemoryChain",
     "rayfed/ledger/memory/rounds.py: MemoryRounds",
     "rayfed/ledger/memory/treasury.py: Treasury",
-    "rayfed/runtime/host.py: Host",
     "rayfed/testing/chaos/doors.py: ChaosLedger",
     "rayfed/testing/chaos/real/stage.py: Stage",
 }
@@ -31,7 +29,6 @@ WIDE: set[str] = {
 
 TWICE: dict[str, str] = {
     "Progress": "rayfed/aggregation/screens/progress.py and rayfed/node/progress.py",
-    "Result": "rayfed/runtime/results.py and rayfed/testing/chaos/runner.py",
 }
 """Class names that stand for two things, and why."""
 
