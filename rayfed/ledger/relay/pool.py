@@ -13,7 +13,8 @@ from rayfed.ledger.relay.batches import NOT_HEARD, OWN_SECONDS, Batches, Given, 
 from rayfed.ledger.relay.flights import Flights
 from rayfed.ledger.relay.inbox import Inbox
 from rayfed.protocol.commands import Relay
-from rayfed.protocol.messages import SPOKEN_IN, Receipt, Signed, Verb, View
+from rayfed.protocol.messages import Receipt, Signed, Verb, View
+from rayfed.protocol.phases import SPOKEN_IN
 
 if TYPE_CHECKING:
     from rayfed.ledger import Ledger

@@ -10,6 +10,7 @@ from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobMissing, LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger.memory.calls import signed
 from rayfed.ledger.memory.chain import ManualClock
+from rayfed.ledger.reads import SharedReads
 from rayfed.protocol.commands import Command, Statement, value_of
 from rayfed.protocol.judgement import Account, Books, Case, Record
 from rayfed.protocol.messages import Outcome, Receipt, Signed, Terms, Verb, View
@@ -65,7 +66,73 @@ class Weather:
         return self.clock.now + self.random.randint(1, self.scenario.outage_seconds)
 
 
-class ChaosLedger:
+class ChaosState:
+    """What one node can read of a ``ChaosChain``; follows the ``rayfed.ledger.FederationState`` protocol."""
+
+    def __init__(self, chain: ChaosChain, weather: Weather, fuse: Fuse) -> None:
+        self._chain = chain
+        self._weather = weather
+        self._fuse = fuse
+
+    def terms(self) -> Terms:
+        """See ``FederationState``."""
+        return self._chain.chain.terms
+
+    def view(self) -> View:
+        """See ``FederationState``."""
+        self.reach()
+        weather = self._weather
+        behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
+        return self._chain.view(behind, 0 if weather.calm else weather.skew)
+
+    def account(self, address: Address) -> Account:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.account(address)
+
+    def outcome(self, round: int) -> Outcome | None:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.outcome(round)
+
+    def record(self, round: int) -> Record | None:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.record(round)
+
+    def included_roots(self, round: int) -> tuple[Root, ...]:
+        """See ``FederationState``."""
+        self.reach()
+        if round not in self._chain.chain.evidence:
+            raise LedgerError(f"the chain knows of no merge in round {round}")
+        return tuple(self._chain.chain.included_roots(round))
+
+    def books(self) -> Books:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.books()
+
+    def case(self, id: int) -> Case | None:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.cases.get(id)
+
+    def open_cases(self) -> tuple[Case, ...]:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.open_cases()
+
+    def wait(self, seen: View, timeout: float) -> None:
+        """Return at once: in this world time passes only when the world says so."""
+
+    def reach(self) -> None:
+        """Die, or find that nothing answers, if it is time for that."""
+        self._fuse.check()
+        if self._weather.clock.now < self._weather.ledger_until:
+            raise LedgerUnreachable("ledger.rpc_url: chaos: nothing answers")
+
+
+class ChaosLedger(SharedReads):
     """One account's handle on a ``ChaosChain``; follows the ``rayfed.ledger.Ledger`` protocol.
 
     Made anew with every start of its node, as a ``Sender`` is: receipts of what an earlier process sent
@@ -85,6 +152,8 @@ class ChaosLedger:
         told: Callable[[Sent], None],
         silenced: Callable[[Verb, int], bool] = lambda verb, round: False,
     ) -> None:
+        self._reads = ChaosState(chain, weather, fuse)
+        super().__init__(self._reads)
         self._chain = chain
         self._address = address
         self._weather = weather
@@ -99,54 +168,6 @@ class ChaosLedger:
         """See ``Ledger``."""
         return self._address
 
-    def terms(self) -> Terms:
-        """See ``Ledger``."""
-        return self._chain.chain.terms
-
-    def view(self) -> View:
-        """See ``Ledger``."""
-        self.reach()
-        weather = self._weather
-        behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
-        return self._chain.view(behind, 0 if weather.calm else weather.skew)
-
-    def account(self, address: Address) -> Account:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.account(address)
-
-    def outcome(self, round: int) -> Outcome | None:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.outcome(round)
-
-    def record(self, round: int) -> Record | None:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.record(round)
-
-    def included_roots(self, round: int) -> tuple[Root, ...]:
-        """See ``Ledger``."""
-        self.reach()
-        if round not in self._chain.chain.evidence:
-            raise LedgerError(f"the chain knows of no merge in round {round}")
-        return tuple(self._chain.chain.included_roots(round))
-
-    def books(self) -> Books:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.books()
-
-    def case(self, id: int) -> Case | None:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.cases.get(id)
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.open_cases()
-
     @property
     def is_sending(self) -> bool:
         """Whether there is something whose receipt has not been given out."""
@@ -154,7 +175,7 @@ class ChaosLedger:
 
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
-        self.reach()
+        self._reads.reach()
         done, self._refused = self._refused, []
         for flight in list(self._flights):
             transaction, sent = flight
@@ -169,22 +190,13 @@ class ChaosLedger:
                 self._chain.pool.append(transaction)
         return done
 
-    def wait(self, seen: View, timeout: float) -> None:
-        """Return at once: in this world time passes only when the world says so."""
-
     def close(self) -> None:
         """Nothing to let go of."""
-
-    def reach(self) -> None:
-        """Die, or find that nothing answers, if it is time for that."""
-        self._fuse.check()
-        if self._weather.clock.now < self._weather.ledger_until:
-            raise LedgerUnreachable("ledger.rpc_url: chaos: nothing answers")
 
     def submit(self, command: Command) -> None:
         """See ``Ledger``; what is missing of a stake is not put down here."""
         self._told((self._address, command))
-        self.reach()
+        self._reads.reach()
         weather, scenario, now = self._weather, self._weather.scenario, self._weather.clock.now
         transaction = Transaction(self._address, command, now)
         if self._silenced(command.verb, command.round):
