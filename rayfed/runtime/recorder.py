@@ -179,7 +179,7 @@ class Recorder:
                 tracker.record(record)
 
     def _bury(self, name: str) -> None:
-        """Nobody waits for the nodes of a host that is gone for good: one that left, or was stopped by its party."""
+        """Nobody waits for the nodes of a host that has ended for good: one that left, or was stopped by its party."""
         for who in self._carries.pop(name, []):
             last = self._statuses.get(who)
             if last is not None and last.doing not in ("finished", "failed"):

@@ -101,7 +101,7 @@ class WatchLife(Life):
             raise
         except LedgerError as error:
             # No coins for a bond, say. Rounds go on without, and it is tried again at the next look.
-            log.warning("looking after the federation: %s", error)
+            log.warning("watching the federation: %s", error)
         except Exception as error:
             log.exception("the watchtower of %s failed", post.node.address)
             if starved(error):
