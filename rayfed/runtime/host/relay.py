@@ -88,8 +88,8 @@ class RelayLife(Life):
         self.wake()
 
     def _hand(self, turn: int, verb: Verb, round: int, messages: Mapping[int, Signed]) -> bool:
-        """Hand messages to the host that posts in this turn; False if that is this one. All hosts that see the same ones
-        agree on it."""
+        """Hand messages to the host that posts in this turn; False if that is this one. All hosts that see the
+        same ones agree on it."""
         names = sorted({*self._transport.peers(), self._transport.name})
         name = names[turn % len(names)]
         if name == self._transport.name:
