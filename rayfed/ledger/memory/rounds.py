@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from rayfed.encoding.primitives import NO_ROOT, Root
+from rayfed.ledger.evidence import evidence_of
 from rayfed.ledger.memory.court import MemoryCourt
 from rayfed.ledger.memory.machine import PhaseMachine
 from rayfed.ledger.memory.storage import ManualClock, Said
@@ -73,7 +73,7 @@ class MemoryRounds(PhaseMachine):
             base_round=self.bases[round] if final else 0,
             open_until=was.open_until,
             root=was.root,
-            evidence=_keccak(b"".join(self.evidence[round])) if final else bytes(32),
+            evidence=evidence_of(self.evidence[round]) if final else bytes(32),
             included=was.included,
             attesters=was.attesters,
             astray=self.astray[round] if final else 0,
@@ -93,10 +93,3 @@ class MemoryRounds(PhaseMachine):
         mine, courts = saved
         self.__dict__.update(mine)
         self.court.__dict__.update(courts)
-
-
-@lru_cache(maxsize=1024)
-def _keccak(data: bytes) -> bytes:
-    from eth_utils.crypto import keccak  # a third of a second to import, and only who asks for evidence needs it
-
-    return bytes(keccak(data))
