@@ -1,6 +1,6 @@
 """Draws the diagrams of docs/concepts.md: ``python -m docs.make_diagrams``.
 
-``phases.svg`` and ``round.svg`` are drawn from the table that the nodes follow, ``protocol.policy.PHASES``; a test
+``phases.svg`` and ``round.svg`` are drawn from the table that the nodes follow, ``protocol.phases.PHASES``; a test
 compares them with the files, so they cannot say anything else than the code.
 """
 
@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 
 from rayfed.protocol.messages import Phase
-from rayfed.protocol.policy import PHASES
+from rayfed.protocol.phases import PHASES
 
 IMAGES = Path(__file__).parent / "images"
 INK, SOFT, LINE, PAPER = "#1b1f24", "#59636e", "#b9c2cc", "#ffffff"

@@ -18,7 +18,7 @@ IMAGES = Path(__file__).parent / "images"
 class Recorded(LiveDisplay):
     """Keeps one drawing from the middle of the run and the panel at its end."""
 
-    def __init__(self, rounds: int, output_dir: Path, *, name: str = "") -> None:
+    def __init__(self, rounds: int, output_dir: Path, *, name: str = "", console: Console | None = None) -> None:
         super().__init__(rounds, output_dir, name=name, console=Console(width=88, force_terminal=True))
         self._kept = False
 

@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from rayfed.config import Settings, check, load
     from rayfed.errors import ConfigError, RayfedError
     from rayfed.runtime.api import join, load_model, run
-    from rayfed.runtime.results import Result
+    from rayfed.runtime.results import RunResult
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ConfigError": "rayfed.errors",
     "RayfedError": "rayfed.errors",
-    "Result": "rayfed.runtime.results",
+    "RunResult": "rayfed.runtime.results",
     "Settings": "rayfed.config",
     "check": "rayfed.config",
     "join": "rayfed.runtime.api",
@@ -60,7 +60,7 @@ _HOMES = {
 __all__ = [
     "ConfigError",
     "RayfedError",
-    "Result",
+    "RunResult",
     "Settings",
     "__version__",
     "audit",

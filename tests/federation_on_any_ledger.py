@@ -13,6 +13,7 @@ from rayfed.ledger import registry
 from rayfed.ledger.backend import Backend, Federation
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
+from rayfed.node.parts import Membership, Resources
 from rayfed.node.watchtower import claim
 from rayfed.protocol.charter import StakeTerms
 from rayfed.protocol.commands import Settle
@@ -69,16 +70,15 @@ def lived(kind: str, folder: Path, tick: Callable[[Backend], None], later: Calla
         store: Any = MemoryStore()
         nodes = [
             EdgeNode(
-                slot=slot,
-                ledger=federation.ledger(signer),
-                store=store,
-                disk=FileStore(folder / f"node-{slot}" / "blobs"),
-                journal=Journal(folder / f"node-{slot}" / "journal.jsonl"),
-                learner=Pull(slot),  # type: ignore[arg-type]
-                charter=agreed,
-                screens=[],
-                chain_id=backend.locator.chain_id,
-                federation=founded.federation,
+                Membership(agreed, backend.locator.chain_id, founded.federation, slot),
+                Resources(
+                    ledger=federation.ledger(signer),
+                    store=store,
+                    disk=FileStore(folder / f"node-{slot}" / "blobs"),
+                    journal=Journal(folder / f"node-{slot}" / "journal.jsonl"),
+                    learner=Pull(slot),  # type: ignore[arg-type]
+                    screens=[],
+                ),
             )
             for slot, signer in enumerate(signers)
         ]

@@ -92,7 +92,7 @@ class Examiner:
         findings = self._take(report, sightings, facts.round)
         for sighting in sightings:
             findings += self._judge(sighting, facts)
-        included = [sighting for sighting in sightings if facts.included >> (sighting.index or 0) & 1]
+        included = [sighting for sighting in sightings if facts.included >> sighting.owner & 1]
         if facts.included:
             findings += self._merge(report, facts, included)
         self._searcher.give_back(sightings)
@@ -130,8 +130,7 @@ class Examiner:
 
     def _judge(self, sighting: Sighting, facts: RoundFacts) -> Iterable[Finding]:
         """Say what is wrong with an update."""
-        assert sighting.index is not None
-        included = facts.included >> sighting.index & 1
+        included = facts.included >> sighting.owner & 1
         if sighting.reason in ("", DAMAGED):  # each damaged copy has a finding of its own
             return
         if sighting.missing:
@@ -141,7 +140,7 @@ class Examiner:
                 yield self._finding(Severity.UNCHECKED, "update", words, facts, sighting)
             return
         if included:
-            accepted = [str(i) for i, ballot in sorted(facts.ballots.items()) if ballot >> sighting.index & 1]
+            accepted = [str(i) for i, ballot in sorted(facts.ballots.items()) if ballot >> sighting.owner & 1]
             words = f"included by the ballots of {', '.join(accepted)}, but {sighting.reason}"
             yield self._finding(Severity.DISCREPANCY, "update", words, facts, sighting)
         else:
@@ -218,9 +217,8 @@ class Examiner:
     # -- small things -----------------------------------------------------------------------------------------------
 
     def _finding(self, severity: Severity, what: str, message: str, facts: RoundFacts, sighting: Sighting) -> Finding:
-        assert sighting.index is not None
         return Finding(
-            severity, what, message, facts.round, sighting.index, self._members[sighting.index], root=sighting.root
+            severity, what, message, facts.round, sighting.owner, self._members[sighting.owner], root=sighting.root
         )
 
     def _placed(self, finding: Finding, number: int, index: int | None) -> Finding:

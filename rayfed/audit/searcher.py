@@ -40,6 +40,17 @@ class Sighting:
     findings: list[Finding] = field(default_factory=list)
 
     @property
+    def owner(self) -> int:
+        """Index of the member whose update it is.
+
+        Raises:
+            ValueError: it is a model, which is nobody's.
+        """
+        if self.index is None:
+            raise ValueError("a model has no owner")
+        return self.index
+
+    @property
     def valid(self) -> bool:
         """Whether there is a verified blob with the right header."""
         return self.blob is not None and not self.reason

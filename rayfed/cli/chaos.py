@@ -68,7 +68,7 @@ def _shown(results: Iterable[Result], total: int, console: Console) -> Iterator[
 def _about(real: bool) -> dict[str, str]:
     if not real:
         return {name: scenario.about for name, scenario in SCENARIOS.items()}
-    from rayfed.testing.chaos.real.strikes import REAL
+    from rayfed.testing.chaos.real.faults import REAL
 
     return {name: scenario.about for name, scenario in REAL.items()}
 
@@ -76,14 +76,14 @@ def _about(real: bool) -> dict[str, str]:
 def _real(names: Sequence[str], seeds: Sequence[int], console: Console) -> Iterator[Result]:
     """Run each scenario with each seed over real parts, seed by seed, and tell what is done."""
     from rayfed.testing.chaos.real.cluster import Cluster
+    from rayfed.testing.chaos.real.faults import REAL
     from rayfed.testing.chaos.real.runner import run_real
-    from rayfed.testing.chaos.real.strikes import REAL
 
     def tell(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
     runs = [(name, seed) for seed in seeds for name in names]
-    # To start Ray costs as much as half a run: those that do not strike it share one.
+    # To start Ray costs as much as half a run: those that do not touch it share one.
     shared = sum(not REAL[name].own_cluster for name, _ in runs) > 1
     cluster = Cluster() if shared else None
     try:

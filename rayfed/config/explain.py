@@ -130,8 +130,7 @@ def _keys(schema: type, prefix: str) -> Iterator[str]:
     for item in fields(schema):
         kind = hints[item.name]
         yield f"{prefix}{item.name}"
-        if is_dataclass(kind):
-            assert isinstance(kind, type)
+        if isinstance(kind, type) and is_dataclass(kind):
             yield from _keys(kind, f"{prefix}{item.name}.")
 
 

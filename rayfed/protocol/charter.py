@@ -7,126 +7,23 @@ the same text and the same hash everywhere. A node whose own charter hashes diff
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
 from rayfed.aggregation import rules
-from rayfed.aggregation.rules.optimizer import RATE_UNIT, Optimizer, Stepped, extended
+from rayfed.aggregation.rules.optimizer import Optimizer, Stepped, extended
 from rayfed.encoding import canonical
 from rayfed.encoding.layout import Layout
 from rayfed.encoding.primitives import MAX_MEMBERS, Address, Root
 from rayfed.errors import CodecError, ConfigError
+from rayfed.protocol.charter_parts import SHARES, DataTerms, MergeTerms, StakeTerms, within
 from rayfed.protocol.messages import NATIVE, Terms
 
+__all__ = ["SHARES", "VERSION", "Charter", "DataTerms", "MergeTerms", "StakeTerms"]
+
 VERSION = 2
-
-
-SHARES = 10_000
-"""``refused_share`` and ``challenger_share`` count in parts of this."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataTerms:
-    """What the images look like when they reach the model.
-
-    Attributes:
-        classes: the classes' names in the order of their labels.
-        shape: (channels, height, width).
-        mean, std: by channel, of pixels in 0..1, in units of 1e-6.
-    """
-
-    classes: tuple[str, ...]
-    shape: tuple[int, ...]
-    mean: tuple[int, ...]
-    std: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        for name in ("classes", "shape", "mean", "std"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-
-
-@dataclass(frozen=True, slots=True)
-class MergeTerms:
-    """How the included updates become one model: the arguments of ``rules.make``.
-
-    Attributes:
-        rule: name of the rule.
-        trim: per 10,000, cut from each end by ``trimmed_mean``; 0 <= trim < 5000.
-        max_weight: cap on a weight in ``mean`` and ``norm_clipping``; 1..rules.MAX_WEIGHT.
-        mixing, f, bucket, clip, iterations: as in ``rules.make``; in the text only where they are not the default.
-        optimizer, server_lr, momentum, second_momentum, tau: what is done with the rule's result, as in
-            ``rules.optimizer.Optimizer``; in the text only where they are not the default.
-    """
-
-    rule: str
-    trim: int = 0
-    max_weight: int = 1_000_000
-    mixing: str = "none"
-    f: int = 0
-    bucket: int = 2
-    clip: int = 10_000
-    iterations: int = 8
-    optimizer: str = "none"
-    server_lr: int = RATE_UNIT
-    momentum: int = 9_000
-    second_momentum: int = 9_900
-    tau: int = 1_000_000
-
-    def rule_alone(self) -> rules.Rule:
-        """Return the rule, without the optimiser's step."""
-        chosen = asdict(self)
-        for name in ("optimizer", "server_lr", "momentum", "second_momentum", "tau"):
-            del chosen[name]
-        return rules.make(chosen.pop("rule"), **chosen)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the terms as canonical JSON has them."""
-        always = ("rule", "trim", "max_weight")
-        return {i.name: getattr(self, i.name) for i in fields(self) if i.name in always or self._differs(i)}
-
-    def _differs(self, item: Field[Any]) -> bool:
-        return bool(getattr(self, item.name) != item.default)
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> MergeTerms:
-        """Return the terms of ``to_dict``'s value.
-
-        Raises:
-            CodecError: a key is missing or unknown, or says what goes without saying.
-        """
-        types = {item.name: str if item.name in ("rule", "mixing", "optimizer") else int for item in fields(cls)}
-        always = ("rule", "trim", "max_weight")
-        expected = {name: kind for name, kind in types.items() if name in always or name in value}
-        terms = cls(**canonical.fields(value, expected, "charter.merge"))
-        if terms.to_dict() != value:
-            raise CodecError("charter.merge: a key is given although its value is the default")
-        return terms
-
-
-@dataclass(frozen=True, slots=True)
-class StakeTerms:
-    """What is at stake, and what is paid; amounts in the coin's smallest unit.
-
-    Attributes:
-        coin: ``native`` (the chain's own currency), ``dlc`` (a DeepLearningCoin that the founder deploys for this
-            federation) or the address of an ERC-20 (EIP-55).
-        stake, reward, bond, challenge_seconds, proof_seconds, refused_share, challenger_share: as in
-            ``messages.Terms``.
-        allow_list: root of who may join, ``0x`` and 64 hexadecimal digits; all zero: anybody.
-    """
-
-    coin: str = "native"
-    stake: int = 0
-    reward: int = 0
-    bond: int = 10**15
-    challenge_seconds: int = 60
-    proof_seconds: int = 60
-    refused_share: int = 0
-    challenger_share: int = 5_000
-    allow_list: str = "0x" + "0" * 64
 
 
 @dataclass(frozen=True)
@@ -164,7 +61,7 @@ class Charter:
     quorum: tuple[int, int]
     genesis: Root
     genesis_source: Mapping[str, Any]
-    stake: StakeTerms = StakeTerms()
+    stake: StakeTerms = field(default_factory=StakeTerms)
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -180,15 +77,15 @@ class Charter:
         if len(self.genesis) != 32 or not any(self.genesis):
             raise ConfigError("charter", "genesis must be a root of 32 bytes that are not all zero")
         for name in ("join_seconds", "commit_seconds", "vote_seconds", "attest_seconds", "rounds"):
-            _within(name, getattr(self, name), 1, 2**32 - 1)
-        _within("start_members", self.start_members, 1, MAX_MEMBERS)
-        _within("min_members", self.min_members, 1, self.start_members)
-        _within("max_missed", self.max_missed, 0, 7)
+            within(name, getattr(self, name), 1, 2**32 - 1)
+        within("start_members", self.start_members, 1, MAX_MEMBERS)
+        within("min_members", self.min_members, 1, self.start_members)
+        within("max_missed", self.max_missed, 0, 7)
         numerator, denominator = self.quorum
-        _within("quorum", denominator, 1, 255)
+        within("quorum", denominator, 1, 255)
         if not denominator <= 2 * numerator < 2 * denominator:
             raise ConfigError("federation.quorum", f"must be at least 1/2 and below 1, not {numerator}/{denominator}")
-        _check_stake(self.stake)
+        self.stake.check()
         self.rule()
         self.canonical_json()
 
@@ -290,31 +187,6 @@ class Charter:
             )
         except ConfigError as error:
             raise CodecError(f"charter: {error}") from error
-
-
-def _within(name: str, value: int, low: int, high: int, group: str = "federation") -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"{group}.{name}", f"must be a whole number in {low}..{high}, not {value!r}")
-
-
-def _check_stake(stake: StakeTerms) -> None:
-    """Check what is at stake as the contract does."""
-    is_address = re.fullmatch(r"0x[0-9a-fA-F]{40}", stake.coin) and stake.coin != NATIVE
-    if stake.coin not in ("native", "dlc") and not is_address:
-        raise ConfigError("stake.coin", f"{stake.coin!r} is neither dlc, native nor a coin's address")
-    limits = {
-        "stake": ("amount", 0, 2**128 - 1),
-        "reward": ("reward", 0, 2**128 - 1),
-        "bond": ("bond", 1, 2**128 - 1),
-        "challenge_seconds": ("challenge_seconds", 1, 2**32 - 1),
-        "proof_seconds": ("proof_seconds", 1, 2**32 - 1),
-        "refused_share": ("refused_share", 0, SHARES),
-        "challenger_share": ("challenger_share", 0, SHARES),
-    }
-    for name, (setting, low, high) in limits.items():
-        _within(setting, getattr(stake, name), low, high, "stake")
-    if not re.fullmatch(r"0x[0-9a-f]{64}", stake.allow_list):
-        raise ConfigError("stake.allow_list", f"{stake.allow_list!r} is not a root of 32 bytes")
 
 
 def _root(text: str) -> bytes:

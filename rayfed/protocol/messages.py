@@ -68,10 +68,6 @@ class Verb(StrEnum):
     EQUIVOCATION = "equivocation"
 
 
-SPOKEN_IN = {Verb.COMMIT: Phase.COMMIT, Verb.VOTE: Phase.VOTE, Verb.ATTEST: Phase.ATTEST}
-"""What can be signed for others to post, and in which phase it is said."""
-
-
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The immutable terms of a federation, as its contract holds them.

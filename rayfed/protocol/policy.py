@@ -1,7 +1,7 @@
 """The protocol: what a node does next, given what the ledger says. Pure: no I/O, no Ray, no clock, no state.
 
-The phases are data (``PHASES``), and ``next_action`` reads them; nothing here knows of a server, a first node or a
-last joiner. Everything that a node must remember between two calls it hands in as ``Me``, and all of that can be
+The phases are data (``phases.PHASES``), and ``next_action`` reads them; nothing here knows of a server, a first node
+or a last joiner. Everything that a node must remember between two calls it hands in as ``Me``, and all of that can be
 rebuilt from ledger, store and the node's own disk, which is why a node may be killed at any instant (DESIGN 1.2).
 """
 
@@ -11,53 +11,7 @@ from dataclasses import dataclass
 
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.protocol.messages import Phase, Status, Verb, View
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseRow:
-    """One row of the phase table.
-
-    Attributes:
-        verb: what a member of the roster says in this phase; None where there is nothing to say.
-        done: name of the bitmap in ``View`` of those who have said it.
-        early: when the phase ends before its deadline.
-        late: what the deadline does.
-    """
-
-    verb: Verb | None
-    done: str
-    early: str
-    late: str
-
-
-PHASES: dict[Phase, PhaseRow] = {
-    Phase.FORMING: PhaseRow(
-        None,
-        "active",
-        "start_members have joined",
-        "round 1 opens as soon as min_members have joined",
-    ),
-    Phase.COMMIT: PhaseRow(
-        Verb.COMMIT,
-        "committed",
-        "every node of the roster committed",
-        "goes on with those that did; fewer than min_members: VOID",
-    ),
-    Phase.VOTE: PhaseRow(
-        Verb.VOTE,
-        "voted",
-        "every node of the roster voted",
-        "goes on with the ballots that are there; nothing accepted: VOID",
-    ),
-    Phase.ATTEST: PhaseRow(
-        Verb.ATTEST,
-        "attested",
-        "one root has the quorum: FINAL",
-        "VOID: the base stays, the next round opens",
-    ),
-    Phase.DONE: PhaseRow(None, "active", "", ""),
-}
-"""The whole protocol in one table; the contract and the in-memory ledger follow the same one."""
+from rayfed.protocol.phases import PHASES, PhaseTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +88,8 @@ class Finish:
 Action = Enter | Adopt | Train | Judge | Merge | Wait | Finish
 
 
-def next_action(view: View, me: Me) -> Action:
-    """Return the one next thing to do.
+def next_action(view: View, me: Me, phases: PhaseTable = PHASES) -> Action:
+    """Return the one next thing to do; ``phases`` is the protocol that the federation follows.
 
     Doing it and asking again, until ``Finish``, is all that a node ever does.
     """
@@ -155,7 +109,7 @@ def next_action(view: View, me: Me) -> Action:
         return Adopt(view.base)
     if view.phase is Phase.DONE:
         return Finish()
-    row = PHASES[view.phase]
+    row = phases[view.phase]
     if row.verb is None or not mine & view.roster or mine & getattr(view, row.done):
         return Wait(view.deadline)
     return _unless_in_flight(me, row.verb, view.round, _say(row.verb, view), view)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.judgement import Account
@@ -47,11 +47,10 @@ def with_account(status: NodeStatus, account: Account | None, claimed: int = 0) 
     return replace(status, stake=account.stake, earned=earned, slashed=account.slashed)
 
 
-def claimed(events: Iterable[Mapping[str, object]]) -> dict[Address, int]:
+def claimed(events: Iterable[Mapping[str, Any]]) -> dict[Address, int]:
     """Return how much each account was paid, from the values of the ``Claimed`` events; addresses in lower case."""
     paid: dict[Address, int] = {}
     for values in events:
-        who, amount = str(values["account"]).lower(), values["amount"]
-        assert isinstance(amount, int)
-        paid[who] = paid.get(who, 0) + amount
+        who = str(values["account"]).lower()
+        paid[who] = paid.get(who, 0) + int(values["amount"])
     return paid

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rayfed.config import Settings
-    from rayfed.runtime.results import Result
+    from rayfed.runtime.results import RunResult
 
 OUTPUTS = "outputs"
 """Where folders of runs are made, below the working folder, unless another one is asked for."""
@@ -27,7 +27,7 @@ OUTPUTS = "outputs"
 
 def run(
     settings: Settings | Sequence[str] = (), *, output_dir: str | Path | None = None, progress: bool = True
-) -> Result:
+) -> RunResult:
     """Found a federation, train it to its end, and return what came of it.
 
     Args:

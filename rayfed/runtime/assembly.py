@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rayfed.protocol.messages import View
     from rayfed.runtime.place import Place
     from rayfed.store import PeerServer, Store
+    from rayfed.store.options import Fetch
 
 
 MEMO_BYTES = 4 << 30
@@ -45,12 +46,20 @@ MEMO_BYTES = 4 << 30
 
 
 class Assembly:
-    """Builds the nodes of one process, which share a memo and a way to the store."""
+    """Builds the nodes of one process, which share a memo and a way to the store.
 
-    def __init__(self, settings: Settings, place: Place, state_dir: Path) -> None:
+    Args:
+        settings: the run's.
+        place: where the federation lives.
+        state_dir: below which each node has its own folder.
+        fetch: asks the peers for a blob, in stores whose nodes serve each other; see ``rayfed.store.Site``.
+    """
+
+    def __init__(self, settings: Settings, place: Place, state_dir: Path, fetch: Fetch | None = None) -> None:
         self.charter = Charter.from_json(place.charter)
         self._settings = settings
         self._place = place
+        self._fetch = fetch
         self._root = state_dir / place.federation.lower()
         # Two rounds' updates and models, within reason: what a round is over with is not asked for again.
         round_bytes = (self.charter.start_members + 4) * self.charter.blob_layout.blob_size
@@ -152,14 +161,17 @@ class Assembly:
         made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, addresses)
         return attacks.make(chosen.kind, made, chosen.options)
 
-    def watchtower(self, node: EdgeNode) -> Watchtower | None:
-        """Return what looks after the federation for an honest node; None for a dishonest one."""
-        if not node.is_honest:
-            return None
+    def watchtower(self, node: EdgeNode, ledger: Ledger) -> Watchtower:
+        """Return what looks after the federation for an honest node.
+
+        Args:
+            node: has been built here.
+            ledger: a handle of the node's account that nobody else uses.
+        """
         # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
         keep, kit = self._settings.ledger.kind != "devchain", node.kit
         tools, board = kit.tools.apart(self._disks), kit.board
-        return Watchtower(node.ledger.handle(), tools, keep, self._reveal, board.note, board.count)
+        return Watchtower(ledger, tools, keep, self._reveal, board.note, board.count)
 
     def _reveal(self, roots: Iterable[Root]) -> None:
         """Serve what a final round has merged and what lies here, also after a restart."""
@@ -185,14 +197,14 @@ class Assembly:
         return None
 
     def _store(self, disk: FileStore) -> Store:
-        made = _store(self._settings, self._place, disk)
+        made = _store(self._settings, self._place, disk, self._fetch)
         if isinstance(made, Serves):
             self._servers.append(made.server)
         return made
 
 
-def _store(settings: Settings, place: Place, disk: FileStore) -> Store:
-    return options_of(settings.store).open(Site(disk, place.federation))
+def _store(settings: Settings, place: Place, disk: FileStore, fetch: Fetch | None = None) -> Store:
+    return options_of(settings.store).open(Site(disk, place.federation, fetch))
 
 
 def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:

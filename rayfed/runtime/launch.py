@@ -14,7 +14,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import RayfedError
 from rayfed.runtime.cluster import Actor, ask, environment
 from rayfed.runtime.host import Host, HostSpec
-from rayfed.runtime.recorder import Recorder
+from rayfed.runtime.recorder import RECORDER, Recorder
 from rayfed.store.ray.directory import host_name
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 ANSWERS_AT_ONCE = 16
 """Calls that a host or the recorder answers at the same time; their loops have threads of their own."""
-
-RECORDER = "recorder"
-"""The recorder's name in the federation's namespace."""
 
 LONGEST_LOOK_SECONDS = 0.5
 

@@ -17,7 +17,7 @@ from rayfed.runtime import chain, cluster, launch, preflight, supervise
 from rayfed.runtime.founding import FoundOrResume
 from rayfed.runtime.funding import Funding
 from rayfed.runtime.place import Place
-from rayfed.runtime.results import REPORT, SUMMARY, Result, keep_record, write
+from rayfed.runtime.results import REPORT, SUMMARY, RunResult, keep_record, write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rayfed.config import Settings
 
 
-def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: Console | None = None) -> Result:
+def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: Console | None = None) -> RunResult:
     """Found a federation or resume one, start its nodes, watch it to its end and return what came of it.
 
     Args:
@@ -68,4 +68,4 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         write(output_dir / REPORT, seen.page)
         display.final(summary)
         supervise.until_recorded(recorder)
-    return Result(summary, output_dir, supervise.without_model(seen))
+    return RunResult(summary, output_dir, supervise.without_model(seen))

@@ -7,12 +7,12 @@ finished it fetches the final model from the store by its root, like anybody els
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
 from rayfed.reporting.accounts import Earnings, claimed, with_account
 from rayfed.reporting.timeline import History
 from rayfed.runtime.place import Place
+from rayfed.runtime.transport import RayTransport, Transport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from rayfed.reporting.summary import Summary
 
 log = logging.getLogger(__name__)
+
+RECORDER = "recorder"
+"""The recorder's name in the federation's namespace."""
 
 WATCH_SECONDS = 0.25
 """How often the recorder looks at the ledger and the nodes."""
@@ -92,7 +96,7 @@ class Recorder:
         self._statuses: dict[Address | int, NodeStatus] = {}
         self._records: list[NodeRecord] = []
         self._read: dict[str, int] = {}
-        self._hosts: dict[str, Any] = {}
+        self._transport: Transport = RayTransport(place.federation, RECORDER)
         self._carries: dict[str, list[Address | int]] = {}  # whose statuses came from a host, by its name
         threading.Thread(target=self._run, name="rayfed-recorder", daemon=True).start()
 
@@ -144,41 +148,38 @@ class Recorder:
                 return
 
     def _ask_hosts(self, tracker: Tracker | None) -> None:
-        import ray
-
-        namespace = self._place.namespace
-        for actor in ray.util.list_named_actors(all_namespaces=True):
-            name = actor["name"]
-            if actor["namespace"] == namespace and name.startswith("host-") and name not in self._hosts:
-                with contextlib.suppress(ValueError):  # gone since it was listed
-                    self._hosts[name] = ray.get_actor(name, namespace=namespace)
+        names = self._transport.peers()
+        for name in self._carries.keys() - set(names):
+            self._bury(name)
         asked = {
-            name: (host.status.remote(), host.records.remote(self._read.get(name, 0)))
-            for name, host in self._hosts.items()
+            name: (
+                self._transport.ask(name, "status"),
+                self._transport.ask(name, "records", self._read.get(name, 0)),
+            )
+            for name in names
         }
-        ray.wait([ref for pair in asked.values() for ref in pair], num_returns=2 * len(asked), timeout=ASK_SECONDS)
-        for name, refs in asked.items():
-            try:
-                statuses, records = ray.get(list(refs), timeout=0)
-            except ray.exceptions.ActorDiedError:
-                self._bury(name)
-                continue
-            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-                continue  # killed and not yet restarted, or busy starting: its last status stands until the next look
-            self._carries[name] = [s.address or s.slot for s in statuses]
-            self._statuses.update({s.address or s.slot: s for s in statuses})
-            for status in statuses:
-                if status.address:
-                    self._statuses.pop(status.slot, None)
-            self._read[name] = self._read.get(name, 0) + len(records)
-            self._records += records
-            if tracker is not None:
-                for record in records:
-                    tracker.record(record)
+        wait([answer for pair in asked.values() for answer in pair], ASK_SECONDS)
+        for name, (statuses, records) in asked.items():
+            if all(answer.done() and answer.exception() is None for answer in (statuses, records)):
+                self._heard(name, statuses.result(), records.result(), tracker)
+            # Else it was killed and is not yet there again, or it is busy starting: what it said last still stands.
+
+    def _heard(
+        self, name: str, statuses: Sequence[NodeStatus], records: Sequence[NodeRecord], tracker: Tracker | None
+    ) -> None:
+        self._carries[name] = [status.address or status.slot for status in statuses]
+        self._statuses.update({status.address or status.slot: status for status in statuses})
+        for status in statuses:
+            if status.address:
+                self._statuses.pop(status.slot, None)
+        self._read[name] = self._read.get(name, 0) + len(records)
+        self._records += records
+        if tracker is not None:
+            for record in records:
+                tracker.record(record)
 
     def _bury(self, name: str) -> None:
         """Nobody waits for the nodes of a host that has ended for good: one that left, or was stopped by its party."""
-        del self._hosts[name]
         for who in self._carries.pop(name, []):
             last = self._statuses.get(who)
             if last is not None and last.doing not in ("finished", "failed"):

@@ -25,7 +25,7 @@ RECORD_OUTAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RunResult:
     """What came of a run.
 
     Attributes:

@@ -8,24 +8,35 @@ Modules with options import nothing heavy: settings are read by many who never o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from rayfed.encoding.primitives import Address
+from rayfed.encoding.primitives import Address, Root
 
 if TYPE_CHECKING:
     from rayfed.store import Store
     from rayfed.store.files.disk import FileStore
 
 
+Fetch = Callable[[Root, int, Sequence[Address]], memoryview]
+"""Returns a blob, checked, given its root, its size and the members that should have it; raises as ``Store.get``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a store is opened: the node's own disk, and the address of the federation's contract."""
+    """Where a store is opened.
+
+    Attributes:
+        disk: the node's own.
+        federation: the address of the federation's contract.
+        fetch: asks the node's peers for a blob, in stores whose nodes serve each other; None: the store finds them.
+    """
 
     disk: FileStore
     federation: Address
+    fetch: Fetch | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.protocol import policy
 from rayfed.protocol.commands import Attest, Command, Commit, Join, Leave, Vote
 from rayfed.protocol.messages import Phase, Terms, View
+from rayfed.protocol.phases import PHASES, PhaseTable
 
 DEFAULTS = {"nodes": 3, "rounds": 1, "missed": 3, "join": 300, "commit": 60, "vote": 30, "attest": 30}
 PATIENCE = 10_000
@@ -105,10 +106,11 @@ class Script:
 class Player:
     """A node that decides by the protocol and computes next to nothing."""
 
-    def __init__(self, name: str, chain: MemoryChain, script: Script) -> None:
+    def __init__(self, name: str, chain: MemoryChain, script: Script, phases: PhaseTable = PHASES) -> None:
         self.name = name
         self.ledger = MemoryLedger(chain, f"0x{name}")
         self._script = script
+        self._phases = phases
         self._model: Root = NO_ROOT
         self._merged: tuple[int, Root] | None = None
         self._left = False
@@ -127,7 +129,7 @@ class Player:
             self.ledger.submit(Leave())
             return True
         me = policy.Me(self.ledger.address, self._model, self._merged, leaving=self._left)
-        match policy.next_action(view, me):
+        match policy.next_action(view, me, self._phases):
             case policy.Enter():
                 return self._say(Join(self._script.terms.charter), view)
             case policy.Adopt(root):
@@ -168,8 +170,8 @@ class Player:
         return merged
 
 
-def play(text: str) -> str:
-    """Run a scenario to its end and return the transcript.
+def play(text: str, phases: PhaseTable = PHASES) -> str:
+    """Run a scenario to its end and return the transcript; ``phases`` is the protocol that nodes and ledger follow.
 
     Raises:
         ValueError: the scenario is not understood.
@@ -177,8 +179,8 @@ def play(text: str) -> str:
     """
     script = Script.parse(text)
     clock = ManualClock()
-    chain = MemoryChain(script.terms, clock)
-    players = [Player(name, chain, script) for name in script.nodes]
+    chain = MemoryChain(script.terms, clock, phases)
+    players = [Player(name, chain, script, phases) for name in script.nodes]
     started, told = clock.now, 0
     lines: list[str] = []
 

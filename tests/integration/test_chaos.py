@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rayfed.testing.chaos.real.faults import REAL
 from rayfed.testing.chaos.real.runner import run_real
-from rayfed.testing.chaos.real.strikes import REAL
 from tests.integration.federations import PATIENCE
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
@@ -21,4 +21,4 @@ def test_a_run_survives() -> None:
     result = run_real(scenario, 1, lines.append)
     assert result.broken == {}, "\n".join([result.again, *lines])
     said = "\n".join(lines)
-    assert all(strike.__name__ in said for strike in scenario.strikes), said
+    assert all(fault.__name__ in said for fault in scenario.faults), said

@@ -14,7 +14,7 @@ import pytest
 import rayfed
 
 PACKAGE = Path(rayfed.__path__[0])
-NAMES = ["ConfigError", "RayfedError", "Result", "Settings", "audit", "check", "join", "load", "load_model", "run"]
+NAMES = ["ConfigError", "RayfedError", "RunResult", "Settings", "audit", "check", "join", "load", "load_model", "run"]
 HEAVY = ("torch", "ray", "web3", "mlflow", "sklearn", "matplotlib", "numba", "numpy", "hydra")
 
 

@@ -11,7 +11,8 @@ from rayfed.ledger.ethereum import abi
 from rayfed.protocol import commands
 from rayfed.protocol.commands import Command
 from rayfed.protocol.judgement import Proof
-from rayfed.protocol.messages import SPOKEN_IN, Signed, Terms, Verb
+from rayfed.protocol.messages import Signed, Terms, Verb
+from rayfed.protocol.phases import SPOKEN_IN
 
 MOST_GAS = 1 << 24
 """A transaction's limit (EIP-7825)."""

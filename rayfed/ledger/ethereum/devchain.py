@@ -222,10 +222,12 @@ class DevChain:
 
     def _await_address(self, log_path: Path) -> str:
         """Return ``host:port`` as soon as Anvil has printed that it listens there."""
-        assert self._process is not None
+        process = self._process
+        if process is None:
+            raise LedgerError("Anvil was stopped before it had started")
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
-            ended = self._process.poll() is not None
+            ended = process.poll() is not None
             text = log_path.read_text(errors="replace")
             listening = _LISTENING.search(text)
             if listening is not None and not ended:

@@ -9,7 +9,8 @@ from rayfed.encoding.primitives import Address, bitmap
 from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.protocol import commands
 from rayfed.protocol.commands import Command
-from rayfed.protocol.messages import SPOKEN_IN, Signed
+from rayfed.protocol.messages import Signed
+from rayfed.protocol.phases import SPOKEN_IN
 
 
 def carry_out(chain: MemoryChain, sender: Address, command: Command, proof: Sequence[bytes] = ()) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from rayfed.encoding import merkle
-from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
+from rayfed.ledger.memory.docket import VALUES, Docket
 from rayfed.ledger.memory.transactions import verb
-from rayfed.ledger.memory.treasury import Treasury
-from rayfed.protocol.judgement import Case, Kind, Reason, Record, State
-from rayfed.protocol.messages import Status
+from rayfed.protocol.judgement import Case, Kind, Reason, State
 
-VALUES = merkle.LEAF // 4
-"""Values in a leaf."""
+__all__ = ["VALUES", "Cases"]
 
 
-class Cases(Treasury):
+class Cases(Docket):
     """A court's docket; which cases there are, and what they prove, is ``MemoryCourt``'s."""
 
     @verb
@@ -29,17 +24,12 @@ class Cases(Treasury):
             raise Rejected("NoSuchCase")
         if case.state is not State.OPEN:
             raise Rejected("NotOpen")
-        record = self.chain.record(case.round)
-        assert record is not None
+        record = self._closed(case.round)
         if not record.undone:
             raise Rejected("NotUndone")
         self._end(case, State.CLOSED)
         self._emit("Closed", id=id)
         self._credit(case.challenger, self.chain.terms.bond, id)
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """Return the open cases, oldest first."""
-        return tuple(case for case in self.cases.values() if case.state is State.OPEN)
 
     # -- how cases go on; an auditor who has no proofs calls these --------------------------------------------------
 
@@ -75,8 +65,7 @@ class Cases(Treasury):
 
     def uphold(self, case: Case, merged: bytes, expected: bytes) -> None:
         """The merge was wrong."""
-        record = self.chain.record(case.round)
-        assert record is not None
+        record = self._closed(case.round)
         self._end(case, State.UPHELD)
         self._emit("Upheld", id=case.id, merged=merged, expected=expected)
         self._undo(case, record.attesters, Reason.WRONG_MERGE)
@@ -92,64 +81,6 @@ class Cases(Treasury):
         self._end(case, State.ANSWERED)
         self._emit("Answered", id=case.id, answerer=answerer)
         self._credit(answerer, self.chain.terms.bond, case.id)
-
-    # -- parts ------------------------------------------------------------------------------------------------------
-
-    @property
-    def _leaves(self) -> int:
-        return 1 + -(-self.chain.terms.values // VALUES)
-
-    def _check_case(self, round: int, leaf: int, roots: Sequence[Root], value: int | None) -> None:
-        """Check that a case on this leaf of this round can be opened, for the bond."""
-        record = self.chain.record(round)
-        if record is None or record.status is not Status.FINAL:
-            raise Rejected("NotFinal")
-        if self.chain.clock.now > record.open_until + self.chain.terms.challenge_seconds:
-            raise Rejected("WindowClosed")
-        if leaf >= self._leaves:
-            raise Rejected("NoSuchLeaf")
-        self._check_roots(round, roots)
-        self._take(self.chain.terms.bond, value)
-
-    def _check_roots(self, round: int, roots: Sequence[Root]) -> Record:
-        record = self.chain.record(round)
-        assert record is not None
-        if list(roots) != self.chain.included_roots(round):
-            raise Rejected("WrongRoots")
-        return record
-
-    def _open(self, kind: Kind, round: int, challenger: Address, **said: Any) -> Case:
-        id, deadline = len(self.cases) + 1, self.chain.clock.now + self.chain.terms.proof_seconds
-        self.cases[id] = Case(id, kind, State.OPEN, round, challenger, deadline, **said)
-        return self.cases[id]
-
-    def _case(self, id: int, kind: Kind) -> Case:
-        case = self.cases.get(id)
-        if case is None:
-            raise Rejected("NoSuchCase")
-        if case.kind is not kind:
-            raise Rejected("WrongKind")
-        if case.state is not State.OPEN:
-            raise Rejected("NotOpen")
-        record = self.chain.record(case.round)
-        assert record is not None
-        if record.undone:
-            raise Rejected("AlreadyUndone")
-        return case
-
-    def _in_time(self, case: Case) -> None:
-        if self.chain.clock.now > case.deadline:
-            raise Rejected("TooLate")
-
-    def _over(self, case: Case) -> None:
-        if self.chain.clock.now <= case.deadline:
-            raise Rejected("TooEarly")
-
-    def _all_proven(self, case: Case) -> bool:
-        return case.merged_proven and case.proven.bit_count() == case.inputs
-
-    def _end(self, case: Case, state: State) -> None:
-        self.cases[case.id] = replace(case, state=state)
 
     def _undo(self, case: Case, guilty: int, reason: Reason) -> None:
         """The challenger was right: the guilty lose stake and seat, it is paid, and the round is rolled back."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rayfed.encoding.primitives import MAX_MEMBERS, NO_ROOT, Address, Root, bitmap, bits
+from rayfed.encoding.primitives import MAX_MEMBERS, NO_ROOT, Address, Root, bitmap
 from rayfed.errors import Rejected
 from rayfed.ledger import allow_list
-from rayfed.ledger.memory.rounds import ManualClock, MemoryRounds, Said
+from rayfed.ledger.memory.relays import RelayedRounds
+from rayfed.ledger.memory.rounds import ManualClock, Said
 from rayfed.ledger.memory.transactions import copied, verb
 from rayfed.protocol.messages import Outcome, Phase, Status, View
 
 __all__ = ["ManualClock", "MemoryChain", "Said"]
 
 
-class MemoryChain(MemoryRounds):
+class MemoryChain(RelayedRounds):
     """One federation as its contract would hold it. Every verb raises ``Rejected`` where the contract reverts.
 
     ``court`` is its court: money and judgement.
@@ -59,8 +60,7 @@ class MemoryChain(MemoryRounds):
         self.roots[index] = root
         self._say(f"{self.name(index)} commits {self.short(root)}")
         self.emit("Committed", round=round, index=index, root=root)
-        if bitmap(self.roots) == self.roster:
-            self._close_commit(self.clock.now)
+        self._end_if_early()
 
     @verb
     def vote(self, sender: Address, round: int, ballot: int) -> None:
@@ -73,8 +73,7 @@ class MemoryChain(MemoryRounds):
         self.ballots[index] = ballot
         self._say(f"{self.name(index)} votes {self.names(ballot)}")
         self.emit("Voted", round=round, index=index, ballot=ballot)
-        if bitmap(self.ballots) == self.roster:
-            self._close_vote(self.clock.now)
+        self._end_if_early()
 
     @verb
     def attest(self, sender: Address, round: int, root: Root) -> None:
@@ -100,68 +99,7 @@ class MemoryChain(MemoryRounds):
         self.attestations[index] = root
         self._say(f"{self.name(index)} attests {self.short(root)}")
         self.emit("Attested", round=round, index=index, root=root)
-        if self._has_quorum(root):
-            self._close(Status.FINAL, root, self._attesters_of(root), self.clock.now)
-
-    @verb
-    def relay(
-        self,
-        phase: Phase,
-        round: int,
-        signers: int,
-        messages: Sequence[tuple[Address, bytes]],
-        others: Sequence[Address] = (),
-    ) -> int:
-        """Post messages that members have signed; return those that count from now on.
-
-        Args:
-            phase, round: what they are.
-            signers: bitmap of who signed them.
-            messages: (who really signed it, root or ballot as 32 bytes) for each signer, by index.
-            others: all other members by index, which makes it cheaper on a chain and is all the same here.
-        """
-        if phase not in (Phase.COMMIT, Phase.VOTE, Phase.ATTEST):
-            raise Rejected("NotAVerb")
-        if len(messages) != signers.bit_count():
-            raise Rejected("WrongCount")
-        self._advance(self.clock.now)
-        if round > self.round:
-            raise Rejected("WrongRound")
-        if round == self.round and phase > self.phase:
-            raise Rejected("WrongPhase")
-        signed = dict(zip(bits(signers), messages, strict=True))
-        if (round, phase) != (self.round, self.phase):
-            return self._relay_late(round, signed) if phase is Phase.ATTEST else 0
-        spoken = {Phase.COMMIT: [*self.roots], Phase.VOTE: [*self.ballots], Phase.ATTEST: [*self.attestations]}
-        wanted = self._wanted(signers, self.roster, bitmap(spoken[phase]))
-        heard: dict[int, bytes] = {}
-        final = NO_ROOT
-        for index in bits(wanted):
-            if final == NO_ROOT:
-                heard[index] = value = self._signed(signed[index], index)
-                if phase is Phase.VOTE and int.from_bytes(value, "big") & ~bitmap(self.roots):
-                    raise Rejected("BallotOutsideCommits")
-                if phase is not Phase.VOTE and value == NO_ROOT:
-                    raise Rejected("ZeroRoot")
-                if phase is Phase.COMMIT:
-                    self.roots[index] = value
-                elif phase is Phase.VOTE:
-                    self.ballots[index] = int.from_bytes(value, "big")
-                else:
-                    self.attestations[index] = value
-                    final = value if self._has_quorum(value) else NO_ROOT
-        if not heard:
-            return 0
-        self._relayed(phase, round, heard)
-        if phase is Phase.COMMIT and bitmap(self.roots) == self.roster:
-            self._close_commit(self.clock.now)
-        if phase is Phase.VOTE and bitmap(self.ballots) == self.roster:
-            self._close_vote(self.clock.now)
-        late = 0
-        if final != NO_ROOT:
-            self._close(Status.FINAL, final, self._attesters_of(final), self.clock.now)
-            late = self._relay_late(round, signed) if bitmap(heard) != wanted else 0
-        return bitmap(heard) | late
+        self._end_if_early()
 
     def poke(self) -> None:
         """Move the phase on if its time has come; anybody may."""
@@ -221,11 +159,9 @@ class MemoryChain(MemoryRounds):
         self.streaks[index] = 0
         self._say(f"{self.name(index)} joins")
         self.emit("Joined", member=sender, index=index)
-        if self.phase is Phase.FORMING and (
-            self.active.bit_count() >= self.terms.start_members
-            or (self.clock.now >= self.deadline and self.active.bit_count() >= self.terms.min_members)
-        ):
-            self._open(self.clock.now)
+        if self.phase is Phase.FORMING:
+            self._end_if_early()
+            self._advance(self.clock.now)
 
     def _as_poked(self) -> MemoryChain:
         if self.phase is Phase.DONE or self.clock.now < self.deadline:
@@ -261,34 +197,3 @@ class MemoryChain(MemoryRounds):
         self.outcomes[last.round] = replace(last, attesters=last.attesters | 1 << index)
         self._say(f"{self.name(index)} attests {self.short(root)} of round {last.round}, late")
         self.emit("Attested", round=last.round, index=index, root=root)
-
-    def _relay_late(self, round: int, signed: dict[int, tuple[Address, bytes]]) -> int:
-        """Hear attestations of the final root of the round closed last; all others come too late."""
-        last = self._last()
-        if last is None or round != last.round or last.status is not Status.FINAL or self.clock.now > last.open_until:
-            return 0
-        wanted = self._wanted(bitmap(signed), self.rosters[round], self._attested_before)
-        chosen = [i for i in bits(wanted) if signed[i][1] == last.root]
-        heard = {i: self._signed(signed[i], i) for i in chosen}
-        if heard:
-            self._attested_before |= bitmap(heard)
-            self.outcomes[round] = replace(last, attesters=last.attesters | bitmap(heard))
-            self._relayed(Phase.ATTEST, round, heard)
-        return bitmap(heard)
-
-    def _wanted(self, signers: int, roster: int, spoken: int) -> int:
-        """Return those of the signers who have yet to speak; those who have are skipped, others do not belong here."""
-        if signers & ~roster:
-            raise Rejected("NotInRoster")
-        return signers & ~spoken
-
-    def _signed(self, message: tuple[Address, bytes], index: int) -> bytes:
-        signer, value = message
-        if signer != self.members[index]:
-            raise Rejected("WrongSigner")
-        return value
-
-    def _relayed(self, phase: Phase, round: int, heard: dict[int, bytes]) -> None:
-        self._say(f"{self.names(bitmap(heard))} {phase.name.lower()} by relay")
-        values = tuple(heard[index] for index in sorted(heard))
-        self.emit("Relayed", round=round, phase=int(phase), members=bitmap(heard), values=values)

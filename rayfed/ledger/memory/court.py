@@ -14,8 +14,9 @@ from rayfed.encoding.header import Header
 from rayfed.encoding.primitives import Address, Root, bits
 from rayfed.errors import Rejected
 from rayfed.ledger.memory.cases import VALUES, Cases
+from rayfed.ledger.memory.holdings import Rounds
 from rayfed.ledger.memory.transactions import verb
-from rayfed.ledger.memory.treasury import UNIT, Rounds
+from rayfed.ledger.memory.treasury import UNIT
 from rayfed.protocol.judgement import MERGED, Case, Kind, Proof, Reason, Record, State
 from rayfed.protocol.messages import Phase
 
@@ -152,8 +153,7 @@ class MemoryCourt(Cases):
         """Judge that a demanded leaf was not shown in time."""
         case = self._case(id, Kind.DEMAND)
         self._over(case)
-        record = self.chain.record(case.round)
-        assert record is not None
+        record = self._closed(case.round)
         guilty = record.attesters if case.which == MERGED else 1 << [*bits(record.included)][case.which]
         self._end(case, State.FORFEITED)
         self._emit("Forfeited", id=id)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rayfed.encoding.primitives import NO_ROOT, bits
-from rayfed.protocol.messages import SPOKEN_IN, Phase, Signed, Verb, View
+from rayfed.protocol.messages import Phase, Signed, Verb, View
+from rayfed.protocol.phases import SPOKEN_IN
 
 Said = tuple[Verb, int]
 """What, and in which round."""

@@ -13,13 +13,14 @@ from rayfed.ledger.relay.batches import NOT_HEARD, OWN_SECONDS, Batches, Given, 
 from rayfed.ledger.relay.flights import Flights
 from rayfed.ledger.relay.inbox import Inbox
 from rayfed.protocol.commands import Relay
-from rayfed.protocol.messages import SPOKEN_IN, Receipt, Signed, Verb, View
+from rayfed.protocol.messages import Receipt, Signed, Verb, View
+from rayfed.protocol.phases import SPOKEN_IN
 
 if TYPE_CHECKING:
     from rayfed.ledger import Ledger
 
 GATHER_SECONDS = 0.3
-"""How long whose turn it is waits for others' messages when its own are ready."""
+"""How long the poster of a turn waits for others' messages when its own are ready."""
 
 ASK_SECONDS = 0.2
 """How long what was posted is left alone before it is asked what became of it, if no event says so before."""
@@ -31,7 +32,7 @@ class RelayPool:
     ``step`` belongs to one thread, which owns all that is gathered; all else may be called by any.
 
     Args:
-        hand: gives messages to whose turn it is, by number of the turn; False: it is this process's own turn, or
+        hand: gives messages to the host whose turn has this number; False: it is this process's own turn, or
             nobody else is there.
         tell: lets the others know what became of messages that they had handed over.
     """
@@ -115,7 +116,7 @@ class RelayPool:
             self._tell(batch.verb, batch.round, told)
 
     def _forward(self, batch: Batch, view: View, poster: Ledger, now: float) -> None:
-        """Hand the own messages to whose turn it is, or post all that are here."""
+        """Hand the own messages to the host that posts in this turn, or post all that are here."""
         mine = True
         if fresh := batch.fresh():
             turn = batch.round * len(SPOKEN_IN) + SPOKEN_IN[batch.verb]

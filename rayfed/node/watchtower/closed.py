@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Root
 from rayfed.ledger import FederationState
+from rayfed.ledger.evidence import evidence_of
 from rayfed.protocol.judgement import MERGED, Record
 from rayfed.protocol.messages import Phase, Status, Terms, View
 
@@ -47,7 +48,7 @@ def read(ledger: FederationState, round: int) -> Closed | None:
     if base is None:
         return None
     included = tuple(ledger.included_roots(round))
-    if len(included) != record.included.bit_count() or ledger.record(round) != record:
+    if evidence_of(included) != record.evidence:
         return None
     return Closed(round, record, base, included)
 

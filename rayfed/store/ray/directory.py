@@ -52,7 +52,7 @@ class Directory:
         self._hosts: dict[str, Any] = {}  # name -> actor handle; Ray has no type for a handle of an unknown class
         self._carries: dict[str, frozenset[str]] = {}  # name -> addresses in lower case
         self._questions: dict[str, tuple[ray.ObjectRef[Any], float]] = {}  # name -> (answer to come, wait until)
-        self._refreshed = float("-inf")
+        self._listed = self._refreshed = float("-inf")
 
     def hosts(self, addresses: Sequence[Address]) -> list[tuple[str, Any]]:
         """Return (name, actor) of the hosts that carry these members, in their order, each once; all hosts for none.
@@ -64,16 +64,36 @@ class Directory:
             raise StoreError("store.kind: ray_peers works inside a Ray cluster only; use files or s3 here")
         wanted = [address.lower() for address in addresses]
         with self._lock:
-            if not wanted or not self._knows(wanted):
-                if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
-                    self._list()
-                    self._ask()
-                    self._refreshed = time.monotonic()
-                self._listen(wanted)
+            known = bool(wanted) and self._knows(wanted)
+            if not known and time.monotonic() - self._refreshed >= REFRESH_SECONDS:
+                self._list()
+                self._ask()
+                self._refreshed = time.monotonic()
+        if not known:
+            self._listen(wanted)
+        with self._lock:
             if not wanted:
                 return sorted(self._hosts.items())
             carriers = (name for address in wanted for name, carried in self._carries.items() if address in carried)
             return [(name, self._hosts[name]) for name in dict.fromkeys(carriers)]
+
+    def names(self) -> list[str]:
+        """Return the names of all hosts there are, sorted; at most ``REFRESH_SECONDS`` old.
+
+        Raises:
+            StoreError: this process is in no Ray cluster, or the cluster does not answer.
+        """
+        if not ray.is_initialized():
+            raise StoreError("cluster.address: this process is in no Ray cluster")
+        with self._lock:
+            if time.monotonic() - self._listed >= REFRESH_SECONDS:
+                self._list()
+            return sorted(self._hosts)
+
+    def actor(self, name: str) -> Any | None:
+        """Return the handle of a host that ``names`` has told of; None if it is gone."""
+        with self._lock:
+            return self._hosts.get(name)
 
     def knows(self, addresses: Sequence[Address]) -> bool:
         """Say whether each of these members has been found on some host."""
@@ -99,6 +119,7 @@ class Directory:
             listed = list_named_actors(all_namespaces=True)
         except RayError as error:
             raise StoreError(f"cluster.address: Ray does not answer ({type(error).__name__})") from error
+        self._listed = time.monotonic()
         names = {entry["name"] for entry in listed if entry["namespace"] == self._namespace}
         for name in self._hosts.keys() - names:
             self._drop(name)
@@ -119,15 +140,21 @@ class Directory:
         """Note answers until the wanted are found or all open questions had their time.
 
         An overdue question stays open and is no longer waited for, so a host that hangs costs its peers the timeout
-        once.
+        once. Nobody else waits for it: the lock is free in the meantime.
         """
-        while self._questions and not self._knows(wanted):
-            patience = max(deadline for _, deadline in self._questions.values()) - time.monotonic()
-            answered, _ = ray.wait([question for question, _ in self._questions.values()], timeout=max(0.0, patience))
+        while True:
+            with self._lock:
+                if not self._questions or self._knows(wanted):
+                    return
+                asked = dict(self._questions)
+            patience = max(deadline for _, deadline in asked.values()) - time.monotonic()
+            answered, _ = ray.wait([question for question, _ in asked.values()], timeout=max(0.0, patience))
             if not answered:
                 return
-            name = next(name for name, (question, _) in self._questions.items() if question == answered[0])
-            self._note(name, self._questions.pop(name)[0])
+            name = next(name for name, (question, _) in asked.items() if question == answered[0])
+            with self._lock:
+                if self._questions.get(name) == asked[name]:
+                    self._note(name, self._questions.pop(name)[0])
 
     def _note(self, name: str, question: ray.ObjectRef[Any]) -> None:
         try:

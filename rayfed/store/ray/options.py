@@ -33,7 +33,7 @@ class RayPeersOptions(StoreOptions):
 
         if not site.federation:
             raise ConfigError("store.kind", "ray_peers needs the address of the federation")
-        return RayPeers(site.disk, site.federation)
+        return RayPeers(site.disk, site.federation, fetch=site.fetch)
 
     @property
     def uri(self) -> str:

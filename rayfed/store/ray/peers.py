@@ -1,51 +1,30 @@
-"""Nodes serve each other out of Ray's object store. Of all stores the only one that knows Ray."""
+"""Nodes serve each other within one Ray cluster: each has its own disk, and its peers' blobs by way of their hosts."""
 
 from __future__ import annotations
 
-import itertools
 import logging
-import secrets
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import ray
-from ray.exceptions import RayError
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing
 from rayfed.store.files import FileStore
+from rayfed.store.options import Fetch
 from rayfed.store.ray.directory import Directory
+from rayfed.store.ray.fetch import ANSWER_SECONDS, TRANSFER_SECONDS, PeerFetch
 from rayfed.store.ray.server import BlobServer
-from rayfed.store.verified import short, verified
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 10.0
-TRANSFER_SECONDS = 120.0
-
 
 class RayPeers:
-    """A node's own disk, and the peers' blobs by way of the host actors that carry them.
-
-    Hosts live in the Ray namespace ``ray_directory.namespace(federation)`` under the names
-    ``ray_directory.host_name(k)`` and have two methods:
-
-    - ``addresses() -> list[str]``: the members that the host carries now;
-    - ``blob(root) -> list[ObjectRef] | None``: the first answer that is not None of its nodes' ``server.blob(root)``.
-
-    Both must be answered while the host's nodes are at work (``max_concurrency`` above 1): nodes wait for each other.
-
-    Trust: every answer is hashed, so a peer cannot pass off other bytes. But Ray unpickles whatever comes out of an
-    actor, and unpickling runs code, here as in anything else that uses Ray: one cluster is one trust domain. Parties
-    that distrust each other bring a cluster each and share a ``files`` or ``s3`` store, out of which only bytes come.
+    """A node's own disk, and the peers' blobs; see ``PeerFetch`` for what their hosts have to be, and for trust.
 
     Args:
         local: the node's own disk.
         federation: the contract's address.
-        server: what this node serves; the host actor asks it.
-        answer_seconds: how long a host has to answer.
-        transfer_seconds: how long a blob may be on its way from another machine.
+        server: what this node serves; its host asks it.
+        fetch: asks the peers; by default the hosts of this federation that the cluster names.
+        answer_seconds, transfer_seconds: of ``PeerFetch``, where that is the default.
     """
 
     def __init__(
@@ -54,15 +33,15 @@ class RayPeers:
         federation: Address,
         *,
         server: BlobServer | None = None,
+        fetch: Fetch | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         transfer_seconds: float = TRANSFER_SECONDS,
     ) -> None:
         self.local = local
         self.server = BlobServer(local) if server is None else server
-        self._answer_seconds = answer_seconds
-        self._transfer_seconds = transfer_seconds
-        self._directory = Directory(federation, answer_seconds)
-        self._turn = itertools.count(secrets.randbelow(1 << 16))
+        if fetch is None:
+            fetch = PeerFetch(Directory(federation, answer_seconds), answer_seconds, transfer_seconds).fetch
+        self._fetch = fetch
 
     def put(self, root: Root, blob: memoryview) -> None:
         """Keep a blob on the own disk and offer it to the peers: an update only after COMMIT closed.
@@ -74,15 +53,7 @@ class RayPeers:
         self.server.offer(root)
 
     def get(self, root: Root, size: int, holders: Sequence[Address] = ()) -> memoryview:
-        """Return the blob, read-only and checked, from the own disk or else from a peer.
-
-        A peer's blob is a view of Ray's shared memory, which stays as long as the view. Holders are asked one after
-        the other, each node beginning with another one.
-
-        Args:
-            root: what to fetch.
-            size: how long it must be.
-            holders: members that should have it; none means to ask every host.
+        """Return the blob, read-only and checked, from the own disk or else from a peer; see ``PeerFetch.fetch``.
 
         Raises:
             BlobMissing: no holder handed it over, and one of them may yet do so.
@@ -95,26 +66,7 @@ class RayPeers:
             pass
         except BlobCorrupt as error:
             log.warning("%s; asking the peers for it", error)
-        start = next(self._turn) % len(holders) if holders else 0
-        corrupt: BlobCorrupt | None = None
-        hosts = self._directory.hosts([*holders[start:], *holders[:start]])
-        later = not self._directory.knows(holders)  # whether somebody may still come up with it
-        for name, host in hosts:
-            try:
-                blob = self._ask(host, root)
-                if blob is not None:
-                    return verified(_plain(blob, root, name), root, size, name)
-                later = True
-            except RayError as error:  # first: what a peer raised is a RayError and of the class that it raised
-                log.info("%s did not hand over blob %s (%s)", name, short(root), type(error).__name__)
-                self._directory.forget(name)
-                later = True
-            except BlobCorrupt as error:
-                log.warning("%s", error)
-                corrupt = error
-        if corrupt is not None and not later:
-            raise corrupt
-        raise BlobMissing(f"none of the peers has blob {short(root)}")
+        return self._fetch(root, size, holders)
 
     def has(self, root: Root) -> bool:
         """Say whether it is on the own disk."""
@@ -122,23 +74,3 @@ class RayPeers:
 
     def close(self) -> None:
         """Nothing to let go of: the cluster belongs to whoever started it."""
-
-    def _ask(self, host: Any, root: Root) -> object | None:
-        """Return what the host has under this root, not looked at yet, or None.
-
-        Raises:
-            RayError: it is dead, starting again, too slow, or failed.
-        """
-        answer: object = ray.get(host.blob.remote(root), timeout=self._answer_seconds)
-        if not (isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], ray.ObjectRef)):
-            return answer  # None, or nonsense that ``_plain`` finds out
-        blob: object = ray.get(answer[0], timeout=self._transfer_seconds)
-        return blob
-
-
-def _plain(blob: object, root: Root, source: str) -> memoryview:
-    """Return the bytes of a plain array of bytes; a peer may have sent anything."""
-    # ``type(...) is``, not isinstance: a subclass could behave differently from one read to the next.
-    if not (type(blob) is np.ndarray and blob.dtype == np.uint8 and blob.ndim == 1 and blob.flags.c_contiguous):
-        raise BlobCorrupt(f"{source} answered with something other than bytes for blob {short(root)}")
-    return blob.data

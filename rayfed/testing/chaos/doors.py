@@ -1,71 +1,93 @@
-"""A node's doors to the world outside, with the trouble that is on them: the ledger's and the store's."""
+"""A node's way to the ledger, with the trouble that is on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import sha256
-from random import Random
 
 from rayfed.encoding.primitives import Address, Root
-from rayfed.errors import BlobMissing, LedgerError, LedgerUnreachable, StoreError
+from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.ledger.memory.calls import signed
-from rayfed.ledger.memory.chain import ManualClock
+from rayfed.ledger.reads import SharedReads
 from rayfed.protocol.commands import Command, Statement, value_of
 from rayfed.protocol.judgement import Account, Books, Case, Record
 from rayfed.protocol.messages import Outcome, Receipt, Signed, Terms, Verb, View
-from rayfed.store.verified import verified
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
 from rayfed.testing.chaos.faults import Fuse
-from rayfed.testing.chaos.scenarios import RESEND_SECONDS, Scenario
+from rayfed.testing.chaos.scenarios import RESEND_SECONDS
+from rayfed.testing.chaos.weather import Weather
 
 Sent = tuple[Address, Command]
 """Something that a node handed to its ledger: who, and what."""
 
 
-class Weather:
-    """What goes wrong just now, for one node; drawn by the world, read by its doors.
+class ChaosState:
+    """What one node can read of a ``ChaosChain``; follows the ``rayfed.ledger.FederationState`` protocol."""
 
-    Attributes:
-        calm: nothing does.
-        ledger_until, store_until, disk_until: until when nothing answers there, in seconds since the epoch.
-        skew: how far the node's idea of the chain's time is off.
-    """
+    def __init__(self, chain: ChaosChain, weather: Weather, fuse: Fuse) -> None:
+        self._chain = chain
+        self._weather = weather
+        self._fuse = fuse
 
-    def __init__(self, scenario: Scenario, random: Random, clock: ManualClock) -> None:
-        self.scenario = scenario
-        self.random = random
-        self.clock = clock
-        self.calm = False
-        self.ledger_until = self.store_until = self.disk_until = 0
-        self.skew = random.randint(-scenario.skew, scenario.skew)
+    def terms(self) -> Terms:
+        """See ``FederationState``."""
+        return self._chain.chain.terms
 
-    def happens(self, rate: float) -> bool:
-        """Draw whether something happens now."""
-        return not self.calm and rate > 0 and self.random.random() < rate
+    def view(self) -> View:
+        """See ``FederationState``."""
+        self.reach()
+        weather = self._weather
+        behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
+        return self._chain.view(behind, 0 if weather.calm else weather.skew)
 
-    def draw(self) -> None:
-        """Let an outage begin, or none."""
-        if self.happens(self.scenario.unreachable):
-            self.ledger_until = self._later()
-        if self.happens(self.scenario.store_down):
-            self.store_until = self._later()
-        if self.happens(self.scenario.disk_full):
-            self.disk_until = self._later()
+    def account(self, address: Address) -> Account:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.account(address)
 
-    def clear(self) -> None:
-        """Let all be well from now on."""
-        self.calm = True
-        self.ledger_until = self.store_until = self.disk_until = self.skew = 0
+    def outcome(self, round: int) -> Outcome | None:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.outcome(round)
 
-    def disk_full(self) -> bool:
-        """Whether there is no room on the node's disk."""
-        return self.clock.now < self.disk_until
+    def record(self, round: int) -> Record | None:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.record(round)
 
-    def _later(self) -> int:
-        return self.clock.now + self.random.randint(1, self.scenario.outage_seconds)
+    def included_roots(self, round: int) -> tuple[Root, ...]:
+        """See ``FederationState``."""
+        self.reach()
+        if round not in self._chain.chain.evidence:
+            raise LedgerError(f"the chain knows of no merge in round {round}")
+        return tuple(self._chain.chain.included_roots(round))
+
+    def books(self) -> Books:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.books()
+
+    def case(self, id: int) -> Case | None:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.cases.get(id)
+
+    def open_cases(self) -> tuple[Case, ...]:
+        """See ``FederationState``."""
+        self.reach()
+        return self._chain.chain.court.open_cases()
+
+    def wait(self, seen: View, timeout: float) -> None:
+        """Return at once: in this world time passes only when the world says so."""
+
+    def reach(self) -> None:
+        """Die, or find that nothing answers, if it is time for that."""
+        self._fuse.check()
+        if self._weather.clock.now < self._weather.ledger_until:
+            raise LedgerUnreachable("ledger.rpc_url: chaos: nothing answers")
 
 
-class ChaosLedger:
+class ChaosLedger(SharedReads):
     """One account's handle on a ``ChaosChain``; follows the ``rayfed.ledger.Ledger`` protocol.
 
     Made anew with every start of its node, as a ``Sender`` is: receipts of what an earlier process sent
@@ -85,6 +107,8 @@ class ChaosLedger:
         told: Callable[[Sent], None],
         silenced: Callable[[Verb, int], bool] = lambda verb, round: False,
     ) -> None:
+        self._reads = ChaosState(chain, weather, fuse)
+        super().__init__(self._reads)
         self._chain = chain
         self._address = address
         self._weather = weather
@@ -99,54 +123,6 @@ class ChaosLedger:
         """See ``Ledger``."""
         return self._address
 
-    def terms(self) -> Terms:
-        """See ``Ledger``."""
-        return self._chain.chain.terms
-
-    def view(self) -> View:
-        """See ``Ledger``."""
-        self.reach()
-        weather = self._weather
-        behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
-        return self._chain.view(behind, 0 if weather.calm else weather.skew)
-
-    def account(self, address: Address) -> Account:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.account(address)
-
-    def outcome(self, round: int) -> Outcome | None:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.outcome(round)
-
-    def record(self, round: int) -> Record | None:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.record(round)
-
-    def included_roots(self, round: int) -> tuple[Root, ...]:
-        """See ``Ledger``."""
-        self.reach()
-        if round not in self._chain.chain.evidence:
-            raise LedgerError(f"the chain knows of no merge in round {round}")
-        return tuple(self._chain.chain.included_roots(round))
-
-    def books(self) -> Books:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.books()
-
-    def case(self, id: int) -> Case | None:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.cases.get(id)
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """See ``Ledger``."""
-        self.reach()
-        return self._chain.chain.court.open_cases()
-
     @property
     def is_sending(self) -> bool:
         """Whether there is something whose receipt has not been given out."""
@@ -154,7 +130,7 @@ class ChaosLedger:
 
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
-        self.reach()
+        self._reads.reach()
         done, self._refused = self._refused, []
         for flight in list(self._flights):
             transaction, sent = flight
@@ -169,22 +145,13 @@ class ChaosLedger:
                 self._chain.pool.append(transaction)
         return done
 
-    def wait(self, seen: View, timeout: float) -> None:
-        """Return at once: in this world time passes only when the world says so."""
-
     def close(self) -> None:
         """Nothing to let go of."""
-
-    def reach(self) -> None:
-        """Die, or find that nothing answers, if it is time for that."""
-        self._fuse.check()
-        if self._weather.clock.now < self._weather.ledger_until:
-            raise LedgerUnreachable("ledger.rpc_url: chaos: nothing answers")
 
     def submit(self, command: Command) -> None:
         """See ``Ledger``; what is missing of a stake is not put down here."""
         self._told((self._address, command))
-        self.reach()
+        self._reads.reach()
         weather, scenario, now = self._weather, self._weather.scenario, self._weather.clock.now
         transaction = Transaction(self._address, command, now)
         if self._silenced(command.verb, command.round):
@@ -218,72 +185,3 @@ def _receipt(transaction: Transaction) -> Receipt:
 
 def _hash(transaction: Transaction) -> str:
     return "0x" + sha256(f"{transaction.sender}{transaction.command}".encode()).hexdigest()
-
-
-class Blobs:
-    """What all doors to the store lead to: bytes by the root that they were put under, and from when on.
-
-    Unlike ``MemoryStore`` it believes whoever puts something.
-    """
-
-    def __init__(self) -> None:
-        self.bytes: dict[Root, bytes] = {}
-        self.since: dict[Root, int] = {}
-
-
-class ChaosStore:
-    """One node's door to the blobs; follows the ``rayfed.store.Store`` protocol."""
-
-    def __init__(self, blobs: Blobs, weather: Weather, fuse: Fuse) -> None:
-        self._blobs = blobs
-        self._weather = weather
-        self._fuse = fuse
-
-    def put(self, root: Root, blob: memoryview) -> None:
-        """See ``Store``."""
-        self._reach()
-        weather = self._weather
-        if root not in self._blobs.bytes:
-            slow = weather.happens(weather.scenario.store_slow)
-            later = weather.random.randint(1, weather.scenario.outage_seconds) if slow else 0
-            self._blobs.bytes[root] = bytes(blob)
-            self._blobs.since[root] = weather.clock.now + later
-        self._fuse.check()
-
-    def get(self, root: Root, size: int, holders: Sequence[Address] = ()) -> memoryview:
-        """See ``Store``."""
-        self._reach()
-        if not self.has(root):
-            raise BlobMissing(f"nobody has {root.hex()[:8]}")
-        found = self._blobs.bytes[root]
-        if self._weather.happens(self._weather.scenario.garbage):
-            found = self._instead(found)
-        blob = verified(memoryview(found), root, size, "chaos")
-        self._fuse.check()
-        return blob
-
-    def has(self, root: Root) -> bool:
-        """See ``Store``."""
-        return self._blobs.since.get(root, self._weather.clock.now + 1) <= self._weather.clock.now
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    def _reach(self) -> None:
-        self._fuse.check()
-        if self._weather.clock.now < self._weather.store_until:
-            raise StoreError("store.endpoint_url: chaos: the store does not answer")
-
-    def _instead(self, right: bytes) -> bytes:
-        """Return what a broken or hostile place would give: noise, another blob, one that is cut or has a wrong bit."""
-        random = self._weather.random
-        match random.randrange(4):
-            case 0:
-                return random.randbytes(len(right))
-            case 1:
-                return self._blobs.bytes[random.choice(sorted(self._blobs.bytes))]
-            case 2:
-                return right[: random.randrange(len(right))]
-            case _:
-                place = random.randrange(len(right))
-                return right[:place] + bytes([right[place] ^ 1 << random.randrange(8)]) + right[place + 1 :]

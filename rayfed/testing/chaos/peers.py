@@ -10,9 +10,10 @@ from rayfed.attacks.forged_merge import ForgedMerge
 from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import Address, Root, bitmap
 from rayfed.protocol.commands import Attest, Command, Commit, Vote
-from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore
+from rayfed.testing.chaos.doors import ChaosLedger
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, GENESIS, LAYOUT, charter
 from rayfed.testing.chaos.scenarios import Scenario
+from rayfed.testing.chaos.stores import ChaosStore, PublishedBlobs
 
 
 class Cheat(ChaosLedger):
@@ -26,7 +27,7 @@ class Cheat(ChaosLedger):
 
     how: str
     friends: frozenset[Address]
-    blobs: Blobs
+    blobs: PublishedBlobs
 
     def submit(self, command: Command) -> None:
         """Submit something else instead."""

@@ -18,11 +18,13 @@ from rayfed.node.watchtower import Watchtower
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import Verb, View
 from rayfed.testing.chaos.chain import ChaosChain
-from rayfed.testing.chaos.doors import Blobs, ChaosLedger, ChaosStore, Sent, Weather
+from rayfed.testing.chaos.doors import ChaosLedger, Sent
 from rayfed.testing.chaos.faults import FailingDisk, FailingJournal, Fuse
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, Counting
 from rayfed.testing.chaos.peers import Cheat, Hoard, forger
 from rayfed.testing.chaos.scenarios import PATIENCE_SECONDS, Scenario
+from rayfed.testing.chaos.stores import ChaosStore, PublishedBlobs
+from rayfed.testing.chaos.weather import Weather
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Starter:
         scenario: Scenario,
         charter: Charter,
         chain: ChaosChain,
-        blobs: Blobs,
+        blobs: PublishedBlobs,
         said: list[Sent],
         trained: list[NDArray[np.int32]],
         build: type[EdgeNode],

@@ -18,11 +18,13 @@ from rayfed.protocol.commands import Leave
 from rayfed.protocol.messages import Phase, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
-from rayfed.testing.chaos.doors import Blobs, Sent, Weather
+from rayfed.testing.chaos.doors import Sent
 from rayfed.testing.chaos.faults import Fuse, Killed, power_cut
 from rayfed.testing.chaos.model import charter
 from rayfed.testing.chaos.scenarios import REWARD, STAKE, Scenario
 from rayfed.testing.chaos.seats import Seat, Starter
+from rayfed.testing.chaos.stores import PublishedBlobs
+from rayfed.testing.chaos.weather import Weather
 
 MAX_TICKS = 20_000
 """Turns of all nodes after which a run that is not over is called one that does not end."""
@@ -62,7 +64,7 @@ class World:
         self.clock = ManualClock()
         self.began = self.over = self.clock.now
         self.chain = ChaosChain(MemoryChain(self.charter.terms(), self.clock), self.random)
-        self.blobs = Blobs()
+        self.blobs = PublishedBlobs()
         self.said: list[Sent] = []
         self.trained: list[NDArray[np.int32]] = []
         self.log: list[str] = []

@@ -227,7 +227,7 @@ def test_without_a_founding_time_and_a_charter_it_says_what_it_could_not_check(f
     world, record = finished
     report = audit(replace(record, founded=0, charter=""), [world.folder])
     assert report.clean
-    assert "when the federation was founded" in words(report, Severity.UNCHECKED)
+    assert "the time of the founding" in words(report, Severity.UNCHECKED)
     assert "no charter" in words(report, Severity.UNCHECKED)
     assert not audit(replace(record, founded=0), [world.folder], strict=True).clean
 

@@ -331,6 +331,21 @@ def test_a_base_that_the_chain_takes_back_between_two_questions_is_asked_for_aga
     assert tower.is_satisfied(table.chain.view())
 
 
+def test_roots_of_another_branch_are_not_taken_for_a_wrong_merge(table: Table) -> None:
+    """The chain goes back between the question for a round's record and the one for its updates."""
+
+    class Torn(MemoryLedger):
+        def included_roots(self, round: int) -> tuple[Root, ...]:
+            return tuple(reversed(super().included_roots(round)[1:]))
+
+    table.play()
+    tower = Watchtower(Torn(table.chain, MEMBERS[1]), table.tools(MEMBERS[1]), note=table.notes.append)
+    assert not tower.step(table.chain.view())
+    assert not tower.distrusts()
+    assert tower.report().verified == 0, "it looks again"
+    assert table.notes == []
+
+
 # -- cases that anybody can end ----------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 from rich.console import Console
@@ -99,6 +100,18 @@ def test_many_nodes_stay_within_the_terminals_height() -> None:
         to.print(display._draw())
     assert len(captured.get().splitlines()) <= 20
     assert "more" in captured.get()
+
+
+def test_of_many_nodes_the_end_names_the_worst_the_median_and_the_best_alone() -> None:
+    run = fake_run(nodes=16, rounds=1)
+    alone = sorted(node.alone_accuracy for node in run.summary().nodes if node.alone_accuracy is not None)
+    to = console(terminal=False)
+    with LiveDisplay(1, Path("x"), console=to) as display:
+        display.final(run.summary())
+    lines = [line.split() for line in written(to).splitlines() if " alone " in line]
+    assert [line[0] for line in lines] == ["worst", "median", "best"]
+    wanted = (alone[0], median(alone), alone[-1])
+    assert [" ".join(line[2:4]) for line in lines] == [percent(value) for value in wanted]
 
 
 def test_a_run_in_which_nothing_was_final_says_so() -> None:

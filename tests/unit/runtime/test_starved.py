@@ -8,7 +8,7 @@ import os
 import pytest
 
 from rayfed.errors import StoreError
-from rayfed.runtime.host import starved
+from rayfed.runtime.host.failure import starved
 
 
 def raised_from(error: Exception, cause: Exception) -> Exception:

@@ -48,7 +48,7 @@ class Cluster:
             if self._is_up():
                 break
             told = self._command.out[-800:]
-            self._command.strike()
+            self._command.kill_all()
             if attempt == ATTEMPTS:
                 self._folder.cleanup()
                 raise RuntimeError(f"Ray does not start: {told}")
@@ -95,5 +95,5 @@ class Cluster:
             os.kill(self._command.process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._command.process.wait(STOP_SECONDS)
-        self._command.strike()
+        self._command.kill_all()
         self._folder.cleanup()

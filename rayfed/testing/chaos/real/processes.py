@@ -1,4 +1,4 @@
-"""Processes that a scenario starts, all that they start in turn, and ways to strike them."""
+"""Processes that a scenario starts, all that they start in turn, and ways to fault them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Command:
             time.sleep(0.2)
         return left
 
-    def strike(self) -> None:
+    def kill_all(self) -> None:
         """Kill it and all that it started in the same moment, as a power cut would."""
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in [*self.processes(), self.process.pid]:

@@ -13,7 +13,7 @@ from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real.checks import CHECKS
 from rayfed.testing.chaos.real.cluster import Cluster
 from rayfed.testing.chaos.real.scenario import RealScenario
-from rayfed.testing.chaos.real.stage import Stage
+from rayfed.testing.chaos.real.testbed import Testbed
 from rayfed.testing.chaos.runner import Result
 
 ENDS = "run_ends"
@@ -28,7 +28,7 @@ def run_real(
     """Run one real scenario once, in a folder that is gone afterwards unless a check failed.
 
     Args:
-        cluster: to run on, where the scenario does not strike its cluster itself; None: each run starts its own.
+        cluster: to run on, where the scenario does not fault its cluster itself; None: each run starts its own.
     """
     folder = Path(tempfile.mkdtemp(prefix="rayfed-chaos-"))
     start = time.perf_counter()
@@ -47,18 +47,18 @@ def run_real(
 def _played(
     scenario: RealScenario, seed: int, folder: Path, start: float, tell: Callable[[str], None], cluster: Cluster | None
 ) -> Result:
-    with Stage(scenario, seed, folder, cluster) as stage:
-        trouble = stage.play()
+    with Testbed(scenario, seed, folder, cluster) as testbed:
+        trouble = testbed.play()
         broken = {ENDS: trouble} if trouble else {}
         if not trouble:
             for check in CHECKS:
                 try:
-                    check(stage)
+                    check(testbed)
                 except Broken as found:
                     broken[check.__name__] = str(found)
-        rounds = stage.summary().get("rounds", [])
-        slashed = sum(account.slashed > 0 for account in stage.accounts)
-        log, resumed = stage.log, stage.resumed
+        rounds = testbed.summary().get("rounds", [])
+        slashed = sum(account.slashed > 0 for account in testbed.accounts)
+        log, resumed = testbed.log, testbed.resumed
     for line in log:
         tell(line)
     seconds = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What a scenario over real parts is; ``strikes`` has those that there are."""
+"""What a scenario over real parts is; ``faults`` has those that there are."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Strike = Callable[[Any], None]
-"""Does something to a ``Stage``; its name and the first line of its docstring say what."""
+Fault = Callable[[Any], None]
+"""Does something to a ``Testbed``; its name and the first line of its docstring say what."""
 
 FATAL = ("kill_starter", "kill_raylet", "kill_all")
-"""After these strikes a run ends, and is carried on by ``resume=``."""
+"""After these faults a run ends, and is carried on by ``resume=``."""
 
 
 @dataclass(frozen=True, slots=True)
 class RealScenario:
-    """A few strikes, at moments that the seed draws.
+    """A few faults, at moments that the seed draws.
 
     Attributes:
         name, about: for the command line and the table.
-        strikes: what is done, in an order that the seed draws.
+        faults: what is done, in an order that the seed draws.
         draws: how many of them a seed draws; 0: all.
         store: where blobs travel.
         track: whether the run is recorded by an MLflow server.
@@ -28,7 +28,7 @@ class RealScenario:
 
     name: str
     about: str
-    strikes: tuple[Strike, ...]
+    faults: tuple[Fault, ...]
     draws: int = 0
     store: str = "ray_peers"
     track: bool = False
@@ -36,10 +36,10 @@ class RealScenario:
 
     @property
     def own_cluster(self) -> bool:
-        """Whether a run starts Ray by itself, because that is struck, or to have it tried."""
-        return not self.strikes or any(strike.__name__ in FATAL for strike in self.strikes)
+        """Whether a run starts Ray by itself, because that is hit, or to have it tried."""
+        return not self.faults or any(fault.__name__ in FATAL for fault in self.faults)
 
     @property
-    def struck(self) -> int:
-        """How many strikes there are in a run."""
-        return self.draws or len(self.strikes)
+    def injected(self) -> int:
+        """How many faults there are in a run."""
+        return self.draws or len(self.faults)

@@ -40,18 +40,17 @@ class Server(ABC):
         Raises:
             RuntimeError: it ends at once, or never answers.
         """
-        self.launch()
-        command = self._command
-        assert command is not None
+        command = self.launch()
         end = time.monotonic() + ANSWER_SECONDS
         while not self._answers():
             if time.monotonic() > end or not command.running:
                 raise RuntimeError(f"{command.process.args!r} does not answer: {command.out[-800:]}")
             time.sleep(0.2)
 
-    def launch(self) -> None:
+    def launch(self) -> processes.Command:
         """Start it and return at once."""
-        self._command = processes.Command(self._words(), self.folder, self._environment())
+        self._command = command = processes.Command(self._words(), self.folder, self._environment())
+        return command
 
     def kill(self) -> None:
         """Kill it and all that it started without a word; it may be started again."""
@@ -60,7 +59,7 @@ class Server(ABC):
     def end(self) -> None:
         """Kill it for good."""
         if self._command is not None:
-            self._command.strike()
+            self._command.kill_all()
             self._command = None
 
     def send(self, number: signal.Signals) -> None:

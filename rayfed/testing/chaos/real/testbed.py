@@ -1,10 +1,9 @@
-"""What a run stands on, real and in reach: a chain and servers behind proxies, and the run itself."""
+"""One run over real parts: it is started, has faults injected, is carried on where they were fatal, and ends."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,58 +14,52 @@ from typing import Any, Self
 
 import rayfed
 from rayfed.errors import LedgerError
-from rayfed.ledger.ethereum import connection
-from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.connection import EthereumFederation
-from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
-from rayfed.ledger.ethereum.rpc import Rpc
-from rayfed.protocol.commands import Settle
+from rayfed.ledger.ethereum.devchain import find_anvil
 from rayfed.protocol.judgement import Account
 from rayfed.protocol.messages import Phase, View
 from rayfed.runtime import founding
 from rayfed.runtime.results import SUMMARY
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.cluster import Cluster
+from rayfed.testing.chaos.real.ground import Ground
 from rayfed.testing.chaos.real.scenario import FATAL, RealScenario
-from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server, credentials
-from rayfed.testing.proxy import Proxy
+from rayfed.testing.chaos.real.servers import credentials
 
 NODES, NODES_PER_HOST = 4, 2
 ROUNDS_BESIDE = 2
-"""Rounds of a run beside one for each strike."""
+"""Rounds of a run beside one for each fault."""
 
-BLOCK_SECONDS = 1.0
 START_SECONDS = 600.0
 """How long a run may take until it has founded its federation, on a machine that has other work too."""
 
 END_SECONDS = 480.0
-"""How long a run may take to end, once all strikes are over; more is a run that hangs."""
+"""How long a run may take to end, once all faults are over; more is a run that hangs."""
 
 MOMENTS = (None, Phase.COMMIT, Phase.VOTE, Phase.ATTEST)
-"""When a strike falls: at any instant, or in this phase. The strikes of a run and the seeds of a scenario take turns,
-so that with four seeds each strike has met them all."""
+"""When a fault falls: at any instant, or in this phase. The faults of a run and the seeds of a scenario take turns,
+so that with four seeds each fault has met them all."""
 
 RAY_IS_SLOW, RAY_STARTS = "timed out during startup", 3
 """What Ray says, and then a run, if its own processes are not there within half a minute, which no setting makes
 longer; on a machine with much other work they are not. The run ends in one line, and is started again."""
 
 PHASE_SECONDS = 20.0
-"""How long a strike waits for its phase."""
+"""How long a fault waits for its phase."""
 
 
-class Stage:
+class Testbed:
     """One run of a real scenario; a context manager, which leaves nothing behind.
 
     Args:
         scenario, seed: what is done, and when.
         folder: everything is below it.
-        cluster: a Ray cluster to run on; None: the run starts its own, as it does where that is to be struck.
+        cluster: a Ray cluster to run on; None: the run starts its own, as it does where that is to be hit.
 
     Attributes:
         folder, output: everything is below ``folder``; ``output`` is the run's own folder.
         random: what the seed draws.
-        chain, rpc, rpc_proxy, s3, s3_proxy, mlflow: the ground it stands on; ``rpc`` goes around the proxy, and
-            servers that a scenario does not need are None.
+        ground: what it stands on.
         run: the command that runs just now.
         founded_in: the block in which the federation was founded.
         log: what was done, line by line.
@@ -90,16 +83,7 @@ class Stage:
         self._began = time.monotonic()
         self._eye: EthereumFederation | None = None
         self.scratch.mkdir(parents=True)
-        self.chain = self._chain(0)
-        port = int(self.chain.rpc_url.rpartition(":")[2])
-        self.rpc: Rpc = connection.connect(self.chain.rpc_url)
-        self.rpc_proxy = Proxy("127.0.0.1", port, seed)
-        self.s3 = S3Server(folder / "s3") if scenario.store == "s3" else None
-        self.mlflow = MlflowServer(folder / "mlflow") if scenario.track else None
-        for server in (self.s3, self.mlflow):
-            if server is not None:
-                server.start()
-        self.s3_proxy = Proxy("127.0.0.1", self.s3.port if self.s3 is not None else 9, seed)
+        self.ground = Ground(folder, seed, self.random, store=scenario.store, track=scenario.track)
         self.run: processes.Command = self._start()
 
     def __enter__(self) -> Self:
@@ -108,18 +92,12 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.run.strike()
+        self.run.kill_all()
         if self._cluster is not None:
             self._cluster.clear()
-        for server in (self.s3, self.mlflow):
-            if server is not None:
-                server.end()
         if self._eye is not None:
             self._eye.close()
-        self.rpc.close()
-        self.rpc_proxy.close()
-        self.s3_proxy.close()
-        self.chain.stop()
+        self.ground.close()
 
     def tell(self, line: str) -> None:
         """Note what is done."""
@@ -140,39 +118,26 @@ class Stage:
         folders = [self.scratch, *([self._cluster.scratch] if self._cluster is not None else [])]
         return [path for folder in folders for path in folder.glob("rayfed*")]
 
-    def send(self, pid: int, number: signal.Signals) -> None:
-        """Send a signal to a process of the stage."""
-        processes.send(pid, number)
-
     # -- the run ----------------------------------------------------------------------------------------------------
 
     def play(self) -> str:
-        """Strike by strike to the end; return what is wrong with how it ended, or nothing."""
+        """Fault by fault to the end; return what is wrong with how it ended, or nothing."""
         if not self._stands():
             return f"nothing was founded: {self.run.out[-500:]}"
-        strikes = self.random.sample(self.scenario.strikes, self.scenario.struck)
-        for number, strike in enumerate(strikes):
+        faults = self.random.sample(self.scenario.faults, self.scenario.injected)
+        for number, fault in enumerate(faults):
             self._await_moment(MOMENTS[(self._seed + number) % len(MOMENTS)])
-            if self._over():
-                self.tell("over before all strikes")
+            if not self.run.running:
+                self.tell("over before all faults")
                 break
             view = self._view()
             where = f"round {view.round}, {view.phase.name}" if view is not None else "nobody knows where"
-            self.tell(f"{strike.__name__} in {where}: {(strike.__doc__ or '').splitlines()[0]}")
-            strike(self)
-            trouble = self._carry_on() if strike.__name__ in FATAL else ""
+            self.tell(f"{fault.__name__} in {where}: {(fault.__doc__ or '').splitlines()[0]}")
+            fault(self)
+            trouble = self._carry_on() if fault.__name__ in FATAL else ""
             if trouble:
                 return trouble
         return self._end()
-
-    def kill_chain(self) -> None:
-        """Kill Anvil, wait a little, and start it again at its place, from what it wrote down last."""
-        pid = self.chain.pid
-        if pid:
-            self.send(pid, signal.SIGKILL)
-        self.chain.stop()
-        time.sleep(self.random.uniform(0.5, 3))
-        self.chain = self._chain(int(self.rpc.url.rpartition(":")[2]))
 
     def summary(self) -> dict[str, Any]:
         """Return what the run told of itself; empty if it did not."""
@@ -180,39 +145,14 @@ class Stage:
         return json.loads(path.read_text()) if path.exists() else {}
 
     def settled(self) -> int:
-        """Let every window go by, settle all rounds, as anybody may, and look at the members' ``accounts``.
-
-        Returns:
-            What each of them has put down.
+        """Have all rounds settled, look at the members' ``accounts``, and return what each has put down.
 
         Raises:
             TimeoutError: the rounds cannot be settled.
             LedgerError: the chain does not let us.
         """
-        federation = EthereumFederation.open(self.chain.rpc_url, self.summary()["federation"])
-        try:
-            terms = federation.terms()
-            self.rpc.call("evm_increaseTime", terms.attest_seconds + terms.challenge_seconds + terms.proof_seconds)
-            self.rpc.call("evm_mine")
-            door = open_door(federation, self.chain.funder)
-            end = time.monotonic() + 60
-            if left := federation.open_cases():
-                raise TimeoutError(f"{len(left)} cases are open, the first one: {left[0]}")
-            while (books := federation.books()).settled < terms.rounds:
-                if time.monotonic() > end:
-                    raise TimeoutError(f"{books.settled} of {terms.rounds} rounds are settled")
-                if not door.is_sending:
-                    door.submit(Settle())
-                self.rpc.call("evm_mine")
-                door.receipts()
-                time.sleep(0.05)
-            self.accounts = federation.accounts()
-            return terms.stake
-        finally:
-            federation.close()
-
-    def _over(self) -> bool:
-        return not self.run.running
+        stake, self.accounts = self.ground.settled(self.summary()["federation"])
+        return stake
 
     def _await_moment(self, phase: Phase | None) -> None:
         """Let some time pass, and then, if a phase is asked for, wait until the federation is in it."""
@@ -221,7 +161,7 @@ class Stage:
             return
         time.sleep(self.random.uniform(0.2, 2.0))
         end = time.monotonic() + PHASE_SECONDS
-        while time.monotonic() < end and not self._over():
+        while time.monotonic() < end and self.run.running:
             view = self._view()
             if view is not None and view.phase is phase:
                 time.sleep(self.random.uniform(0.0, 0.5))
@@ -236,7 +176,7 @@ class Stage:
             return None
 
     def _carry_on(self) -> str:
-        """Start a run again that was struck fatally; say what is wrong if it hangs instead of ending."""
+        """Start a run again that was hit fatally; say what is wrong if it hangs instead of ending."""
         try:
             self.run.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -273,7 +213,7 @@ class Stage:
             if place is not None:
                 try:
                     if self._eye is None or self._eye.address != place.federation:
-                        self._eye = EthereumFederation.open(self.chain.rpc_url, place.federation)
+                        self._eye = EthereumFederation.open(self.ground.chain.rpc_url, place.federation)
                 except LedgerError:
                     pass  # a chain that was killed a moment after the founding has forgotten it
                 view = self._view()
@@ -293,16 +233,13 @@ class Stage:
         return "" if code == 0 else f"the run ended with {code}: {self.run.out[-800:]}"
 
     def _start(self) -> processes.Command:
-        key = self.folder / "key"
-        key.touch(mode=0o600)
-        key.write_text(f"0x{bytes(self.chain.funder.key).hex()}\n")
-        words = [
+        self._words = [
             f"hydra.run.dir={self.output}",
             "model.width=4",
             "model.hidden=16",
             "train.epochs=1",
             f"federation.nodes={NODES}",
-            f"federation.rounds={ROUNDS_BESIDE + self.scenario.struck}",
+            f"federation.rounds={ROUNDS_BESIDE + self.scenario.injected}",
             "federation.alone=false",
             "federation.commit_seconds=30",
             "federation.vote_seconds=20",
@@ -310,18 +247,11 @@ class Stage:
             f"cluster.nodes_per_actor={NODES_PER_HOST}",
             "cluster.num_cpus=0",
             "cluster.linger_seconds=5",
-            "ledger=rpc",
-            f"ledger.rpc_url=http://127.0.0.1:{self.rpc_proxy.port}",
-            f"ledger.ws_url=ws://127.0.0.1:{self.rpc_proxy.port}",
-            f"ledger.key_file={key}",
+            *self.ground.settings,
         ]
-        words += ["track=none"] if self.mlflow is None else [f"track.tracking_uri={self.mlflow.url}"]
         if self._cluster is not None:
-            words.append(f"cluster.address={self._cluster.address}")
-        if self.s3 is not None:
-            words += ["store=s3", f"store.bucket={BUCKET}", f"store.endpoint_url=http://127.0.0.1:{self.s3_proxy.port}"]
-        self._words = words
-        return self._launch(words)
+            self._words.append(f"cluster.address={self._cluster.address}")
+        return self._launch(self._words)
 
     def _launch(self, words: list[str]) -> processes.Command:
         tree = Path(rayfed.__path__[0]).resolve().parent
@@ -333,14 +263,3 @@ class Stage:
             **credentials(),
         }
         return processes.Command([sys.executable, "-m", "rayfed", *words], self.folder, env)
-
-    def _chain(self, port: int) -> DevChain:
-        chain = DevChain(
-            block_time=BLOCK_SECONDS,
-            state=self.folder / "chain.json",
-            state_seconds=1,
-            log=self.folder / "anvil.log",
-            port=port,
-        )
-        chain.start()
-        return chain

@@ -1,4 +1,4 @@
-"""What can be done to a run and to what it stands on: one function a strike, by name, and scenarios made of them."""
+"""What can be done to a run and to what it stands on: one function a fault, by name, and scenarios made of them."""
 
 from __future__ import annotations
 
@@ -8,184 +8,190 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rayfed.testing.chaos.real.scenario import RealScenario, Strike
+from rayfed.errors import ConfigError
+from rayfed.testing.chaos.real import processes
+from rayfed.testing.chaos.real.scenario import Fault, RealScenario
 
 if TYPE_CHECKING:
-    from rayfed.testing.chaos.real.servers import Server
-    from rayfed.testing.chaos.real.stage import Stage
+    from rayfed.testing.chaos.real.servers import MlflowServer, Server
+    from rayfed.testing.chaos.real.testbed import Testbed
 
 
-def kill_host(stage: Stage) -> None:
+def kill_host(testbed: Testbed) -> None:
     """Kill one host with all its nodes; Ray starts it again."""
-    _signal_one(stage, "ray::Host", signal.SIGKILL)
+    _signal_one(testbed, "ray::Host", signal.SIGKILL)
 
 
-def stop_host(stage: Stage) -> None:
+def stop_host(testbed: Testbed) -> None:
     """Let one host stand still for a while."""
-    pid = _signal_one(stage, "ray::Host", signal.SIGSTOP)
+    pid = _signal_one(testbed, "ray::Host", signal.SIGSTOP)
     if pid:
-        time.sleep(stage.random.uniform(1, 6))
-        stage.send(pid, signal.SIGCONT)
+        time.sleep(testbed.random.uniform(1, 6))
+        processes.send(pid, signal.SIGCONT)
 
 
-def fill_memory(stage: Stage) -> None:
+def fill_memory(testbed: Testbed) -> None:
     """Let one host have no more memory than it has just now, then kill it: what a container's limit does.
 
     It may find out by itself that it gets none and end (``runtime.host.starved``). Either way Ray starts it again.
     """
-    found = stage.pids("ray::Host")
+    found = testbed.pids("ray::Host")
     if not found:
         return
-    pid = stage.random.choice(found)
+    pid = testbed.random.choice(found)
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         limit = pages * resource.getpagesize()
         resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
     except (OSError, IndexError):
         return  # it has ended in the meantime
-    stage.tell(f"process {pid} may have {limit >> 20} MiB, which it has")
-    time.sleep(stage.random.uniform(1, 6))
-    ended = pid not in stage.pids("ray::Host")
-    stage.tell("it has ended by itself" if ended else "it is killed")
+    testbed.tell(f"process {pid} may have {limit >> 20} MiB, which it has")
+    time.sleep(testbed.random.uniform(1, 6))
+    ended = pid not in testbed.pids("ray::Host")
+    testbed.tell("it has ended by itself" if ended else "it is killed")
     if not ended:
-        stage.send(pid, signal.SIGKILL)
+        processes.send(pid, signal.SIGKILL)
 
 
-def kill_recorder(stage: Stage) -> None:
+def kill_recorder(testbed: Testbed) -> None:
     """Kill the recorder; Ray starts it again."""
-    _signal_one(stage, "ray::Recorder", signal.SIGKILL)
+    _signal_one(testbed, "ray::Recorder", signal.SIGKILL)
 
 
-def kill_in_outage(stage: Stage) -> None:
+def kill_in_outage(testbed: Testbed) -> None:
     """Kill one host and the recorder, and let nothing answer at the chain while they start again."""
-    stage.rpc_proxy.mode = "cut"
-    kill_host(stage)
-    kill_recorder(stage)
-    time.sleep(stage.random.uniform(8, 16))
-    stage.rpc_proxy.mode = "pass"
+    testbed.ground.rpc_proxy.mode = "cut"
+    kill_host(testbed)
+    kill_recorder(testbed)
+    time.sleep(testbed.random.uniform(8, 16))
+    testbed.ground.rpc_proxy.mode = "pass"
 
 
-def kill_starter(stage: Stage) -> None:
+def kill_starter(testbed: Testbed) -> None:
     """Kill the process that started the federation, and with it the cluster that it had started."""
-    stage.send(stage.run.process.pid, signal.SIGKILL)
+    processes.send(testbed.run.process.pid, signal.SIGKILL)
 
 
-def kill_raylet(stage: Stage) -> None:
+def kill_raylet(testbed: Testbed) -> None:
     """Kill the machine's raylet, on which every process of the cluster depends."""
-    _signal_one(stage, "raylet/raylet", signal.SIGKILL)
+    _signal_one(testbed, "raylet/raylet", signal.SIGKILL)
 
 
-def kill_all(stage: Stage) -> None:
+def kill_all(testbed: Testbed) -> None:
     """Kill everything at once: the run, its cluster, and the chain."""
-    stage.run.strike()
-    stage.kill_chain()
+    testbed.run.kill_all()
+    testbed.ground.kill_chain()
 
 
-def kill_chain(stage: Stage) -> None:
+def kill_chain(testbed: Testbed) -> None:
     """Kill Anvil; after a while it comes back with what it had written to disk."""
-    stage.kill_chain()
+    testbed.ground.kill_chain()
 
 
-def stop_chain(stage: Stage) -> None:
+def stop_chain(testbed: Testbed) -> None:
     """Let Anvil stand still for a while."""
-    pid = stage.chain.pid
+    pid = testbed.ground.chain.pid
     if pid:
-        stage.send(pid, signal.SIGSTOP)
-        time.sleep(stage.random.uniform(1, 6))
-        stage.send(pid, signal.SIGCONT)
+        processes.send(pid, signal.SIGSTOP)
+        time.sleep(testbed.random.uniform(1, 6))
+        processes.send(pid, signal.SIGCONT)
 
 
-def kill_s3(stage: Stage) -> None:
+def kill_s3(testbed: Testbed) -> None:
     """Kill the S3 server; after a while it comes back with what it had confirmed."""
-    stage.s3_proxy.mode = "cut"  # nothing is confirmed any more
-    assert stage.s3 is not None
-    stage.s3.kill()
-    time.sleep(stage.random.uniform(0.5, 4))
-    stage.s3.start()
-    stage.s3_proxy.mode = "pass"
+    testbed.ground.s3_proxy.mode = "cut"  # nothing is confirmed any more
+    testbed.ground.s3.kill()
+    time.sleep(testbed.random.uniform(0.5, 4))
+    testbed.ground.s3.start()
+    testbed.ground.s3_proxy.mode = "pass"
 
 
-def stop_s3(stage: Stage) -> None:
+def stop_s3(testbed: Testbed) -> None:
     """Let the S3 server stand still for a while."""
-    assert stage.s3 is not None
-    _stop(stage, stage.s3)
+    _stop(testbed, testbed.ground.s3)
 
 
-def kill_mlflow(stage: Stage) -> None:
+def kill_mlflow(testbed: Testbed) -> None:
     """Kill the MLflow server; after a while it comes back."""
-    assert stage.mlflow is not None
-    stage.mlflow.kill()
-    time.sleep(stage.random.uniform(0.5, 4))
-    stage.mlflow.launch()  # it takes its time, and nobody waits for it
+    server = _mlflow(testbed)
+    server.kill()
+    time.sleep(testbed.random.uniform(0.5, 4))
+    server.launch()  # it takes its time, and nobody waits for it
 
 
-def stop_mlflow(stage: Stage) -> None:
+def stop_mlflow(testbed: Testbed) -> None:
     """Let the MLflow server stand still for a while."""
-    assert stage.mlflow is not None
-    _stop(stage, stage.mlflow)
+    _stop(testbed, _mlflow(testbed))
 
 
-def reorganise(stage: Stage) -> None:
+def reorganise(testbed: Testbed) -> None:
     """Let the chain go back by a few blocks, with none of what was in them."""
-    height = int(stage.rpc.call("eth_blockNumber"), 16)
-    depth = min(stage.random.randint(1, 4), height - stage.founded_in - 1)
+    height = int(testbed.ground.rpc.call("eth_blockNumber"), 16)
+    depth = min(testbed.random.randint(1, 4), height - testbed.founded_in - 1)
     if depth > 0:
-        stage.rpc.call("anvil_reorg", depth, [])
-        stage.tell(f"{depth} blocks back")
+        testbed.ground.rpc.call("anvil_reorg", depth, [])
+        testbed.tell(f"{depth} blocks back")
 
 
-def drop(stage: Stage) -> None:
+def drop(testbed: Testbed) -> None:
     """Let the chain lose a transaction that waits for its block."""
     end = time.monotonic() + 10
     while time.monotonic() < end:
-        pending = stage.rpc.call("txpool_content")["pending"]
+        pending = testbed.ground.rpc.call("txpool_content")["pending"]
         waiting = sorted(sent["hash"] for by_nonce in pending.values() for sent in by_nonce.values())
         if waiting:
-            stage.rpc.call("anvil_dropTransaction", stage.random.choice(waiting))
-            stage.tell("dropped")
+            testbed.ground.rpc.call("anvil_dropTransaction", testbed.random.choice(waiting))
+            testbed.tell("dropped")
             return
         time.sleep(0.05)
 
 
-def fees(stage: Stage) -> None:
+def fees(testbed: Testbed) -> None:
     """Let gas cost many times as much from one block to the next."""
-    stage.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(stage.random.randint(50, 500) * 10**9))
+    testbed.ground.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(testbed.random.randint(50, 500) * 10**9))
 
 
-def leap(stage: Stage) -> None:
+def leap(testbed: Testbed) -> None:
     """Let the chain's clock leap ahead of everybody's."""
-    stage.rpc.call("evm_increaseTime", stage.random.randint(5, 40))
+    testbed.ground.rpc.call("evm_increaseTime", testbed.random.randint(5, 40))
 
 
-def leap_far(stage: Stage) -> None:
+def leap_far(testbed: Testbed) -> None:
     """Let the chain's clock leap ahead by an hour or more, beyond every deadline."""
-    stage.rpc.call("evm_increaseTime", stage.random.randint(3600, 36000))
+    testbed.ground.rpc.call("evm_increaseTime", testbed.random.randint(3600, 36000))
 
 
-def _trouble(name: str, mode: str) -> Strike:
-    def strike(stage: Stage) -> None:
-        proxy = stage.rpc_proxy if name == "rpc" else stage.s3_proxy
+def _trouble(name: str, mode: str) -> Fault:
+    def fault(testbed: Testbed) -> None:
+        proxy = testbed.ground.rpc_proxy if name == "rpc" else testbed.ground.s3_proxy
         proxy.mode = mode
-        time.sleep(stage.random.uniform(1, 5))
+        time.sleep(testbed.random.uniform(1, 5))
         proxy.mode = "pass"
 
-    strike.__name__ = f"{name}_{mode}"
-    strike.__doc__ = f"Let the way to {'the chain' if name == 'rpc' else 'S3'} be bad for a while: {mode}."
-    return strike
+    fault.__name__ = f"{name}_{mode}"
+    fault.__doc__ = f"Let the way to {'the chain' if name == 'rpc' else 'S3'} be bad for a while: {mode}."
+    return fault
 
 
-def _signal_one(stage: Stage, title: str, number: signal.Signals) -> int | None:
-    found = stage.pids(title)
+def _signal_one(testbed: Testbed, title: str, number: signal.Signals) -> int | None:
+    found = testbed.pids(title)
     if not found:
         return None
-    pid = stage.random.choice(found)
-    stage.send(pid, number)
+    pid = testbed.random.choice(found)
+    processes.send(pid, number)
     return pid
 
 
-def _stop(stage: Stage, server: Server) -> None:
+def _mlflow(testbed: Testbed) -> MlflowServer:
+    server = testbed.ground.mlflow
+    if server is None:
+        raise ConfigError("track", "this scenario has no MLflow server")
+    return server
+
+
+def _stop(testbed: Testbed, server: Server) -> None:
     server.send(signal.SIGSTOP)
-    time.sleep(stage.random.uniform(1, 6))
+    time.sleep(testbed.random.uniform(1, 6))
     server.send(signal.SIGCONT)
 
 

@@ -1,0 +1,147 @@
+"""The parts of a charter: what the data look like, how updates are merged, what is at stake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, fields
+from typing import Any
+
+from rayfed.aggregation import rules
+from rayfed.aggregation.rules.optimizer import RATE_UNIT
+from rayfed.encoding import canonical
+from rayfed.errors import CodecError, ConfigError
+from rayfed.protocol.messages import NATIVE
+
+SHARES = 10_000
+"""``refused_share`` and ``challenger_share`` count in parts of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataTerms:
+    """What the images look like when they reach the model.
+
+    Attributes:
+        classes: the classes' names in the order of their labels.
+        shape: (channels, height, width).
+        mean, std: by channel, of pixels in 0..1, in units of 1e-6.
+    """
+
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    mean: tuple[int, ...]
+    std: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "shape", "mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class MergeTerms:
+    """How the included updates become one model: the arguments of ``rules.make``.
+
+    Attributes:
+        rule: name of the rule.
+        trim: per 10,000, cut from each end by ``trimmed_mean``; 0 <= trim < 5000.
+        max_weight: cap on a weight in ``mean`` and ``norm_clipping``; 1..rules.MAX_WEIGHT.
+        mixing, f, bucket, clip, iterations: as in ``rules.make``; in the text only where they are not the default.
+        optimizer, server_lr, momentum, second_momentum, tau: what is done with the rule's result, as in
+            ``rules.optimizer.Optimizer``; in the text only where they are not the default.
+    """
+
+    rule: str
+    trim: int = 0
+    max_weight: int = 1_000_000
+    mixing: str = "none"
+    f: int = 0
+    bucket: int = 2
+    clip: int = 10_000
+    iterations: int = 8
+    optimizer: str = "none"
+    server_lr: int = RATE_UNIT
+    momentum: int = 9_000
+    second_momentum: int = 9_900
+    tau: int = 1_000_000
+
+    def rule_alone(self) -> rules.Rule:
+        """Return the rule, without the optimiser's step."""
+        chosen = asdict(self)
+        for name in ("optimizer", "server_lr", "momentum", "second_momentum", "tau"):
+            del chosen[name]
+        return rules.make(chosen.pop("rule"), **chosen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the terms as canonical JSON has them."""
+        always = ("rule", "trim", "max_weight")
+        return {i.name: getattr(self, i.name) for i in fields(self) if i.name in always or self._differs(i)}
+
+    def _differs(self, item: Field[Any]) -> bool:
+        return bool(getattr(self, item.name) != item.default)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> MergeTerms:
+        """Return the terms of ``to_dict``'s value.
+
+        Raises:
+            CodecError: a key is missing or unknown, or says what goes without saying.
+        """
+        types = {item.name: str if item.name in ("rule", "mixing", "optimizer") else int for item in fields(cls)}
+        always = ("rule", "trim", "max_weight")
+        expected = {name: kind for name, kind in types.items() if name in always or name in value}
+        terms = cls(**canonical.fields(value, expected, "charter.merge"))
+        if terms.to_dict() != value:
+            raise CodecError("charter.merge: a key is given although its value is the default")
+        return terms
+
+
+@dataclass(frozen=True, slots=True)
+class StakeTerms:
+    """What is at stake, and what is paid; amounts in the coin's smallest unit.
+
+    Attributes:
+        coin: ``native`` (the chain's own currency), ``dlc`` (a DeepLearningCoin that the founder deploys for this
+            federation) or the address of an ERC-20 (EIP-55).
+        stake, reward, bond, challenge_seconds, proof_seconds, refused_share, challenger_share: as in
+            ``messages.Terms``.
+        allow_list: root of who may join, ``0x`` and 64 hexadecimal digits; all zero: anybody.
+    """
+
+    coin: str = "native"
+    stake: int = 0
+    reward: int = 0
+    bond: int = 10**15
+    challenge_seconds: int = 60
+    proof_seconds: int = 60
+    refused_share: int = 0
+    challenger_share: int = 5_000
+    allow_list: str = "0x" + "0" * 64
+
+    def check(self) -> None:
+        """Check every bound that the contract checks.
+
+        Raises:
+            ConfigError: naming the setting.
+        """
+        is_address = re.fullmatch(r"0x[0-9a-fA-F]{40}", self.coin) and self.coin != NATIVE
+        if self.coin not in ("native", "dlc") and not is_address:
+            raise ConfigError("stake.coin", f"{self.coin!r} is neither dlc, native nor a coin's address")
+        limits = {
+            "stake": ("amount", 0, 2**128 - 1),
+            "reward": ("reward", 0, 2**128 - 1),
+            "bond": ("bond", 1, 2**128 - 1),
+            "challenge_seconds": ("challenge_seconds", 1, 2**32 - 1),
+            "proof_seconds": ("proof_seconds", 1, 2**32 - 1),
+            "refused_share": ("refused_share", 0, SHARES),
+            "challenger_share": ("challenger_share", 0, SHARES),
+        }
+        for name, (setting, low, high) in limits.items():
+            within(setting, getattr(self, name), low, high, "stake")
+        if not re.fullmatch(r"0x[0-9a-f]{64}", self.allow_list):
+            raise ConfigError("stake.allow_list", f"{self.allow_list!r} is not a root of 32 bytes")
+
+
+def within(name: str, value: int, low: int, high: int, group: str = "federation") -> None:
+    """Raise ``ConfigError`` naming the setting where a value is not a whole number in ``low..high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{group}.{name}", f"must be a whole number in {low}..{high}, not {value!r}")

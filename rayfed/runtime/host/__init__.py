@@ -1,0 +1,28 @@
+"""The Ray actor: a process that carries edge nodes, one by default, several where a simulation needs hundreds.
+
+All hosts are equal and none is needed by another. When Ray restarts a killed host, its constructor runs again.
+"""
+
+from __future__ import annotations
+
+import ray
+
+from rayfed.runtime.host.carrier import Carrier
+from rayfed.runtime.host.spec import HostSpec
+from rayfed.runtime.transport import RayTransport
+
+__all__ = ["Host", "HostSpec"]
+
+
+class Host(Carrier):
+    """A ``Carrier`` whose endpoint is a Ray actor: peers, recorder and starter call its methods."""
+
+    def __init__(self, spec: HostSpec) -> None:
+        """Start in the background and return at once."""
+        context = ray.get_runtime_context()
+        transport = RayTransport(spec.place.federation, spec.name)
+        super().__init__(spec, transport, bool(context.was_current_actor_reconstructed), _leave)
+
+
+def _leave() -> None:
+    ray.kill(ray.get_runtime_context().current_actor, no_restart=True)

@@ -1,0 +1,143 @@
+"""Puts a host's lives together: the connection, the nodes with their handles, and what drives them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rayfed.encoding import blocks
+from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
+from rayfed.node.training import ThreadWorker
+from rayfed.protocol.messages import NodeStatus
+from rayfed.runtime.host.listener import Listener
+from rayfed.runtime.host.reads import OneLook, WatchLedger
+from rayfed.runtime.host.rounds import RoundsLife
+from rayfed.runtime.host.watch import Post, WatchLife
+
+if TYPE_CHECKING:
+    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.node.edge_node import EdgeNode
+    from rayfed.node.watchtower import Watchtower
+    from rayfed.runtime.assembly import Assembly
+    from rayfed.runtime.host.records import RecordBook
+    from rayfed.runtime.host.relay import RelayLife
+    from rayfed.runtime.host.spec import HostSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """What runs in a host, once it is built.
+
+    Attributes:
+        nodes: that it carries.
+        relay: None where every node posts by itself.
+    """
+
+    nodes: tuple[EdgeNode, ...]
+    rounds: RoundsLife
+    relay: RelayLife | None
+    watch: WatchLife
+    listener: Listener
+
+    @property
+    def are_over(self) -> bool:
+        """Whether nothing is left to be done."""
+        return self.rounds.is_over and self.watch.is_satisfied and (self.relay is None or self.relay.is_idle)
+
+    def start(self) -> None:
+        """Begin all of them, and return at once."""
+        if self.relay is not None:
+            self.relay.begin(self.nodes[0].ledger.handle())
+        for life in (self.rounds, self.watch, self.listener):
+            life.start()
+
+
+class Builder:
+    """Builds the lives of one host.
+
+    Args:
+        spec: what the host was told.
+        assembly: puts its nodes together.
+        relay: what its nodes' messages are left to, if the settings say so.
+        book: where its nodes' records go.
+        show: told each node's status before there is a node.
+    """
+
+    def __init__(
+        self,
+        spec: HostSpec,
+        assembly: Assembly,
+        relay: RelayLife,
+        book: RecordBook,
+        show: Callable[[NodeStatus], None],
+    ) -> None:
+        self._spec = spec
+        self._assembly = assembly
+        self._relay = relay if spec.settings.cluster.relay else None
+        self._book = book
+        self._show = show
+        self._towers: dict[int, Watchtower] = {}
+
+    def connect(self, restarted: bool) -> EthereumFederation:
+        """Return the host's connection.
+
+        Args:
+            restarted: whether the host was connected before it died: then whatever keeps the chain away is not a wrong
+                setting, and it is waited for however long that takes.
+        """
+        from rayfed.ledger.ethereum.connection import EthereumFederation
+
+        place, settings = self._spec.place, self._spec.settings
+        return patiently(
+            lambda: EthereumFederation.open(
+                place.rpc_url,
+                place.federation,
+                chain_id=place.chain_id,
+                ws_url=place.ws_url,
+                charter_hash=self._assembly.charter.hash,
+                confirmations=settings.ledger.confirmations + 1,  # the block that holds it counts here
+            ),
+            math.inf if restarted else OUTAGE_SECONDS,
+        )
+
+    def lives(self, connection: EthereumFederation, wake: Callable[[], None]) -> Lives:
+        """Return the host's lives, not started yet.
+
+        Args:
+            wake: called from any thread when the rounds have something to do.
+        """
+        blocks.set_threads(max(1, blocks.cores() // self._hosts_here()))
+        nodes = tuple(self._node(slot, connection, wake) for slot in self._spec.slots)
+        reads = OneLook(connection)
+        posts = [self._post(node, reads) for node in nodes]
+        rounds = RoundsLife(connection.view, nodes, connection.balance)
+        watch = WatchLife(connection.view, posts, reads, lambda post: self._tower(post.node, post.ledger))
+        wakes = [rounds.wake, watch.wake, *([] if self._relay is None else [self._relay.wake])]
+        return Lives(nodes, rounds, self._relay, watch, Listener(connection, wakes))
+
+    def _hosts_here(self) -> int:
+        """Return how many hosts share the machine: a party of its own (slot -1) has it to itself."""
+        settings = self._spec.settings
+        return 1 if -1 in self._spec.slots else math.ceil(settings.federation.nodes / settings.cluster.nodes_per_actor)
+
+    def _node(self, slot: int, connection: EthereumFederation, wake: Callable[[], None]) -> EdgeNode:
+        assembly, key = self._assembly, self._assembly.key(slot)
+        self._show(NodeStatus(slot, key.address, None, 0, "loading data"))
+        folder = assembly.folder(slot)
+        self._book.load(folder)
+        ledger = connection.ledger(key, assembly.proof(key.address), None if self._relay is None else self._relay.pool)
+        return assembly.node(slot, ledger, self._book.keeper(folder), lambda: self._distrusts(slot), ThreadWorker(wake))
+
+    def _post(self, node: EdgeNode, reads: OneLook) -> Post:
+        ledger = WatchLedger(reads, node.ledger.handle())
+        tower = self._tower(node, ledger) if node.is_honest else None
+        return Post(node, ledger, tower, self._spec.settings.ledger.payout_address or node.address)
+
+    def _tower(self, node: EdgeNode, ledger: Any) -> Watchtower:
+        tower = self._towers[node.slot] = self._assembly.watchtower(node, ledger)
+        return tower
+
+    def _distrusts(self, slot: int) -> bool:
+        return slot in self._towers and self._towers[slot].distrusts()

@@ -1,0 +1,119 @@
+"""The first life of a host: its nodes' rounds."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from rayfed.encoding.primitives import Address
+from rayfed.errors import LedgerUnreachable
+from rayfed.node.edge_node import EdgeNode, Progress
+from rayfed.protocol.messages import View
+from rayfed.runtime.host.failure import STARVED, in_one_line, starved
+from rayfed.runtime.host.life import Life
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = (0.02, 1.0)
+"""First and longest pause before asking again for something that no event announces."""
+
+FUNDS_SECONDS = (0.05, 2.0)
+"""First and longest pause before looking again whether a node has been given something to pay gas with."""
+
+IDLE_SECONDS = 10.0
+"""How long to rest at most."""
+
+IN_FLIGHT_SECONDS = 0.2
+"""How long to rest at most while it is not known what became of something that was sent."""
+
+T = TypeVar("T")
+
+
+class RoundsLife(Life):
+    """Steps nodes in turn. A node that fails stops for good, and the others go on; training is its worker's affair.
+
+    Args:
+        look: returns the federation as it is now.
+        nodes: whose rounds they are.
+        balance: returns what an account holds of the chain's currency.
+    """
+
+    def __init__(self, look: Callable[[], View], nodes: Sequence[EdgeNode], balance: Callable[[Address], int]) -> None:
+        super().__init__("rounds", look, self._note)
+        self._nodes = nodes
+        self._balance = balance
+        self._poor = {node.address for node in nodes}  # as far as is known
+        self._failed: set[Address] = set()
+        self._retry, self._funds = RETRY_SECONDS[0], FUNDS_SECONDS[0]
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every node has finished or failed. A chain that goes back may change that. Safe to read from any
+        thread."""
+        return self._is_over
+
+    @property
+    def failed(self) -> frozenset[Address]:
+        """The nodes that failed for good. Safe to read from any thread."""
+        return frozenset(self._failed)
+
+    def step(self, view: View) -> float:
+        """Let each node do its next thing; see ``Life``."""
+        living = [node for node in self._nodes if node.address not in self._failed]
+        ready = [node for node in living if self._has_funds(node)]
+        for node in ready:
+            self._guarded(node, partial(node.serve, view))
+        progress = {self._guarded(node, partial(node.step, view)) or Progress.FINISHED for node in ready}
+        self._is_over = len(ready) == len(living) and progress <= {Progress.FINISHED}
+        return min(self._rest(progress, ready), self._wait_for_funds(len(living) - len(ready)))
+
+    def _rest(self, progress: set[Progress], nodes: Sequence[EdgeNode]) -> float:
+        first, longest = RETRY_SECONDS
+        if Progress.ACTED in progress:
+            self._retry = first
+            return 0.0
+        if Progress.RETRY in progress:
+            rest, self._retry = self._retry, min(2 * self._retry, longest)
+            return rest
+        return IN_FLIGHT_SECONDS if any(node.in_flight or node.ledger.is_sending for node in nodes) else IDLE_SECONDS
+
+    def _has_funds(self, node: EdgeNode) -> bool:
+        """Say whether a node can pay for gas; once it could, it is its own affair."""
+        if node.address in self._poor and self._balance(node.address) > 0:
+            self._poor.discard(node.address)
+        if node.address in self._poor:
+            node.kit.board.show(doing="waiting for funds")
+        return node.address not in self._poor
+
+    def _wait_for_funds(self, poor: int) -> float:
+        if not poor:
+            return IDLE_SECONDS
+        rest, self._funds = self._funds, min(2 * self._funds, FUNDS_SECONDS[1])
+        return rest
+
+    def _guarded(self, node: EdgeNode, work: Callable[[], T]) -> T | None:
+        """Let a node work; None if it failed, which is told in its status."""
+        if node.address in self._failed:
+            return None
+        try:
+            return work()
+        except LedgerUnreachable:
+            raise
+        except Exception as error:
+            # One node's trouble (a full disk, diverged training) is not its neighbours': it stops, they go on.
+            log.exception("node %s failed", node.address)
+            if starved(error):
+                os._exit(STARVED)
+            self._failed.add(node.address)
+            node.kit.resources.worker.stop()
+            node.kit.board.show(doing="failed", error=in_one_line(error))
+            return None
+
+    def _note(self, line: str) -> None:
+        for node in self._nodes:
+            if node.address not in self._failed:
+                node.kit.board.note(line)

@@ -1,0 +1,338 @@
+"""A host's lives, on a ledger in memory: none waits for another, and one that fails does not end the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayfed.encoding.primitives import NO_ROOT, Address
+from rayfed.errors import LedgerUnreachable
+from rayfed.learning import State, Update
+from rayfed.ledger.relay import batches, pool
+from rayfed.node.edge_node import EdgeNode
+from rayfed.node.training import ThreadWorker
+from rayfed.node.watchtower import Watchtower
+from rayfed.protocol.charter import StakeTerms
+from rayfed.protocol.commands import Demand
+from rayfed.protocol.judgement import Case, Kind
+from rayfed.protocol.messages import Phase, Receipt, Signed, Verb, View
+from rayfed.runtime.host import life as living
+from rayfed.runtime.host.life import Life
+from rayfed.runtime.host.listener import Listener
+from rayfed.runtime.host.reads import OneLook, WatchLedger
+from rayfed.runtime.host.relay import RelayLife
+from rayfed.runtime.host.rounds import RoundsLife
+from rayfed.runtime.host.watch import Post, WatchLife
+from rayfed.testing import MemoryLedger
+from tests.unit.node.test_edge_node import Pull, World
+
+PATIENCE = 60.0
+OUTSIDER = "0x" + "99" * 20
+PROOF_SECONDS = 30
+
+
+def eventually(what: str, ask: Callable[[], Any]) -> Any:
+    """Return what ``ask`` finds, once it finds something."""
+    end = time.monotonic() + PATIENCE
+    while not (found := ask()):
+        assert time.monotonic() < end, f"in vain: {what}"
+        time.sleep(0.01)
+    return found
+
+
+class Held(Pull):
+    """Trains at once in round 1; later only while the gate is open."""
+
+    def __init__(self, slot: int, gate: threading.Event) -> None:
+        super().__init__(slot)
+        self.gate = gate
+        self.holding = False
+
+    def train(self, base: State, round: int) -> Update:
+        self.holding = round > 1
+        assert round == 1 or self.gate.wait(PATIENCE)
+        return super().train(base, round)
+
+
+class Moving:
+    """The chain as a listener sees it."""
+
+    def __init__(self, look: Callable[[], View]) -> None:
+        self.view = look
+
+    def wait(self, seen: View, timeout: float) -> None:
+        end = time.monotonic() + min(timeout, 0.2)
+        while time.monotonic() < end:
+            now = self.view()
+            if (now.round, now.phase) != (seen.round, seen.phase):
+                return
+            time.sleep(0.01)
+
+
+class House:
+    """One host with four nodes, without Ray and without a chain."""
+
+    def __init__(self, tmp: Path) -> None:
+        self.gate = threading.Event()
+        stake = StakeTerms(stake=1_000, bond=10, challenge_seconds=5_000, proof_seconds=PROOF_SECONDS)
+        self.world = World(tmp, stake=stake, rounds=2, commit_seconds=100_000)
+        self.world.learners = {slot: Held(slot, self.gate) for slot in range(4)}
+        self.look = MemoryLedger(self.world.chain, OUTSIDER).view
+        self.nodes = [self.world.start(slot, worker=ThreadWorker(self.wake)) for slot in range(4)]
+        self.reads = OneLook(MemoryLedger(self.world.chain, OUTSIDER))
+        posts = [self.post(node) for node in self.nodes]
+        self.rounds = RoundsLife(self.look, self.nodes, lambda address: 1)
+        self.watch = WatchLife(self.look, posts, self.reads, lambda post: self.tower(post.node, post.ledger))
+        self.lives: list[Life] = [self.rounds, self.watch]
+        self.listener = Listener(Moving(self.look), [life.wake for life in self.lives])
+
+    def wake(self) -> None:
+        self.rounds.wake()
+
+    def post(self, node: EdgeNode) -> Post:
+        ledger = WatchLedger(self.reads, node.ledger.handle())
+        return Post(node, ledger, self.tower(node, ledger), node.address)
+
+    def tower(self, node: EdgeNode, ledger: Any) -> Watchtower:
+        return Watchtower(ledger, node.kit.tools.apart(), note=node.kit.board.note)
+
+    def start(self) -> None:
+        for life in (*self.lives, self.listener):
+            life.start()
+
+    def stop(self) -> None:
+        self.gate.set()
+        self.listener.stop()
+        for life in self.lives:
+            life.stop()
+
+    @property
+    def cases(self) -> Mapping[int, Case]:
+        with self.world.chain.lock:
+            return dict(self.world.chain.court.cases)
+
+    def demand(self) -> Case:
+        """Have an outsider ask for a leaf of round 1; return the case."""
+        ledger = MemoryLedger(self.world.chain, OUTSIDER)
+        ledger.submit(Demand(1, 0, 1, ledger.included_roots(1)))
+        assert [receipt.error for receipt in ledger.receipts()] == [None]
+        (case,) = self.cases.values()
+        return case
+
+    def tick(self) -> bool:
+        """Let a second pass on the chain, and a moment here."""
+        with self.world.chain.lock:
+            self.world.clock.advance(1)
+        self.watch.wake()
+        time.sleep(0.05)
+        return not MemoryLedger(self.world.chain, OUTSIDER).open_cases()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.stop()
+
+
+def held_up(house: House) -> bool:
+    learners = house.world.learners.values()
+    return house.look().round == 2 and all(isinstance(one, Held) and one.holding for one in learners)
+
+
+def test_what_is_due_in_court_comes_in_time_while_every_node_trains(house: House) -> None:
+    house.start()
+    eventually("round 2 trains", lambda: held_up(house))
+    case = house.demand()
+    assert case.kind is Kind.DEMAND
+    eventually("the leaf is shown", house.tick)
+    assert house.look().time < case.deadline
+    with house.world.chain.lock:
+        house.world.clock.advance(10 * PROOF_SECONDS)  # training takes far longer than the court's time
+    time.sleep(0.2)
+    view = house.look()
+    assert (view.round, view.phase, view.committed) == (2, Phase.COMMIT, 0)
+    accounts = [house.world.chain.court.account(node.address) for node in house.nodes]
+    assert [(account.stake, account.slashed) for account in accounts] == [(1_000, 0)] * 4
+    house.gate.set()
+    eventually("all are finished", lambda: house.rounds.is_over)
+    assert {node.status.doing for node in house.nodes} == {"finished"}
+    assert house.look().phase is Phase.DONE
+
+
+def test_rounds_that_fail_do_not_end_the_watch(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.start()
+    eventually("round 2 trains", lambda: held_up(house))
+
+    def broken(*_: object) -> float:
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(living, "BEGIN_AGAIN_SECONDS", (0.05, 0.1))
+        patch.setattr(house.rounds, "step", broken)
+        house.wake()
+        said = "rounds failed and begins again: ZeroDivisionError: a bug"
+        eventually("it is told", lambda: {node.status.error for node in house.nodes} == {said})
+        house.demand()
+        eventually("the leaf is shown all the same", house.tick)
+    house.gate.set()
+    eventually("what failed goes on", lambda: house.rounds.is_over)
+    assert {node.status.doing for node in house.nodes} == {"finished"}
+
+
+def test_a_watchtower_that_fails_is_built_anew(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [post.tower for post in house.watch._posts]
+    for tower in broken:
+        monkeypatch.setattr(tower, "step", lambda view: 1 // 0)
+    house.start()
+    eventually("round 2 trains", lambda: held_up(house))
+    assert not {id(post.tower) for post in house.watch._posts} & {id(tower) for tower in broken}
+    house.demand()
+    eventually("the leaf is shown", house.tick)
+
+
+def test_a_node_that_fails_stops_alone_and_its_watch_goes_on(house: House) -> None:
+    def full(base: State, round: int) -> Update:
+        raise OSError(28, "No space left on device")
+
+    house.world.learners[3].train = full  # type: ignore[method-assign]
+    house.start()
+    eventually("it has failed", lambda: house.nodes[3].status.doing == "failed")
+    assert house.nodes[3].status.error.startswith("cluster.state_dir: a node cannot write")
+    eventually("the others have committed", lambda: house.look().committed.bit_count() == 3)
+    with house.world.chain.lock:
+        house.world.clock.advance(100_001)  # the round goes on without it
+    eventually("the others go on", lambda: house.tick() and house.look().base_round == 1)
+    assert house.watch._posts[3].tower is not None
+    eventually("its watch has verified the round", lambda: house.watch._posts[3].tower.report().verified == 1)
+
+
+def test_nodes_wait_for_something_to_pay_gas_with(house: House) -> None:
+    funded: set[Address] = set()
+    house.rounds._balance = lambda address: int(address in funded)
+    house.start()
+    eventually("they say so", lambda: {node.status.doing for node in house.nodes} == {"waiting for funds"})
+    assert not house.look().members
+    funded.update(node.address for node in house.nodes)
+    eventually("all have joined", lambda: len(house.look().members) == 4)
+
+
+# -- the loop -------------------------------------------------------------------------------------------------------
+
+
+class Counting(Life):
+    def __init__(self, look: Callable[[], View], lines: list[str]) -> None:
+        super().__init__("counting", look, lines.append)
+        self.steps = 0
+
+    def step(self, view: View) -> float:
+        self.steps += 1
+        return 1_000.0
+
+
+def test_a_life_waits_for_its_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(living, "OUTAGE_SECONDS", 0.01)
+    away, lines = threading.Event(), list[str]()
+
+    def look() -> Any:
+        if away.is_set():
+            raise LedgerUnreachable("ledger.rpc_url: nobody is there")
+
+    away.set()
+    life = Counting(look, lines)
+    life.start()
+    try:
+        eventually("it says so", lambda: lines)
+        away.clear()
+        eventually("it goes on", lambda: life.steps)
+        assert set(lines) == {"ledger.rpc_url: nobody is there"}
+        before = life.steps
+        life.wake()
+        eventually("it looks again when it is woken", lambda: life.steps > before)
+    finally:
+        life.stop()
+
+
+# -- the relay ------------------------------------------------------------------------------------------------------
+
+MEMBERS = tuple(f"0x{i:040x}" for i in range(200))
+
+
+def crowd() -> View:
+    n = len(MEMBERS)
+    everybody = (1 << n) - 1
+    return View(
+        0, 1, Phase.COMMIT, 100, NO_ROOT, 0, everybody, everybody, 0, 0, 0, 0,
+        MEMBERS, (NO_ROOT,) * n, (0,) * n, (NO_ROOT,) * n, None,
+    )  # fmt: skip
+
+
+class Elsewhere:
+    """A transport on which it is always another host's turn."""
+
+    name = "host-1"
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def peers(self) -> list[str]:
+        return ["host-0"]
+
+    def send(self, peer: str, method: str, *arguments: Any) -> None:
+        self.sent.append((method, *arguments))
+
+
+def test_nodes_and_peers_talk_to_a_relay_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From ``cases/relay_race.py``: offers, takes and receipts come from threads of their own, and each is heard."""
+    for module in (batches, pool):
+        monkeypatch.setattr(module, "OWN_SECONDS", PATIENCE)  # it stays the other's turn
+    view, lines = crowd(), list[str]()
+    away: Any = Elsewhere()
+    relay = RelayLife(lambda: view, away, lines.append, lambda: None)
+    relay.begin(Silent())
+    signed = Signed(bytes(32), bytes(32), bytes(32))
+
+    def say(members: range) -> None:
+        for i in members:
+            relay.pool.offer(MEMBERS[i], Verb.COMMIT, 1, signed)
+
+    def tell(members: range) -> None:
+        for i in members:
+            relay.told(Verb.COMMIT, 1, {i: Receipt(Verb.COMMIT, 1, "", 0, 0)})
+
+    try:
+        for task in (say, tell):
+            parts = [threading.Thread(target=task, args=(range(k, 200, 4),)) for k in range(4)]
+            for part in parts:
+                part.start()
+            for part in parts:
+                part.join()
+            if task is say:
+                eventually("all are handed over", lambda: sum(len(sent[3]) for sent in away.sent) == 200)
+        heard: dict[Address, list[Receipt]] = {}
+
+        def listen() -> bool:
+            for member in MEMBERS:
+                heard.setdefault(member, []).extend(relay.pool.receipts(member))
+            return all(heard.values())
+
+        eventually("each is told once", listen)
+        assert {len(told) for told in heard.values()} == {1}
+        assert lines == []
+    finally:
+        relay.stop()
+
+
+class Silent:
+    """A handle that posts nothing."""
+
+    def receipts(self) -> list[Receipt]:
+        return []
+
+    def submit(self, command: object) -> None:
+        raise AssertionError("it is another host's turn")
