@@ -156,7 +156,7 @@ class TorchLearner:
         self._should_stop = never
 
     def stop_when(self, should_stop: Callable[[], bool]) -> None:
-        """See ``Stoppable``. A subclass that trains in its own way may ask ``should_stop`` as ``stopping.check`` does."""
+        """See ``Stoppable``. A subclass that trains its own way may ask ``should_stop`` as ``stopping.check`` does."""
         self._should_stop = should_stop
 
     def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
