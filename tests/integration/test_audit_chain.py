@@ -248,7 +248,7 @@ def test_bad_input_is_told_in_one_line(party: Party, tmp_path: Path, capsys: pyt
     nothing = "0x" + "11" * 20
     (tmp_path / "text").write_text("{}")
     cases = {
-        "no Ethereum address": ["audit", "--federation", "0x1", "--rpc", party.chain.rpc_url],
+        "not an Ethereum address": ["audit", "--federation", "0x1", "--rpc", party.chain.rpc_url],
         "there is no contract": ["audit", "--federation", nothing, "--rpc", party.chain.rpc_url],
         "no answer": ["audit", "--federation", nothing, "--rpc", "http://127.0.0.1:1"],
         "give either": ["audit"],

@@ -312,7 +312,7 @@ def test_the_command_fails_where_a_check_does(
     ("words", "complaint"),
     [
         (["--scenario", "rain"], "there is no 'rain'"),
-        (["--seeds", "0"], "are no runs"),
+        (["--seeds", "0"], "must be at least 1"),
         (["--seed", "0", "--scenario", "none", "--json", "/nowhere/x.json"], "cannot write"),
     ],
 )
