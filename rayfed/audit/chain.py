@@ -7,6 +7,7 @@ from typing import Any
 from rayfed.audit.events import EVENTS, MESSAGES, Entry
 from rayfed.audit.record import ChainRecord
 from rayfed.errors import LedgerError
+from rayfed.ledger.backend import Federation
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.rpc import BATCH, Rpc, RpcError
@@ -16,7 +17,7 @@ LOOK_BACK = 5_000
 """Blocks before the first event in which the founding is looked for, where the node has no old states."""
 
 
-def read(federation: EthereumFederation, charter: str = "", first: int | None = None) -> ChainRecord:
+def read(federation: Federation, charter: str = "", first: int | None = None) -> ChainRecord:
     """Return what the contract has said and holds as of the newest block.
 
     Args:
@@ -26,8 +27,11 @@ def read(federation: EthereumFederation, charter: str = "", first: int | None = 
 
     Raises:
         LedgerUnreachable: nothing answers.
-        LedgerError: the node refuses, or the chain was reorganised while it was being read.
+        LedgerError: the node refuses, or the chain was reorganised while it was being read; or it is another kind of
+            ledger.
     """
+    if not isinstance(federation, EthereumFederation):
+        raise LedgerError(f"{federation.address} is not on Ethereum: there is no reader for its history yet")
     rpc = federation.rpc
     head = rpc.call("eth_getBlockByNumber", "latest", False)
     last = int(head["number"], 16)

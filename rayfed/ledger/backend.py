@@ -95,6 +95,9 @@ class Federation(FederationState, Protocol):
     def coin_name(self) -> str:
         """Return what people call the federation's coin."""
 
+    def pays_in_dlc(self) -> bool:
+        """Say whether the coin is one that ``Backend.make_coin`` makes."""
+
     def balance(self, address: Address) -> int:
         """Return what an account holds to pay for transactions with, in the currency's smallest unit."""
 
@@ -139,8 +142,20 @@ class Backend(Protocol):
     def secret(self, signer: Signer, label: bytes) -> bytes:
         """Return 32 bytes that follow from an account's key and a label, and tell nobody anything of the key."""
 
-    def found(self, payer: Signer, charter: Charter) -> Founding:
-        """Found a federation on a charter, with a coin of its own where the charter says so.
+    def make_coin(self, payer: Signer) -> Address:
+        """Make a coin for a federation to be founded; the payer holds all of it.
+
+        Raises:
+            LedgerError: the account cannot pay.
+        """
+
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
+        """Found a federation on a charter.
+
+        Args:
+            payer: who pays.
+            charter: what its members agree on.
+            coin: where the charter asks for one of its own, the one that was made for it; None: it is made here.
 
         Raises:
             LedgerError: the account cannot pay, or the ledger refuses the terms.
@@ -192,8 +207,12 @@ class Backend(Protocol):
 class LedgerKind(Protocol):
     """One kind of ledger, before anything is connected."""
 
-    def check(self, settings: LedgerSettings) -> None:
+    def check(self, settings: LedgerSettings, *, here: bool = True) -> None:
         """Ask once whether it can be used with these settings, so that a wrong one shows before anything starts.
+
+        Args:
+            settings: ``ledger.*``.
+            here: whether the nodes run on this machine, so that what lies on its disk lies on theirs.
 
         Raises:
             RayfedError: one line that names the setting to change.
@@ -208,7 +227,7 @@ class LedgerKind(Protocol):
         """
 
     def at(self, locator: Locator, settings: LedgerSettings) -> Backend:
-        """Connect to one that another process has opened.
+        """Return one that another process has opened; asks it nothing yet.
 
         Args:
             locator: that process's ``Backend.locator``.

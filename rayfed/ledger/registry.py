@@ -33,9 +33,9 @@ def kind(name: str) -> LedgerKind:
     return cast(LedgerKind, getattr(import_module(module), cls)())
 
 
-def check(settings: LedgerSettings) -> None:
+def check(settings: LedgerSettings, *, here: bool = True) -> None:
     """Ask the ledger that the settings name once whether it can be used; see ``LedgerKind.check``."""
-    kind(settings.kind).check(settings)
+    kind(settings.kind).check(settings, here=here)
 
 
 def open(settings: LedgerSettings, folder: Path) -> AbstractContextManager[Backend]:
@@ -43,6 +43,10 @@ def open(settings: LedgerSettings, folder: Path) -> AbstractContextManager[Backe
     return kind(settings.kind).open(settings, folder)
 
 
-def at(locator: Locator, settings: LedgerSettings) -> Backend:
-    """Connect to a ledger that another process has opened; see ``LedgerKind.at``."""
+def at(locator: Locator, settings: LedgerSettings | None = None) -> Backend:
+    """Return a ledger that another process has opened; see ``LedgerKind.at``. Who only looks needs no settings."""
+    if settings is None:
+        from rayfed.config.groups.machines import LedgerSettings
+
+        settings = LedgerSettings()
     return kind(locator.kind).at(locator, settings)

@@ -15,8 +15,7 @@ from rayfed.learning import learner
 from rayfed.learning.budget import Budget
 from rayfed.learning.learner import Workshop
 from rayfed.learning.private import Private
-from rayfed.ledger import Ledger, allow_list
-from rayfed.ledger.ethereum import identity, keys
+from rayfed.ledger import Ledger, allow_list, registry
 from rayfed.node.edge_node import EdgeNode
 from rayfed.node.journal import Journal
 from rayfed.node.memo import Memo
@@ -30,11 +29,11 @@ from rayfed.store.files import FileStore
 
 if TYPE_CHECKING:
     import numpy as np
-    from eth_account.signers.local import LocalAccount
     from numpy.typing import NDArray
     from torch import nn
 
     from rayfed.config import Settings
+    from rayfed.ledger.backend import Signer
     from rayfed.protocol.messages import View
     from rayfed.runtime.place import Place
     from rayfed.store import PeerServer, Store
@@ -57,6 +56,7 @@ class Assembly:
 
     def __init__(self, settings: Settings, place: Place, state_dir: Path, fetch: Fetch | None = None) -> None:
         self.charter = Charter.from_json(place.charter)
+        self.backend = registry.at(place.locator, settings.ledger)
         self._settings = settings
         self._place = place
         self._fetch = fetch
@@ -68,7 +68,7 @@ class Assembly:
         self._kind = learner.kind(settings)
         self._servers: list[PeerServer] = []
         self._disks: list[FileStore] = []
-        self._keys: dict[int, LocalAccount] = {}
+        self._keys: dict[int, Signer] = {}
 
     def folder(self, slot: int) -> Path:
         """Return the node's own folder, made if it is not there."""
@@ -79,16 +79,11 @@ class Assembly:
             raise ConfigError("cluster.state_dir", f"cannot make the folder {folder}: {error.strerror}") from error
         return folder
 
-    def key(self, slot: int) -> LocalAccount:
+    def key(self, slot: int) -> Signer:
         """Return the node's account. Its key never leaves this process: it is derived here from the master key in
         ``ledger.keystore``, or else made here and kept in the node's folder."""
         if slot not in self._keys:
-            ledger, place = self._settings.ledger, self._place
-            if ledger.keystore:
-                master = identity.master(ledger.keystore, ledger.password_file)
-                self._keys[slot] = identity.derive(master, place.chain_id, place.federation, slot + 1)
-            else:
-                self._keys[slot] = keys.load_or_make_key(self.folder(slot) / "key", setting="cluster.state_dir")
+            self._keys[slot] = self.backend.signer(self._place.federation, self.folder(slot), slot + 1)
         return self._keys[slot]
 
     def proof(self, address: Address) -> tuple[bytes, ...]:
@@ -184,7 +179,7 @@ class Assembly:
         chosen = self._settings.privacy
         if chosen.kind == "none":
             return {}
-        secret = identity.hkdf(bytes(self.key(slot).key), b"", b"rayfed dp-sgd", 32)
+        secret = self.backend.secret(self.key(slot), b"rayfed dp-sgd")
         budget = Budget(self.folder(slot) / "privacy.jsonl", chosen.delta, chosen.accountant)
         return {"private": Private(chosen, self.charter.rounds, secret, budget)}
 

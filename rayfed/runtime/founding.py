@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError
-from rayfed.ledger.ethereum import deployment
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
-from rayfed.protocol.messages import NATIVE
-from rayfed.runtime import cluster, drafting
+from rayfed.runtime import chain, cluster, drafting
 from rayfed.runtime.results import CHARTER, SUMMARY, write
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
-    from rayfed.runtime.chain import Chain
+    from rayfed.ledger.backend import Backend
 
 FILE = "founded.json"
 
@@ -107,35 +105,35 @@ class FoundOrResume:
         if self._kept is None:
             self._draft = cluster.task(drafting.draft, self._settings).remote(self._settings)
 
-    def federation(self, chain: Chain, say: Callable[[str], None]) -> tuple[Founded, str]:
+    def federation(self, backend: Backend, say: Callable[[str], None]) -> tuple[Founded, str]:
         """Return the federation and its charter's text.
 
         Args:
-            chain: where it is or will be.
+            backend: where it is or will be.
             say: told in a few words what is being done.
 
         Raises:
             RayfedError: data, model or chain do not allow it.
         """
         there = self._kept
-        if there and not patiently(partial(deployment.has_code, chain.rpc, there.federation), self.patience):
+        if there and not patiently(partial(backend.exists, there.federation), self.patience):
             # Killed before the chain had been written to disk for the first time: nothing was founded yet.
             self._kept = there = None
             self.prepare()
         if there is None:
-            there = self._found(chain, say)
+            there = self._found(backend, say)
         else:
             say("resuming the federation")
         return there, (self._output_dir / CHARTER).read_text()
 
-    def _found(self, chain: Chain, say: Callable[[str], None]) -> Founded:
-        payer = chain.payer
-        coin = deployment.deploy_coin(chain.rpc, payer) if self._settings.stake.coin == "dlc" else NATIVE
+    def _found(self, backend: Backend, say: Callable[[str], None]) -> Founded:
+        payer = chain.payer(backend)
+        coin = backend.make_coin(payer) if self._settings.stake.coin == "dlc" else None
         say("loading data and drafting the charter")
         charter = cluster.result(self._draft)
         write(self._output_dir / CHARTER, charter.canonical_json())
         say("founding the federation")
-        deployed = deployment.deploy(chain.rpc, payer, charter.terms(coin))
-        founded = Founded(deployed.address, chain.rpc.chain_id, deployed.block, self.started)
+        made = backend.found(payer, charter, coin)
+        founded = Founded(made.federation, backend.locator.chain_id, made.block, self.started)
         founded.keep(self._output_dir)
         return founded

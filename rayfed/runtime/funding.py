@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import RayfedError
-from rayfed.ledger.ethereum import deployment
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.messages import Phase, View
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
-    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.ledger.backend import Backend, Federation, Signer
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +26,7 @@ class Funding:
     """Given in one transaction for many nodes, before they join: who has no ether has lost all that came with it.
 
     Args:
+        backend: the ledger.
         payer: whose money it is.
         federation: whose nodes.
         addresses: their accounts.
@@ -38,12 +36,14 @@ class Funding:
 
     def __init__(
         self,
-        payer: LocalAccount,
-        federation: EthereumFederation,
+        backend: Backend,
+        payer: Signer,
+        federation: Federation,
         addresses: Sequence[Address],
         ether: float,
         pool: int,
     ) -> None:
+        self._backend = backend
         self._payer = payer
         self._federation = federation
         self._addresses = addresses
@@ -52,12 +52,10 @@ class Funding:
         self._next = time.monotonic() + LOOK_SECONDS
 
     def give(self) -> None:
-        """Give to those who have nothing; see ``deployment.fund`` for what it raises."""
+        """Give to those who have nothing; see ``Backend.give`` for what it raises."""
         poor = patiently(self._poor)
-        terms = patiently(self._federation.terms)
         pool = self._pool if not patiently(self._federation.books).pool else 0
-        rpc, court = self._federation.rpc, self._federation.court
-        deployment.fund(rpc, self._payer, poor, self._ether, terms=terms, court=court, pool=pool)
+        self._backend.give(self._payer, self._federation, poor, self._ether, pool=pool)
 
     def look(self, view: View | None) -> None:
         """Give again what the chain has forgotten, if it is time to look; only while nodes join can it be gone.
@@ -75,4 +73,4 @@ class Funding:
             log.warning("the nodes' stakes cannot be given again: %s", error)
 
     def _poor(self) -> list[Address]:
-        return [address for address in self._addresses if not deployment.balance(self._federation.rpc, address)]
+        return [address for address in self._addresses if not self._federation.balance(address)]

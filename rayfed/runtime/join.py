@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rayfed.errors import ConfigError, RayfedError
-from rayfed.ledger.ethereum import deployment
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.accounts import Earnings
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     from rayfed.config import Settings
     from rayfed.encoding.primitives import Address
-    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.ledger.backend import Backend, Federation
 
 
 def join(settings: Settings, output_dir: Path, console: Console | None = None) -> None:
@@ -48,32 +46,31 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
     text = preflight.charter_of(settings)
     with ExitStack() as stack:
         display = stack.enter_context(LiveDisplay(Charter.from_json(text).rounds, output_dir, console=console))
-        ground = stack.enter_context(chain.opened(settings, output_dir))
-        place = Place(settings.federation_address, ground.rpc.chain_id, ground.rpc_url, ground.ws_url, text)
+        backend = stack.enter_context(chain.opened(settings, output_dir))
+        place = Place(settings.federation_address, backend.locator, text)
         stack.enter_context(cluster.connected(settings))
         folder = str(launch.state_dir(settings, output_dir))
         host = launch.host(HostSpec(host_name(f"join-{os.getpid()}"), (-1,), place, settings, folder))
         stack.push(partial(launch.stop, settings, [host]))
         connection = chain.watched(place)
-        _equip(settings, ground, connection, launch.addresses([host])[0], display)
+        _equip(settings, backend, connection, launch.addresses([host])[0], display)
         _until_finished(host, connection, display)
 
 
 def _equip(
-    settings: Settings, ground: chain.Chain, connection: EthereumFederation, address: Address, display: LiveDisplay
+    settings: Settings, backend: Backend, connection: Federation, address: Address, display: LiveDisplay
 ) -> None:
     """Give the node ether and what it has to stake out of the party's purse, or say what to send."""
     terms = connection.terms()
     missing = max(0, terms.stake - connection.account(address).stake)
-    owed = dataclasses.replace(terms, stake=missing)
-    if ground.purse is not None:
-        ether = settings.ledger.fund_ether
-        deployment.fund(ground.rpc, ground.purse, [address], ether, terms=owed, court=connection.court)
-    elif deployment.balance(ground.rpc, address) == 0:
+    purse = backend.purse()
+    if purse is not None:
+        backend.give(purse, connection, [address], settings.ledger.fund_ether, stake=missing)
+    elif connection.balance(address) == 0:
         display.say(f"waiting for funds: send the money for gas, and the stake, to {address}")
 
 
-def _until_finished(host: cluster.Actor, connection: EthereumFederation, display: LiveDisplay) -> None:
+def _until_finished(host: cluster.Actor, connection: Federation, display: LiveDisplay) -> None:
     """Show how the node is until it is finished.
 
     Raises:

@@ -46,9 +46,9 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         stack.enter_context(cluster.connected(settings))
         founding.prepare()
         display.say("starting a chain" if settings.ledger.kind == "devchain" else "connecting to the chain")
-        ground = stack.enter_context(chain.opened(settings, output_dir, founding.patience))
-        founded, charter = founding.federation(ground, display.say)
-        place = Place(founded.federation, founded.chain_id, ground.rpc_url, ground.ws_url, charter)
+        backend = stack.enter_context(chain.opened(settings, output_dir, founding.patience))
+        founded, charter = founding.federation(backend, display.say)
+        place = Place(founded.federation, backend.locator, charter)
         connection = chain.watched(place)
         stack.callback(connection.close)
         display.found(place.federation)
@@ -61,7 +61,9 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         recorder = launch.recorder(settings, config, place, founding.started, folder)
         actors.append(recorder)
         addresses = launch.addresses(hosts)
-        funding = Funding(ground.payer, connection, addresses, settings.ledger.fund_ether, founding.pool)
+        funding = Funding(
+            backend, chain.payer(backend), connection, addresses, settings.ledger.fund_ether, founding.pool
+        )
         funding.give()
         seen, summary = supervise.until_over(recorder, display, funding)
         write(output_dir / SUMMARY, summary.to_json())

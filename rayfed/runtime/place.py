@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address
+from rayfed.ledger.backend import Locator
 from rayfed.store.ray import directory
 
 
@@ -13,17 +14,19 @@ class Place:
     """Where a federation lives.
 
     Attributes:
-        federation: the contract's address.
-        chain_id: the chain's id; checked by every node when it connects.
-        rpc_url, ws_url: where the chain answers; ``ws_url`` may be None (then nodes poll).
+        federation: its name on the ledger.
+        locator: how the ledger is reached.
         charter: the charter's canonical JSON.
     """
 
     federation: Address
-    chain_id: int
-    rpc_url: str
-    ws_url: str | None
+    locator: Locator
     charter: str
+
+    @property
+    def chain_id(self) -> int:
+        """Which ledger of its kind it is; checked by every node when it connects."""
+        return self.locator.chain_id
 
     @property
     def namespace(self) -> str:

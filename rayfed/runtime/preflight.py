@@ -10,20 +10,18 @@ import os
 import socket
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rayfed.errors import CharterMismatch, CodecError, ConfigError
-from rayfed.ledger.ethereum import identity, keys
-from rayfed.ledger.ethereum.connection import EthereumFederation, connect
-from rayfed.ledger.ethereum.devchain import find_anvil
+from rayfed.ledger import registry
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
 from rayfed.store import options_of
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from rayfed.config import Settings
+    from rayfed.ledger.backend import Federation
 
 KNOCK_SECONDS = 10.0
 """How long a Ray cluster may take to open its door."""
@@ -40,8 +38,8 @@ def check(settings: Settings, patience: float = 0.0) -> None:
     """
     if settings.cluster.address is not None:
         _cluster(settings.cluster.address)
-    _chain(settings, patience)
-    here = settings.cluster.address is None  # on a cluster of many machines, folders are the nodes' own affair
+    here = settings.cluster.address is None  # on a cluster of many machines, disks are the nodes' own affair
+    patiently(partial(registry.check, settings.ledger, here=here), patience)
     options_of(settings.store).check(here=here)
     if here and settings.cluster.state_dir is not None:
         _folder(Path(settings.cluster.state_dir), "cluster.state_dir")
@@ -63,37 +61,22 @@ def charter_of(settings: Settings) -> str:
         raise ConfigError("charter", f"cannot read {path}: {error.strerror}") from error
     except (CodecError, UnicodeDecodeError) as error:
         raise ConfigError("charter", f"{path} is not a charter: {error}") from error
-    chosen = settings.ledger
-    federation = EthereumFederation.open(
-        _needed(chosen.rpc_url, "ledger.rpc_url"), address, chain_id=chosen.chain_id, charter_hash=charter.hash
-    )
-    try:
-        _terms(federation, charter)
-    finally:
-        federation.close()
+    with TemporaryDirectory() as folder, registry.open(settings.ledger, Path(folder)) as backend:
+        federation = backend.connect(address, charter.hash)
+        try:
+            _terms(federation, charter)
+        finally:
+            federation.close()
     return text
 
 
-def _terms(federation: EthereumFederation, charter: Charter) -> None:
+def _terms(federation: Federation, charter: Charter) -> None:
     """Check that the contract was founded on what its charter says: the charter's hash alone promises nothing."""
     terms = federation.terms()
     if charter.terms(terms.coin) != terms:
         raise CharterMismatch(f"charter: the terms of {federation.address} are not the charter's")
     if charter.stake.coin == "dlc" and not federation.pays_in_dlc():
         raise CharterMismatch(f"charter: the coin at {terms.coin} is not a DeepLearningCoin")
-
-
-def purse(settings: Settings) -> LocalAccount | None:
-    """Return the account that pays, or None where a node is to be given its gas money otherwise.
-
-    Raises:
-        ConfigError: its file cannot be used.
-    """
-    chosen = settings.ledger
-    if chosen.key_file is None:
-        return None
-    password = Path(chosen.password_file) if chosen.password_file else None
-    return keys.load_key(Path(chosen.key_file), password_file=password)
 
 
 def _cluster(address: str) -> None:
@@ -105,21 +88,6 @@ def _cluster(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ConfigError("cluster.address", f"no Ray at {address}: {error}") from error
-
-
-def _chain(settings: Settings, patience: float) -> None:
-    chosen = settings.ledger
-    if chosen.kind == "devchain":
-        find_anvil(chosen.anvil)
-        return
-    rpc_url = _needed(chosen.rpc_url, "ledger.rpc_url")
-    purse(settings)
-    if chosen.keystore and settings.cluster.address is None:  # elsewhere it lies where the nodes are
-        identity.master(chosen.keystore, chosen.password_file)
-    rpc = patiently(partial(connect, rpc_url, chain_id=chosen.chain_id), patience)
-    # Connecting alone asks nothing where any chain will do.
-    patiently(partial(rpc.call, "eth_blockNumber"), patience)
-    rpc.close()
 
 
 def _needed(value: str | None, setting: str) -> str:

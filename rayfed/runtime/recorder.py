@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rayfed.config import Settings
-    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.ledger.backend import Federation
     from rayfed.protocol.charter import Charter
     from rayfed.reporting.mlflow import Tracker
     from rayfed.reporting.summary import Summary
@@ -120,17 +120,14 @@ class Recorder:
         ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
 
     def _watch(self) -> None:
-        from rayfed.ledger.ethereum.connection import EthereumFederation
+        from rayfed.ledger import registry
         from rayfed.ledger.patience import patiently
         from rayfed.protocol.charter import Charter
 
         charter = Charter.from_json(self._place.charter)
         place = self._place
-        connection = patiently(
-            lambda: EthereumFederation.open(
-                place.rpc_url, place.federation, chain_id=place.chain_id, ws_url=place.ws_url, charter_hash=charter.hash
-            )
-        )
+        backend = registry.at(place.locator)
+        connection = patiently(lambda: backend.connect(place.federation, charter.hash, follow=True))
         tracker, earnings, first = self._tracker(charter), Earnings(connection), patiently(connection.block)
         while True:
             time.sleep(WATCH_SECONDS)
@@ -213,7 +210,7 @@ class Recorder:
         )
 
     def _write_down(
-        self, charter: Charter, connection: EthereumFederation, tracker: Tracker | None, view: View, first: int
+        self, charter: Charter, connection: Federation, tracker: Tracker | None, view: View, first: int
     ) -> None:
         from rayfed.ledger.patience import patiently
         from rayfed.reporting.html_report import page

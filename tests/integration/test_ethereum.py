@@ -13,6 +13,7 @@ import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from rayfed.config.groups.machines import LedgerSettings
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.errors import (
     CharterMismatch,
@@ -24,9 +25,11 @@ from rayfed.errors import (
     WrongChain,
 )
 from rayfed.ledger import Ledger
+from rayfed.ledger.backend import Locator
 from rayfed.ledger.ethereum import abi, connection
 from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.accounts import open_door
+from rayfed.ledger.ethereum.backend import EthereumBackend
 from rayfed.ledger.ethereum.calls import GAS
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.deployment import AT_ONCE, balance
@@ -661,7 +664,9 @@ def test_what_a_founder_gave_is_given_again_where_the_chain_went_back(slow: Worl
     monkeypatch.setattr("rayfed.runtime.funding.LOOK_SECONDS", 0.0)
     federation = slow.federation(terms())
     addresses = [Account.create().address for _ in range(3)]
-    endowment = Funding(slow.chain.funder, federation, addresses, 0.5, 0)
+    locator = Locator("rpc", slow.chain.chain_id, {"rpc_url": slow.chain.rpc_url})
+    backend = EthereumBackend(slow.rpc, locator, LedgerSettings())
+    endowment = Funding(backend, slow.chain.funder, federation, addresses, 0.5, 0)
     before = slow.rpc.call("evm_snapshot")
     endowment.give()
     slow.rpc.call("evm_revert", before)

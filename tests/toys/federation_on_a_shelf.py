@@ -16,6 +16,7 @@ registry.KINDS["shelf"] = ShelfOptions  # the one line
 from rayfed.audit.places import opened  # noqa: E402
 from rayfed.config import load  # noqa: E402
 from rayfed.errors import ConfigError  # noqa: E402
+from rayfed.ledger.backend import Locator  # noqa: E402
 from rayfed.node.edge_node import Progress  # noqa: E402
 from rayfed.protocol.messages import NodeRecord, Phase, Status  # noqa: E402
 from rayfed.runtime import drafting  # noqa: E402
@@ -53,7 +54,7 @@ def main(folder: Path) -> None:
     charter = drafting.draft(settings)
     clock = ManualClock()
     chain = MemoryChain(charter.terms(), clock)
-    place = Place(FEDERATION, 31337, "http://none", None, charter.canonical_json())
+    place = Place(FEDERATION, Locator("rpc", 31337, {"rpc_url": "http://none"}), charter.canonical_json())
     assembly = Assembly(settings, place, folder)
     records: list[NodeRecord] = []
     nodes = [assembly.node(slot, MemoryLedger(chain, assembly.key(slot).address), records.append) for slot in range(3)]

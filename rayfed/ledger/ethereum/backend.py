@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,23 +36,21 @@ class EthereumBackend:
 
     Args:
         rpc: the chain's node.
-        where: the URLs by which another process reaches it: ``rpc_url``, and ``ws_url`` if there is one.
+        locator: how another process reaches it: by ``rpc_url``, and ``ws_url`` if there is one.
         settings: ``ledger.*``.
         purse: who pays; None: the account that the settings name, if they name one.
     """
 
-    def __init__(
-        self, rpc: Rpc, where: Mapping[str, str], settings: LedgerSettings, purse: LocalAccount | None = None
-    ) -> None:
+    def __init__(self, rpc: Rpc, locator: Locator, settings: LedgerSettings, purse: LocalAccount | None = None) -> None:
         self.rpc = rpc
-        self._where = where
+        self._locator = locator
         self._settings = settings
         self._purse = purse
 
     @property
     def locator(self) -> Locator:
         """See ``Backend``."""
-        return Locator("rpc", self.rpc.chain_id, self._where)
+        return self._locator
 
     def purse(self) -> LocalAccount | None:
         """See ``Backend``."""
@@ -63,18 +61,22 @@ class EthereumBackend:
         chosen = self._settings
         if chosen.keystore:
             master = identity.master(chosen.keystore, chosen.password_file)
-            return identity.derive(master, self.rpc.chain_id, federation, index)
+            return identity.derive(master, self.locator.chain_id, federation, index)
         return keys.load_or_make_key(folder / "key", setting="cluster.state_dir")
 
     def secret(self, signer: Signer, label: bytes) -> bytes:
         """See ``Backend``."""
         return identity.hkdf(bytes(account_of(signer).key), b"", label, 32)
 
-    def found(self, payer: Signer, charter: Charter) -> Founding:
+    def make_coin(self, payer: Signer) -> Address:
         """See ``Backend``."""
-        account = account_of(payer)
-        coin = deployment.deploy_coin(self.rpc, account) if charter.stake.coin == "dlc" else NATIVE
-        deployed = deployment.deploy(self.rpc, account, charter.terms(coin))
+        return deployment.deploy_coin(self.rpc, account_of(payer))
+
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
+        """See ``Backend``."""
+        if coin is None:
+            coin = self.make_coin(payer) if charter.stake.coin == "dlc" else NATIVE
+        deployed = deployment.deploy(self.rpc, account_of(payer), charter.terms(coin))
         return Founding(deployed.address, deployed.block)
 
     def exists(self, federation: Address) -> bool:
@@ -102,10 +104,10 @@ class EthereumBackend:
     ) -> EthereumFederation:
         """See ``Backend``."""
         return EthereumFederation.open(
-            self._where["rpc_url"],
+            self.locator.where["rpc_url"],
             federation,
-            chain_id=self.rpc.chain_id,
-            ws_url=self._where.get("ws_url") if follow else None,
+            chain_id=self.locator.chain_id,
+            ws_url=self.locator.where.get("ws_url") if follow else None,
             charter_hash=charter_hash,
             confirmations=self._settings.confirmations + 1,  # the block that holds a transaction counts here
         )
@@ -118,9 +120,11 @@ class EthereumBackend:
 class RpcKind:
     """Any chain that is there."""
 
-    def check(self, settings: LedgerSettings) -> None:
+    def check(self, settings: LedgerSettings, *, here: bool = True) -> None:
         """See ``LedgerKind``."""
         purse(settings)
+        if settings.keystore and here:
+            identity.master(settings.keystore, settings.password_file)
         rpc = connect(_url(settings), settings.chain_id)
         try:
             rpc.call("eth_blockNumber")  # connecting alone asks nothing where any chain will do
@@ -131,7 +135,8 @@ class RpcKind:
     def open(self, settings: LedgerSettings, folder: Path) -> Iterator[EthereumBackend]:
         """See ``LedgerKind``."""
         where = {"rpc_url": _url(settings)} | ({"ws_url": settings.ws_url} if settings.ws_url else {})
-        backend = EthereumBackend(connect(_url(settings), settings.chain_id), where, settings)
+        rpc = connect(_url(settings), settings.chain_id)
+        backend = EthereumBackend(rpc, Locator("rpc", rpc.chain_id, where), settings)
         try:
             yield backend
         finally:
@@ -139,13 +144,13 @@ class RpcKind:
 
     def at(self, locator: Locator, settings: LedgerSettings) -> EthereumBackend:
         """See ``LedgerKind``."""
-        return EthereumBackend(connect(locator.where["rpc_url"], locator.chain_id), locator.where, settings)
+        return EthereumBackend(Rpc(locator.where["rpc_url"]), locator, settings)
 
 
 class DevChainKind:
     """A chain of one's own, which ends with who has started it; others reach it as they reach any chain."""
 
-    def check(self, settings: LedgerSettings) -> None:
+    def check(self, settings: LedgerSettings, *, here: bool = True) -> None:
         """See ``LedgerKind``."""
         find_anvil(settings.anvil)
 
@@ -155,7 +160,7 @@ class DevChainKind:
         log = folder / LOG
         with DevChain(settings.anvil, state=folder / STATE, state_seconds=STATE_SECONDS, log=log) as dev:
             where = {"rpc_url": dev.rpc_url, "ws_url": dev.ws_url}
-            backend = EthereumBackend(connect(dev.rpc_url), where, settings, dev.funder)
+            backend = EthereumBackend(connect(dev.rpc_url), Locator("rpc", dev.chain_id, where), settings, dev.funder)
             try:
                 yield backend
             finally:

@@ -69,10 +69,14 @@ class MemoryBackend:
         """See ``Backend``."""
         return sha256(signer.address.encode() + label).digest()
 
-    def found(self, payer: Signer, charter: Charter) -> Founding:
+    def make_coin(self, payer: Signer) -> Address:
+        """See ``Backend``."""
+        return _address(f"coin {len(self.world.chains)}")
+
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
         """See ``Backend``."""
         address = _address(f"federation {len(self.world.chains)}")
-        chain = MemoryChain(charter.terms(), self.world.clock)
+        chain = MemoryChain(charter.terms(coin or self.make_coin(payer)), self.world.clock)
         chain.court.chain_id, chain.court.federation = CHAIN_ID, address
         self.world.chains[address] = chain
         return Founding(address, 0)
@@ -120,7 +124,7 @@ class MemoryBackend:
 class MemoryKind:
     """Ledgers in this process's memory, each named after its folder."""
 
-    def check(self, settings: LedgerSettings) -> None:
+    def check(self, settings: LedgerSettings, *, here: bool = True) -> None:
         """Nothing can be wrong with it."""
 
     @contextmanager

@@ -112,6 +112,10 @@ class MemoryFederation(MemoryState):
         """See ``Federation``."""
         return "coins"
 
+    def pays_in_dlc(self) -> bool:
+        """See ``Federation``."""
+        return True
+
     def balance(self, address: Address) -> int:
         """See ``Federation``."""
         return self._balances.get(address, 0)

@@ -17,7 +17,7 @@ from rayfed.runtime.host.rounds import RoundsLife
 from rayfed.runtime.host.watch import Post, WatchLife
 
 if TYPE_CHECKING:
-    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.ledger.backend import Federation
     from rayfed.node.edge_node import EdgeNode
     from rayfed.node.watchtower import Watchtower
     from rayfed.runtime.assembly import Assembly
@@ -80,29 +80,20 @@ class Builder:
         self._show = show
         self._towers: dict[int, Watchtower] = {}
 
-    def connect(self, restarted: bool) -> EthereumFederation:
+    def connect(self, restarted: bool) -> Federation:
         """Return the host's connection.
 
         Args:
             restarted: whether the host was connected before it died: then whatever keeps the chain away is not a wrong
                 setting, and it is waited for however long that takes.
         """
-        from rayfed.ledger.ethereum.connection import EthereumFederation
-
-        place, settings = self._spec.place, self._spec.settings
+        assembly, federation = self._assembly, self._spec.place.federation
         return patiently(
-            lambda: EthereumFederation.open(
-                place.rpc_url,
-                place.federation,
-                chain_id=place.chain_id,
-                ws_url=place.ws_url,
-                charter_hash=self._assembly.charter.hash,
-                confirmations=settings.ledger.confirmations + 1,  # the block that holds it counts here
-            ),
+            lambda: assembly.backend.connect(federation, assembly.charter.hash, follow=True),
             math.inf if restarted else OUTAGE_SECONDS,
         )
 
-    def lives(self, connection: EthereumFederation, wake: Callable[[], None]) -> Lives:
+    def lives(self, connection: Federation, wake: Callable[[], None]) -> Lives:
         """Return the host's lives, not started yet.
 
         Args:
@@ -122,7 +113,7 @@ class Builder:
         settings = self._spec.settings
         return 1 if -1 in self._spec.slots else math.ceil(settings.federation.nodes / settings.cluster.nodes_per_actor)
 
-    def _node(self, slot: int, connection: EthereumFederation, wake: Callable[[], None]) -> EdgeNode:
+    def _node(self, slot: int, connection: Federation, wake: Callable[[], None]) -> EdgeNode:
         assembly, key = self._assembly, self._assembly.key(slot)
         self._show(NodeStatus(slot, key.address, None, 0, "loading data"))
         folder = assembly.folder(slot)

@@ -23,7 +23,7 @@ from rayfed.runtime.host.records import RecordBook
 from rayfed.runtime.host.spec import HostSpec
 
 if TYPE_CHECKING:
-    from rayfed.ledger.ethereum.connection import EthereumFederation
+    from rayfed.ledger.backend import Federation
     from rayfed.protocol.messages import View
     from rayfed.runtime.host.build import Lives
     from rayfed.runtime.transport import Transport
@@ -55,7 +55,7 @@ class Carrier:
         self._transport = transport
         self._restarted = restarted
         self._leave = leave
-        self._connection: EthereumFederation | None = None
+        self._connection: Federation | None = None
         self._lives: Lives | None = None
         self._relay = RelayLife(self._view, transport, self._note, self._wake_rounds)
         self._book = RecordBook()

@@ -136,6 +136,9 @@ class BoardFederation(MemoryState):
     def coin_name(self) -> str:
         return "shillings"
 
+    def pays_in_dlc(self) -> bool:
+        return False
+
     def balance(self, address: Address) -> int:
         return self._board.purses.get(address, 0)
 
@@ -171,7 +174,10 @@ class BoardBackend:
     def secret(self, signer: Signer, label: bytes) -> bytes:
         return blake2s(label, key=bytes.fromhex(signer.address[2:])).digest()
 
-    def found(self, payer: Signer, charter: Charter) -> Founding:
+    def make_coin(self, payer: Signer) -> Address:
+        return opaque("the parish's shilling")
+
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
         address = opaque(f"parish {len(self.board.parishes)}")
         chain = MemoryChain(charter.terms(), self.board.clock)
         chain.court.chain_id, chain.court.federation = self.locator.chain_id, address
@@ -216,7 +222,7 @@ class BoardBackend:
 class NoticeboardKind:
     """Boards, one a street."""
 
-    def check(self, settings: Any) -> None: ...
+    def check(self, settings: Any, *, here: bool = True) -> None: ...
 
     @contextmanager
     def open(self, settings: Any, folder: Path) -> Iterator[BoardBackend]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rayfed.config import load
+from rayfed.ledger.backend import Locator
 from rayfed.node.edge_node import Progress
 from rayfed.protocol.messages import NodeRecord, Phase, Status
 from rayfed.runtime import drafting
@@ -37,7 +38,7 @@ def test_an_attack_is_one_setting(tmp_path: Path, attack: list[str], liar_is_in:
     charter = drafting.draft(settings)
     clock = ManualClock()
     chain = MemoryChain(charter.terms(), clock)
-    place = Place(FEDERATION, 31337, "http://none", None, charter.canonical_json())
+    place = Place(FEDERATION, Locator("rpc", 31337, {"rpc_url": "http://none"}), charter.canonical_json())
     assembly = Assembly(settings, place, tmp_path)
     records: list[NodeRecord] = []
     nodes = [
