@@ -1,4 +1,4 @@
-"""Pictures on their way from uint8 arrays into a model, whole batches at a time."""
+"""Images on their way from uint8 arrays into a model, whole batches at a time."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Kept:
 def batches_of(
     x: NDArray[np.uint8] | torch.Tensor, batch: int, device: torch.device
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield (first index, pictures on ``device``) in order, without ever copying the whole array."""
+    """Yield (first index, images on ``device``) in order, without ever copying the whole array."""
     for start in range(0, len(x), batch):
         part = x[start : start + batch]
         yield start, part.to(device) if isinstance(part, torch.Tensor) else resident(part, device)

@@ -32,7 +32,7 @@ Pictures = NDArray[np.uint8]
 Classes = NDArray[np.int64]
 
 JUDGED = (64, 512)
-"""Pictures at least and at most on which peers' updates are judged: enough for a loss to two digits."""
+"""Images at least and at most on which peers' updates are judged: enough for a loss to two digits."""
 
 JUDGING = 0.1
 """What judging all peers' updates in a round may cost, in parts of what training costs."""
@@ -40,7 +40,7 @@ JUDGING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The pictures that one node owns: (n, c, h, w) uint8 with (n,) classes, for training and for testing."""
+    """The images that one node owns: (n, c, h, w) uint8 with (n,) classes, for training and for testing."""
 
     train_x: NDArray[np.uint8]
     train_y: NDArray[np.int64]
@@ -49,11 +49,11 @@ class Share:
 
 
 def load(settings: Settings, classes: tuple[str, ...] | None = None) -> Dataset:
-    """Load the pictures that the settings point at; once in a process however many nodes ask.
+    """Load the images that the settings point at; once in a process however many nodes ask.
 
     Args:
         settings: the run's.
-        classes: the charter's, for a party whose own pictures may lack some of them; None before there is a charter.
+        classes: the charter's, for a party whose own images may lack some of them; None before there is a charter.
 
     Raises:
         DataError: they cannot be used.
@@ -112,7 +112,7 @@ def genesis(settings: Settings, pictures: Dataset, charter: Charter | None = Non
 
 
 class Workshop:
-    """What the nodes of one process train with: the pictures, the genesis state and one trainer, used in turn.
+    """What the nodes of one process train with: the images, the genesis state and one trainer, used in turn.
 
     Nothing that a result depends on stays in the trainer between two calls, so sharing it changes no bit.
     """
@@ -137,8 +137,8 @@ class TorchLearner:
 
     Args:
         workshop: shared with the process's other nodes.
-        charter: whose preprocessing the pictures get.
-        slot: which share of the pictures is this node's.
+        charter: whose preprocessing the images get.
+        slot: which share of the images is this node's.
         private: how it trains under DP-SGD; None: it does not.
     """
 
@@ -160,7 +160,7 @@ class TorchLearner:
         self._should_stop = should_stop
 
     def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
-        """Train on other pictures and classes than the node's own: for experiments with dishonest nodes."""
+        """Train on other images and classes than the node's own: for experiments with dishonest nodes."""
         x, y = change(self._share.train_x, self._share.train_y)
         self._share = replace(self._share, train_x=x, train_y=y)
         self._judging = None
@@ -178,7 +178,7 @@ class TorchLearner:
         """Return the update with the node's momentum: ``m = momentum * m + (1 - momentum) * step``, sent as base + m.
 
         Karimireddy, He and Jaggi 2021, "Learning from History": what honest nodes send varies less from round to round,
-        so that liars have less to hide in. Local, in floats, and begun anew when a node is started again.
+        so that Byzantine nodes have less to hide in. Local, in floats, and begun anew when a node is started again.
         """
         keep = self._workshop.settings.train.worker_momentum
         if not keep:
@@ -197,14 +197,14 @@ class TorchLearner:
         return self._score(state, self._share.test_x, self._share.test_y)
 
     def loss(self, state: Mapping[str, Any]) -> float:
-        """See ``Learner``. On some of the training pictures: the test pictures are there to measure the outcome."""
+        """See ``Learner``. On some of the training images: the test images are there to measure the outcome."""
         if self._judging is None:  # the same arrays each time: a GPU has them already
             self._judging = self._share.train_x[self._judged], self._share.train_y[self._judged]
         x, y = self._judging
         return self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std, quick=True).loss
 
     def alone(self) -> Iterator[float]:
-        """See ``Learner``. Scored on all test pictures, not on the node's part: a lone model has no others to add."""
+        """See ``Learner``. Scored on all test images, not on the node's part: a lone model has no others to add."""
         self._momentum = {}
         state: Mapping[str, Any] = self.genesis()
         for round in range(1, self._workshop.settings.federation.rounds + 1):
@@ -238,7 +238,7 @@ class TorchLearner:
         return model.train()
 
     def training_pictures(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the node's pictures, normalised (n, c, h, w) float32, and their classes (n,) int64, on that device."""
+        """Return the node's images, normalised (n, c, h, w) float32, and their classes (n,) int64, on that device."""
         trainer = self._workshop.trainer
         normalise = Normalise(self._mean, self._std, trainer.device, trainer.channels_last)
         classes = torch.from_numpy(np.array(self._share.train_y)).to(trainer.device)
@@ -254,7 +254,7 @@ class TorchLearner:
 
 
 def _judged(settings: Settings, examples: int) -> int:
-    """Return on how many pictures to judge: a pass over them a node and two more, beside training's three an epoch."""
+    """Return on how many images to judge: a pass over them a node and two more, beside training's three an epoch."""
     affordable = JUDGING * 3 * settings.train.epochs * examples / (settings.federation.nodes + 2)
     return int(min(max(affordable, JUDGED[0]), JUDGED[1]))
 

@@ -1,7 +1,7 @@
-"""Local training: from a base model and a node's own pictures to that node's update.
+"""Local training: from a base model and a node's own images to that node's update.
 
 FedAvg's client step (McMahan et al. 2017, algorithm 1), with FedProx's proximal term (Li et al. 2020, equation 2) if
-asked. The loop touches pictures in whole batches only and never waits for the device within an epoch.
+asked. The loop touches images in whole batches only and never waits for the device within an epoch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rayfed.learning.uncompiled import step_of
 State = dict[str, torch.Tensor]
 
 KEPT_BYTES = 2 << 30
-"""Pictures that a trainer keeps on a GPU, of all nodes that share it."""
+"""Images that a trainer keeps on a GPU, of all nodes that share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Fit:
     Attributes:
         state: the model's state dict, on the CPU, the caller's to keep.
         loss: mean training loss over the last epoch, in nats.
-        accuracy: part of the pictures classified right while training in the last epoch, 0..1.
-        examples: pictures in an epoch: this node's weight in the merge.
+        accuracy: part of the images classified right while training in the last epoch, 0..1.
+        examples: images in an epoch: this node's weight in the merge.
         steps: optimiser steps over all epochs.
     """
 
@@ -57,7 +57,7 @@ class Fit:
 class Trainer:
     """Trains one model again and again from whatever base it is given. Threads that share it wait for each other.
 
-    Keeps the module, its buffers and the pictures' tensors between calls, and nothing that a result depends on: ``fit``
+    Keeps the module, its buffers and the images' tensors between calls, and nothing that a result depends on: ``fit``
     is a function of its arguments, bit for bit on one machine with one number of threads (on a GPU as far as torch's
     own operations are). On a GPU steps are recorded as CUDA graphs, unless ``captured.unfit`` says why not.
 
@@ -115,7 +115,7 @@ class Trainer:
 
         Args:
             base: state dict that the round starts from; not changed.
-            x: (n, c, h, w) this node's pictures.
+            x: (n, c, h, w) this node's images.
             y: (n,) their classes, from 0.
             mean, std: by channel, in millionths of the 0..1 range.
             seed: this node's; order, augmentation and dropout follow from it and ``round``.
@@ -126,7 +126,7 @@ class Trainer:
             TrainingStopped: ``should_stop`` said so.
         """
         if len(x) == 0:
-            raise ConfigError("partition.min_examples", "a node without a single training picture cannot train")
+            raise ConfigError("partition.min_examples", "a node without a single training image cannot train")
         draw, dropout = (int(word >> 1) for word in np.random.SeedSequence([seed, round]).generate_state(2, np.uint64))
         with self._busy, seeded(dropout, self._cuda()), _threads(self.threads):
             generator = torch.Generator().manual_seed(draw)
@@ -257,7 +257,7 @@ def _threads(threads: int | None) -> Iterator[None]:
 
 
 def _batches(n: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of each batch; a single picture left over joins the last one, for batch norm's sake."""
+    """Yield (start, end) of each batch; a single image left over joins the last one, for batch norm's sake."""
     start = 0
     while start < n:
         end = n if n - start <= size + (size > 1) else start + size
