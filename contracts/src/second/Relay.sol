@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Bitmaps} from "../libraries/Bitmaps.sol";
+import {ILedger} from "./ILedger.sol";
+import {Phases} from "./Phases.sol";
+import {Terms, TermsOf} from "./Terms.sol";
+import {RoundHead, RoundHeads} from "./libraries/RoundHeads.sol";
+import {Signed, Statements} from "./libraries/Statements.sol";
+
+/// @title Hears members: what a statement has to be, and many of them at once by what they have signed (section 3).
+abstract contract Relay is ILedger, Phases {
+    using Bitmaps for uint256;
+
+    /// @dev What all statements of a batch have in common.
+    struct Batch {
+        uint256 phase;
+        uint32 round;
+        uint256 slot;
+        uint256 signers;
+        uint256 heard; // of the signers, those who were not heard before
+        uint256 words; // of a statement's content
+        bytes common; // as Statements.prepare laid it out
+        bool known; // whether all have signed what is said that they have
+    }
+
+    /// @inheritdoc ILedger
+    function advance() public {
+        Terms memory t = TermsOf.all();
+        Standing memory s = _standing;
+        if (!_isDue(s, t)) {
+            uint256 deadline = s.phase == OPEN ? _heads[s.round % RING].deadline() : s.deadline;
+            revert NothingDue(_phase(), deadline);
+        }
+        _step(s, t);
+    }
+
+    /// @inheritdoc ILedger
+    function relay(
+        Phase phase,
+        uint32 round,
+        bytes32 context,
+        uint256 signers,
+        Signed[] calldata statements,
+        uint256[] calldata misses,
+        address[] calldata others,
+        bool closes
+    ) external returns (uint256 heard) {
+        if (phase != Phase.Commit && phase != Phase.Vote && phase != Phase.Attest) revert WrongPhase(_phase());
+        uint256 n = signers.count();
+        require(statements.length == n, WrongCount(statements.length, n));
+        require(misses.length == 0 || misses.length == n, WrongCount(misses.length, n));
+        Batch memory b;
+        (b.phase, b.round, b.slot, b.signers) = (uint256(phase), round, round % RING, signers);
+        heard = _hearAll(b, context, statements, misses, others);
+        if (!closes) return heard;
+        Terms memory t = TermsOf.all();
+        Standing memory s = _standing;
+        if (s.round == round && s.phase == OPEN && _isDue(s, t)) _step(s, t);
+    }
+
+    function _hearAll(
+        Batch memory b,
+        bytes32 context,
+        Signed[] calldata statements,
+        uint256[] calldata misses,
+        address[] calldata others
+    ) private returns (uint256) {
+        RoundHead h = _heads[b.slot];
+        if (_isPast(h, b)) return 0;
+        _checkPhase(h, b.round, b.phase);
+        uint256 slot = b.slot;
+        uint256 awaited = _awaited(h, slot);
+        b.heard = b.signers & awaited;
+        uint256 strangers = b.signers & ~_rosters[slot];
+        require(strangers == 0, NotInRoster((~strangers & (strangers - 1)).count()));
+        if (b.heard == 0) return 0;
+        _checkContext(slot, context);
+        _prepare(b, context);
+        b.known = _areAll(b, statements, misses, others);
+        if (b.heard >> RoundHeads.SEATS != 0) _beyond[slot] = awaited ^ b.heard;
+        h = h.heardAll(b.heard & ((1 << RoundHeads.SEATS) - 1), b.heard.count());
+        _heads[slot] = _keep(h, b, statements, misses);
+        return b.heard;
+    }
+
+    /// @dev Whether the statements come too late for their round or phase: no fault of who posts them.
+    function _isPast(RoundHead h, Batch memory b) private view returns (bool) {
+        uint256 round = h.round();
+        if (b.round != round) return b.round != 0 && b.round <= _standing.round;
+        uint256 phase = h.phase();
+        if (b.phase == RoundHeads.ATTEST && phase == RoundHeads.FINAL) phase = RoundHeads.ATTEST;
+        return b.phase < phase || (b.phase == phase && block.timestamp >= h.deadline());
+    }
+
+    function _prepare(Batch memory b, bytes32 context) private view {
+        bytes32 kind = Statements.COMMIT;
+        b.words = 4;
+        if (b.phase == RoundHeads.VOTE) (kind, b.words) = (Statements.VOTE, 5);
+        else if (b.phase == RoundHeads.ATTEST) kind = Statements.ATTEST;
+        bytes32 domain = Statements.domain(address(this), TermsOf.word(TermsOf.CHARTER));
+        b.common = Statements.prepare(domain, kind, b.round, context);
+    }
+
+    /// @dev Keeps what those say who are heard, and says so.
+    function _keep(RoundHead h, Batch memory b, Signed[] calldata statements, uint256[] calldata misses)
+        private
+        returns (RoundHead)
+    {
+        uint256 count = b.heard.count();
+        bytes32[] memory values = new bytes32[](count);
+        uint256[] memory missed = new uint256[](misses.length == 0 ? 0 : count);
+        uint256 n;
+        uint256 k;
+        uint256 members = b.signers;
+        for (uint256 i = 0; members != 0; (++i, members >>= 1)) {
+            if (members & 1 == 0) continue;
+            if (b.heard.has(i)) {
+                uint256 m = misses.length == 0 ? 0 : misses[k];
+                if (!b.known) _checkSigner(b, statements[k], m, i);
+                bytes32 value = statements[k].value;
+                values[n] = value;
+                if (misses.length != 0) missed[n] = m;
+                ++n;
+                if (b.phase == RoundHeads.COMMIT) {
+                    if (value == 0) h = _abstain(h, b.slot, 1 << i);
+                    else _roots[i] = value;
+                } else if (b.phase == RoundHeads.VOTE) {
+                    _checkBallot(h, b.slot, uint256(value), m);
+                    _accepts[i] = uint256(value);
+                    if (m != 0) h = _miss(h, b.slot, i, m);
+                } else {
+                    h = _attest(h, b.slot, value, i);
+                }
+            }
+            ++k;
+        }
+        emit Relayed(b.round, Phase(b.phase), b.heard, values, missed);
+        return h;
+    }
+
+    function _checkSigner(Batch memory b, Signed calldata statement, uint256 misses, uint256 index) private view {
+        address signer = Statements.signer(b.common, statement, misses, b.words);
+        require(signer == _holders[index], WrongSigner(index, signer));
+    }
+
+    /// @dev Whether who signed, and the others, are the whole roster by index: then nobody has to be looked up. If not, it
+    /// says nothing.
+    function _areAll(Batch memory b, Signed[] calldata statements, uint256[] calldata misses, address[] calldata others)
+        private
+        view
+        returns (bool)
+    {
+        uint256 roster = _rosters[b.slot];
+        // The hash that is kept is of the roster of the round opened last.
+        if (b.round != _standing.round || statements.length + others.length != roster.count()) return false;
+        bytes32[] memory addresses = new bytes32[](roster.count());
+        uint256 n;
+        uint256 k;
+        (uint256 signers, uint256 words, bytes memory common) = (b.signers, b.words, b.common);
+        for (; roster != 0; (roster >>= 1, signers >>= 1)) {
+            if (roster & 1 == 0) continue;
+            address member;
+            if (signers & 1 != 0) {
+                member = Statements.recover(common, statements[k], misses.length == 0 ? 0 : misses[k], words);
+                unchecked {
+                    ++k;
+                }
+            } else {
+                member = others[n - k];
+            }
+            assembly ("memory-safe") {
+                mstore(add(addresses, add(32, shl(5, n))), member)
+            }
+            unchecked {
+                ++n;
+            }
+        }
+        return keccak256(abi.encodePacked(addresses)) == _addresses;
+    }
+
+    // ---------------------------------------------------------------------------------- what a statement has to be
+
+    function _phase() internal view returns (Phase) {
+        Standing memory s = _standing;
+        if (s.phase == OPEN) return Phase(_heads[s.round % RING].phase());
+        if (s.phase == WAITING) return Phase.Waiting;
+        return s.phase == DONE ? Phase.Done : Phase.Forming;
+    }
+
+    /// @dev Whether statements of this phase are heard in this slot now. Attestations are until the phase's deadline, also
+    /// when the round is final already: the quick must not shut the others out.
+    function _checkPhase(RoundHead h, uint32 round, uint256 phase) internal view {
+        require(round != 0 && round == h.round(), WrongRound(_standing.round));
+        uint256 now_ = h.phase();
+        if (phase == RoundHeads.ATTEST && now_ == RoundHeads.FINAL) now_ = RoundHeads.ATTEST;
+        require(phase == now_ && block.timestamp < h.deadline(), WrongPhase(_phase()));
+    }
+
+    function _checkContext(uint256 slot, bytes32 context) internal view {
+        bytes32 expected = _contexts[slot];
+        if (context != expected) revert WrongContext(expected);
+    }
+
+    function _checkBallot(RoundHead h, uint256 slot, uint256 accepts, uint256 misses) internal view {
+        if (accepts & misses != 0) revert BallotContradicts(accepts & misses);
+        uint256 both = accepts | misses;
+        if (both >> h.prefix() != 0 && both & ~_committed[slot] != 0) revert BallotOutsideCommits(_committed[slot]);
+    }
+
+    /// @dev Notes that a member abstains from building on a base that can still fall.
+    function _abstain(RoundHead h, uint256 slot, uint256 member) internal returns (RoundHead) {
+        require(!_baseSettled(slot), BaseSettled(_meta[slot].baseRound));
+        _abstained[slot] = h.abstains() ? _abstained[slot] | member : member;
+        return h.abstaining();
+    }
+
+    /// @dev Notes what a member misses.
+    function _miss(RoundHead h, uint256 slot, uint256 index, uint256 misses) internal returns (RoundHead) {
+        _misses[index] = misses;
+        _missers[slot] = h.misses() ? _missers[slot] | 1 << index : 1 << index;
+        return h.missedBy();
+    }
+
+    /// @dev Counts an attestation of a member who is not awaited in the head any more.
+    function _attest(RoundHead h, uint256 slot, bytes32 root, uint256 index) internal returns (RoundHead) {
+        if (root == 0) revert ZeroRoot();
+        // The first who speaks says what the first root is.
+        if (h.agreed() == 0) _first[slot] = root;
+        else if (root != _first[slot]) return _dissent(h, slot, root, index);
+        return h.agreeing(1);
+    }
+
+    /// @dev An attestation of another root than the one attested first.
+    function _dissent(RoundHead h, uint256 slot, bytes32 root, uint256 index) private returns (RoundHead) {
+        uint256 round = h.round();
+        uint256 number = _entryOf[round][root];
+        if (number == 0) {
+            number = _addEntry(round, root);
+            if (h.phase() == RoundHeads.FINAL) _startTournament(round, h.deadline());
+        }
+        uint256 attesters = _entries[round][number].attesters | 1 << index;
+        _entries[round][number].attesters = attesters;
+        _dissenters[slot] = h.dissents() ? _dissenters[slot] | 1 << index : 1 << index;
+        if (h.phase() == RoundHeads.ATTEST && attesters.count() == h.quorum()) {
+            _meta[slot].finalEntry = uint16(number);
+        }
+        return h.dissenting();
+    }
+
+    /// @dev A late attestation may be what makes a final round's second entry.
+    function _startTournament(uint256 round, uint256 deadline) private {
+        _dockets[round].start = uint40(deadline + TermsOf.all().windowSeconds);
+    }
+}
