@@ -30,6 +30,16 @@ abstract contract Bracket is State {
         return d.start + stage * _stageSeconds(t);
     }
 
+    /// @dev Whether the entries are all there and stage 0 has begun. Before that nothing of the bracket means anything.
+    function _begun(Docket memory d) internal view returns (bool) {
+        return d.count > 1 && d.start != 0 && block.timestamp > d.start;
+    }
+
+    /// @dev What of a match's costs the losers' bonds have to pay, if this side won it (3: both lost).
+    function _due(Costs memory c, uint256 side) internal pure returns (uint256) {
+        return uint256(c.both) + (side == 1 ? c.left : side == 2 ? c.right : 0);
+    }
+
     /// @dev How many stages there are.
     function _stages(uint256 count) internal pure returns (uint256 n) {
         while (1 << n < count) ++n;

@@ -25,8 +25,10 @@ interface ITreasury {
     event Refunded(address indexed funder, uint256 amount);
     /// @notice An attester of a root that lost has lost its stake, and a bond.
     event Slashed(address indexed member, uint256 indexed round, uint256 stake, uint256 bond);
-    /// @notice What an entry's bonds became: so much paid who moved, the rest is burned.
-    event BondsSpent(uint256 indexed round, uint256 number, uint256 paid, uint256 burned);
+    /// @notice What an entry's bonds became: so much is set aside for who moved, the rest is burned.
+    event BondsSpent(uint256 indexed round, uint256 number, uint256 setAside, uint256 burned);
+    /// @notice Who moved was credited what it cost.
+    event Reimbursed(uint256 indexed round, address indexed mover, uint256 amount);
     /// @notice Nothing about the round changes any more.
     /// @param share of each earner, in the coin
     /// @param earners bitmap of those whose update was included and who attested the final root
@@ -73,8 +75,10 @@ interface ITreasury {
     /// @notice Settle a round, looking at no more than `most` entries.
     /// @return over whether it is settled now
     function settle(uint32 round, uint256 most) external returns (bool over);
-    /// @notice Deal with an entry: punish who attested a root that lost, pay who moved, give a bond back.
+    /// @notice Deal with an entry: punish who attested a root that lost, set aside what moves cost, give a bond back.
     function collect(uint32 round, uint256 number) external;
+    /// @notice Credit somebody with what its moves cost in a match whose loser has been dealt with.
+    function reimburse(uint32 round, uint256 stage, uint256 block_, address mover) external;
     /// @notice Pay what the caller is owed.
     function claim(address to) external;
     /// @notice Pay the caller's stake and bonds, once its seat is free.

@@ -93,10 +93,16 @@ abstract contract State {
         uint256[64] inputs;
     }
 
-    /// @dev Who moved, for which side (1, 2, or 3 for both), and what it cost.
-    struct Payment {
-        address mover;
-        uint88 amount;
+    /// @dev What moves cost that were for the left side, the right one, or both; of a match, or of one mover in it.
+    struct Costs {
+        uint80 left;
+        uint80 right;
+        uint80 both;
+    }
+
+    /// @dev What the losers' bonds left for who moved for `side` (1 left, 2 right) or for both (3: both lost).
+    struct Pot {
+        uint96 amount;
         uint8 side;
     }
 
@@ -149,7 +155,11 @@ abstract contract State {
     mapping(uint256 key => Match) internal _matches;
     mapping(uint256 key => bytes32[2]) internal _nodes;
     mapping(uint256 key => Trial) internal _trials;
-    mapping(uint256 key => Payment[]) internal _payments;
+    mapping(uint256 key => Costs) internal _costs;
+    mapping(uint256 key => mapping(address mover => Costs)) internal _costsOf;
+    mapping(uint256 key => Pot) internal _pots;
+    /// @dev Members of the roster that have entered into their own place.
+    mapping(uint256 round => uint256) internal _placed;
 
     mapping(address owner => Account) internal _accounts;
     Books internal _books;

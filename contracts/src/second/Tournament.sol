@@ -11,6 +11,7 @@ import {Phases} from "./Phases.sol";
 import {Terms, TermsOf} from "./Terms.sol";
 import {BlobHeaders} from "./libraries/BlobHeaders.sol";
 import {RoundHead, RoundHeads} from "./libraries/RoundHeads.sol";
+import {SeatSlots} from "./libraries/SeatSlots.sol";
 import {Statements} from "./libraries/Statements.sol";
 import {Trees} from "./libraries/Trees.sol";
 
@@ -42,13 +43,24 @@ contract Tournament is ITournament, Bracket, Phases {
         require(msg.value == t.bond, WrongBond(msg.value, t.bond));
         number = _entryOf[round][root];
         require(number == 0 && root != _first[slot], AlreadyEntered(number));
-        uint256 outsiders = _dockets[round].outsiders;
-        require(outsiders < MAX_ENTRIES - _rosters[slot].count(), TournamentFull(outsiders));
+        _takePlace(round, slot, h);
         number = _addEntry(round, root);
         _entries[round][number].entrant = msg.sender;
-        _dockets[round].outsiders = uint16(outsiders + 1);
         _dockets[round].start = uint40(until);
         emit Entered(round, number, root, msg.sender);
+    }
+
+    /// @dev A place for an entry by bond. Those kept for the roster are taken by attesting; or later, by who did not.
+    function _takePlace(uint256 round, uint256 slot, RoundHead h) private {
+        uint256 outsiders = _dockets[round].outsiders;
+        if (outsiders < MAX_ENTRIES - _rosters[slot].count()) {
+            _dockets[round].outsiders = uint16(outsiders + 1);
+            return;
+        }
+        uint256 seat = SeatSlots.seat(SeatSlots.get(msg.sender));
+        uint256 late = block.timestamp < h.deadline() ? 0 : _rosters[slot] & _awaited(h, slot) & ~_placed[round];
+        require(seat != 0 && late.has(seat - 1), TournamentFull(outsiders));
+        _placed[round] |= 1 << (seat - 1);
     }
 
     // ------------------------------------------------------------------------------------------------- a descent
@@ -107,7 +119,7 @@ contract Tournament is ITournament, Bracket, Phases {
         RoundHead h = _heads[slot];
         Docket memory d = _dockets[p.round];
         bool judged = h.phase() == RoundHeads.FINAL || h.phase() == RoundHeads.VOID;
-        require(t.rule != 0 && h.round() == p.round && judged && d.count > 1, NoTournament(p.round));
+        require(t.rule != 0 && h.round() == p.round && judged && d.count > 1 && d.start != 0, NoTournament(p.round));
         (uint256 left, uint256 right) = (uint256(p.i) >> p.stage, uint256(p.j) >> p.stage);
         require(left % 2 == 0 && right == left + 1, NotPaired(p.i, p.j));
         key = _key(p.round, p.stage, left / 2);
@@ -248,9 +260,12 @@ contract Tournament is ITournament, Bracket, Phases {
     function _charge(uint256 key, bool forI, bool forJ, uint256 gasBefore) private {
         uint256 most = block.basefee + block.basefee / 8;
         uint256 price = tx.gasprice < most ? tx.gasprice : most;
-        uint256 used = gasBefore - gasleft() + OVERHEAD + 16 * msg.data.length;
-        uint8 side = forI ? (forJ ? 3 : 1) : 2;
-        _payments[key].push(Payment(msg.sender, uint88(used * price), side));
+        uint80 cost = uint80((gasBefore - gasleft() + OVERHEAD + 16 * msg.data.length) * price);
+        Costs storage all = _costs[key];
+        Costs storage own = _costsOf[key][msg.sender];
+        if (forI && forJ) (all.both, own.both) = (all.both + cost, own.both + cost);
+        else if (forI) (all.left, own.left) = (all.left + cost, own.left + cost);
+        else (all.right, own.right) = (all.right + cost, own.right + cost);
     }
 
     // --------------------------------------------------------------------------------------------- what comes of it
@@ -259,7 +274,8 @@ contract Tournament is ITournament, Bracket, Phases {
     function resolve(uint32 round, uint256 level, uint256 block_) external {
         Terms memory t = TermsOf.all();
         Docket memory d = _dockets[round];
-        require(level != 0 && level <= _stages(d.count) && !d.fallen, NoTournament(round));
+        bool isThere = d.count > 1 && d.start != 0 && !d.fallen;
+        require(isThere && level != 0 && level <= _stages(d.count), NoTournament(round));
         uint256 key = _key(round, level - 1, block_);
         require(_matches[key].state == 0, NothingNew());
         uint256 start = _startOf(d, t, level - 1);
@@ -277,7 +293,7 @@ contract Tournament is ITournament, Bracket, Phases {
         RoundHead h = _heads[slot];
         require(round != 0 && h.round() == round && h.phase() == RoundHeads.FINAL, NotFinal(round));
         Docket memory d = _dockets[round];
-        require(t.rule != 0 && d.count > 1 && block.timestamp > d.start, NotLost(round));
+        require(t.rule != 0 && _begun(d), NotLost(round));
         uint256 number = _meta[slot].finalEntry;
         (Fate fate,) = _fate(round, d, t, number);
         require(fate == Fate.Lost, NotLost(round));
@@ -301,7 +317,11 @@ contract Tournament is ITournament, Bracket, Phases {
         RoundHead h = _heads[slot];
         if (!h.inUse()) return;
         if (h.phase() == RoundHeads.FINAL || h.phase() == RoundHeads.VOID) s.unsettled -= 1;
-        if (_dockets[round].count != 0) _dockets[round].fallen = true;
+        Docket storage d = _dockets[round];
+        if (d.count != 0) {
+            d.fallen = true;
+            _books.burned += d.pot; // of those who had lost by then
+        }
         _heads[slot] = h.turned(RoundHeads.OVER);
     }
 
@@ -323,7 +343,7 @@ contract Tournament is ITournament, Bracket, Phases {
         if (number != 0) e.entrant = _entries[round][number].entrant;
         e.fate = Fate.Pending;
         if (d.fallen) e.fate = Fate.Fallen;
-        if (d.fallen || d.start == 0 || block.timestamp <= d.start) return e;
+        if (d.fallen || !_begun(d)) return e;
         uint256 stage;
         (e.fate, stage) = _fate(round, d, TermsOf.all(), number);
         e.stage = uint8(stage);

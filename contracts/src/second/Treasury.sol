@@ -107,7 +107,7 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
     /// @dev Who won the tournament, as an entry's number + 1.
     function _winner(uint256 round, Docket memory d, Terms memory t) private view returns (uint256 winner) {
         uint256 stages = _stages(d.count);
-        bool ended = block.timestamp > d.start;
+        bool ended = _begun(d);
         if (ended) (ended, winner) = _survivor(round, d, t, stages, 0);
         require(ended, NotOver(_startOf(d, t, stages)));
     }
@@ -137,7 +137,7 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
         Terms memory t = TermsOf.all();
         Docket memory d = _dockets[round];
         require(number < d.count && !_isDealtWith(round, d, number), NothingToCollect(number));
-        bool started = block.timestamp > d.start && d.start != 0;
+        bool started = _begun(d);
         (ITournament.Fate fate,) = _fate(round, d, t, number);
         if (fate == ITournament.Fate.Lost && started && t.rule != 0) return _punish(round, d, t, number);
         address entrant = _entries[round][number].entrant;
@@ -169,26 +169,32 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
         _spend(round, d, t, number, bonds);
     }
 
-    /// @dev Pays who moved against an entry, in the match that it lost, in their order; burns what is left.
+    /// @dev Sets aside what the moves against an entry cost in the match that it lost; burns what is left.
     function _spend(uint256 round, Docket memory d, Terms memory t, uint256 number, uint256 bonds) private {
         (, uint256 stage) = _fate(round, d, t, number);
         uint256 key = _key(round, stage, number >> (stage + 1));
         (, uint256 winner) = _survivor(round, d, t, stage + 1, number >> (stage + 1));
-        // Both lost: only what was common is paid, once.
-        uint8 side = winner == NOBODY ? 3 : (number >> stage) % 2 == 0 ? 2 : 1;
-        uint256 left = bonds;
-        Payment[] storage payments = _payments[key];
-        for (uint256 k = 0; k < payments.length; ++k) {
-            Payment memory p = payments[k];
-            if (p.side != side && p.side != 3) continue;
-            uint256 amount = p.amount < left ? p.amount : left;
-            if (amount == 0) continue;
-            left -= amount;
-            _accounts[p.mover].nativeCredit += uint128(amount);
-            payments[k].amount = uint88(p.amount - amount);
-        }
-        _books.nativeBurned += uint128(left);
-        emit BondsSpent(round, number, bonds - left, left);
+        Pot memory pot = _pots[key];
+        pot.side = winner == NOBODY ? 3 : (number >> stage) % 2 == 0 ? 2 : 1;
+        uint256 spent = _due(_costs[key], pot.side) - pot.amount; // where both lose, the other may have paid already
+        if (spent > bonds) spent = bonds;
+        pot.amount += uint96(spent);
+        if (pot.amount != 0) _pots[key] = pot;
+        _books.nativeBurned += uint128(bonds - spent);
+        emit BondsSpent(round, number, spent, bonds - spent);
+    }
+
+    /// @inheritdoc ITreasury
+    function reimburse(uint32 round, uint256 stage, uint256 block_, address mover) external {
+        uint256 key = _key(round, stage, block_);
+        Pot memory pot = _pots[key];
+        uint256 mine = _due(_costsOf[key][mover], pot.side);
+        require(pot.amount != 0 && mine != 0, NothingThere(mover));
+        delete _costsOf[key][mover];
+        // All in full where the bonds suffice, else in proportion.
+        uint256 amount = mine * pot.amount / _due(_costs[key], pot.side);
+        _accounts[mover].nativeCredit += uint128(amount);
+        emit Reimbursed(round, mover, amount);
     }
 
     /// @dev Pays a settled round's reward to who earned it, and a share of what was slashed to who attested the right root.
