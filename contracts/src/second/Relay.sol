@@ -73,7 +73,7 @@ abstract contract Relay is ILedger, Phases {
         uint256 awaited = _awaited(h, slot);
         b.heard = b.signers & awaited;
         uint256 strangers = b.signers & ~_rosters[slot];
-        require(strangers == 0, NotInRoster((~strangers & (strangers - 1)).count()));
+        if (strangers != 0) revert NotInRoster((~strangers & (strangers - 1)).count()); // the lowest
         if (b.heard == 0) return 0;
         _checkContext(slot, context);
         _prepare(b, context);

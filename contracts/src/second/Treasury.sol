@@ -231,7 +231,7 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
     /// @inheritdoc ITreasury
     function withdraw(address to) external nonReentrant {
         uint256 seat = SeatSlots.get(msg.sender).seat();
-        require(seat == 0, Seated(seat - 1));
+        if (seat != 0) revert Seated(seat - 1);
         Account storage a = _accounts[msg.sender];
         require(block.timestamp >= a.lockedUntil, StillLocked(a.lockedUntil));
         (uint256 stake, uint256 bonds) = (a.stake, a.bonds);

@@ -13,6 +13,21 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 /// @notice All verbs of a federation, at its one address.
 interface IFederation2 is ILedger, ITreasury, ITournament {}
 
+/// @notice Cheatcodes that only these tests use.
+interface Cheats {
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256 id) external returns (bool);
+    function startPrank(address sender) external;
+    function stopPrank() external;
+    function fee(uint256 basefee) external;
+    function txGasPrice(uint256 price) external;
+    function computeCreate2Address(bytes32 salt, bytes32 hash, address deployer) external pure returns (address);
+    function etch(address target, bytes calldata code) external;
+    function store(address target, bytes32 slot, bytes32 value) external;
+}
+
+Cheats constant cheats = Cheats(address(uint160(uint256(keccak256("hevm cheat code")))));
+
 interface IFactory {
     error InvalidTerms(string term);
 
@@ -174,6 +189,22 @@ abstract contract SecondTest {
         f.attest(round, context, root);
     }
 
+    /// @dev Statements that are to be refused: nothing else is called before them.
+    function _commitIn(uint32 round, bytes32 context, uint256 index, bytes32 root) internal {
+        vm.prank(_member(index));
+        f.commit(round, context, root);
+    }
+
+    function _voteIn(uint32 round, bytes32 context, uint256 index, uint256 accepts, uint256 misses) internal {
+        vm.prank(_member(index));
+        f.vote(round, context, accepts, misses);
+    }
+
+    function _attestIn(uint32 round, bytes32 context, uint256 index, bytes32 root) internal {
+        vm.prank(_member(index));
+        f.attest(round, context, root);
+    }
+
     function _commitAll(uint32 round, uint256 n) internal {
         for (uint256 i = 0; i < n; ++i) {
             _commit(round, i, _update(round, i));
@@ -302,6 +333,14 @@ abstract contract SecondTest {
 
     /// @dev The context of a round's vote, by what it was: all `n` members of the roster committed.
     function _voting(uint32 round, uint256 n) internal view returns (bytes32) {
+        return _votingOf(round, n, _rootsOf(round, n));
+    }
+
+    function _votingOf(bytes32[] memory roots) internal view returns (bytes32) {
+        return _votingOf(1, roots.length, roots);
+    }
+
+    function _votingOf(uint32 round, uint256 n, bytes32[] memory roots) internal view returns (bytes32) {
         ILedger.Round memory r = f.roundOf(round);
         bytes32[] memory addresses = new bytes32[](n);
         for (uint256 i = 0; i < n; ++i) {
@@ -311,7 +350,7 @@ abstract contract SecondTest {
         bytes32 opening = Statements.opening(
             round, r.baseRound, r.base, before, r.roster, keccak256(abi.encodePacked(addresses))
         );
-        return Statements.resting(opening, _first(n), _rootsOf(round, n));
+        return Statements.resting(opening, _first(n), roots);
     }
 
     function _fate(uint32 round, uint256 number) internal view returns (ITournament.Fate) {

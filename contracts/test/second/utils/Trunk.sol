@@ -87,6 +87,14 @@ library Trunks {
         b.root = rootOf(b.hashes, 0, b.hashes.length);
     }
 
+    function rootOfHashes(Trunk memory b) internal pure returns (bytes32) {
+        return rootOf(b.hashes, 0, b.hashes.length);
+    }
+
+    function copy(Trunk memory b) internal pure returns (Trunk memory c) {
+        return abi.decode(abi.encode(b), (Trunk));
+    }
+
     /// @notice RFC 6962, section 2.1.
     function rootOf(bytes32[] memory hashes, uint256 from, uint256 count) internal pure returns (bytes32) {
         if (count == 1) return hashes[from];
