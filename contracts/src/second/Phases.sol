@@ -36,7 +36,7 @@ abstract contract Phases is State {
             else _openOrWait(s, t);
         } else if (s.phase == WAITING) {
             s.since += uint40(block.timestamp) - s.deadline; // what others' disputes cost is not this federation's time
-            _openOrWait(s, t);
+            _next(s, t); // and who is left may be too few by now
         } else {
             _turn(s, t);
         }
