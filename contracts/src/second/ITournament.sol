@@ -91,7 +91,13 @@ interface ITournament {
     event Entered(uint256 indexed round, uint256 number, bytes32 root, address entrant);
     /// @notice A side, or both, showed the parts of the point in dispute.
     event Shown(
-        uint256 indexed round, uint256 stage, uint256 block, uint40 from, uint40 count, bytes32[] partsI, bytes32[] partsJ
+        uint256 indexed round,
+        uint256 stage,
+        uint256 block,
+        uint40 from,
+        uint40 count,
+        bytes32[] partsI,
+        bytes32[] partsJ
     );
     /// @notice A side, or both, showed its leaf.
     event LeafShown(uint256 indexed round, uint256 stage, uint256 block, bytes leafI, bytes leafJ);

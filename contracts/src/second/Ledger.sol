@@ -3,11 +3,11 @@ pragma solidity ^0.8.28;
 
 import {Bitmaps} from "../libraries/Bitmaps.sol";
 import {ILedger} from "./ILedger.sol";
+import {Parts} from "./Parts.sol";
 import {Phases} from "./Phases.sol";
 import {Relay} from "./Relay.sol";
 import {Seats} from "./Seats.sol";
 import {Terms, TermsOf} from "./Terms.sol";
-import {Parts} from "./Parts.sol";
 import {RoundHead, RoundHeads} from "./libraries/RoundHeads.sol";
 import {SeatSlots} from "./libraries/SeatSlots.sol";
 
@@ -35,54 +35,53 @@ contract Ledger is Seats, Relay, Parts {
     /// @inheritdoc ILedger
     function commit(uint32 round, bytes32 context, bytes32 root) external {
         uint256 slot = round % RING;
-        RoundHead h = _heads[slot];
+        RoundHead h = _headAt(slot);
         uint256 seat = SeatSlots.get(msg.sender).seat();
         h = h.expects(block.timestamp, round, RoundHeads.COMMIT, seat)
             ? h.heard(seat)
             : _hear(h, slot, round, RoundHeads.COMMIT, seat);
         _checkContext(slot, context);
         unchecked {
-            if (root == 0) h = _abstain(h, slot, 1 << (seat - 1));
-            else _roots[seat - 1] = root;
-            emit Committed(round, seat - 1, root);
+            _setHead(slot, _keepCommit(h, slot, root, seat - 1));
         }
-        _heads[slot] = h;
+        emit Committed(_place(round, seat), root);
     }
 
     /// @inheritdoc ILedger
     function vote(uint32 round, bytes32 context, uint256 accepts, uint256 misses) external {
         uint256 slot = round % RING;
-        RoundHead h = _heads[slot];
+        RoundHead h = _headAt(slot);
         uint256 seat = SeatSlots.get(msg.sender).seat();
         h = h.expects(block.timestamp, round, RoundHeads.VOTE, seat)
             ? h.heard(seat)
             : _hear(h, slot, round, RoundHeads.VOTE, seat);
         _checkContext(slot, context);
-        _checkBallot(h, slot, accepts, misses);
         unchecked {
-            _accepts[seat - 1] = accepts;
-            if (misses == 0) {
-                emit Voted(round, seat - 1, accepts);
-            } else {
-                h = _miss(h, slot, seat - 1, misses);
-                emit VotedMissing(round, seat - 1, accepts, misses);
-            }
+            _setHead(slot, _keepVote(h, slot, accepts, misses, seat - 1));
         }
-        _heads[slot] = h;
+        if (misses == 0) emit Voted(_place(round, seat), accepts);
+        else emit VotedMissing(_place(round, seat), accepts, misses);
     }
 
     /// @inheritdoc ILedger
     function attest(uint32 round, bytes32 context, bytes32 root) external {
         uint256 slot = round % RING;
-        RoundHead h = _heads[slot];
+        RoundHead h = _headAt(slot);
         uint256 seat = SeatSlots.get(msg.sender).seat();
         h = h.expects(block.timestamp, round, RoundHeads.ATTEST, seat)
             ? h.heard(seat)
             : _hear(h, slot, round, RoundHeads.ATTEST, seat);
         _checkContext(slot, context);
         unchecked {
-            _heads[slot] = _attest(h, slot, root, seat - 1);
-            emit Attested(round, seat - 1, root);
+            _setHead(slot, _attest(h, slot, root, seat - 1));
+        }
+        emit Attested(_place(round, seat), root);
+    }
+
+    /// @dev Round and index in one word.
+    function _place(uint256 round, uint256 seat) private pure returns (uint256) {
+        unchecked {
+            return (round << 8) + seat - 1;
         }
     }
 

@@ -46,7 +46,9 @@ abstract contract Relay is ILedger, Phases {
         address[] calldata others,
         bool closes
     ) external returns (uint256 heard) {
-        if (phase != Phase.Commit && phase != Phase.Vote && phase != Phase.Attest) revert WrongPhase(_phase());
+        if (phase != Phase.Commit && phase != Phase.Vote && phase != Phase.Attest) {
+            revert WrongPhase(_phase());
+        }
         uint256 n = signers.count();
         require(statements.length == n, WrongCount(statements.length, n));
         require(misses.length == 0 || misses.length == n, WrongCount(misses.length, n));
@@ -111,32 +113,46 @@ abstract contract Relay is ILedger, Phases {
         bytes32[] memory values = new bytes32[](count);
         uint256[] memory missed = new uint256[](misses.length == 0 ? 0 : count);
         uint256 n;
-        uint256 k;
-        uint256 members = b.signers;
-        for (uint256 i = 0; members != 0; (++i, members >>= 1)) {
-            if (members & 1 == 0) continue;
-            if (b.heard.has(i)) {
-                uint256 m = misses.length == 0 ? 0 : misses[k];
-                if (!b.known) _checkSigner(b, statements[k], m, i);
-                bytes32 value = statements[k].value;
-                values[n] = value;
-                if (misses.length != 0) missed[n] = m;
-                ++n;
-                if (b.phase == RoundHeads.COMMIT) {
-                    if (value == 0) h = _abstain(h, b.slot, 1 << i);
-                    else _roots[i] = value;
-                } else if (b.phase == RoundHeads.VOTE) {
-                    _checkBallot(h, b.slot, uint256(value), m);
-                    _accepts[i] = uint256(value);
-                    if (m != 0) h = _miss(h, b.slot, i, m);
-                } else {
-                    h = _attest(h, b.slot, value, i);
+        Signed calldata statement = _firstOf(statements);
+        (uint256 signers, uint256 heard, uint256 phase, uint256 slot) = (b.signers, b.heard, b.phase, b.slot);
+        for (uint256 i = 0; heard != 0; (signers >>= 1, heard >>= 1)) {
+            if (signers & 1 != 0) {
+                if (heard & 1 != 0) {
+                    uint256 m = missed.length == 0 ? 0 : misses[(b.signers & ((1 << i) - 1)).count()];
+                    if (!b.known) _checkSigner(b, statement, m, i);
+                    bytes32 value = statement.value;
+                    assembly ("memory-safe") {
+                        mstore(add(values, add(32, shl(5, n))), value)
+                    }
+                    if (missed.length != 0) missed[n] = m;
+                    unchecked {
+                        ++n;
+                    }
+                    if (phase == RoundHeads.ATTEST) h = _attest(h, slot, value, i);
+                    else if (phase == RoundHeads.COMMIT) h = _keepCommit(h, slot, value, i);
+                    else h = _keepVote(h, slot, uint256(value), m, i);
                 }
+                statement = _after(statement);
             }
-            ++k;
+            unchecked {
+                ++i;
+            }
         }
-        emit Relayed(b.round, Phase(b.phase), b.heard, values, missed);
+        emit Relayed(b.round, Phase(phase), b.heard, values, missed);
         return h;
+    }
+
+    /// @dev The first statement of a batch, and the one after another: there is one for each signer.
+    function _firstOf(Signed[] calldata statements) private pure returns (Signed calldata statement) {
+        assembly ("memory-safe") {
+            statement := statements.offset
+        }
+    }
+
+    function _after(Signed calldata statement) private pure returns (Signed calldata next) {
+        assembly ("memory-safe") {
+            next := add(statement, 96)
+        }
     }
 
     function _checkSigner(Batch memory b, Signed calldata statement, uint256 misses, uint256 index) private view {
@@ -155,28 +171,31 @@ abstract contract Relay is ILedger, Phases {
         // The hash that is kept is of the roster of the round opened last.
         if (b.round != _standing.round || statements.length + others.length != roster.count()) return false;
         bytes32[] memory addresses = new bytes32[](roster.count());
-        uint256 n;
-        uint256 k;
         (uint256 signers, uint256 words, bytes memory common) = (b.signers, b.words, b.common);
+        Signed calldata statement = _firstOf(statements);
+        (uint256 place, uint256 k, bool noMisses) = (0, 0, misses.length == 0);
         for (; roster != 0; (roster >>= 1, signers >>= 1)) {
             if (roster & 1 == 0) continue;
             address member;
-            if (signers & 1 != 0) {
-                member = Statements.recover(common, statements[k], misses.length == 0 ? 0 : misses[k], words);
-                unchecked {
+            unchecked {
+                if (signers & 1 != 0) {
+                    member = Statements.recover(common, statement, noMisses ? 0 : misses[k], words);
+                    statement = _after(statement);
                     ++k;
+                } else {
+                    member = others[place - k];
                 }
-            } else {
-                member = others[n - k];
+                ++place;
             }
             assembly ("memory-safe") {
-                mstore(add(addresses, add(32, shl(5, n))), member)
-            }
-            unchecked {
-                ++n;
+                mstore(add(addresses, shl(5, place)), member)
             }
         }
-        return keccak256(abi.encodePacked(addresses)) == _addresses;
+        bytes32 hash;
+        assembly ("memory-safe") {
+            hash := keccak256(add(addresses, 32), mul(mload(addresses), 32))
+        }
+        return hash == _addresses;
     }
 
     // ---------------------------------------------------------------------------------- what a statement has to be
@@ -198,7 +217,10 @@ abstract contract Relay is ILedger, Phases {
     }
 
     function _checkContext(uint256 slot, bytes32 context) internal view {
-        bytes32 expected = _contexts[slot];
+        bytes32 expected;
+        assembly ("memory-safe") {
+            expected := sload(add(_contexts.slot, slot))
+        }
         if (context != expected) revert WrongContext(expected);
     }
 
@@ -206,6 +228,40 @@ abstract contract Relay is ILedger, Phases {
         if (accepts & misses != 0) revert BallotContradicts(accepts & misses);
         uint256 both = accepts | misses;
         if (both >> h.prefix() != 0 && both & ~_committed[slot] != 0) revert BallotOutsideCommits(_committed[slot]);
+    }
+
+    /// @dev Keeps what a member commits to, by its index, which is in range.
+    function _keepCommit(RoundHead h, uint256 slot, bytes32 root, uint256 index) internal returns (RoundHead) {
+        if (root == 0) return _abstain(h, slot, 1 << index);
+        assembly ("memory-safe") {
+            sstore(add(_roots.slot, index), root)
+        }
+        return h;
+    }
+
+    /// @dev Keeps a member's ballot likewise.
+    function _keepVote(RoundHead h, uint256 slot, uint256 accepts, uint256 misses, uint256 index)
+        internal
+        returns (RoundHead)
+    {
+        _checkBallot(h, slot, accepts, misses);
+        assembly ("memory-safe") {
+            sstore(add(_accepts.slot, index), accepts)
+        }
+        return misses == 0 ? h : _miss(h, slot, index, misses);
+    }
+
+    /// @dev A round's head, by its slot of the ring, which is in range.
+    function _headAt(uint256 slot) internal view returns (RoundHead h) {
+        assembly ("memory-safe") {
+            h := sload(add(_heads.slot, slot))
+        }
+    }
+
+    function _setHead(uint256 slot, RoundHead h) internal {
+        assembly ("memory-safe") {
+            sstore(add(_heads.slot, slot), h)
+        }
     }
 
     /// @dev Notes that a member abstains from building on a base that can still fall.

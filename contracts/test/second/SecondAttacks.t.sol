@@ -120,8 +120,7 @@ contract SecondAttacksTest is SecondTest {
         (bool ok,) = address(f)
             .call(
                 abi.encodeCall(
-                    ILedger.relay,
-                    (ILedger.Phase.Attest, 1, here, 1, said, new uint256[](0), new address[](0), false)
+                    ILedger.relay, (ILedger.Phase.Attest, 1, here, 1, said, new uint256[](0), new address[](0), false)
                 )
             );
         vm.assertFalse(ok, "nor under this branch's context: the signature is another's");
@@ -525,22 +524,29 @@ contract SecondAttacksTest is SecondTest {
         t.maxMissed = 0;
         t.maxUnsettled = 16;
         t.maxVoid = 100;
+        t.windowSeconds = 20_000;
         f = IFederation2(factory.found(t, bytes32(uint256(22))));
         coin.approve(address(f), type(uint256).max);
         _fill(4);
-        _forge();
+        (, Trunk memory right) = _forge();
         bytes32 evidence = _context(1);
         for (uint32 round = 2; round <= 16; ++round) {
             _sleep();
         }
         _assertPhase(16, ILedger.Phase.Waiting);
         vm.assertEq(_context(1), evidence);
-        vm.warp(block.timestamp + 1000);
+        _toTournament(1);
         vm.assertFalse(f.isDue());
-        f.resolve(1, 1, 0); // both were silent in this test
+        _step(1, 0, 0, 1, nothing, right);
+        vm.warp(block.timestamp + CLOCK + 1);
         f.undo(1);
         f.settle(1, 9);
         vm.assertTrue(f.isDue());
+        f.advance();
+        _assertPhase(16, ILedger.Phase.Forming); // the forgers are out
+        _equip(_member(4));
+        _join(4);
+        vm.warp(f.position().deadline);
         f.advance();
         vm.assertEq(f.roundOf(17).base, GENESIS, "found in the undone round's own slot, as it is written anew");
     }

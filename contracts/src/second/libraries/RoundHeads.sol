@@ -57,8 +57,8 @@ library RoundHeads {
     {
         uint256 quorum_ = 2 * size / 3 + 1;
         return RoundHead.wrap(
-            round_ | phase_ << PHASE | deadline_ << DEADLINE | size << MISSING | quorum_ << QUORUM
-                | roster << (NOBODY + 1)
+            round_ | phase_ << PHASE | deadline_ << DEADLINE | size << MISSING | quorum_ << QUORUM | roster
+                << (NOBODY + 1)
         );
     }
 

@@ -347,9 +347,8 @@ abstract contract SecondTest {
             addresses[i] = bytes32(uint256(uint160(_member(i))));
         }
         bytes32 before = r.baseRound == 0 ? CHARTER : f.roundOf(r.baseRound).context;
-        bytes32 opening = Statements.opening(
-            round, r.baseRound, r.base, before, r.roster, keccak256(abi.encodePacked(addresses))
-        );
+        bytes32 opening =
+            Statements.opening(round, r.baseRound, r.base, before, r.roster, keccak256(abi.encodePacked(addresses)));
         return Statements.resting(opening, _first(n), roots);
     }
 
