@@ -42,7 +42,7 @@ interface ILedger {
     /// @param attested members who attested, whatever root
     /// @param included updates that more than half of the roster accept
     /// @param excused members who miss an included update that at most two thirds have
-    /// @param root the final one, even if it was undone since; else zero
+    /// @param root the final one; zero in a void or undone round
     /// @param attesters members who attested it
     struct Round {
         uint32 round;

@@ -174,6 +174,10 @@ interface ITournament {
     function tournament(uint32 round) external view returns (uint256 entries, uint256 start, uint256 stageSeconds);
     /// @notice An entry, and how it stands; if lost, in which stage.
     function entry(uint32 round, uint256 number) external view returns (EntryView memory);
+    /// @notice Who is left of a block's entries after so many stages: whom a move has to name.
+    /// @return ended whether that is decided
+    /// @return who an entry's number + 1; 0 if nobody is
+    function survivor(uint32 round, uint256 level, uint256 block_) external view returns (bool ended, uint256 who);
     /// @notice A match.
     function matchAt(uint32 round, uint256 stage, uint256 block_) external view returns (MatchView memory);
 }

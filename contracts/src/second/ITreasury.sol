@@ -20,8 +20,9 @@ interface ITreasury {
     event Deposited(address indexed member, address indexed from, uint256 amount);
     event Bonded(address indexed member, address indexed from, uint256 amount);
     event Funded(address indexed from, uint256 amount, uint256 shares);
-    event Withdrawn(address indexed member, address to, uint256 stake, uint256 bonds);
-    event Claimed(address indexed account, address to, uint256 amount, uint256 nativeAmount);
+    event Withdrawn(address indexed member, uint256 stake, uint256 bonds);
+    event Claimed(address indexed account, address to, uint256 amount);
+    event ClaimedNative(address indexed account, address to, uint256 amount);
     event Refunded(address indexed funder, uint256 amount);
     /// @notice An attester of a root that lost has lost its stake, and a bond.
     event Slashed(address indexed member, uint256 indexed round, uint256 stake, uint256 bond);
@@ -79,10 +80,12 @@ interface ITreasury {
     function collect(uint32 round, uint256 number) external;
     /// @notice Credit somebody with what its moves cost in a match whose loser has been dealt with.
     function reimburse(uint32 round, uint256 stage, uint256 block_, address mover) external;
-    /// @notice Pay what the caller is owed.
+    /// @notice Make the caller's stake and bonds claimable, once its seat is free.
+    function withdraw() external;
+    /// @notice Pay what the caller is owed in the coin.
     function claim(address to) external;
-    /// @notice Pay the caller's stake and bonds, once its seat is free.
-    function withdraw(address to) external;
+    /// @notice Pay what the caller is owed in the chain's own currency: apart, for no coin is to hold it back.
+    function claimNative(address to) external;
     /// @notice Pay the caller its share of what is left in the pool.
     function refund(address to) external;
 

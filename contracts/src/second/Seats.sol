@@ -68,7 +68,8 @@ abstract contract Seats is ILedger, State {
         if (_standing.phase != FORMING) return;
         // What has seen no round is released at the forming deadline: a stake that came back at once could take one seat
         // after another.
-        _accounts[msg.sender].lockedUntil = uint32(_standing.deadline);
+        uint256 until = _standing.deadline;
+        _accounts[msg.sender].lockedUntil = until < type(uint32).max ? uint32(until) : type(uint32).max;
         if (!_isUsed(seat - 1)) _release(msg.sender, seat - 1);
     }
 

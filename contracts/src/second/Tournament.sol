@@ -88,7 +88,7 @@ contract Tournament is ITournament, Bracket, Phases {
             (m.shown, m.since) = (0, uint40(block.timestamp));
         }
         _matches[key] = m;
-        _charge(key, givesI, givesJ, gas_);
+        _charge(key, givesI, givesJ, gas_, 32 * (partsI.length + partsJ.length));
     }
 
     function _checkParts(bytes32[] calldata parts, uint256 n, bytes32 node, uint256 entry_) private view {
@@ -110,7 +110,7 @@ contract Tournament is ITournament, Bracket, Phases {
         emit LeafShown(p.round, p.stage, p.i >> (p.stage + 1), leafI, leafJ);
         if (both) _judge(p, m, t, key, leafI, leafJ);
         _matches[key] = m;
-        _charge(key, givesI, givesJ, gas_);
+        _charge(key, givesI, givesJ, gas_, leafI.length + leafJ.length);
     }
 
     /// @dev The match that a move is in, at the point that it names; a new one where nobody has moved yet.
@@ -200,6 +200,7 @@ contract Tournament is ITournament, Bracket, Phases {
         Trial storage trial = _trials[key];
         uint256 proven = trial.proven;
         uint256 before = proven;
+        uint256 size = 32 * roots.length;
         for (uint256 k = 0; k < inputs.length; ++k) {
             Input calldata input = inputs[k];
             require(input.which < roots.length, NoSuchInput(input.which));
@@ -207,6 +208,7 @@ contract Tournament is ITournament, Bracket, Phases {
             uint256 value = _read(input, roots[input.which], m.from, trial.coordinate, t);
             trial.inputs[input.which / 4] |= value << 64 * (input.which % 4);
             proven |= 1 << input.which;
+            size += 32 * (input.path.length + input.headerPath.length) + input.leaf.length + input.header.length;
         }
         require(proven != before, NothingNew());
         trial.proven = proven;
@@ -216,7 +218,7 @@ contract Tournament is ITournament, Bracket, Phases {
             _decide(p, m, trial.valueI == merged, trial.valueJ == merged);
             _matches[key] = m;
         }
-        _charge(key, true, true, gas_);
+        _charge(key, true, true, gas_, size);
     }
 
     /// @dev What an update says at a coordinate, in the lower half, and what it weighs, above; as they lie.
@@ -256,11 +258,12 @@ contract Tournament is ITournament, Bracket, Phases {
         return int32(x << 16 | x >> 16);
     }
 
-    /// @dev Notes what a move cost. The loser's bonds pay it, if the side that it was for wins.
-    function _charge(uint256 key, bool forI, bool forJ, uint256 gasBefore) private {
+    /// @dev Notes what a move cost. The loser's bonds pay it, if the side that it was for wins. Of its data so many bytes
+    /// count, and not what somebody appended: zeros cost a quarter of what is paid for a byte.
+    function _charge(uint256 key, bool forI, bool forJ, uint256 gasBefore, uint256 size) private {
         uint256 most = block.basefee + block.basefee / 8;
         uint256 price = tx.gasprice < most ? tx.gasprice : most;
-        uint80 cost = uint80((gasBefore - gasleft() + OVERHEAD + 16 * msg.data.length) * price);
+        uint80 cost = uint80((gasBefore - gasleft() + OVERHEAD + 16 * size) * price);
         Costs storage all = _costs[key];
         Costs storage own = _costsOf[key][msg.sender];
         if (forI && forJ) (all.both, own.both) = (all.both + cost, own.both + cost);
@@ -347,6 +350,13 @@ contract Tournament is ITournament, Bracket, Phases {
         uint256 stage;
         (e.fate, stage) = _fate(round, d, TermsOf.all(), number);
         e.stage = uint8(stage);
+    }
+
+    /// @inheritdoc ITournament
+    function survivor(uint32 round, uint256 level, uint256 block_) external view returns (bool, uint256) {
+        Docket memory d = _dockets[round];
+        require(_begun(d) && !d.fallen && level <= _stages(d.count), NoTournament(round));
+        return _survivor(round, d, TermsOf.all(), level, block_);
     }
 
     /// @inheritdoc ITournament

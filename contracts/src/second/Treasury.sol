@@ -219,26 +219,36 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
     // ------------------------------------------------------------------------------------------------ going out
 
     /// @inheritdoc ITreasury
-    function claim(address to) external nonReentrant {
-        Account storage a = _accounts[msg.sender];
-        (uint256 amount, uint256 nativeAmount) = (a.credit, a.nativeCredit);
-        require(amount | nativeAmount != 0, NothingThere(msg.sender));
-        (a.credit, a.nativeCredit) = (0, 0);
-        emit Claimed(msg.sender, to, amount, nativeAmount);
-        _payOut(to, amount, nativeAmount);
-    }
-
-    /// @inheritdoc ITreasury
-    function withdraw(address to) external nonReentrant {
+    function withdraw() external {
         uint256 seat = SeatSlots.get(msg.sender).seat();
         if (seat != 0) revert Seated(seat - 1);
         Account storage a = _accounts[msg.sender];
         require(block.timestamp >= a.lockedUntil, StillLocked(a.lockedUntil));
-        (uint256 stake, uint256 bonds) = (a.stake, a.bonds);
+        (uint112 stake, uint128 bonds) = (a.stake, a.bonds);
         require(stake | bonds != 0, NothingThere(msg.sender));
-        (a.stake, a.bonds) = (0, 0);
-        emit Withdrawn(msg.sender, to, stake, bonds);
-        _payOut(to, stake, bonds);
+        (a.stake, a.credit) = (0, a.credit + stake);
+        (a.bonds, a.nativeCredit) = (0, a.nativeCredit + bonds);
+        emit Withdrawn(msg.sender, stake, bonds);
+    }
+
+    /// @inheritdoc ITreasury
+    function claim(address to) external nonReentrant {
+        Account storage a = _accounts[msg.sender];
+        uint256 amount = a.credit;
+        require(amount != 0, NothingThere(msg.sender));
+        a.credit = 0;
+        emit Claimed(msg.sender, to, amount);
+        _payCoin(to, amount);
+    }
+
+    /// @inheritdoc ITreasury
+    function claimNative(address to) external nonReentrant {
+        Account storage a = _accounts[msg.sender];
+        uint256 amount = a.nativeCredit;
+        require(amount != 0, NothingThere(msg.sender));
+        a.nativeCredit = 0;
+        emit ClaimedNative(msg.sender, to, amount);
+        _payNative(to, amount);
     }
 
     /// @inheritdoc ITreasury
@@ -253,16 +263,19 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
         b.pool -= uint112(amount);
         _books = b;
         emit Refunded(msg.sender, amount);
-        _payOut(to, amount, 0);
+        _payCoin(to, amount);
     }
 
-    function _payOut(address to, uint256 amount, uint256 nativeAmount) private {
-        require(to != address(0), ZeroRecipient());
+    function _payCoin(address to, uint256 amount) private {
         IERC20 coin = IERC20(TermsOf.all().coin);
-        if (address(coin) == address(0)) nativeAmount += amount;
-        else if (amount != 0) coin.safeTransfer(to, amount);
-        if (nativeAmount == 0) return;
-        (bool ok,) = to.call{value: nativeAmount}("");
+        if (address(coin) == address(0)) return _payNative(to, amount);
+        require(to != address(0), ZeroRecipient());
+        coin.safeTransfer(to, amount);
+    }
+
+    function _payNative(address to, uint256 amount) private {
+        require(to != address(0), ZeroRecipient());
+        (bool ok,) = to.call{value: amount}("");
         require(ok, PaymentFailed(to));
     }
 

@@ -114,7 +114,7 @@ contract SecondMatchTest is SecondTest {
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NothingToCollect.selector, 1));
         f.collect(1, 1);
         vm.prank(THIEF);
-        f.claim(THIEF);
+        f.claimNative(THIEF);
         vm.assertEq(THIEF.balance, thief);
     }
 

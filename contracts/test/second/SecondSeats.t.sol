@@ -139,7 +139,7 @@ contract SecondSeatsTest is SecondTest {
             f.join(CHARTER, new bytes32[](0));
             f.leave();
             vm.expectRevert(abi.encodeWithSelector(ITreasury.StillLocked.selector, START + JOIN));
-            f.withdraw(who);
+            f.withdraw();
             cheats.stopPrank();
             vm.assertTrue(f.holders()[0] == address(0), "free at once");
         }
@@ -150,7 +150,11 @@ contract SecondSeatsTest is SecondTest {
         vm.assertEq(f.position().active, 15);
         vm.warp(START + JOIN);
         vm.prank(vm.addr(1000));
-        f.withdraw(vm.addr(1000));
+        f.withdraw();
+        cheats.startPrank(vm.addr(1000));
+        f.claim(vm.addr(1000));
+        f.claimNative(vm.addr(1000));
+        cheats.stopPrank();
         vm.assertEq(coin.balanceOf(vm.addr(1000)), STAKE);
         vm.assertEq(vm.addr(1000).balance, UNSETTLED * BOND);
     }
@@ -166,7 +170,7 @@ contract SecondSeatsTest is SecondTest {
             cheats.stopPrank();
             f.release(4); // by anybody
             vm.prank(who[k]);
-            f.withdraw(who[k]); // it saw no round
+            f.withdraw(); // it saw no round
         }
         vm.assertEq(f.holders()[4], address(0));
     }
@@ -205,7 +209,7 @@ contract SecondSeatsTest is SecondTest {
         f.release(3);
         vm.prank(_member(3));
         vm.expectRevert(abi.encodeWithSelector(ITreasury.Seated.selector, 3));
-        f.withdraw(_member(3));
+        f.withdraw();
         _commitAll(2, 4);
         _voteAll(2, 4, 15);
         for (uint256 i = 0; i < 4; ++i) {
@@ -228,13 +232,19 @@ contract SecondSeatsTest is SecondTest {
         vm.prank(_member(4));
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NothingThere.selector, _member(4)));
         f.claim(_member(4));
-        vm.prank(_member(3));
-        f.withdraw(WATCHER);
-        vm.assertEq(coin.balanceOf(WATCHER), STAKE);
-        vm.assertEq(WATCHER.balance, UNSETTLED * BOND);
-        vm.prank(_member(3));
+        cheats.startPrank(_member(3));
         f.claim(THIEF);
         vm.assertEq(coin.balanceOf(THIEF), 2 * REWARD / 4);
+        f.withdraw();
+        vm.expectRevert(abi.encodeWithSelector(ITreasury.NothingThere.selector, _member(3)));
+        f.withdraw();
+        f.claim(WATCHER);
+        f.claimNative(WATCHER);
+        vm.expectRevert(abi.encodeWithSelector(ITreasury.NothingThere.selector, _member(3)));
+        f.claimNative(WATCHER);
+        cheats.stopPrank();
+        vm.assertEq(coin.balanceOf(WATCHER), STAKE);
+        vm.assertEq(WATCHER.balance, UNSETTLED * BOND);
     }
 
     function test_reverts_for_releasing_what_is_empty_or_active_and_leaving_without_a_seat() external {

@@ -47,6 +47,26 @@ library Trunks {
         seal(b);
     }
 
+    /// @notice The merge of these members' updates.
+    function mergeOf(Terms memory t, uint256 round, uint256 members) internal pure returns (Trunk memory b) {
+        b = empty(t);
+        b.leaves[0] = BlobHeaders.merged(t, round);
+        for (uint256 p = 0; p < t.values; p += 61) {
+            uint256 n;
+            int256[] memory values = new int256[](256);
+            uint256[] memory weights = new uint256[](256);
+            for (uint256 i = 0; members >> i != 0; ++i) {
+                if (members >> i & 1 != 0) (values[n], weights[n++]) = (valueOf(round, i, p), weightOf(i));
+            }
+            assembly ("memory-safe") {
+                mstore(values, n)
+                mstore(weights, n)
+            }
+            set(b, p, Rules.mean(values, weights, t.maxWeight));
+        }
+        seal(b);
+    }
+
     function mergedValue(Terms memory t, uint256 round, uint256 n, uint256 p) internal pure returns (int256) {
         int256[] memory values = new int256[](n);
         uint256[] memory weights = new uint256[](n);
