@@ -106,6 +106,29 @@ contract SecondGasTest is SecondTest {
         _note("second, founding", "join", TRANSACTION);
     }
 
+    /// @dev What a flood costs who makes it, and what a bracket of 4,096 in which nobody moved costs to look through.
+    function test_gas_of_a_flood() external {
+        _start(4);
+        _play(1, 4);
+        bytes32 context = _context(1);
+        for (uint256 k = 0; k < 4092; ++k) {
+            f.enter{value: BOND}(1, context, bytes32(k + 1));
+            if (k == 2000) _note("second, flood of 4096", "an entry", TRANSACTION);
+        }
+        (, uint256 start, uint256 stage) = f.tournament(1);
+        vm.warp(start + 12 * stage + 1);
+        for (uint256 b = 0; b < 4; ++b) {
+            f.resolve(1, 10, b);
+            if (b == 1) _note("second, flood of 4096", "resolve a quarter of the bracket", TRANSACTION);
+        }
+        f.undo(1); // nobody moved for the right root either
+        _note("second, flood of 4096", "undo", TRANSACTION);
+        f.collect(1, 3000);
+        _note("second, flood of 4096", "collect an entry that lost", TRANSACTION);
+        f.settle(1, 1500);
+        _note("second, flood of 4096", "settle, 1500 entries", TRANSACTION);
+    }
+
     // -------------------------------------------------------------------------------------------------------- a match
 
     /// @dev 11.2 million weights; both sides' moves apart, as two parties make them.

@@ -31,7 +31,13 @@ contract SecondHonestTest is SecondTest {
     uint256 private seed;
     uint256 private bad; // bitmap
     uint256 private entered; // by the honest watcher
-    Play[] private none;
+    // What came about.
+    uint256 private undone;
+    uint256 private proven;
+    uint256 private fallen;
+    uint256 private lost;
+    uint256 private abstained;
+    uint256 private unknown;
 
     function setUp() public override {
         vm.warp(START);
@@ -41,7 +47,25 @@ contract SecondHonestTest is SecondTest {
     /// forge-config: default.fuzz.runs = 24
     /// forge-config: ci.fuzz.runs = 512
     function testFuzz_honest_members_lose_nothing(uint256 seed_) external {
+        _run(seed_);
+    }
+
+    /// @dev What the above is for does come about in it.
+    function test_such_histories_reach_all_that_matters() external {
+        for (uint256 k = 0; k < 24; ++k) {
+            _run(k);
+        }
+        vm.assertTrue(undone > 2, "undone");
+        vm.assertTrue(proven > 2, "proven");
+        vm.assertTrue(fallen > 2, "fallen");
+        vm.assertTrue(lost > 20, "lost");
+        vm.assertTrue(abstained > 2, "abstained");
+        vm.assertTrue(unknown > 2, "unknown");
+    }
+
+    function _run(uint256 seed_) private {
         seed = seed_;
+        entered = 0;
         Terms memory t = _terms(N);
         t.rounds = ROUNDS;
         t.maxVoid = 3;
@@ -83,6 +107,7 @@ contract SecondHonestTest is SecondTest {
                 else if (kind == 2) to = seedBits();
             } else if (!baseGood) {
                 root = 0;
+                ++abstained;
             }
             if (!_tryCommit(round, i, root)) continue;
             for (uint256 k = 0; k < N && root != 0; ++k) {
@@ -121,6 +146,7 @@ contract SecondHonestTest is SecondTest {
         if (!_isIn(round, ILedger.Phase.Attest)) return;
         (play.open, play.included, play.voting) = (true, after_.included, opening);
         play.known = after_.included & ~served == 0;
+        if (!play.known) ++unknown;
     }
 
     function _attest_(Terms memory t, Play[] memory plays, Play memory play, uint32 round) private {
@@ -211,7 +237,11 @@ contract SecondHonestTest is SecondTest {
                     if (play.known && root == play.right.root) _move(play, round, stage, k, true);
                 }
             }
-            if (status == ILedger.Status.Final) try f.undo(round) {} catch {}
+            if (status == ILedger.Status.Final) {
+                try f.undo(round) {
+                    ++undone;
+                } catch {} // it has not lost
+            }
         }
         try f.settle(round, 1 + _any(4)) {} catch {}
     }
@@ -229,9 +259,11 @@ contract SecondHonestTest is SecondTest {
         if (f.entry(round, other).root == (honest ? play.sham.root : play.right.root)) {
             otherSide = honest ? play.sham : play.right;
         }
-        if (k < other) while (_moveOn(
-                round, stage, [k, other], 1, side, otherSide
-            )) {} else while (_moveOn(round, stage, [other, k], 2, otherSide, side)) {}
+        if (k < other) {
+            while (_moveOn(round, stage, [k, other], 1, side, otherSide)) {}
+        } else {
+            while (_moveOn(round, stage, [other, k], 2, otherSide, side)) {}
+        }
         ITournament.MatchView memory m = f.matchAt(round, stage, k >> (stage + 1));
         if (honest && m.state == ITournament.State.Proving) _proveAll(play, round, stage, m.i, m.j);
     }
@@ -267,6 +299,7 @@ contract SecondHonestTest is SecondTest {
             ++n;
         }
         f.prove(p, play.voting, play.roots, inputs);
+        ++proven;
     }
 
     // -------------------------------------------------------------------------------------------------- the promise
@@ -278,7 +311,10 @@ contract SecondHonestTest is SecondTest {
             if (isFinal && plays[round].known) vm.assertEq(r.root, plays[round].right.root, "a wrong root settled");
             (uint256 count,,) = f.tournament(round);
             for (uint256 k = 0; k < count; ++k) {
-                try f.collect(round, k) {} catch {}
+                ITournament.Fate fate = f.entry(round, k).fate;
+                if (fate == ITournament.Fate.Fallen) ++fallen;
+                if (fate == ITournament.Fate.Lost) ++lost;
+                try f.collect(round, k) {} catch {} // settling has
             }
         }
         uint256 honest;

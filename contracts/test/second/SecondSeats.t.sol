@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ILedger} from "../../src/second/ILedger.sol";
 import {ITreasury} from "../../src/second/ITreasury.sol";
+import {Parts} from "../../src/second/Parts.sol";
 import {Terms} from "../../src/second/Terms.sol";
 import {vm} from "../utils/Vm.sol";
 import {IFactory, IFederation2, SecondTest, cheats} from "./utils/SecondTest.sol";
@@ -368,8 +369,9 @@ contract SecondSeatsTest is SecondTest {
         f.deposit(_member(0), 0);
         vm.expectRevert(ITreasury.ZeroAmount.selector);
         f.depositBonds(_member(0));
-        (bool ok,) = address(f).call{value: 1}("");
+        (bool ok, bytes memory answer) = address(f).call{value: 1}("");
         vm.assertFalse(ok);
+        vm.assertEq(bytes32(bytes4(answer)), bytes32(Parts.NoVerb.selector));
         (ok,) = address(f).call(hex"12345678");
         vm.assertFalse(ok);
     }
@@ -381,6 +383,11 @@ contract SecondSeatsTest is SecondTest {
         vm.deal(address(this), 1000 ether);
         vm.expectRevert(abi.encodeWithSelector(ITreasury.WrongAmount.selector, 1, 5));
         f.fund{value: 1}(5);
+        vm.deal(address(this), 1 << 120);
+        vm.expectRevert(abi.encodeWithSelector(ITreasury.TooMuch.selector, 1 << 112));
+        f.fund{value: 1 << 112}(1 << 112);
+        vm.expectRevert(abi.encodeWithSelector(ITreasury.TooMuch.selector, 1 << 112));
+        f.depositBonds{value: 1 << 112}(_member(0));
         f.fund{value: 20 ether}(20 ether);
         for (uint256 i = 0; i < 2; ++i) {
             f.deposit{value: STAKE}(_member(i), STAKE);
