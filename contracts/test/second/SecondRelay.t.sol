@@ -88,9 +88,10 @@ contract SecondRelayTest is SecondTest {
         _expectWrongSigner(C, m, 1);
         m[0] = _sign(_key(1), C, 1, context, _update(1, 0), 0); // another member
         _expectWrongSigner(C, m, 1);
+        uint256 chain = block.chainid;
         vm.chainId(77);
         m[0] = _sign(_key(0), C, 1, context, _update(1, 0), 0);
-        vm.chainId(1);
+        vm.chainId(chain);
         _expectWrongSigner(C, m, 1);
         IFederation2 here = f;
         f = IFederation2(factory.found(_terms(4), bytes32(uint256(5))));
