@@ -19,8 +19,10 @@ abstract contract Relay is ILedger, Phases {
         uint256 slot;
         uint256 signers;
         uint256 heard; // of the signers, those who were not heard before
+        uint256 count; // of those
         uint256 words; // of a statement's content
         bytes common; // as Statements.prepare laid it out
+        bool late; // whether the round has closed
         bool known; // whether all have signed what is said that they have
     }
 
@@ -78,10 +80,12 @@ abstract contract Relay is ILedger, Phases {
         if (strangers != 0) revert NotInRoster((~strangers & (strangers - 1)).count()); // the lowest
         if (b.heard == 0) return 0;
         _checkContext(slot, context);
+        b.late = h.phase() > RoundHeads.ATTEST;
         _prepare(b, context);
         b.known = _areAll(b, statements, misses, others);
         if (b.heard >> RoundHeads.SEATS != 0) _beyond[slot] = awaited ^ b.heard;
-        h = h.heardAll(b.heard & ((1 << RoundHeads.SEATS) - 1), b.heard.count());
+        b.count = b.heard == b.signers ? statements.length : b.heard.count();
+        h = h.heardAll(b.heard & ((1 << RoundHeads.SEATS) - 1), b.count);
         _heads[slot] = _keep(h, b, statements, misses);
         return b.heard;
     }
@@ -109,9 +113,8 @@ abstract contract Relay is ILedger, Phases {
         private
         returns (RoundHead)
     {
-        uint256 count = b.heard.count();
-        bytes32[] memory values = new bytes32[](count);
-        uint256[] memory missed = new uint256[](misses.length == 0 ? 0 : count);
+        bytes32[] memory values = new bytes32[](b.count);
+        uint256[] memory missed = new uint256[](misses.length == 0 ? 0 : b.count);
         uint256 n;
         Signed calldata statement = _firstOf(statements);
         (uint256 signers, uint256 heard, uint256 phase, uint256 slot) = (b.signers, b.heard, b.phase, b.slot);
@@ -168,8 +171,8 @@ abstract contract Relay is ILedger, Phases {
         returns (bool)
     {
         uint256 roster = _rosters[b.slot];
-        // The hash that is kept is of the roster of the round opened last.
-        if (b.round != _standing.round || statements.length + others.length != roster.count()) return false;
+        // The hash that is kept is of the roster of the round opened last, and an open round is that one.
+        if (b.late || statements.length + others.length != roster.count()) return false;
         bytes32[] memory addresses = new bytes32[](roster.count());
         (uint256 signers, uint256 words, bytes memory common) = (b.signers, b.words, b.common);
         Signed calldata statement = _firstOf(statements);
@@ -210,10 +213,11 @@ abstract contract Relay is ILedger, Phases {
     /// @dev Whether statements of this phase are heard in this slot now. Attestations are until the phase's deadline, also
     /// when the round is final already: the quick must not shut the others out.
     function _checkPhase(RoundHead h, uint32 round, uint256 phase) internal view {
-        require(round != 0 && round == h.round(), WrongRound(_standing.round));
+        // What an error says is looked up only where there is one: `require` would always.
+        if (round == 0 || round != h.round()) revert WrongRound(_standing.round);
         uint256 now_ = h.phase();
         if (phase == RoundHeads.ATTEST && now_ == RoundHeads.FINAL) now_ = RoundHeads.ATTEST;
-        require(phase == now_ && block.timestamp < h.deadline(), WrongPhase(_phase()));
+        if (phase != now_ || block.timestamp >= h.deadline()) revert WrongPhase(_phase());
     }
 
     function _checkContext(uint256 slot, bytes32 context) internal view {
