@@ -118,16 +118,17 @@ abstract contract Relay is ILedger, Phases {
         uint256 n;
         Signed calldata statement = _firstOf(statements);
         (uint256 signers, uint256 heard, uint256 phase, uint256 slot) = (b.signers, b.heard, b.phase, b.slot);
+        (bool known, bool noMisses) = (b.known, misses.length == 0);
         for (uint256 i = 0; heard != 0; (signers >>= 1, heard >>= 1)) {
             if (signers & 1 != 0) {
                 if (heard & 1 != 0) {
-                    uint256 m = missed.length == 0 ? 0 : misses[(b.signers & ((1 << i) - 1)).count()];
-                    if (!b.known) _checkSigner(b, statement, m, i);
+                    uint256 m = noMisses ? 0 : misses[(b.signers & ((1 << i) - 1)).count()];
+                    if (!known) _checkSigner(b, statement, m, i);
                     bytes32 value = statement.value;
                     assembly ("memory-safe") {
                         mstore(add(values, add(32, shl(5, n))), value)
                     }
-                    if (missed.length != 0) missed[n] = m;
+                    if (!noMisses) missed[n] = m;
                     unchecked {
                         ++n;
                     }
