@@ -28,7 +28,7 @@ Rows = tuple[list[list[int]], int]
 """Whole weights, one row a mixed update, and what each row sums to."""
 
 
-class Step(Protocol):
+class Mixing(Protocol):
     """What is done to the updates before the rule."""
 
     name: str
@@ -48,7 +48,7 @@ class NearestNeighbours:
         self.f = f
 
     def rows(self, products: Gram) -> Rows:
-        """See ``Step``. Ties go to the shorter update, then to the one that comes first."""
+        """See ``Mixing``. Ties go to the shorter update, then to the one that comes first."""
         n = len(products)
         near = n - min(self.f, (n - 1) // 2)
         rows = []
@@ -74,7 +74,7 @@ class Buckets:
         self.size = size
 
     def rows(self, products: Gram) -> Rows:
-        """See ``Step``."""
+        """See ``Mixing``."""
         n = len(products)
         norms = [products.table[i][i] for i in range(n)]
         seed = repr(sorted(norms)).encode()
@@ -87,7 +87,7 @@ class Buckets:
 class Mixed(Rule):
     """A rule after a mixing step; the mixed updates are never held whole."""
 
-    def __init__(self, rule: Rule, step: Step) -> None:
+    def __init__(self, rule: Rule, step: Mixing) -> None:
         self.name = f"{step.name}+{rule.name}"
         self.needs_base = rule.needs_base
         self.rule, self.step = rule, step
