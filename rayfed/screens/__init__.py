@@ -159,6 +159,7 @@ _KNOWN = {
     "duplicate": "duplicate.Duplicate",
     "cosine": "cosine.Cosine",
     "holdout": "holdout.Holdout",
+    "harm": "harm.Harm",
     "krum": "krum.Krum",
     "multi_krum": "krum.MultiKrum",
 }

@@ -21,7 +21,7 @@ from rayfed.screens import Evidence
 BLOCK = 1 << 16
 
 
-@dataclass(frozen=True)
+@dataclass
 class Norm:
     """Refuse an update that is more than ``factor`` times as far from the base as the median update.
 
@@ -29,6 +29,8 @@ class Norm:
     """
 
     factor: float = 3.0
+    usual: bool = False
+    _largest: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.factor > 1:
@@ -43,6 +45,8 @@ class Norm:
         """See ``Screen``. The score is the distance as a multiple of the median."""
         distances = {i: evidence.distance(i) for i in evidence.updates}
         middle = median(distances.values()) if distances else 0.0
+        if self.usual:
+            self._largest = middle = max(self._largest, middle)
         verdicts = []
         for index, distance in distances.items():
             score = distance / middle if middle else (0.0 if distance == 0 else math.inf)
