@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import former
 from rayfed import attacks, rules, screens
 from rayfed.attacks import Crew
 from rayfed.attacks.backdoor import stamped, success
@@ -46,7 +47,7 @@ class Defence:
 
     def build(self) -> tuple[list[Screen], rules.Rule]:
         """Return the real parts."""
-        return [screens.make(name, options) for name, options in self.screens.items()], rules.make(**self.merge)
+        return [former.make(name, dict(options)) for name, options in self.screens.items()], rules.make(**self.merge)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Trace:
     seconds: list[float] = field(default_factory=list)
 
 
-PRIVATE = ("progress", "holdout", "harm")
+PRIVATE = ("progress", "holdout")
 """Screens that look at the node's own pictures."""
 
 
