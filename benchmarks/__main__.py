@@ -16,6 +16,7 @@ NAMES = (
     "robustness",
     "robustness_small",
     "robustness_pictures",
+    "fairness",
     "optimizers",
     "privacy",
     "tables",

@@ -15,7 +15,8 @@ from typing import Any
 from rayfed import screens
 from rayfed.messages import Verdict
 from rayfed.screens import Evidence, Screen
-from rayfed.screens.holdout import AMONG, above, finite, harm, spread
+from rayfed.screens.few import AMONG
+from rayfed.screens.holdout import above, finite, harm, spread
 from rayfed.screens.means import Means
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -20,10 +20,8 @@ from statistics import median
 from rayfed.errors import ConfigError
 from rayfed.messages import Verdict
 from rayfed.screens import Evidence
+from rayfed.screens.few import width
 from rayfed.screens.means import Means
-
-AMONG = 10
-"""With fewer updates than this, honest ones that are the only ones of their kind do a mean much good and much harm."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,8 @@ class Holdout:
     updates hide each other from the first: a loss that is more than ``slack`` nats above the base's *and* more than
     ``ruin`` median absolute deviations above the median of all.
 
-    All limits are for ``AMONG`` updates or more. The fewer there are, the more each one changes the mean, and the less
-    is known of what is usual among them: limits grow with the square of how many are missing to that number, but not
-    those of harm in a mean that is more than ``worse`` nats worse than the base.
+    All limits are for ten updates or more, and wider among fewer (``few.width``), but for those of harm in a mean that
+    is more than ``worse`` nats worse than the base.
 
     Of up to ``singly`` updates each is left out by itself. Of more, thirds are left out first: in every round the third
     that points least to where all together go, and in turn one of the others; members one by one only where the mean
@@ -82,7 +79,7 @@ class Holdout:
         if evidence.loss is None or not evidence.updates:
             return []
         # All that were valid, not those that earlier screens have left: refusing liars must not loosen the limits.
-        scale = max(1.0, (AMONG / len(evidence.weights)) ** 2)
+        scale = width(len(evidence.weights))
         base = finite(evidence.base_loss)
         rest, ruined = list(evidence.indices), dict[int, float]()
         means = Means(evidence, rest)
