@@ -17,6 +17,7 @@ NAMES = (
     "robustness_small",
     "robustness_pictures",
     "fairness",
+    "robustness_late",
     "optimizers",
     "privacy",
     "tables",

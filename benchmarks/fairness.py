@@ -8,12 +8,12 @@ default and the plain mean before the others. The settings of the screens were c
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from benchmarks.cells import resume
 from benchmarks.former import SETTINGS
 from benchmarks.machine import RESULTS, describe
 from benchmarks.simulation import Defence, Threat, World, run
@@ -117,24 +117,14 @@ def member(included: Sequence[int], index: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing, write it cell by cell, print the table."""
-    content = json.loads(PATH.read_text()) if PATH.exists() else {}
-    content |= {
+    head = {
         "benchmark": "fairness",
         "question": (__doc__ or "").split(":")[0],
         "machine": describe(("numpy", "torch")),
         "rounds": ROUNDS,
         "last": LAST,
-        "cells": content.get("cells", {}),
     }
-    for cell in cells():
-        key = ", ".join(map(str, cell))
-        if key not in content["cells"]:
-            content["cells"][key] = measure(cell)
-            new = PATH.with_suffix(".new")
-            new.write_text(json.dumps(content, indent=1) + "\n")
-            new.replace(PATH)
-            print(f"{key}: {content['cells'][key]['accuracy']:.3f}", flush=True)
-    print(table(content))
+    print(table(resume(PATH, head, cells(), measure)))
 
 
 def table(content: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from rayfed.screens.holdout import above, finite, harm, spread
 from rayfed.screens.means import Means
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "progress": {},
+    "progress": {"rest": 0.0},
     "norm": {"factor": 3.0, "usual": 0.0},
     "weight": {},
     "idle": {},

@@ -52,12 +52,13 @@ class Defence:
 
 @dataclass(frozen=True)
 class Threat:
-    """An attack by name, its settings, and the first round in which it shows; before, those who make it are honest."""
+    """An attack by name, its settings, and the first and last round in which it shows; else its nodes are honest."""
 
     name: str
     kind: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     since: int = 1
+    until: int = 1 << 30
 
 
 @dataclass
@@ -262,7 +263,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         counts.append(len(y))
     base = world.genesis
     for round in range(1, rounds + 1):
-        behave = bad if round >= threat.since else honest
+        behave = bad if threat.since <= round <= threat.until else honest
         updates = dict(enumerate(world.train(base, shares if behave is bad else clean, round)))
         trained.clear()
         trained |= {liar: updates[liar].copy() for liar in liars}
