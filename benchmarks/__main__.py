@@ -18,6 +18,7 @@ NAMES = (
     "robustness_pictures",
     "fairness",
     "robustness_late",
+    "judging",
     "optimizers",
     "privacy",
     "tables",

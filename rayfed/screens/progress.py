@@ -43,7 +43,7 @@ class Progress:
 
     min: float = -0.05
     decay: float = 0.9
-    rest: float = 0.1
+    rest: float = 0.05
     _file: Path | None = field(default=None, init=False, repr=False)
     _round: int = field(default=0, init=False, repr=False)
     _before: dict[int, float] = field(default_factory=dict, init=False, repr=False)
@@ -91,8 +91,7 @@ class Progress:
         return verdicts
 
     def _gained(self, evidence: Evidence) -> float:
-        """Return for how much the round counts, by the part of genesis's loss on the node's own pictures that the base is
-        rid of and the part that is left; 0 if not known."""
+        """Return for how much the round counts, by what part of genesis's loss on the own pictures is left."""
         if evidence.loss is None or evidence.genesis is None:
             return 0.0
         if not self._start:

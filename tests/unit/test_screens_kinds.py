@@ -373,7 +373,7 @@ def rounds(shown: Sequence[Sequence[float]], gained: float = 1.0) -> list[Eviden
 
 
 def test_progress_adds_up_what_each_member_has_shown() -> None:
-    screen = Progress(min=-0.1)
+    screen = Progress(min=-0.1, rest=0.0)
     # 0 is honest, 1 odd now and then, 2 a little against the way in every round, 3 clearly.
     seen = [accepted(screen, one) for one in rounds([[0.2, -0.06, -0.06, -0.3], [0.1, 0.1, -0.06, -0.1]])]
     assert seen == [[0, 1, 2], [0, 1]]
@@ -383,7 +383,7 @@ def test_progress_adds_up_what_each_member_has_shown() -> None:
 
 
 def test_progress_is_forgotten_slowly_in_good_and_bad() -> None:
-    screen = Progress(decay=0.5)
+    screen = Progress(decay=0.5, rest=0.0)
     assert [accepted(screen, one) for one in rounds([[0.4]] * 3 + [[-0.2]] * 3 + [[0.4]])] == [[0]] * 4 + [[], [], [0]]
 
 
@@ -397,17 +397,26 @@ def test_progress_counts_a_round_for_what_the_way_is_worth() -> None:
         assert accepted(Progress(), replace(rounds([[-1.0]])[0], **nothing)) == [0]
 
 
+def test_progress_counts_a_round_for_less_where_hardly_any_loss_is_left() -> None:
+    """Who comes back with what the model has forgotten goes against a way that has nowhere left to go."""
+    (learning, learnt_all) = (rounds([[0.1, -0.06]], gained=gained)[0] for gained in (0.9, 0.99))
+    assert accepted(Progress(), learning) == [0]
+    assert accepted(Progress(), learnt_all) == [0, 1]
+    assert Progress().judge(learnt_all)[1].score == pytest.approx(-0.06 * 0.99 * 0.01 / 0.05)
+    assert accepted(Progress(rest=0.0), learnt_all) == [0]
+
+
 def test_progress_is_remembered_in_a_folder(tmp_path: Path) -> None:
     first, second, third = rounds([[-0.04, 0.1], [-0.04, 0.1], [0.0, 0.0]])
-    before = screens.make("progress", {}, tmp_path)
+    before = screens.make("progress", {"rest": 0.0}, tmp_path)
     assert accepted(before, first) == [0, 1]
-    again = screens.make("progress", {}, tmp_path)
+    again = screens.make("progress", {"rest": 0.0}, tmp_path)
     assert accepted(again, first) == [0, 1], "the round in which it was killed counts once"
     assert accepted(again, second) == [1]
-    assert accepted(screens.make("progress", {}, tmp_path), third) == [1]
-    assert accepted(screens.make("progress", {}), third) == [0, 1], "begun anew"
+    assert accepted(screens.make("progress", {"rest": 0.0}, tmp_path), third) == [1]
+    assert accepted(screens.make("progress", {"rest": 0.0}), third) == [0, 1], "begun anew"
     (tmp_path / "progress.json").write_text('{"round": 3, "bef')
-    assert accepted(screens.make("progress", {}, tmp_path), third) == [0, 1], "cut off: begun anew"
+    assert accepted(screens.make("progress", {"rest": 0.0}, tmp_path), third) == [0, 1], "cut off: begun anew"
 
 
 def test_the_way_is_from_genesis_to_the_base() -> None:
@@ -418,7 +427,9 @@ def test_the_way_is_from_genesis_to_the_base() -> None:
     assert alignment(update, base, base) == alignment(base, base, genesis) == 0
 
 
-@pytest.mark.parametrize(("settings", "setting"), [({"min": 0}, "min"), ({"decay": 1.5}, "decay")])
+@pytest.mark.parametrize(
+    ("settings", "setting"), [({"min": 0}, "min"), ({"decay": 1.5}, "decay"), ({"rest": 2}, "rest")]
+)
 def test_progress_names_a_setting_that_makes_no_sense(settings: dict[str, float], setting: str) -> None:
     with pytest.raises(ConfigError) as caught:
         screens.make("progress", settings)
