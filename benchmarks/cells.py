@@ -12,8 +12,10 @@ C = TypeVar("C", bound=tuple[Any, ...])
 
 def read(path: Path) -> dict[str, Any]:
     """Return the file's content; with no cells where there is none."""
-    content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return {"cells": {}} | content
+    content: dict[str, Any] = {"cells": {}}
+    if path.exists():
+        content.update(json.loads(path.read_text()))
+    return content
 
 
 def resume(
@@ -27,7 +29,8 @@ def resume(
         cells: what to run; a cell's values, joined by commas, are its key.
         measure: runs one.
     """
-    content = read(path) | head
+    content = read(path)
+    content.update(head)
     for cell in cells:
         key = ", ".join(map(str, cell))
         if key in content["cells"]:

@@ -89,22 +89,22 @@ def table(content: Mapping[str, Any]) -> str:
     found: dict[tuple[str, str], dict[str, dict[int, Any]]] = {}
     for key, cell in content["cells"].items():
         split, nodes, f, seed, name, threat = key.split(", ")
-        group = found.setdefault((f"{split}, {nodes} nodes, f = {f}", threat.replace(" - ", ", ")), {})
-        group.setdefault(name, {})[int(seed)] = cell
+        row = found.setdefault((f"{split}, {nodes} nodes, f = {f}", threat.replace(" - ", ", ")), {})
+        row.setdefault(name, {})[int(seed)] = cell
     lines = [
         "| | attack | seeds | " + " | ".join(f"{name}: lost | member 0 out | worst out" for name in DEFENCES) + " |",
         "| --- | --- |" + " ---: |" * (1 + 3 * len(DEFENCES)),
     ]
     for (group, threat), by in found.items():
         clean = found.get((group, "none"), {}).get("mean", {})
-        row = [group, threat, str(min(len(runs) for runs in by.values()))]
+        line = [group, threat, str(min(len(runs) for runs in by.values()))]
         for name in DEFENCES:
             runs = by.get(name, {})
             lost = [100 * (clean[seed]["accuracy"] - cell["accuracy"]) for seed, cell in runs.items() if seed in clean]
             outs = [100 * one["out"] / content["rounds"] for cell in runs.values() for one in cell["members"]]
             first = [100 * cell["members"][0]["out"] / content["rounds"] for cell in runs.values()]
-            row += [f"{statistics.mean(lost):+.1f}", f"{max(first):.0f} %", f"{max(outs):.0f} %"] if lost else [""] * 3
-        lines.append("| " + " | ".join(row) + " |")
+            line += [f"{statistics.mean(lost):+.1f}", f"{max(first):.0f} %", f"{max(outs):.0f} %"] if lost else [""] * 3
+        lines.append("| " + " | ".join(line) + " |")
     return "\n".join(lines)
 
 
