@@ -37,6 +37,7 @@ Cell = tuple[str, int, int, str]
 """Split, nodes, seed, defence."""
 
 
+@cache
 def defences(nodes: int) -> dict[str, Defence]:
     """Return what is compared, set to bear as many liars as f < n/3 allows, one at least."""
     from rayfed.config import load
