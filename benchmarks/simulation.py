@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import former
 from rayfed import attacks
 from rayfed.aggregation import rules, screens
 from rayfed.aggregation.gram import gram
@@ -49,16 +50,18 @@ class Defence:
 
     def build(self) -> tuple[list[Screen], rules.Rule]:
         """Return the real parts."""
-        return [screens.make(name, options) for name, options in self.screens.items()], rules.make(**self.merge)
+        return [former.make(name, dict(options)) for name, options in self.screens.items()], rules.make(**self.merge)
 
 
 @dataclass(frozen=True)
 class Threat:
-    """An attack by name, its settings, and how many nodes make it."""
+    """An attack by name, its settings, and the first and last round in which it shows; else its nodes are honest."""
 
     name: str
     kind: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    since: int = 1
+    until: int = 1 << 30
 
 
 @dataclass
@@ -72,6 +75,7 @@ class Trace:
         passed: dishonest updates that were included, of ``bad`` that were committed.
         against: by screen, how many honest nodes' ballots refused an honest update on its account.
         void: rounds without a quorum.
+        included: members whose updates were merged, by round, as bitmaps; none in a void round.
         seconds: of screening and merging, by round, for one node; processor time, which no other process changes.
     """
 
@@ -83,6 +87,7 @@ class Trace:
     bad: int = 0
     against: dict[str, int] = field(default_factory=dict)
     void: int = 0
+    included: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
 
@@ -128,6 +133,7 @@ class World:
         data: whose pictures.
         nodes: how many.
         alpha: of the Dirichlet distribution; None is iid.
+        shards: of pictures sorted by class, so many a node, instead; None: not.
         seed: of everything random.
         hidden: width of the hidden layer.
         steps, batch, rate: of a node's SGD in a round.
@@ -143,6 +149,7 @@ class World:
         steps: int = 45,
         batch: int = 16,
         rate: float = 0.1,
+        shards: int | None = None,
     ) -> None:
         self.data, self.nodes, self.seed = data, nodes, seed
         self.steps, self.batch, self.rate = steps, batch, rate
@@ -150,8 +157,10 @@ class World:
         self.inputs = int(np.prod(data.shape))
         self.shapes = self.sizes(hidden)
         self.size = sum(int(np.prod(shape)) for shape in self.shapes)
-        kind = "iid" if alpha is None else "dirichlet"
-        self.parts = partition.split(kind, data.train_y, nodes, seed, alpha=alpha or 1.0, min_examples=10)
+        kind = "shards" if shards else "iid" if alpha is None else "dirichlet"
+        self.parts = partition.split(
+            kind, data.train_y, nodes, seed, alpha=alpha or 1.0, classes_per_node=shards or 1, min_examples=10
+        )
         self.test_x, self.test_y = self.pixels(data.test_x), torch.from_numpy(np.array(data.test_y))
         self.stamped_x = self.pixels(stamped(np.array(data.test_x)))
         drawn = np.random.default_rng([seed, 99])
@@ -247,6 +256,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         attacks.make(threat.kind, crew_of(node), threat.options) if threat.kind and node in liars else Behaviour()
         for node in range(n)
     ]
+    bad, honest = behave, [Behaviour()] * n
     shares, counts, clean = [], [], []
     for node, part in enumerate(world.parts):
         x, y = world.data.train_x[part], world.data.train_y[part]
@@ -256,7 +266,8 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         counts.append(len(y))
     base = world.genesis
     for round in range(1, rounds + 1):
-        updates = dict(enumerate(world.train(base, shares, round)))
+        behave = bad if threat.since <= round <= threat.until else honest
+        updates = dict(enumerate(world.train(base, shares if behave is bad else clean, round)))
         trained.clear()
         trained |= {liar: updates[liar].copy() for liar in liars}
         for liar in liars:
@@ -280,13 +291,13 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
                 for verdict in verdicts:
                     if not verdict.accepted and verdict.index not in liars and verdict.index != node:
                         trace.against[verdict.screen] = trace.against.get(verdict.screen, 0) + 1
-            behave[node].saw(round, evidence)
+            bad[node].saw(round, evidence)
             ballots[node] = behave[node].ballot(round, accepted, bitmap(committed))
         included = [node for node in valid if 2 * sum(b >> node & 1 for b in ballots.values()) > n]
         trace.honest += n - len(liars)
         trace.refused += sum(1 for node in range(n) if node not in liars and node not in included)
-        trace.bad += sum(1 for node in committed if node in liars)
-        trace.passed += sum(1 for node in included if node in liars)
+        trace.bad += sum(1 for node in committed if node in liars and behave is bad)
+        trace.passed += sum(1 for node in included if node in liars and behave is bad)
         attesters = sum(
             1 for b in behave if b.speaks(Verb.ATTEST, round) and b.attestation(round, bytes(32), Bare()) == bytes(32)
         )
@@ -296,8 +307,10 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
             rule.merge([valid[i] for i in included], [weights[i] for i in included], merged, threads=1, base=base)
             trace.seconds[-1] += time.thread_time() - began
             base = merged
+            trace.included.append(bitmap(included))
         else:
             trace.void += 1
+            trace.included.append(0)
         accuracy, taken = world.accuracy(base)
         trace.accuracy.append(accuracy)
         trace.success.append(taken)

@@ -187,6 +187,7 @@ _KNOWN = {
     "sybils": "sybils.Sybils",
     "heavy": "heavy.Heavy",
     "voters": "voters.Voters",
+    "shun": "shun.Shun",
     "wrong_attestation": "wrong_attestation.WrongAttestation",
     "forged_merge": "forged_merge.ForgedMerge",
     "withheld": "withheld.Withheld",

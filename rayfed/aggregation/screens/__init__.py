@@ -103,11 +103,16 @@ def ballot(screens: Sequence[Screen], evidence: Evidence) -> tuple[int, tuple[Ve
     """Apply the screens in order; return the bitmap of accepted updates and all verdicts."""
     verdicts: list[Verdict] = []
     for screen in screens:
-        judged = screen.judge(evidence)
+        judged = [_fair(verdict, evidence.own) for verdict in screen.judge(evidence)]
         verdicts += judged
-        refused = {v.index for v in judged if not v.accepted and v.index != evidence.own}
+        refused = {v.index for v in judged if not v.accepted}
         evidence = evidence.without(refused)
     return bitmap(evidence.updates), tuple(verdicts)
+
+
+def _fair(verdict: Verdict, own: int | None) -> Verdict:
+    """Return the verdict; on the node's own update, whose making it has seen, an accepting one."""
+    return verdict if verdict.accepted or verdict.index != own else replace(verdict, accepted=True, reason="")
 
 
 def names() -> tuple[str, ...]:

@@ -12,27 +12,26 @@ from dataclasses import dataclass
 from statistics import median
 
 from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.errors import ConfigError
-
-AMONG = 10
-"""The number of updates that the limit is for."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Refuse an update whose cosines with the others have a median below ``min``.
+    """Refuse an update whose cosines with the others have a median that lies too far below what the others' have.
 
-    Honest nodes with other classes than everybody else may well stand at right angles; what is refused by default
-    points clearly backwards from most of them. ``min`` is for ``AMONG`` updates or more: a few that share few classes
-    pull in different directions, and a negative limit grows with how many are missing to that number.
+    Too far is ``gap`` below the median of all these medians, or below 0 where that is positive. Honest nodes with other
+    classes than everybody else stand at right angles, and honest updates of a model that has converged cancel out: each
+    points a little backwards from most of them, round after round, and all about equally. ``gap`` is for ten updates or
+    more: a few that share few classes pull in different directions, and it grows with the root of ``few.width``.
     """
 
-    min: float = -0.2
+    gap: float = 0.25
 
     def __post_init__(self) -> None:
-        if not -1 <= self.min < 1:
-            raise ConfigError("screens.cosine.min", f"must be at least -1 and less than 1, is {self.min}")
+        if not 0 < self.gap <= 2:
+            raise ConfigError("screens.cosine.gap", f"must be greater than 0 and at most 2, is {self.gap}")
 
     @property
     def name(self) -> str:
@@ -41,12 +40,15 @@ class Cosine:
 
     def judge(self, evidence: Evidence) -> Sequence[Verdict]:
         """See ``Screen``. The score is the median of the cosines with all other updates; fewer than three: all pass."""
-        # All that were valid, not those that earlier screens have left: to refuse some must not loosen the limit.
-        limit = min(self.min, self.min * max(1.0, AMONG / max(1, len(evidence.weights))))
+        n = len(evidence.indices)
+        if n < 3:
+            return [Verdict(self.name, index, True, 1.0) for index in evidence.indices]
+        scores = [median(evidence.gram.cosine(row, other) for other in range(n) if other != row) for row in range(n)]
+        # All that were valid, not those that earlier screens have left: refusing some must not loosen the limit.
+        gap = self.gap * width(len(evidence.weights)) ** 0.5
+        limit = min(0.0, median(scores)) - gap
         verdicts = []
-        for row, index in enumerate(evidence.indices):
-            others = [evidence.gram.cosine(row, other) for other in range(len(evidence.indices)) if other != row]
-            score = median(others) if len(others) > 1 else 1.0
+        for index, score in zip(evidence.indices, scores, strict=True):
             accepted = score >= limit
             reason = (
                 "" if accepted else f"its update direction is unlike the others': median cosine similarity {score:.2f}"

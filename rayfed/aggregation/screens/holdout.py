@@ -4,6 +4,10 @@ Sources: Fang et al. 2020, "Local Model Poisoning Attacks to Byzantine-Robust Fe
 leave one out and look whether the merge gets better), and Xie, Koyejo and Gupta 2019, "Zeno" (the loss against the
 base's). Here every node uses its own private images, and the vote does the rest: one node's images may have
 nothing of what an honest peer has learnt, most nodes' together do.
+
+What is judged is harm in nats as well as in parts of the loss. Once a model has converged the loss is next to nothing,
+and parts of it are chance; and whoever has been away for a while brings back what the others' images have made the
+model forget, which costs them a little and must be let in, or it costs more in every round that it waits.
 """
 
 from __future__ import annotations
@@ -14,12 +18,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.means import Means
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.errors import ConfigError
-
-AMONG = 10
-"""With fewer updates than this, honest ones that are the only ones of their kind do a mean much good and much harm."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +34,40 @@ class Holdout:
     than ``harm``, and harm of more than a fifth of that which is ``factor`` median absolute deviations above the
     median of all; but nobody for less than ``least`` nats, which the last rounds' small losses give by chance.
 
-    Where the median absolute deviation of the harms is below ``alike``, data is alike and harm stands out: ``least`` is
-    not asked for then, and two thirds of ``factor`` are enough. A little harm in every round would pass for ever.
+    Where the median absolute deviation of the harms is below ``alike``, data is alike and harm stands out: there
+    ``least_alike`` nats and two thirds of ``factor`` are enough. A little harm in every round would pass for ever.
 
-    The second, asked only where the mean of all is worse than the base, for several ruinous updates hide each other
-    from the first: a loss that is more than ``slack`` nats above the base's *and* more than ``ruin`` median absolute
-    deviations above the median of all.
+    The second, asked only where the mean of all is more than ``worse`` nats worse than the base, for several ruinous
+    updates hide each other from the first: a loss that is more than ``slack`` nats above the base's *and* more than
+    ``ruin`` median absolute deviations above the median of all.
 
-    All limits are for ``AMONG`` updates or more. The fewer there are, the more each one changes the mean, and the less
-    is known of what is usual among them: limits grow with the square of how many are missing to that number.
+    All limits are for ten updates or more, and wider among fewer (``few.width``), but for those of harm in a mean that
+    is more than ``worse`` nats worse than the base.
+
+    Of up to ``singly`` updates each is left out by itself. Of more, thirds are left out first: in every round the third
+    that points least to where all together go, and in turn one of the others; members one by one only where the mean
+    does better without their third. A round without harm then costs four passes over the images.
     """
 
     harm: float = 0.125
     least: float = 0.015
+    least_alike: float = 0.002
     alike: float = 0.04
     factor: float = 1.5
+    worse: float = 0.1
     slack: float = 0.5
     ruin: float = 5.0
+    singly: int = 10
 
     def __post_init__(self) -> None:
         for name in ("harm", "factor", "ruin"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must be greater than 0, is {getattr(self, name)}")
-        for name in ("least", "alike", "slack"):
+        for name in ("least", "least_alike", "alike", "worse", "slack"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must not be negative, is {getattr(self, name)}")
+        if isinstance(self.singly, bool) or not isinstance(self.singly, int) or self.singly < 3:
+            raise ConfigError("screens.holdout.singly", f"must be a whole number of at least 3, is {self.singly!r}")
 
     @property
     def name(self) -> str:
@@ -67,54 +78,84 @@ class Holdout:
         """See ``Screen``. The score is the harm; infinite for an update whose loss is not a number."""
         if evidence.loss is None or not evidence.updates:
             return []
-        # All that were valid, not those that earlier screens have left: to refuse some must not loosen the limits.
-        scale = max(1.0, (AMONG / len(evidence.weights)) ** 2)
-        base = _finite(evidence.base_loss)
+        # All that were valid, not those that earlier screens have left: refusing some must not loosen the limits.
+        scale = width(len(evidence.weights))
+        base = finite(evidence.base_loss)
         rest, ruined = list(evidence.indices), dict[int, float]()
         means = Means(evidence, rest)
-        whole = _finite(evidence.loss(means.of_all()))
-        if not whole <= base:
+        whole = finite(evidence.loss(means.of_all()))
+        if not whole <= base + self.worse:
             ruined = self._ruined(evidence, base, scale)
         if ruined:
             rest = [index for index in rest if index not in ruined]
             means = Means(evidence, rest)
-            whole = _finite(evidence.loss(means.of_all())) if rest else math.inf
-        harms = dict.fromkeys(rest, 0.0)
-        if len(rest) > 2:  # of two, nobody can say which one does the harm
-            harms = {index: _harm(whole, _finite(evidence.loss(means.without(index)))) for index in rest}
-        factor = self.factor * 2 / 3
-        if _spread(harms) >= self.alike:
-            factor = self.factor
-            harms = {index: 0.0 if 0 < harm * whole < self.least else harm for index, harm in harms.items()}
-        above = _above(harms)
+            whole = finite(evidence.loss(means.of_all())) if rest else math.inf
+        # Of two, nobody can say which one does the harm.
+        tried = self._harms(evidence, means, rest, whole) if len(rest) > 2 else {}
+        factor, least = self.factor * 2 / 3, self.least_alike
+        if spread(tried) >= self.alike:
+            factor, least = self.factor, self.least
+        harms = dict.fromkeys(rest, 0.0) | tried
+        harms = {index: 0.0 if 0 < found * whole < least else found for index, found in harms.items()}
+        over = above(harms)
+        wide = scale if whole <= base + self.worse else 1.0
         verdicts = []
         for index in evidence.indices:
-            harm, reason = harms.get(index, math.inf), ""
+            score, reason = harms.get(index, math.inf), ""
             if index in ruined:
                 reason = f"ruins the model: loss {ruined[index]:.2f} where the base has {base:.2f}"
-            elif harm > self.harm * scale or (harm > self.harm * scale / 5 and above[index] > factor * scale):
-                reason = f"without it the others' mean has {100 * harm:.0f} % less loss"
-            verdicts.append(Verdict(self.name, index, not reason, harm, reason))
+            elif score > self.harm * wide or (score > self.harm * wide / 5 and over[index] > factor * wide):
+                reason = f"without it the others' mean has {100 * score:.0f} % less loss"
+            verdicts.append(Verdict(self.name, index, not reason, score, reason))
         return verdicts
+
+    def _harms(self, evidence: Evidence, means: Means, rest: Sequence[int], whole: float) -> dict[int, float]:
+        """Return the harm by member; of many, of those alone whose third does harm."""
+        assert evidence.loss is not None
+        loss = evidence.loss
+
+        def without(indices: Sequence[int]) -> float:
+            return harm(whole, finite(loss(means.without(indices))))
+
+        if len(rest) <= self.singly:
+            return {index: without([index]) for index in rest}
+        harms: dict[int, float] = {}
+        for third in _thirds(evidence, rest):
+            together = without(third)
+            if together > self.harm / 5 and together * whole > self.least_alike:
+                harms |= {index: without([index]) for index in third}
+        return harms
 
     def _ruined(self, evidence: Evidence, base: float, scale: float) -> dict[int, float]:
         """Return by member the loss of the updates that are ruinous by themselves."""
         assert evidence.loss is not None
-        losses = {index: _finite(evidence.loss(evidence.updates[index])) for index in evidence.indices}
-        above = _above(losses)
+        losses = {index: finite(evidence.loss(evidence.updates[index])) for index in evidence.indices}
+        over = above(losses)
         return {
             index: loss
             for index, loss in losses.items()
-            if loss == math.inf or (above[index] > self.ruin * scale and loss > base + self.slack * scale)
+            if loss == math.inf or (over[index] > self.ruin * scale and loss > base + self.slack * scale)
         }
 
 
-def _harm(whole: float, left: float) -> float:
+def _thirds(evidence: Evidence, members: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the third of the members whose updates point least to where all of them together go, and another third.
+
+    The same for all nodes that have the same updates left, or their votes would split.
+    """
+    row = {index: place for place, index in enumerate(evidence.indices)}
+    along = {i: sum(evidence.gram.cosine(row[i], row[j]) for j in members) for i in members}
+    order = sorted(members, key=lambda i: (along[i], i))
+    third = -(-len(order) // 3)
+    return order[:third], order[third:-third] if evidence.round % 2 == 0 else order[-third:]
+
+
+def harm(whole: float, left: float) -> float:
     """Return by what part a mean's loss falls to what is left without an update; 0 where a loss is no number."""
     return (whole - left) / whole if 0 < whole < math.inf and left < math.inf else 0.0
 
 
-def _spread(scores: Mapping[int, float]) -> float:
+def spread(scores: Mapping[int, float]) -> float:
     """Return the median absolute deviation; 0 of none."""
     if not scores:
         return 0.0
@@ -122,16 +163,17 @@ def _spread(scores: Mapping[int, float]) -> float:
     return median(abs(score - middle) for score in scores.values())
 
 
-def _above(scores: Mapping[int, float]) -> dict[int, float]:
+def above(scores: Mapping[int, float]) -> dict[int, float]:
     """Return how many median absolute deviations each score lies above the median."""
     middle = median(scores.values()) if scores else 0.0
     if not math.isfinite(middle):
         return dict.fromkeys(scores, 0.0)
-    spread = _spread(scores)
-    if not spread:  # most are alike: any difference from them is a large one
+    deviation = spread(scores)
+    if not deviation:  # most are alike: any difference from them is a large one
         return {index: math.copysign(math.inf, s - middle) if s != middle else 0.0 for index, s in scores.items()}
-    return {index: (score - middle) / spread for index, score in scores.items()}
+    return {index: (score - middle) / deviation for index, score in scores.items()}
 
 
-def _finite(loss: float) -> float:
+def finite(loss: float) -> float:
+    """Return the loss, infinite where it is no number."""
     return loss if math.isfinite(loss) else math.inf

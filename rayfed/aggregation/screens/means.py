@@ -1,8 +1,8 @@
-"""Means of updates with one of them left out, block by block: a screen may ask for as many as there are updates."""
+"""Means of updates with some of them left out, block by block: a screen may ask for as many as there are updates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +35,15 @@ class Means:
         """Return (n_values,) int32."""
         return self._rounded(lambda start, stop, out: np.divide(self._sum[start:stop], self._weight, out=out))
 
-    def without(self, index: int) -> NDArray[np.int32]:
-        """Return (n_values,) int32: the mean of all but one."""
-        update, weight = self._updates[index], self._weights[index]
+    def without(self, indices: Collection[int]) -> NDArray[np.int32]:
+        """Return (n_values,) int32: the mean of all but these, which are not all."""
+        left = self._weight - sum(self._weights[index] for index in indices)
 
         def mean(start: int, stop: int, out: NDArray[np.float64]) -> object:
-            np.multiply(update[start:stop], -weight, out=out)
-            out += self._sum[start:stop]
-            return np.divide(out, self._weight - weight, out=out)
+            np.copyto(out, self._sum[start:stop])
+            for index in indices:
+                out -= self._updates[index][start:stop] * self._weights[index]
+            return np.divide(out, left, out=out)
 
         return self._rounded(mean)
 

@@ -6,7 +6,9 @@ they have in common with each other; one turned round lies against it. One round
 data is skewed, so what each member has shown is added up, and forgotten slowly.
 
 Before the model has learned anything the way is chance, and honest updates lie against it as often as not. So a round
-counts for as much as the way has taken off the loss on the node's own images.
+counts for as much as the way has taken off the loss on the node's own images. Once there is hardly any loss left the
+way does not tell either where to go: whoever comes back with what the model has forgotten goes against it. So a round
+counts for less then.
 
 Sources: a direction to trust, Cao et al. 2021, "FLTrust"; that history tells what one round does not, Karimireddy, He
 and Jaggi 2021, "Learning from History for Byzantine Robust Optimization".
@@ -32,7 +34,8 @@ from rayfed.errors import ConfigError
 @dataclass
 class Progress:
     """Refuse an update whose author's sum is below ``min``: of cosines with the way, each times the part of genesis's
-    loss that the base is rid of, with ``decay`` of the sum kept from round to round.
+    loss that the base is rid of, with ``decay`` of the sum kept from round to round. Where less than the part ``rest``
+    of genesis's loss is left, a round counts for as much less.
 
     The sums are kept in a file if there is one; a node that has lost it begins anew and judges by the rounds that it
     sees. A node without private data refuses nobody here.
@@ -40,6 +43,7 @@ class Progress:
 
     min: float = -0.05
     decay: float = 0.9
+    rest: float = 0.05
     _file: Path | None = field(default=None, init=False, repr=False)
     _round: int = field(default=0, init=False, repr=False)
     _before: dict[int, float] = field(default_factory=dict, init=False, repr=False)
@@ -51,6 +55,8 @@ class Progress:
             raise ConfigError("screens.progress.min", f"must be negative, is {self.min}")
         if not 0 <= self.decay <= 1:
             raise ConfigError("screens.progress.decay", f"must be in 0..1, is {self.decay}")
+        if not 0 <= self.rest <= 1:
+            raise ConfigError("screens.progress.rest", f"must be in 0..1, is {self.rest}")
 
     @property
     def name(self) -> str:
@@ -87,7 +93,7 @@ class Progress:
         return verdicts
 
     def _gained(self, evidence: Evidence) -> float:
-        """Return the part of genesis's loss on the node's own images that the base is rid of; 0 if not known."""
+        """Return for how much the round counts, by what part of genesis's loss on the own images is left."""
         if evidence.loss is None or evidence.genesis is None:
             return 0.0
         if not self._start:
@@ -95,7 +101,8 @@ class Progress:
             if genesis is None:
                 return 0.0
             self._start = evidence.loss(genesis)
-        gained = 1 - evidence.base_loss / self._start if self._start > 0 else 0.0
+        left = evidence.base_loss / self._start if self._start > 0 else 1.0
+        gained = (1 - left) * (min(1.0, left / self.rest) if self.rest else 1.0)
         return gained if math.isfinite(gained) else 0.0
 
     def _keep(self) -> None:

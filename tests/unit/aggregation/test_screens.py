@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +37,38 @@ def test_norm_refuses_what_is_far_off_and_says_how_far() -> None:
 def test_a_node_never_refuses_its_own_update() -> None:
     accepted, verdicts = ballot([Norm()], evidence(10, 10, 10, 1000, own=3))
     assert accepted == bitmap([0, 1, 2, 3])
-    assert not verdicts[3].accepted
+    assert verdicts[3].accepted
+    assert not verdicts[3].reason
+    assert verdicts[3].score == pytest.approx(100), "the figure stays"
+
+
+def test_norm_lets_pass_what_the_median_update_once_did() -> None:
+    screen = Norm()
+    early = evidence(100, 110, 90, 100)
+    late = evidence(1, 1, 1, 100)
+    assert ballot([Norm()], late)[0] == bitmap([0, 1, 2]), "a node that has not seen the first rounds"
+    assert ballot([screen], early)[0] == bitmap([0, 1, 2, 3])
+    assert ballot([screen], late)[0] == bitmap([0, 1, 2, 3])
+    assert ballot([screen], evidence(1, 1, 1, 101))[0] == bitmap([0, 1, 2])
+    assert ballot([screen], late)[0] == bitmap([0, 1, 2, 3])
+    strict = Norm(usual=0)
+    ballot([strict], early)
+    assert ballot([strict], late)[0] == bitmap([0, 1, 2])
+
+
+def test_few_who_move_little_do_not_lower_what_is_usual() -> None:
+    screen = Norm()
+    ballot([screen], evidence(100, 100, 100, 100, 100))
+    # Three of five send next to nothing, to make the median small and have the two who work refused.
+    assert ballot([screen], evidence(1, 1, 1, 100, 95))[0] == bitmap(range(5))
+
+
+def test_norm_remembers_in_a_folder(tmp_path: Path) -> None:
+    ballot([screens.make("norm", {}, tmp_path)], evidence(100, 100, 100))
+    late = evidence(1, 1, 1, 90)
+    assert ballot([screens.make("norm", {}, tmp_path)], late)[0] == bitmap([0, 1, 2, 3])
+    (tmp_path / "norm.json").write_text('{"larg')
+    assert ballot([screens.make("norm", {}, tmp_path)], late)[0] == bitmap([0, 1, 2]), "cut off: begun anew"
 
 
 def test_nobody_moved() -> None:
@@ -77,7 +109,12 @@ def test_distance_does_not_wrap_around() -> None:
 
 @pytest.mark.parametrize(
     ("name", "settings", "setting"),
-    [("nrom", {}, "screens"), ("norm", {"facter": 2}, "screens.norm"), ("norm", {"factor": 1}, "screens.norm.factor")],
+    [
+        ("nrom", {}, "screens"),
+        ("norm", {"facter": 2}, "screens.norm"),
+        ("norm", {"factor": 1}, "screens.norm.factor"),
+        ("norm", {"usual": -1}, "screens.norm.usual"),
+    ],
 )
 def test_wrong_settings_are_named(name: str, settings: dict[str, float], setting: str) -> None:
     with pytest.raises(ConfigError) as caught:

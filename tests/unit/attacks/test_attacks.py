@@ -146,6 +146,19 @@ def test_colluders_are_no_copies_of_each_other(name: str) -> None:
     assert apart == pytest.approx(0.3 * 2**0.5 / 1.09**0.5, rel=0.1)
 
 
+def test_who_shuns_takes_back_the_victims_step_and_votes_against_it() -> None:
+    attack = build("shun", HONEST, victim=2, against=0.5)
+    np.testing.assert_array_equal(forged(attack, HONEST[1]), forged(build("shun", HONEST, against=0), HONEST[1]))
+    seen = updates(10, seed=4)
+    attack.saw(1, evidence(seen))
+    own, victim = HONEST[1].astype(float) - BASE, seen[2].astype(float) - BASE
+    made = forged(attack, HONEST[1], 2)
+    taken = own - made
+    assert taken @ victim == pytest.approx(np.linalg.norm(taken) * np.linalg.norm(victim), rel=1e-3)
+    assert np.linalg.norm(taken) == pytest.approx(0.5 * np.linalg.norm(own), rel=1e-3)
+    assert attack.ballot(2, 0, 0b1111) == 0b1011
+
+
 def test_overflow_holds_the_worst_bits() -> None:
     for pattern, first in (("max", 2**31 - 1), ("min", -(2**31)), ("nan", 0x7FC00000)):
         values = HONEST[0].copy()

@@ -105,13 +105,13 @@ def test_every_data_set_composes(kind: str) -> None:
 def test_screens_are_chosen_as_a_group_and_one_by_one() -> None:
     assert load(["screens=none"]).screens == {}
     assert load(["screens=krum", "federation.nodes=5"]).screens == {"krum": {"f": 1}}
-    chosen = load(["screens.cosine.min=-0.3", "screens.norm.factor=9", "~screens.holdout"]).screens
+    chosen = load(["screens.cosine.gap=0.3", "screens.norm.factor=9", "~screens.holdout"]).screens
     assert list(chosen) == ["progress", "norm", "weight", "idle", "duplicate", "cosine"], (
         "in the order in which they are applied"
     )
-    assert chosen["norm"] == {"factor": 9}
-    assert chosen["cosine"] == {"min": -0.3}
-    assert load(["screens=none", "+screens.cosine.min=-0.2"]).screens == {"cosine": {"min": -0.2}}
+    assert chosen["norm"] == {"factor": 9, "usual": 1.0}
+    assert chosen["cosine"] == {"gap": 0.3}
+    assert load(["screens=none", "+screens.cosine.gap=0.2"]).screens == {"cosine": {"gap": 0.2}}
 
 
 def test_an_attack_is_one_word_on_any_experiment() -> None:
@@ -203,7 +203,7 @@ WRONG = [
     ({"screens": {"norm": {"factor": 1}}}, "screens.norm.factor", "greater than 1"),
     ({"screens": {"krum": {"f": 1}}}, "screens.krum.f", "more than 2f + 2 = 4"),
     ({"screens": {"multi_krum": {"f": 0, "keep": 5}}}, "screens.multi_krum.keep", "no room"),
-    ({"screens": {"cosine": {"min": 1}}}, "screens.cosine.min", "less than 1"),
+    ({"screens": {"cosine": {"gap": 3}}}, "screens.cosine.gap", "at most 2"),
     ({"ledger.kind": "rpc"}, "ledger.rpc_url", "http://HOST:PORT"),
     ({"ledger.kind": "rpc", "ledger.rpc_url": "localhost:8545"}, "ledger.rpc_url", "does not begin with"),
     ({"ledger.kind": "rpc", "ledger.rpc_url": "http://h:1"}, "ledger.key_file", "pays"),

@@ -1,0 +1,62 @@
+"""Benchmarks that may be stopped: what is in the file is not run again, and the tables are made from what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import fairness, robustness_late
+from benchmarks.cells import read, resume
+
+
+def test_what_was_run_is_not_run_again(tmp_path: Path) -> None:
+    path, ran = tmp_path / "cells.json", []
+
+    def measure(cell: tuple[str, int]) -> dict[str, float]:
+        if cell == ("b", 2) and len(ran) == 1:
+            raise KeyboardInterrupt
+        ran.append(cell)
+        return {"accuracy": float(cell[1])}
+
+    wanted = [("a", 1), ("b", 2), ("c", 3)]
+    with pytest.raises(KeyboardInterrupt):
+        resume(path, {"rounds": 5}, wanted, measure)
+    assert read(path)["cells"] == {"a, 1": {"accuracy": 1.0}}
+    ran.append(("later", 0))
+    content = resume(path, {"rounds": 5}, wanted, measure)
+    assert ran == [("a", 1), ("later", 0), ("b", 2), ("c", 3)]
+    assert content == read(path)
+    assert list(content["cells"]) == ["a, 1", "b, 2", "c, 3"]
+
+
+def test_how_a_member_fared() -> None:
+    included = [0b11, 0b01, 0b01, 0b11, 0b01, 0]
+    assert fairness.member(included, 0) == {"out": 1, "longest": 1, "pay": 4.0}
+    assert fairness.member(included, 1) == {"out": 4, "longest": 2, "pay": 1.0}
+
+
+def test_the_table_of_long_runs() -> None:
+    fair, out = {"out": 0, "longest": 0, "pay": 50.0}, {"out": 10, "longest": 4, "pay": 45.0}
+    cell = lambda accuracy, *members: {"accuracy": accuracy, "members": list(members)}  # noqa: E731
+    cells = {"iid, 3, 1000, default": cell(0.95, fair, out), "iid, 3, 1000, mean": cell(0.96, fair, fair)}
+    *_, mean, default = fairness.table({"rounds": 100, "cells": cells}).splitlines()
+    assert mean.startswith("| iid, 3 nodes, mean | 1 | 96.0 | +0.00 |")
+    assert default.startswith("| iid, 3 nodes, default | 1 | 95.0 | -1.00 | -1.00 | 5.0 % | 10 % | 4 |")
+
+
+def test_the_table_of_late_attacks() -> None:
+    member = {"out": 6, "longest": 1, "pay": 6.0}
+    cells = {
+        f"iid, 4, 1, 1000, {name}, {threat}": {"accuracy": accuracy, "members": [member]}
+        for name, threat, accuracy in (("mean", "none", 0.9), ("default", "late sign flip - hidden", 0.88))
+    }
+    row = robustness_late.table({"rounds": 60, "cells": cells}).splitlines()[-1]
+    assert row.startswith("| iid, 4 nodes, f = 1 | late sign flip, hidden | 1 | +2.0 | 10 % | 10 % |")
+
+
+def test_every_cell_names_an_attack_and_a_defence() -> None:
+    for _, nodes, f, _, name, threat in robustness_late.cells():
+        assert 3 * f < nodes
+        assert name in fairness.defences(nodes)
+        assert threat.replace(" - ", ", ") in robustness_late.THREATS
