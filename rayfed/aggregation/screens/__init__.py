@@ -115,6 +115,10 @@ def _fair(verdict: Verdict, own: int | None) -> Verdict:
     return verdict if verdict.accepted or verdict.index != own else replace(verdict, accepted=True, reason="")
 
 
+_RENAMED = {("cosine", "min"): "gap, and says how far below the others' median similarity an update may lie"}
+"""Settings that had another name before: screen and old name, and what to set now."""
+
+
 def names() -> tuple[str, ...]:
     """Return the words by which the config knows the screens, in the order in which they are best applied."""
     return tuple(_KNOWN)
@@ -132,6 +136,9 @@ def make(name: str, settings: Mapping[str, Any], folder: Path | None = None) -> 
     """
     if name not in _KNOWN:
         raise ConfigError("screens", f"there is no screen {name!r}; there are {', '.join(_KNOWN)}")
+    for setting in settings:
+        if (name, setting) in _RENAMED:
+            raise ConfigError(f"screens.{name}.{setting}", f"is called {_RENAMED[name, setting]}")
     module, _, kind = _KNOWN[name].rpartition(".")
     try:
         made: Screen = getattr(import_module(f"rayfed.aggregation.screens.{module}"), kind)(**settings)

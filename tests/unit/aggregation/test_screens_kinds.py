@@ -434,3 +434,8 @@ def test_progress_names_a_setting_that_makes_no_sense(settings: dict[str, float]
     with pytest.raises(ConfigError) as caught:
         screens.make("progress", settings)
     assert caught.value.setting == f"screens.progress.{setting}"
+
+
+def test_a_setting_that_was_renamed_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"screens\.cosine\.min: is called gap, and says how far"):
+        screens.make("cosine", {"min": -0.3})
