@@ -13,13 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed.errors import DataError
+from rayfed.learning import contrast, pixels, tiny_imagenet
 from rayfed.learning import folders as image_folders
 from rayfed.learning.cache import cached, default_folder, locked
+from rayfed.learning.listing import Listing, composed, list_classes, reading
 
 KINDS = ("digits", "cifar10", "cifar100", "image_folder", "tiny_imagenet")
 
 FORMAT = "1"
 """Part of every cache key: to be raised when what a cache folder holds changes."""
+
+DECODING = "2"
+"""Part of the key of every cache of a folder: to be raised when an image is read in another way."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def load(
     image_size: int | None = None,
     cache_dir: str | Path | None = None,
     classes: Sequence[str] | None = None,
+    bits: int | None = None,
 ) -> Dataset:
     """Load a data set.
 
@@ -75,29 +81,40 @@ def load(
         cache_dir: where decoded images are kept; default ``~/.cache/rayfed``.
         classes: for folders, the class names in order, if a party's own images may lack some; default: those that
             are found in train.
+        bits: for folders, how many bits of a grey value are meant where a file has more than 8; default: what the
+            file says.
 
     Raises:
-        DataError: names ``data.kind``, ``data.root``, ``data.download``, ``data.image_size`` or ``data.cache_dir``.
+        DataError: names ``data.kind``, ``data.root``, ``data.download``, ``data.image_size``, ``data.bits`` or
+            ``data.cache_dir``.
     """
-    cache = Path(cache_dir).expanduser() if cache_dir is not None else default_folder()
+    cache = _at_home(cache_dir, "data.cache_dir") if cache_dir is not None else default_folder()
     if kind == "digits":
         return _digits(cache)
     if kind in ("cifar10", "cifar100"):
-        return _cifar(kind, Path(root).expanduser() if root is not None else cache, download, cache)
+        return _cifar(kind, _at_home(root, "data.root") if root is not None else cache, download, cache)
     if kind not in KINDS:
         raise DataError("data.kind", f"{kind!r} is unknown; choose one of {', '.join(KINDS)}")
     if root is None:
         raise DataError("data.root", f"is missing; {kind} needs the folder of the images")
-    place = Path(root).expanduser()
-    if not place.is_dir():
-        raise DataError("data.root", f"there is no folder {place}")
+    place = _at_home(root, "data.root")
+    with reading(place):
+        if not place.is_dir():
+            raise DataError("data.root", f"there is no folder {pixels.shown(place)}")
     if image_size is not None and image_size < 4:
         raise DataError("data.image_size", f"must be at least 4 pixels, is {image_size}")
     if kind == "tiny_imagenet":
-        train, test = _tiny_imagenet(place)
+        train, test = tiny_imagenet.list_parts(place)
     else:
-        train, test = image_folders.list_classes(place, "train"), image_folders.list_classes(place, "test")
-    return _from_folders(kind, train, test, image_size, cache, classes)
+        train, test = (list_classes(place, part, known=classes is not None) for part in ("train", "test"))
+    return _from_folders(kind, train, test, image_size, bits, cache, classes)
+
+
+def _at_home(path: str | Path, setting: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(setting, f"{pixels.shown(path)} is in the home of nobody who is known here") from error
 
 
 def _digits(cache: Path) -> Dataset:
@@ -161,68 +178,42 @@ def _download(kind: str, root: Path) -> None:
         raise DataError("data.download", f"{kind} is not in {root} and cannot be downloaded: {error}") from error
 
 
-def _tiny_imagenet(root: Path) -> tuple[image_folders.Listing, image_folders.Listing]:
-    """List Tiny-ImageNet as it is unpacked; its validation part is the test set, since the real one has no labels."""
-    top, val = root / "train", root / "val"
-    notes = val / "val_annotations.txt"
-    if not top.is_dir() or not notes.is_file():
-        raise DataError("data.root", f"{root} is not Tiny-ImageNet: it needs train/ and val/val_annotations.txt")
-    found = [
-        (f"{place.name}/images/{name}", place.name, stamp)
-        for place in sorted(top.iterdir())
-        if (place / "images").is_dir()
-        for name, stamp in image_folders.list_images(place / "images")
-    ]
-    if not found:
-        raise DataError("data.root", f"there is no image in {top}; they belong in train/<class>/images/*")
-    stamps = dict(image_folders.list_images(val / "images")) if (val / "images").is_dir() else {}
-    rows = sorted(_row(notes, line) for line in notes.read_text().splitlines() if line.strip())
-    for name, _ in rows:
-        if name not in stamps:
-            raise DataError("data.root", f"{notes} speaks of {name}, which is not in {val / 'images'}")
-    if not rows:
-        raise DataError("data.root", f"{notes} is empty")
-    train = image_folders.Listing(top, *zip(*found, strict=True))
-    names, labels = zip(*rows, strict=True)
-    return train, image_folders.Listing(val / "images", names, labels, tuple(stamps[name] for name in names))
-
-
-def _row(notes: Path, line: str) -> tuple[str, str]:
-    """Return image and class of one line of val_annotations.txt."""
-    try:
-        name, label, *_ = line.split("\t")
-    except ValueError as error:
-        raise DataError("data.root", f"{notes} has a line without a class: {line[:60]!r}") from error
-    return name, label
-
-
 def _from_folders(
     kind: str,
-    train: image_folders.Listing,
-    test: image_folders.Listing,
+    train: Listing,
+    test: Listing,
     image_size: int | None,
+    bits: int | None,
     cache: Path,
     classes: Sequence[str] | None,
 ) -> Dataset:
     """Decode what was listed, once, and put labels to it."""
     names = list(classes) if classes is not None else sorted(set(train.labels))
+    spelled = [composed(name) for name in names]
     for listing, what in ((train, "the federation's classes"), (test, "train")):
-        if strange := sorted(set(listing.labels) - set(names)):
-            raise DataError("data.root", f"{listing.root} has a class {strange[0]!r} that is not in {what}")
+        if strange := sorted(set(listing.labels) - set(spelled)):
+            raise DataError(
+                "data.root", f"{pixels.shown(listing.root)} has a class {strange[0]!r} that is not in {what}"
+            )
     owners = sorted(set(train.owners))
 
     def make(folder: Path) -> None:
         first = train.root / train.paths[0]
-        size = (image_size, image_size) if image_size is not None else image_folders.size_of(first)
-        parts: dict[str, image_folders.Listing] = {"train": train, "test": test}
+        size = (image_size, image_size) if image_size is not None else pixels.size_of(first)
+        parts: dict[str, Listing] = {"train": train, "test": test}
         for part, listing in parts.items():
-            image_folders.decode(listing, size, folder / f"{part}_x.npy")
-            np.save(folder / f"{part}_y.npy", image_folders.index_of(listing.labels, names))
+            image_folders.decode(listing, size, folder / f"{part}_x.npy", bits)
+            x, y = np.load(folder / f"{part}_x.npy", mmap_mode="r"), image_folders.index_of(listing.labels, spelled)
+            np.save(folder / f"{part}_y.npy", y)
+            lowest, highest = contrast.extremes(x)
+            if part == "train" and bits is None and pixels.is_deep(first):
+                contrast.check_bits(highest)
+            contrast.check_variance(lowest, highest, y, names, part)
         if owners:
             np.save(folder / "folders.npy", image_folders.index_of(train.owners, owners))
         _describe(folder, names, owners)
 
-    key = image_folders.fingerprint(FORMAT, image_size, names, train, test)
+    key = image_folders.fingerprint(FORMAT, DECODING, image_size, bits, names, train, test)
     return _read(kind, cached(cache, f"{kind}-{key}", make))
 
 

@@ -1,7 +1,7 @@
 """A process that decodes a part of a folder of images: ``python -m rayfed.learning.decoding``, for ``folders.decode``.
 
-Arguments: the .npy to fill, the folder, height, width, the first image's position. Paths, separated by zero bytes, come
-on the standard input.
+Arguments: the .npy to fill, the folder, height, width, bits of a deep image (0: as its file says), the first image's
+position. Paths, separated by zero bytes, come on the standard input.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from rayfed.learning.folders import BROKEN, fill
 
 def main() -> int:
     """Decode; return 0, or ``BROKEN`` after saying which image is."""
-    target, root, height, width, start = sys.argv[1:]
+    target, root, height, width, bits, start = sys.argv[1:]
     paths = os.fsdecode(sys.stdin.buffer.read()).split("\0")
     try:
-        fill(Path(target), Path(root), (int(height), int(width)), int(start), paths)
+        fill(Path(target), Path(root), (int(height), int(width)), int(start), paths, int(bits) or None)
     except DataError as error:
-        sys.stdout.write(error.message)
+        sys.stdout.buffer.write(error.message.encode())
         return BROKEN
     return 0
 

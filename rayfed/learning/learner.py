@@ -26,6 +26,7 @@ from rayfed.learning.train import Fit, Trainer
 if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.protocol.charter import Charter
+    from rayfed.protocol.charter_parts import DataTerms
 
 State = dict[str, torch.Tensor]
 Pictures = NDArray[np.uint8]
@@ -48,18 +49,20 @@ class Share:
     test_y: NDArray[np.int64]
 
 
-def load(settings: Settings, classes: tuple[str, ...] | None = None) -> Dataset:
+def load(settings: Settings, agreed: DataTerms | None = None) -> Dataset:
     """Load the images that the settings point at; once in a process however many nodes ask.
 
     Args:
         settings: the run's.
-        classes: the charter's, for a party whose own images may lack some of them; None before there is a charter.
+        agreed: the charter's, for a party whose own images may lack some of its classes, and which reads deep images as
+            the others do unless its own settings say how its files are written; None before there is a charter.
 
     Raises:
         DataError: they cannot be used.
     """
     chosen = settings.data
-    return _load(chosen.kind, chosen.root, chosen.download, chosen.image_size, chosen.cache_dir, classes)
+    classes, bits = (agreed.classes, chosen.bits or agreed.bits or None) if agreed else (None, chosen.bits)
+    return _load(chosen.kind, chosen.root, chosen.download, chosen.image_size, chosen.cache_dir, classes, bits)
 
 
 _load = cache(data.load)
@@ -119,7 +122,7 @@ class Workshop:
 
     def __init__(self, settings: Settings, charter: Charter) -> None:
         self.settings = settings
-        self.pictures = load(settings, charter.data.classes)
+        self.pictures = load(settings, charter.data)
         model, self.genesis = genesis(settings, self.pictures, charter)
         training = {**asdict(settings.train), "augment": asdict(settings.data.augment)}
         self.trainer: Trainer

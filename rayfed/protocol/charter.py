@@ -147,7 +147,7 @@ class Charter:
         """Return the one text that stands for this charter."""
         value: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         value["layout"] = self.layout.to_dict()
-        value["data"], value["merge"], value["stake"] = asdict(self.data), self.merge.to_dict(), asdict(self.stake)
+        value["data"], value["merge"], value["stake"] = self.data.to_dict(), self.merge.to_dict(), asdict(self.stake)
         value["genesis"] = "0x" + self.genesis.hex()
         return canonical.dumps(value)
 
@@ -163,11 +163,7 @@ class Charter:
         entry = canonical.fields(
             canonical.loads(text), {**whole, **objects, "name": str, "quorum": list, "genesis": str}, "charter"
         )
-        names = ("classes", "shape", "mean", "std")
-        data = canonical.fields(entry["data"], dict.fromkeys(names, list), "charter.data")
-        for name in names:
-            if not all(isinstance(item, str if name == "classes" else int) for item in data[name]):
-                raise CodecError(f"charter.data.{name}: an item is of the wrong type")
+        data = DataTerms.from_dict(entry["data"])
         kinds = {item.name: str if item.name in ("coin", "allow_list") else int for item in fields(StakeTerms)}
         stake = canonical.fields(entry["stake"], kinds, "charter.stake")
         merge = MergeTerms.from_dict(entry["merge"])
@@ -178,7 +174,7 @@ class Charter:
                 **{
                     **entry,
                     "layout": Layout.from_dict(entry["layout"]),
-                    "data": DataTerms(**data),
+                    "data": data,
                     "merge": merge,
                     "stake": StakeTerms(**stake),
                     "quorum": tuple(entry["quorum"]),

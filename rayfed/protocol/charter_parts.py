@@ -16,6 +16,9 @@ from rayfed.protocol.messages import NATIVE
 SHARES = 10_000
 """``refused_share`` and ``challenger_share`` count in parts of this."""
 
+MIN_BITS, MAX_BITS = 8, 31
+"""What ``DataTerms.bits`` may be where it is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataTerms:
@@ -25,16 +28,43 @@ class DataTerms:
         classes: the classes' names in the order of their labels.
         shape: (channels, height, width).
         mean, std: by channel, of pixels in 0..1, in units of 1e-6.
+        bits: how many bits of a grey value are meant in a file that has more than 8, of which the highest 8 are used;
+            0: as the file says, and then not in the text.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     mean: tuple[int, ...]
     std: tuple[int, ...]
+    bits: int = 0
 
     def __post_init__(self) -> None:
         for name in ("classes", "shape", "mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the terms as canonical JSON has them."""
+        value = asdict(self)
+        if not self.bits:
+            del value["bits"]
+        return value
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> DataTerms:
+        """Return the terms of ``to_dict``'s value.
+
+        Raises:
+            CodecError: a key is missing or unknown, or a value is not possible.
+        """
+        lists = ("classes", "shape", "mean", "std")
+        expected = {**dict.fromkeys(lists, list), **({"bits": int} if "bits" in value else {})}
+        data = canonical.fields(value, expected, "charter.data")
+        for name in lists:
+            if not all(isinstance(item, str if name == "classes" else int) for item in data[name]):
+                raise CodecError(f"charter.data.{name}: an item is of the wrong type")
+        if "bits" in data and not MIN_BITS <= data["bits"] <= MAX_BITS:
+            raise CodecError(f"charter.data.bits: not from {MIN_BITS} to {MAX_BITS}")
+        return cls(**data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ def final_model(settings: Settings, place: Place, view: View, folder: Path) -> t
     blob = None
     if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
         blob = _store(settings, place, FileStore(folder)).get(view.base, charter.blob_layout.blob_size, view.members)
-    model, state = learner.genesis(settings, learner.load(settings, charter.data.classes), charter)
+    model, state = learner.genesis(settings, learner.load(settings, charter.data), charter)
     if blob is not None:
         state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)
     model.load_state_dict(state)

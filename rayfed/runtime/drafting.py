@@ -54,7 +54,7 @@ def draft(settings: Settings) -> Charter:
     return Charter(
         name=settings.name,
         layout=layout,
-        data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std),
+        data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std, settings.data.bits or 0),
         model=described,
         merge=_merge_terms(settings.merge),
         rounds=terms.rounds,

@@ -219,7 +219,9 @@ def picture(path: Path, shade: int = 0) -> None:
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), (shade % 256, 0, 0)).save(path)
+    image = Image.new("RGB", (8, 8), (shade % 256, 0, 0))
+    image.putpixel((0, 0), (255, 255, 255))
+    image.save(path)
 
 
 def folder_of(tmp_path: Path, train: int) -> Path:

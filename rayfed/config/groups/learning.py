@@ -31,6 +31,8 @@ class DataSettings:
         root: folder of the images; where CIFAR is looked for and downloaded to (null: ``cache_dir``).
         download: fetch CIFAR if it is not in ``root``.
         image_size: side in pixels that images in folders are resized to; null takes the first image's size.
+        bits: how many bits of a grey value are meant in images of more than 8; the highest 8 of them are used (12 for a
+            camera's 12 bits in 16-bit files). null takes what each file says.
         cache_dir: where decoded images are kept between runs; null is ~/.cache/rayfed.
         augment: how training images are varied.
         test: split (a node tests on its own part of the test images; together they are all of them) or shared
@@ -41,6 +43,7 @@ class DataSettings:
     root: str | None = None
     download: bool = True
     image_size: int | None = within(None, 4, 4096)
+    bits: int | None = within(None, 8, 31)
     cache_dir: str | None = None
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     test: str = one_of("split", "shared")

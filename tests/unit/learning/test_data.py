@@ -26,9 +26,11 @@ def colour(i: int) -> tuple[int, int, int]:
 
 
 def write(path: Path, i: int, size: tuple[int, int] = (12, 10)) -> None:
-    """Write one picture of a single colour; ``size`` is (width, height)."""
+    """Write one picture of a single colour but for its last pixel; ``size`` is (width, height)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour(i)).save(path)
+    image = Image.new("RGB", size, colour(i))
+    image.putpixel((size[0] - 1, size[1] - 1), (255, 255, 255))
+    image.save(path)
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def test_grey_transparent_and_turned_pictures(tree: Path) -> None:
     turned.save(tree / "train" / "cat" / "c.png", exif=exif)
     data = read(tree)
     assert data.train_x[3, :, 0, 0].tolist() == [77, 77, 77]
-    assert data.train_x[4, :, 0, 0].tolist() == [1, 2, 3]
+    assert data.train_x[4, :, 0, 0].tolist() == [255, 255, 255], "a page is white"
     assert data.train_x[5, 0, 5].tolist() == [0] * 9 + [255] * 3
 
 
@@ -195,7 +197,7 @@ def test_many_pictures_are_decoded_by_processes(tree: Path, tmp_path: Path, monk
     alone = read(tree)
     monkeypatch.setattr(folders, "A_PROCESS", 2)  # three for the six that are trained on
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(folders, "_decode", None)  # not in this process
+    monkeypatch.setattr(folders, "read", None)  # not in this process
     together = load("image_folder", tree, cache_dir=tmp_path / "other")
     assert np.array_equal(together.train_x, alone.train_x)
     assert np.array_equal(together.test_x, alone.test_x)

@@ -84,6 +84,7 @@ def test_everything_in_it_is_in_the_hash() -> None:
             {"name": "other"},
             {"layout": Layout.of({"w": np.zeros(7, np.float32)})},
             {"data": DataTerms(tuple("0123456789"), (1, 8, 8), (305_001,), (376_000,))},
+            {"data": DataTerms(tuple("0123456789"), (1, 8, 8), (305_000,), (376_000,), 12)},
             {"model": {"_target_": "torchvision.models.resnet18"}},
             {"merge": MergeTerms("median")},
             {"merge": MergeTerms("median", max_weight=5)},
@@ -101,7 +102,18 @@ def test_everything_in_it_is_in_the_hash() -> None:
             *({"stake": change} for change in STAKES),
         )
     }
-    assert len(hashes) == 18 + len(STAKES)
+    assert len(hashes) == 19 + len(STAKES)
+
+
+def test_bits_are_in_the_text_only_where_they_are_said() -> None:
+    terms = DataTerms(tuple("0123456789"), (1, 8, 8), (305_000,), (376_000,), 12)
+    deep = charter(data=terms)
+    assert "bits" not in charter().canonical_json()
+    assert Charter.from_json(deep.canonical_json()) == deep
+    for said in (0, 7, 32, "12"):
+        text = canonical.dumps({**canonical.loads(deep.canonical_json()), "data": {**terms.to_dict(), "bits": said}})
+        with pytest.raises(CodecError, match=r"charter\.data\.bits"):
+            Charter.from_json(text)
 
 
 def test_terms_and_rule() -> None:
