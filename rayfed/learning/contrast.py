@@ -38,9 +38,8 @@ def check_bits(highest: NDArray[np.uint8]) -> None:
     if top < DARK:
         used = 8 + top.bit_length()
         words = f"the files of the training images say 16 bits, and no value uses more than {used}"
-        raise DataError(
-            "data.bits", f"{words}; set it to the camera's ({max(used, 9)}, 12, 14), or to 16 if they are dark"
-        )
+        camera = next(bits for bits in (8, 10, 12, 14) if bits >= used)
+        raise DataError("data.bits", f"{words}; set it to the camera's, {camera} perhaps, or to 16 if they are so dark")
 
 
 def check_variance(

@@ -15,11 +15,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from rayfed.config import load as load_settings
 from rayfed.errors import DataError
-from rayfed.learning import folders
+from rayfed.learning import folders, learner
 from rayfed.learning.data import Dataset, load
 from rayfed.learning.listing import list_classes
 from rayfed.learning.pixels import read, size_of
+from rayfed.protocol.charter import DataTerms
 
 RANDOM = np.random.default_rng(0)
 LEVELS = np.array([[0, 255, 256, 4095], [4096, 32768, 40000, 65535]], np.uint16)
@@ -322,7 +324,7 @@ def test_what_systems_leave_is_passed_over(tree: Path) -> None:
 
 
 def test_two_spellings_are_one_class(tree: Path) -> None:
-    composed, apart = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    composed, apart = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")
     for part, name in (("train", composed), ("train", apart), ("test", apart)):
         write(tree / part / name / f"{len(name)}.png")
     data = dataset(tree)
@@ -335,8 +337,8 @@ def test_two_spellings_are_one_class(tree: Path) -> None:
 
 
 def test_two_spellings_are_one_owner(tmp_path: Path) -> None:
-    for form, label in (("NFC", "cat"), ("NFD", "dog")):
-        write(tmp_path / "train" / unicodedata.normalize(form, "Zoë") / label / "0.png")
+    write(tmp_path / "train" / unicodedata.normalize("NFC", "Zoë") / "cat" / "0.png")
+    write(tmp_path / "train" / unicodedata.normalize("NFD", "Zoë") / "dog" / "0.png")
     assert set(list_classes(tmp_path, "train").owners) == {"Zoë"}
 
 
@@ -391,6 +393,15 @@ def test_a_set_of_twelve_bits_in_sixteen(tmp_path: Path) -> None:
     data = dataset(root, bits=12)
     assert data.train_x.max() > 240
     assert np.array_equal(dataset(root, bits=16).train_x, data.train_x >> 4), "another cache"
+
+
+def test_who_joins_reads_as_the_charter_says(tmp_path: Path) -> None:
+    root = grey(tmp_path / "images", (100, 900), (1500, 4095))
+    agreed = DataTerms(("dark", "light"), (3, 8, 8), (0,) * 3, (1,) * 3, 12)
+    words = ["data=image_folder", f"data.root={root}", f"data.cache_dir={tmp_path / 'cache'}"]
+    assert learner.load(load_settings(words), agreed).train_x.max() > 240
+    own = learner.load(load_settings([*words, "data.bits=13"]), agreed)
+    assert 120 < own.train_x.max() < 128, "its own camera is another one"
 
 
 def test_processes_are_told_the_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
