@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rayfed.config.explain import explain, unknown_key
-from rayfed.config.files import conf_dir, tracking_uri
+from rayfed.config.files import conf_dir, tracking_uri, unused
 from rayfed.config.gpus import share
 from rayfed.config.groups.store import StoreSettings
 from rayfed.config.schema import Settings
@@ -31,11 +31,16 @@ PATHS = {
 
 
 def register() -> None:
-    """Tell Hydra the schema, and how ``cluster=gpu`` shares GPUs; doing so twice does no harm."""
+    """Tell Hydra the schema, how ``cluster=gpu`` shares GPUs, and what a new run's folder is called.
+
+    Doing so twice does no harm.
+    """
     schema = OmegaConf.structured(Settings)
     _writable(schema)  # OmegaConf takes "frozen" to mean that no YAML file may override anything
     ConfigStore.instance().store(name="schema", node=schema)
     OmegaConf.register_new_resolver("gpu_share", share, replace=True)
+    # Cached by Hydra with the composed settings: a run asks for its folder several times, and has one.
+    OmegaConf.register_new_resolver("unused", unused, replace=True, use_cache=True)
 
 
 def settings_from(cfg: DictConfig) -> Settings:

@@ -1,4 +1,4 @@
-"""Where things lie: the YAML files, MLflow's database."""
+"""Where things lie: the YAML files, a run's own folder, MLflow's database."""
 
 from __future__ import annotations
 
@@ -15,6 +15,30 @@ def conf_dir() -> Path:
         if (folder / "config.yaml").is_file():
             return folder
     raise ConfigError("conf", f"config.yaml is neither in {package / 'conf'} nor in {package.parent / 'conf'}")
+
+
+def unused(path: str | Path) -> str:
+    """Make a folder that was not there before and return its path, with ``_2``, ``_3``, ... behind it where it was.
+
+    Two runs may start in the same second; making the folder decides between them, looking for it would not.
+
+    Raises:
+        ConfigError: naming ``hydra.run.dir``: the folder cannot be made.
+    """
+    wanted = Path(path).expanduser()
+    folder, number = wanted, 1
+    try:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+                folder = wanted.with_name(f"{wanted.name}_{number}")
+            else:
+                return str(folder)
+    except OSError as error:
+        raise ConfigError("hydra.run.dir", f"cannot make the folder {wanted}: {error.strerror}") from error
 
 
 def tracking_uri(uri: str | None, folder: Path) -> str:

@@ -99,8 +99,11 @@ def _settings(settings: Settings | Sequence[str]) -> Settings:
 
 
 def _folder(settings: Settings, chosen: str | Path | None) -> Path:
-    folder = Path(chosen) if chosen else Path(OUTPUTS) / settings.name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    folder = folder.expanduser().absolute()
+    from rayfed.config.files import unused
+
+    if not chosen:
+        return Path(unused(Path(OUTPUTS) / settings.name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}")).absolute()
+    folder = Path(chosen).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

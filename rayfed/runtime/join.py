@@ -16,6 +16,7 @@ from rayfed.protocol.charter import Charter
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.runtime import chain, cluster, launch, preflight
+from rayfed.runtime.alone import alone_in
 from rayfed.runtime.host import HostSpec
 from rayfed.runtime.place import Place
 from rayfed.runtime.supervise import LOOK_SECONDS
@@ -42,9 +43,10 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
     """
     if settings.federation_address is None:
         raise ConfigError("federation_address", "is needed to join: the address of the federation")
-    preflight.check(settings)
-    text = preflight.charter_of(settings)
     with ExitStack() as stack:
+        stack.enter_context(alone_in(output_dir))
+        preflight.check(settings)
+        text = preflight.charter_of(settings)
         display = stack.enter_context(LiveDisplay(Charter.from_json(text).rounds, output_dir, console=console))
         backend = stack.enter_context(chain.opened(settings, output_dir))
         place = Place(settings.federation_address, backend.locator, text)

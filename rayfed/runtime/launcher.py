@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.runtime import chain, cluster, launch, preflight, supervise
+from rayfed.runtime.alone import alone_in
 from rayfed.runtime.founding import FoundOrResume
 from rayfed.runtime.funding import Funding
 from rayfed.runtime.place import Place
@@ -37,9 +38,10 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
     Raises:
         RayfedError: one line that names the setting to change. Whatever was started has been stopped by then.
     """
-    founding = FoundOrResume(settings, output_dir)
-    preflight.check(settings, founding.patience)
     with ExitStack() as stack:
+        stack.enter_context(alone_in(output_dir))
+        founding = FoundOrResume(settings, output_dir)
+        preflight.check(settings, founding.patience)
         display = LiveDisplay(settings.federation.rounds, output_dir, name=settings.name, console=console)
         stack.enter_context(display)
         display.say("starting Ray" if settings.cluster.address is None else "joining the Ray cluster")

@@ -79,6 +79,19 @@ def test_run_is_the_default(runner: list[Any], tmp_path: Path) -> None:
     assert runner[1][1].seed == 1
 
 
+def test_runs_of_one_second_have_a_folder_each(runner: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.strftime", lambda *_: "2026-01-01_00-00-00")
+    for words in (["seed=1"], ["seed=2"], ["--multirun", "seed=3,4"], ["--multirun", "seed=5,6"]):
+        assert main(words) == 0
+    folders = [output for _, _, output in runner]
+    assert len(set(folders)) == len(folders) == 6
+    assert [output.name for output in folders[:2]] == ["2026-01-01_00-00-00", "2026-01-01_00-00-00_2"]
+    for number, (_, settings, output) in enumerate(runner, start=1):
+        assert settings.seed == number
+        assert (output / ".hydra/overrides.yaml").read_text() == f"- seed={number}\n"
+    assert len(list(folders[0].parent.iterdir())) == 4  # two runs, two sweeps, and no folder besides
+
+
 def test_a_sweep_runs_each(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--multirun", "seed=1,2", "merge=mean,median"]) == 0
     assert [(s.seed, s.merge.rule) for _, s, _ in runner] == [(1, "mean"), (1, "median"), (2, "mean"), (2, "median")]
