@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import re
 import secrets
 import stat
@@ -85,9 +86,15 @@ def _list(args: argparse.Namespace) -> int:
     for path in paths:
         told = _told(path)
         if told is not None:
-            open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-            print(f"{told}  {path}{'  READABLE BY OTHERS: chmod 600' if open_to_others else ''}")
+            print(f"{told}  {path}{_exposed(path.stat())}")
     return 0
+
+
+def _exposed(status: os.stat_result) -> str:
+    """Return a warning if others may read a keystore, with what to do if that is for this user to do."""
+    if not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return ""
+    return "  READABLE BY OTHERS" + (": chmod 600" if status.st_uid == os.geteuid() else "")
 
 
 def _told(path: Path) -> str | None:

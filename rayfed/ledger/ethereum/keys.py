@@ -124,13 +124,25 @@ def read_secret(path: Path, setting: str, what: str) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            status = os.fstat(file.fileno())
             text = file.read(1 << 16)
     except OSError as error:
         raise ConfigError(setting, f"cannot read {path}: {error.strerror}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(setting, f"{path} holds {what} but others may read it; run: chmod 600 {path}")
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _is_secret(text):
+            raise ConfigError(setting, f"{path} holds {what} but others may read it; run: chmod 600 {path}")
+        # Whoever mistyped a name must not be told to lock everybody out of a file that others need.
+        raise ConfigError(
+            setting, f"{path} is not a file with {what} of yours alone: give one that nobody else may read (mode 600)"
+        )
     return text
+
+
+def _is_secret(text: bytes) -> bool:
+    """Whether a file's content may be nothing but a key, a keystore, or a password: one line, or a keystore's JSON."""
+    if text.lstrip().startswith(b"{"):
+        return b'"crypto"' in text.lower() and b'"version"' in text
+    return 0 < len(text.strip()) <= 1024 and len(text.strip().splitlines()) == 1
 
 
 def make_key(path: Path, setting: str = SETTING) -> LocalAccount:

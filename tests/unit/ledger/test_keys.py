@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rayfed.errors import ConfigError
-from rayfed.ledger.ethereum.keys import load_key, load_or_make_key, make_key
+from rayfed.ledger.ethereum.keys import load_key, load_or_make_key, load_password, make_key
 
 
 def test_a_made_key_is_private_and_loads_as_the_same_account(tmp_path: Path) -> None:
@@ -72,6 +72,39 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):
         load_key(path)
+
+
+PASSWD = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
+
+
+@pytest.mark.parametrize(
+    "content", [PASSWD, "", "# my shell\nalias ll='ls -l'\n", '{"name": "a web page"}', "x" * 5000], ids=len
+)
+def test_what_is_no_secret_is_never_locked(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(content)
+    path.chmod(0o644)
+    for load in (load_key, load_password):
+        with pytest.raises(ConfigError, match="give one that nobody else may read") as caught:
+            load(path)
+        assert "chmod" not in str(caught.value)
+
+
+def test_a_file_of_the_system_is_never_locked() -> None:
+    for path in (Path("/etc/passwd"), Path("/dev/null")):
+        with pytest.raises(ConfigError) as caught:
+            load_key(path)
+        assert "chmod" not in str(caught.value)
+
+
+def test_another_users_key_is_not_for_this_user_to_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    make_key(path)
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(ConfigError, match="nobody else may read") as caught:
+        load_key(path)
+    assert "chmod" not in str(caught.value)
 
 
 def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
