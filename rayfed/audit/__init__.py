@@ -21,6 +21,7 @@ from rayfed.audit.record import ChainRecord
 from rayfed.audit.replay import replay
 from rayfed.errors import CodecError
 from rayfed.protocol.charter import Charter
+from rayfed.protocol.messages import Phase, Status
 
 __all__ = [
     "MEMORY",
@@ -94,6 +95,9 @@ def audit(
     else:
         report.charter = "0x" + charter.hash.hex()
         _examine(record, history, charter, places, report, memory, threads, progress)
+    if not report.bytes and any(_published(facts) for facts in history.rounds):
+        words = "not one blob was hashed: no merge and no update was checked, so this audit says nothing about them"
+        report.findings.append(Finding(Severity.DISCREPANCY, "blob", words))
     report.seconds = time.perf_counter() - started
     return report
 
@@ -142,6 +146,12 @@ def _charter(record: ChainRecord, findings: list[Finding]) -> Charter | None:
         findings.append(Finding(Severity.DISCREPANCY, "charter", f"{words} (its hash is {charter.hash.hex()[:16]}...)"))
         return None
     return charter
+
+
+def _published(facts: RoundFacts) -> bool:
+    """Whether a round has blobs that can be had. Before COMMIT has closed, and where it closed void, none is."""
+    voted = facts.status is not Status.NONE and facts.phase is not Phase.COMMIT
+    return bool(facts.roots) and (voted or bool(facts.included))
 
 
 def _unseen(facts: RoundFacts) -> RoundReport:

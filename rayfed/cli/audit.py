@@ -172,7 +172,10 @@ def show(report: Report, console: Console) -> None:
         if len(found) > LINES:
             console.print(f"{severity.value}: {len(found) - LINES} more, all in the JSON report", style=style)
     speed = f"{report.bytes / 1e6:.1f} MB hashed in {report.seconds:.2f} s"
-    if report.clean:
+    if report.clean and not report.bytes:
+        words = "No discrepancy in what the contract said; no blob was hashed, as none had to be there yet."
+        console.print(words, style="yellow")
+    elif report.clean:
         unchecked = len(report.of(Severity.UNCHECKED))
         rest = f"; not checkable: {unchecked}" if unchecked else ""
         rounds = sum(1 for one in report.rounds if one.round)

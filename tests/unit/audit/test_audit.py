@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Callable
 from dataclasses import fields, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from rayfed.audit import ChainRecord, Entry, Folder, Report, Severity, StorePlace, audit, folders
 from rayfed.audit.events import EVENTS
 from rayfed.audit.replay import replay
+from rayfed.cli.audit import show
 from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import NO_ROOT, Root, bitmap
 from rayfed.errors import CodecError, ConfigError, Rejected
@@ -226,10 +229,48 @@ FREE = {("Claimed", "to"), ("Withdrawn", "to")}
 def test_without_a_founding_time_and_a_charter_it_says_what_it_could_not_check(finished: Finished) -> None:
     world, record = finished
     report = audit(replace(record, founded=0, charter=""), [world.folder])
-    assert report.clean
+    assert [finding.what for finding in report.of(Severity.DISCREPANCY)] == ["blob"]
     assert "the time of the founding" in words(report, Severity.UNCHECKED)
     assert "no charter" in words(report, Severity.UNCHECKED)
     assert not audit(replace(record, founded=0), [world.folder], strict=True).clean
+
+
+def nowhere(world: AuditedWorld) -> list[Folder]:
+    return []
+
+
+def somewhere_else(world: AuditedWorld) -> list[Folder]:
+    empty = world.tmp / "empty"
+    empty.mkdir()
+    return [Folder(empty)]
+
+
+@pytest.mark.parametrize("places", [nowhere, somewhere_else])
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_an_audit_that_hashed_nothing_does_not_pass(
+    places: Callable[[AuditedWorld], list[Folder]],
+    rounds: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = AuditedWorld(tmp_path, rounds=rounds)
+    world.run()
+    report = audit(world.record(), places(world))
+    assert (report.bytes, report.clean) == (0, False)
+    assert "not one blob was hashed" in words(report)
+    assert json.loads(report.to_json())["clean"] is False
+    show(report, Console(width=200))
+    assert "1 discrepancy; 0.0 MB hashed" in capsys.readouterr().out
+
+
+def test_before_anything_was_published_nothing_is_missing_and_nothing_reads_as_a_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = AuditedWorld(tmp_path, rounds=1)
+    report = audit(world.record(), [])
+    assert (report.bytes, report.clean) == (0, True)
+    show(report, Console(width=200))
+    assert "no blob was hashed" in capsys.readouterr().out
 
 
 # -- blobs that were tampered with -----------------------------------------------------------------------------------
