@@ -16,6 +16,7 @@ from rich.table import Table
 from rayfed.audit import MEMORY, ChainRecord, Report, RoundReport, Severity, audit, opened
 from rayfed.audit.record import FILE
 from rayfed.encoding.primitives import bits
+from rayfed.encoding.urls import public
 from rayfed.errors import CodecError, ConfigError
 from rayfed.protocol.messages import Status
 
@@ -60,7 +61,7 @@ def main(words: Sequence[str]) -> int:
         report = audit(
             record,
             places,
-            source=str(args.record or args.rpc.rpartition("@")[2]),
+            source=str(args.record or public(args.rpc, path_is_secret=True)),
             signatures=args.record is not None,
             strict=args.strict,
             memory=args.memory << 20,

@@ -27,6 +27,7 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
     from rayfed.config.compose import register
     from rayfed.config.explain import explain
     from rayfed.config.files import conf_dir
+    from rayfed.config.secrets import by_environment
 
     refuse_key_settings(words)  # Hydra writes down what it was told before the settings are looked at
     trace = wants_trace()
@@ -38,7 +39,9 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
         nonlocal code, ours
         _restore("HYDRA_FULL_ERROR", asked)
         try:
-            code = max(code, job(cfg, Path(HydraConfig.get().runtime.output_dir)))
+            output = Path(HydraConfig.get().runtime.output_dir)
+            _hide(cfg, output)
+            code = max(code, job(cfg, output))
         except RayfedError as error:
             if trace:
                 raise
@@ -51,9 +54,11 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
     register()
     # Left to itself Hydra prints errors its own way and exits with 1; asked for full errors, it raises them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    before, sys.argv = sys.argv, ["rayfed", *words]
+    before = sys.argv
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        with by_environment(words) as shown:
+            sys.argv = ["rayfed", *shown]
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
     except Exception as error:
         # Some overrides (data=[1,2]) make Hydra fail with a plain TypeError or ValueError.
         if ours or isinstance(error, RayfedError):
@@ -63,6 +68,19 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
         sys.argv = before
         _restore("HYDRA_FULL_ERROR", asked)
     return code
+
+
+def _hide(cfg: DictConfig, output: Path) -> None:
+    """Take the secrets of URLs in YAML files out of what Hydra has written into the run's folder."""
+    from omegaconf import OmegaConf
+
+    from rayfed.config.secrets import public_settings
+
+    said = OmegaConf.to_container(cfg, resolve=False)
+    shown = public_settings({str(key): value for key, value in said.items()}) if isinstance(said, dict) else said
+    file = output / ".hydra" / "config.yaml"
+    if shown != said and file.is_file():
+        OmegaConf.save(OmegaConf.create(shown), file)
 
 
 def _restore(name: str, value: str | None) -> None:

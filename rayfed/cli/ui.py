@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from rayfed.encoding.urls import public
 from rayfed.errors import ConfigError
 
 
@@ -24,8 +25,8 @@ def main(words: list[str]) -> int:
     if uri.startswith("sqlite:///") and not database.is_file():
         raise ConfigError("--tracking-uri", f"there are no runs yet: {database} does not exist")
     if uri.startswith(("http://", "https://")):
-        raise ConfigError("--tracking-uri", f"{uri} is already a server: open it in a browser")
-    print(f"MLflow on {uri}: http://{args.host}:{args.port} (Ctrl-C stops it)", flush=True)
+        raise ConfigError("--tracking-uri", f"{public(uri)} is already a server: open it in a browser")
+    print(f"MLflow on {public(uri)}: http://{args.host}:{args.port} (Ctrl-C stops it)", flush=True)
     # One worker: MLflow's own choice, four, takes four times as long to start, and one person looks.
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--workers", "1"]
     os.execv(sys.executable, [*mlflow, "--backend-store-uri", uri, "--host", args.host, "--port", str(args.port)])

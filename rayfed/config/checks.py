@@ -9,6 +9,7 @@ from typing import Any
 
 from rayfed.config.groups.federation import MergeSettings
 from rayfed.config.schema import Settings
+from rayfed.encoding.urls import public
 from rayfed.errors import ConfigError
 from rayfed.store.registry import options_of
 
@@ -233,7 +234,7 @@ def _outside(settings: Settings) -> None:
         if not ledger.rpc_url:
             raise ConfigError("ledger.rpc_url", "ledger=rpc needs the address of a chain's node, http://HOST:PORT")
         if not ledger.rpc_url.startswith(("http://", "https://")):
-            raise ConfigError("ledger.rpc_url", f"{ledger.rpc_url!r} does not begin with http:// or https://")
+            raise ConfigError("ledger.rpc_url", f"{_shown(ledger.rpc_url)!r} does not begin with http:// or https://")
         joins = settings.federation_address is not None
         if not ledger.key_file and not (joins and ledger.keystore):
             raise ConfigError("ledger.key_file", "ledger=rpc needs a file with the key that pays the nodes' gas")
@@ -242,11 +243,15 @@ def _outside(settings: Settings) -> None:
     if ledger.payout_address is not None:
         _payout(ledger.payout_address)
     if ledger.ws_url and not ledger.ws_url.startswith(("ws://", "wss://")):
-        raise ConfigError("ledger.ws_url", f"{ledger.ws_url!r} does not begin with ws:// or wss://")
+        raise ConfigError("ledger.ws_url", f"{_shown(ledger.ws_url)!r} does not begin with ws:// or wss://")
     options_of(settings.store).validate()
     address = settings.federation_address
     if address is not None and not _ADDRESS.fullmatch(address):
         raise ConfigError("federation_address", f"{address!r} is not an address: 0x and 40 hexadecimal digits")
+
+
+def _shown(url: str) -> str:
+    return public(url, path_is_secret=True)
 
 
 def _payout(address: str) -> None:

@@ -19,6 +19,7 @@ from rayfed.config.files import conf_dir, tracking_uri, unused
 from rayfed.config.gpus import share
 from rayfed.config.groups.store import StoreSettings
 from rayfed.config.schema import Settings
+from rayfed.config.secrets import public_settings
 
 PATHS = {
     "data": ("root", "cache_dir"),
@@ -75,8 +76,8 @@ def settings_from(cfg: DictConfig) -> Settings:
 
 
 def plain(settings: Settings) -> dict[str, Any]:
-    """Return the settings as dicts, lists, strings and numbers, for records."""
-    return dataclasses.asdict(settings)
+    """Return the settings as dicts, lists, strings and numbers, for records: with no secret in their URLs."""
+    return public_settings(dataclasses.asdict(settings))
 
 
 def load(overrides: Sequence[str] = ()) -> Settings:

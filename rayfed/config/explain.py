@@ -19,6 +19,7 @@ from omegaconf.errors import (
 from rayfed.config.checks import suggest
 from rayfed.config.files import conf_dir
 from rayfed.config.schema import Settings
+from rayfed.config.secrets import PREFIX
 from rayfed.errors import ConfigError
 
 GROUPS = (
@@ -72,6 +73,11 @@ def explain(error: Exception) -> ConfigError:
         return ConfigError(cause.full_key or (named[1] if named else "settings"), _line(str(cause)))
     if isinstance(cause, MissingMandatoryValue):
         return ConfigError(cause.full_key or "settings", "has no value")
+    unset = re.search(r"Environment variable '(\w+)' not found", text)
+    if unset:
+        key = getattr(cause, "full_key", None) or "settings"
+        again = f"; as it may hold a secret it was not written down: set it, or give {key} again"
+        return ConfigError(key, f"the environment variable {unset[1]} is not set{again * unset[1].startswith(PREFIX)}")
     if named:
         if named[1] in GROUPS or "/" in named[1]:
             return _group(named[1], _line(text))

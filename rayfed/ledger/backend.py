@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """What another process needs in order to reach a ledger. Can be sent anywhere: there is no secret in it.
+    """What another process needs in order to reach a ledger. Its URLs may hold a provider's key: no record names it.
 
     Attributes:
         kind: a word of ``registry.KINDS``.

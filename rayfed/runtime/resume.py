@@ -37,7 +37,9 @@ def command_line(words: Sequence[str]) -> list[str]:
         raise ConfigError(SETTING, f"there is no run in {folder}: give the output folder of one")
     if (folder / SUMMARY).exists():
         raise ConfigError(SETTING, f"the run in {folder} is finished: see {folder / SUMMARY}")
-    said = [str(word) for word in OmegaConf.load(overrides)]
+    # As they were written: what they have from the environment (oc.env) is asked for anew.
+    kept = OmegaConf.to_container(OmegaConf.load(overrides), resolve=False)
+    said = [str(word) for word in kept] if isinstance(kept, list) else []
     os.chdir(str(OmegaConf.load(hydra).hydra.runtime.cwd))
     rest = [word for word in words if word not in chosen]
     return [*said, f"hydra.run.dir={folder}", *rest]

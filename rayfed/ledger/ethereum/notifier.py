@@ -17,6 +17,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from rayfed.encoding.primitives import Address
+from rayfed.encoding.urls import public_text
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.rpc import on_this_machine
@@ -150,7 +151,8 @@ class Waker:
                     if self._closed:
                         return
                     level = logging.WARNING if pause == first else logging.DEBUG  # once for each time it goes down
-                    log.log(level, "ledger.ws_url: %s; asking over ledger.rpc_url meanwhile", _line(error))
+                    said = public_text(_line(error), path_is_secret=True)
+                    log.log(level, "ledger.ws_url: %s; asking over ledger.rpc_url meanwhile", said)
                 finally:
                     self.subscribed, self._socket = False, None
                 until, pause = time.monotonic() + pause, min(2 * pause, longest)

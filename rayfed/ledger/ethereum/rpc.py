@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from rayfed.encoding.urls import public
 from rayfed.errors import ConfigError, LedgerError, LedgerUnreachable
 
 SETTING = "ledger.rpc_url"
@@ -76,7 +77,7 @@ class Rpc:
     def __init__(self, url: str, *, timeout: float = 20.0, tries: int = TRIES) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(SETTING, f"{url!r} is not an http:// or https:// address")
+            raise ConfigError(SETTING, f"{public(url, path_is_secret=True)!r} is not an http:// or https:// address")
         self.url = url
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._tries = tries

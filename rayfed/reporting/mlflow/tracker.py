@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rayfed.encoding.primitives import Address
+from rayfed.encoding.urls import public, public_text
 from rayfed.protocol.messages import NodeRecord
 from rayfed.reporting.mlflow.metrics import round_metrics
 from rayfed.reporting.summary import Summary
@@ -171,7 +172,7 @@ class Tracker:
             left = [name for name, _ in steps]
             log.warning(
                 "MLflow at %s did not take everything in %.0f s: %d records and %s were not logged%s",
-                self._uri,
+                public(self._uri),
                 timeout,
                 len(self._queue) + self._dropped,
                 ", ".join(left) or "nothing else",
@@ -198,7 +199,7 @@ class Tracker:
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             if self._problem:
-                log.warning("MLflow at %s answers again", self._uri)
+                log.warning("MLflow at %s answers again", public(self._uri))
                 self._problem, self._warned = "", False
             pause = FIRST_PAUSE
             with self._changed:
@@ -260,11 +261,11 @@ class Tracker:
 
     def _trouble(self, error: Exception) -> None:
         first_line = str(error).strip().partition("\n")[0][:300]
-        self._problem = f"{type(error).__name__}: {first_line}"
+        self._problem = f"{type(error).__name__}: {public_text(first_line)}"
         if not self._warned:
             self._warned = True
             log.warning(
                 "MLflow at %s refuses what it is sent; training goes on, and it will be sent again (%s)",
-                self._uri,
+                public(self._uri),
                 self._problem,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 import rayfed
 import rayfed.runtime
 from rayfed.cli.main import main
-from rayfed.config import Settings
+from rayfed.config import Settings, plain
 from rayfed.errors import DataError
 from rayfed.protocol.messages import NodeStatus
 
@@ -90,6 +91,103 @@ def test_runs_of_one_second_have_a_folder_each(runner: list[Any], monkeypatch: p
         assert settings.seed == number
         assert (output / ".hydra/overrides.yaml").read_text() == f"- seed={number}\n"
     assert len(list(folders[0].parent.iterdir())) == 4  # two runs, two sweeps, and no folder besides
+
+
+def written_in(folder: Path) -> str:
+    return "\n".join(file.read_text() for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize(
+    ("word", "url", "shown"),
+    [
+        ("{}", "https://rpc.example.org/v2/SECRET", "https://rpc.example.org/***"),
+        ("'{}'", "https://rpc.example.org/?key=SECRET", "https://rpc.example.org/?***"),
+        ("{}", "https://rpc.example.org/?key=SECRET", "https://rpc.example.org/?***"),
+        ("{}", "https://someone:SECRET@rpc.example.org:8545", "https://***@rpc.example.org:8545"),
+        ("{}", "http://someone:SECRET@localhost:8545/path", "http://***@localhost:8545/path"),
+    ],
+)
+def test_what_is_secret_in_a_url_reaches_the_run_and_no_record(
+    runner: list[Any], tmp_path: Path, word: str, url: str, shown: str
+) -> None:
+    chain = ["ledger=rpc", "ledger.key_file=key", f"ledger.rpc_url={word.format(url)}"]
+    assert main(chain) == 0
+    [(_, settings, output)] = runner
+    assert settings.ledger.rpc_url == url
+    assert plain(settings)["ledger"]["rpc_url"] == shown
+    written = written_in(output)
+    assert "ledger.rpc_url=${oc.env:RAYFED_LEDGER_RPC_URL}" in written
+    assert "SECRET" not in written
+    assert "RAYFED_LEDGER_RPC_URL" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "shown"),
+    [
+        ("track.tracking_uri", "https://me:SECRET@mlflow.example.org/team", "https://***@mlflow.example.org/team"),
+        ("track.tracking_uri", "postgresql://me:SECRET@db/mlflow", "postgresql://***@db/mlflow"),
+        ("ledger.ws_url", "wss://rpc.example.org/ws/SECRET", "wss://rpc.example.org/***"),
+        ("+learner.url", "https://rpc.example.org/?key=SECRET", "https://rpc.example.org/?***"),
+    ],
+)
+def test_other_settings_urls_are_kept_out_too(runner: list[Any], setting: str, url: str, shown: str) -> None:
+    assert main([f"{setting}={url}"]) == 0
+    [(_, settings, output)] = runner
+    group, name = setting.lstrip("+").split(".")
+    held = dataclasses.asdict(settings)[group]
+    assert held[name] == url
+    assert plain(settings)[group][name] == shown
+    assert "SECRET" not in written_in(output)
+
+
+def test_a_secret_by_the_environment_or_in_part(
+    runner: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain = ["ledger=rpc", "ledger.key_file=key"]
+    word = "ledger.rpc_url=https://rpc.example.org/v2/${oc.env:KEY}"
+    monkeypatch.setenv("KEY", "SECRET")
+    assert main([*chain, word]) == 0
+    [(_, settings, output)] = runner
+    assert settings.ledger.rpc_url == "https://rpc.example.org/v2/SECRET"
+    assert word in written_in(output)
+    assert "SECRET" not in written_in(output)
+    assert main([f"resume={output}"]) == 0
+    assert runner[1][1] == settings
+    monkeypatch.delenv("KEY")
+    assert main([f"resume={output}"]) == 2
+    assert "rayfed: ledger.rpc_url: the environment variable KEY is not set" in capsys.readouterr().err
+
+
+def test_whoever_carries_on_a_run_gives_the_secret_again(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    url = "ledger.rpc_url=https://rpc.example.org/v2/SECRET"
+    assert main(["ledger=rpc", "ledger.key_file=key", url]) == 0
+    again = f"resume={runner[0][2]}"
+    assert main([again]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "rayfed: ledger.rpc_url: the environment variable RAYFED_LEDGER_RPC_URL is not set; as it may"
+    )
+    assert main([again, url]) == 0
+    assert runner[1][1] == runner[0][1]
+    assert "SECRET" not in written_in(runner[0][2])
+
+
+def test_a_secret_among_others_is_refused(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--multirun", "ledger.rpc_url=https://a/v2/SECRET,https://b/v2/SECRET"]) == 2
+    assert "ledger.rpc_url: holds a secret" in (told := capsys.readouterr().err)
+    assert "SECRET" not in told
+    assert runner == []
+
+
+def test_a_secret_in_a_users_yaml_is_not_copied(runner: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "conf/experiment").mkdir(parents=True)
+    yaml = "# @package _global_\nledger:\n  kind: rpc\n  key_file: key\n  rpc_url: https://rpc.example.org/v2/SECRET\n"
+    (tmp_path / "conf/experiment/mine.yaml").write_text(yaml)
+    assert main(["--config-dir", str(tmp_path / "conf"), "+experiment=mine"]) == 0
+    [(_, settings, output)] = runner
+    assert settings.ledger.rpc_url == "https://rpc.example.org/v2/SECRET"
+    assert "rpc_url: https://rpc.example.org/***" in written_in(output)
+    assert "SECRET" not in written_in(output)
 
 
 def test_a_sweep_runs_each(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
