@@ -18,6 +18,8 @@ from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extend
 from rayfed.protocol.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from rayfed.config import Settings
     from rayfed.config.groups.federation import MergeSettings
 
@@ -42,6 +44,7 @@ def draft(settings: Settings) -> Charter:
     for slot in range(settings.federation.nodes):
         learner.share(settings, pictures, slot)  # a partition that cannot be is found here, before anything starts
     model, state = learner.genesis(settings, pictures)
+    _check_optimizer(settings, model)
     described = _described(settings.model)
     if settings.privacy.kind == "dp":
         from rayfed.learning import dp_sgd
@@ -70,6 +73,24 @@ def draft(settings: Settings) -> Charter:
         genesis_source={"seed": settings.seed},
         stake=stake_terms(settings),
     )
+
+
+def _check_optimizer(settings: Settings, model: nn.Module) -> None:
+    """Build what trains the model, for the first round and for the last: what does not take its parameters is found
+    here, before a contract is founded and paid for.
+
+    Raises:
+        ConfigError: naming ``train.optimizer``, ``train.schedule`` or ``model``.
+    """
+    from rayfed.config.schema import LEARNER
+    from rayfed.learning.optimizers import Optimizers
+
+    if settings.learner["_target_"] != LEARNER:  # one of the user's own may not use them
+        return
+    train = settings.train
+    optimizers = Optimizers(model, train.optimizer, train.schedule, train.weight_decay_on)
+    for round in (1, settings.federation.rounds):
+        optimizers.build(round)
 
 
 def stake_terms(settings: Settings) -> StakeTerms:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rayfed.config import load
+from rayfed.errors import ConfigError
 from rayfed.learning import models
 from rayfed.protocol.charter import Charter
 from rayfed.runtime import drafting
@@ -45,3 +46,19 @@ def test_weights_of_ones_own_are_in_the_charter_by_their_hash(tmp_path: Path, fr
 
 def test_without_weights_nothing_is_said_of_them(fresh: Charter) -> None:
     assert "pretrained" not in fresh.model
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["train.optimizer.lr=-1"], "train.optimizer: .*learning rate"),
+        (["train.optimizer.momentum=-0.5"], "train.optimizer: .*momentum"),
+        (["train/optimizer=adam", "+train.optimizer.betas=[2,0.9]"], "train.optimizer: .*beta"),
+        (["+train.optimizer.nesterow=true"], "train.optimizer: .*nesterow"),
+        (["train.optimizer._target_=torch.nn.ReLU"], "train.optimizer: "),
+        (["train/schedule=step", "train.schedule.step_size=0"], "train.schedule: "),
+    ],
+)
+def test_what_cannot_train_is_found_before_anything_is_founded(words: list[str], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=f"(?i)^{complaint}"):
+        drafting.draft(load([*WORDS, *words]))
