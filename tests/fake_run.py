@@ -148,6 +148,7 @@ def fake_run(nodes: int = 4, rounds: int = 5, void: tuple[int, ...] = (3,), bad:
                 0.70 + 0.02 * (i % 8) - (0.4 * 0.6**k if k < rounds else 0) for k in range(1, rounds + 1)
             ),
             error="the disk is full" if i == bad and nodes > 3 else "",
+            scored=max((outcome.round for outcome in outcomes if outcome.status is Status.FINAL), default=0),
         )
         for i in range(nodes)
     ]

@@ -76,7 +76,7 @@ class Scores:
                 self._waiting.popleft()
                 self._log.add_seconds(round, "evaluate", seconds)
                 self._log.amend(round, accuracy=accuracy, test_examples=examples)
-                self._board.show(accuracy=accuracy)
+                self._board.show(accuracy=accuracy, scored=round)
                 return True
         return False
 

@@ -258,6 +258,7 @@ class NodeRecord:
 class NodeStatus:
     """What one node says of itself right now, for the live table.
 
+    ``accuracy`` is that of the merged model of the round ``scored``, which may have closed a while ago.
     ``doing`` is a step's name or ``waiting``, ``finished``, ``failed``; ``error`` is one line, empty when all is well.
     ``stake`` is what it has at stake, ``earned`` what final rounds brought it, ``slashed`` what it lost, in the
     coin's smallest unit.
@@ -279,3 +280,4 @@ class NodeStatus:
     alone_accuracy: float | None = None
     alone_curve: tuple[float, ...] = ()
     error: str = ""
+    scored: int = 0

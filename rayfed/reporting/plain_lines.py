@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rayfed.protocol.messages import NodeStatus, Phase, Status, View
-from rayfed.reporting.words import closing, mean_accuracy, opening, percent, short
+from rayfed.encoding.primitives import Address
+from rayfed.protocol.messages import NodeStatus, Phase, View
+from rayfed.reporting.words import closing, opening, percent, short
+
+LATEST = 3
+"""Rounds that may close before a round's accuracy is told without the nodes that have not measured it."""
 
 
 class PlainLines:
@@ -17,8 +21,8 @@ class PlainLines:
         self._phase: tuple[int, Phase] | None = None
         self._joined = 0
         self._closed = 0
-        self._seen: dict[int, float | None] = {}  # accuracy by slot at the last look
-        self._before: dict[int, float | None] | None = None  # the same before the last round closed, while it matters
+        self._scores: dict[int, dict[Address | int, float]] = {}  # by node, of rounds whose accuracy is yet to be told
+        self._told = 0  # the newest round whose accuracy has been told, or never will be
         self._ended: set[int] = set()
         self._errors: dict[int, str] = {}
 
@@ -35,8 +39,7 @@ class PlainLines:
                 self._ended.add(status.slot)
                 alone = "" if status.alone_accuracy is None else f"; alone {percent(status.alone_accuracy)}"
                 self._line(f"{who} {status.doing}: accuracy {percent(status.accuracy) or 'not measured'}{alone}")
-        self._scores(statuses, patient=True)
-        self._seen = {status.slot: status.accuracy for status in statuses}
+        self._accuracy(statuses)
 
     def _ledger(self, view: View, statuses: Sequence[NodeStatus]) -> None:
         joined = view.active.bit_count()
@@ -45,22 +48,25 @@ class PlainLines:
         self._joined = joined
         previous = view.previous
         if previous is not None and previous.round > self._closed:
-            self._scores(statuses, patient=False)
             self._line(closing(previous, self._rounds, view.members))
             self._closed = previous.round
-            if previous.status is Status.FINAL:
-                self._before = self._seen
         if (view.round, view.phase) != self._phase and view.phase is not Phase.FORMING:
             self._phase = view.round, view.phase
             self._line(opening(view, self._rounds))
 
-    def _scores(self, statuses: Sequence[NodeStatus], patient: bool) -> None:
-        """Tell the accuracy of the round closed last, once all nodes have measured it, or at the latest now."""
-        if self._before is None:
-            return
-        new = [s for s in statuses if s.accuracy is not None and s.accuracy != self._before.get(s.slot)]
+    def _accuracy(self, statuses: Sequence[NodeStatus]) -> None:
+        """Tell the accuracy of each round, in order, once all nodes have measured it or have gone on to later ones, or
+        at the latest when so many more rounds have closed.
+
+        A node measures when it has nothing better to do, so a round's figure may come after the next one has closed.
+        """
+        for status in statuses:
+            if status.accuracy is not None and status.scored > self._told:
+                self._scores.setdefault(status.scored, {})[status.address or status.slot] = status.accuracy
         over = all(status.doing in ("finished", "failed") for status in statuses)
-        if len(new) == len(statuses) or over or not patient:
-            self._before = None
-            if new:
-                self._line(f"round {self._closed}/{self._rounds}: accuracy {percent(mean_accuracy(statuses))}")
+        at_work = [status.scored for status in statuses if status.doing != "failed"]
+        done = max(self._scores, default=0) if over else max(min(at_work, default=0), self._closed - LATEST)
+        for round in sorted(round for round in self._scores if round <= done):
+            measured = self._scores.pop(round).values()
+            self._line(f"round {round}/{self._rounds}: accuracy {percent(sum(measured) / len(measured))}")
+            self._told = round

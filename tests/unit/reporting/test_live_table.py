@@ -10,8 +10,9 @@ from statistics import median
 import pytest
 from rich.console import Console
 
-from rayfed.protocol.messages import Phase, Status
+from rayfed.protocol.messages import NodeStatus, Phase, Status
 from rayfed.reporting.live_table import LiveDisplay
+from rayfed.reporting.plain_lines import PlainLines
 from rayfed.reporting.words import percent, short
 from tests.fake_run import FEDERATION, FakeRun, address, fake_run
 
@@ -36,8 +37,9 @@ def play(run: FakeRun, to: Console, again: int = 3) -> list[str]:
         display.update(None, [])
         scores = {r.round: r.accuracy for r in run.records if r.slot == 0}
         for view in run.views:
-            before = scores.get(view.round - 1)
-            statuses = [replace(s, doing="training", round=view.round, accuracy=before, error="") for s in run.statuses]
+            scored = max((r for r, score in scores.items() if r < view.round and score is not None), default=0)
+            now = {"doing": "training", "round": view.round, "accuracy": scores.get(scored), "scored": scored}
+            statuses = [replace(s, error="", **now) for s in run.statuses]
             for _ in range(again):
                 display.update(view, statuses)
         done = replace(run.views[-1], phase=Phase.DONE, deadline=0, previous=run.outcomes[-1])
@@ -61,6 +63,33 @@ def test_plain_output_has_one_line_for_each_thing_that_happened() -> None:
     assert sum("finished: accuracy" in line for line in lines) == 3
     assert len(lines) == len(set(lines) - {""}) + lines.count(""), "nothing is said twice"
     assert not any("\x1b" in line for line in lines)
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+@pytest.mark.parametrize("failed", [False, True])
+def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int, failed: bool) -> None:
+    """A node with little time measures a round after later ones have closed, and its figure is not theirs."""
+    run, lines = fake_run(), list[str]()
+    shown = PlainLines(5, lines.append)
+    outcomes = {outcome.round: outcome for outcome in run.outcomes}
+
+    def look(round: int, statuses: list[NodeStatus]) -> None:
+        view = replace(run.views[0], round=min(round, 5), phase=Phase.COMMIT, previous=outcomes.get(round - 1))
+        shown.update(view, statuses)
+
+    for round in range(1, 7 + late):
+        statuses = []
+        for slot, status in enumerate(run.statuses):
+            scored = max(0, min(5, round - 1 - (late if slot == 1 else 0)))
+            doing = "failed" if failed and slot == 3 else "training"
+            figures = {"accuracy": scored / 10 + slot / 100 if scored else None, "scored": scored}
+            if doing == "failed":
+                figures = {"accuracy": None, "scored": 0}
+            statuses.append(replace(status, doing=doing, error="", **figures))
+        look(round, statuses)
+    measured = [line for line in lines if ": accuracy" in line and line.startswith("round")]
+    mean = 0.01 if failed else 0.015
+    assert measured == [f"round {r}/5: accuracy {percent(r / 10 + mean)}" for r in range(1, 6)]
 
 
 def test_showing_the_same_more_often_says_no_more() -> None:
