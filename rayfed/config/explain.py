@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import get_type_hints
@@ -65,7 +66,8 @@ def explain(error: Exception) -> ConfigError:
     if isinstance(error, OverrideParseException):
         if re.fullmatch(r"[\w./-]+", error.override):
             return ConfigError(error.override, "is not of the form name=value")
-        return ConfigError(error.override, f"cannot be read as name=value ({_line(str(error.__cause__ or error))})")
+        reason = _line(str(error.__cause__ or error))
+        return ConfigError(error.override, f"cannot be read as name=value ({reason}){_quoted(error.override)}")
     named = _OVERRIDE.search(text)
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return unknown_key(cause.full_key or (named[1] if named else str(cause.key)))
@@ -89,6 +91,15 @@ def explain(error: Exception) -> ConfigError:
     if isinstance(error, ConfigCompositionException | HydraException | OmegaConfBaseException):
         return ConfigError(getattr(cause, "full_key", None) or "settings", _line(text))
     return ConfigError("command line", _line(text))
+
+
+def _quoted(override: str) -> str:
+    """Return the advice to quote a value with special characters, as a shell takes it."""
+    name, is_setting, value = override.partition("=")
+    if not is_setting or not value:
+        return ""
+    word = f"""{name}='{value.strip("'").replace("'", chr(92) + "'")}'"""
+    return f"; quote a value with special characters, for Hydra and for the shell: {shlex.quote(word)}"
 
 
 def unknown_key(key: str) -> ConfigError:

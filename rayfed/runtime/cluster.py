@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ RESTART_SECONDS = 60.0
 """How long to wait for the answer of an actor that died and that Ray starts again."""
 
 ASK_AGAIN_SECONDS = 0.25
+
+LONGEST_SOCKET = 107
+"""Bytes in the path of a Unix socket at most, on Linux."""
 
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 """Has glibc keep freed memory for the next batch or blob. By default it gives every large block back and gets it anew
@@ -47,6 +51,8 @@ def connected(settings: Settings) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     address = settings.cluster.address or "local"
+    if address == "local":
+        _check_temporary_folder()
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -67,6 +73,23 @@ def connected(settings: Settings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_temporary_folder() -> None:
+    """Check that Ray can make its sockets below the temporary folder: their paths are short by law of the system.
+
+    Raises:
+        ConfigError: naming ``TMPDIR`` or ``RAY_TMPDIR``.
+    """
+    linux = sys.platform.startswith("linux")
+    name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ or not linux else "TMPDIR"
+    folder = os.environ.get(name, "/tmp")
+    session = f"session_YYYY-MM-DD_HH-MM-SS_ffffff_{os.getpid()}"
+    over = len(os.fsencode(f"{folder}/ray/{session}/sockets/plasma_store")) - (LONGEST_SOCKET if linux else 103)
+    if over > 0:
+        raise ConfigError(name, f"{folder} is {over} bytes too long for Ray's sockets: set {name} to a shorter path")
+    if os.path.exists(folder) and not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(name, f"the folder {folder} is not writable: set {name} to one that is")
 
 
 def environment(settings: Settings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pickle
+import shlex
 import subprocess
 import sys
 from itertools import zip_longest
@@ -142,6 +143,9 @@ TYPED = [
     (["seed=1,2"], "seed", "--multirun"),
     (["seed=-1"], "seed", "out of range"),
     (["data=["], "data=[", "cannot be read as name=value"),
+    (["data.root=a (1)"], "data.root=a (1)", """for the shell: 'data.root='"'"'a (1)'"'"''"""),
+    (["data.root=a=b"], "data.root=a=b", """for the shell: 'data.root='"'"'a=b'"'"''"""),
+    (["name=it's"], "name=it's", "quote a value with special characters"),
     (["data.kind=???"], "data.kind", "has no value"),
 ]
 
@@ -286,3 +290,13 @@ def test_members_that_others_start_can_be_waited_for_on_a_chain_that_is_theirs_t
     assert load(["federation.nodes=1", "federation.start_members=3", *chain]).federation.start == 3
     with pytest.raises(ConfigError, match="ledger=rpc"):
         load(["federation.nodes=1", "federation.start_members=3"])
+
+
+@pytest.mark.parametrize("root", ["a (1)", "a=b", "it's", "a, b", "{a}", "a:b [c]"])
+def test_the_advice_to_quote_is_right(root: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([f"data.root={root}", "data.root=a=b"])
+    told = str(caught.value)
+    if root in told:  # else Hydra can read it, and the second one is what it cannot
+        (word,) = shlex.split(told.rpartition("for the shell: ")[2])
+        assert load([word]).data.root == str(Path(root).absolute())
