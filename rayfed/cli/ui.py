@@ -18,11 +18,11 @@ def main(words: list[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (default: %(default)s)")
     args = parser.parse_args(words)
-    from rayfed.config.files import tracking_uri
+    from rayfed.config.files import sqlite_file, tracking_uri
 
     uri = tracking_uri(args.tracking_uri, Path.cwd())
-    database = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not database.is_file():
+    database = sqlite_file(uri)
+    if database is not None and not database.is_file():
         raise ConfigError("--tracking-uri", f"there are no runs yet: {database} does not exist")
     if uri.startswith(("http://", "https://")):
         raise ConfigError("--tracking-uri", f"{public(uri)} is already a server: open it in a browser")

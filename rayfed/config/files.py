@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import rayfed
 from rayfed.errors import ConfigError
@@ -41,16 +43,34 @@ def unused(path: str | Path) -> str:
         raise ConfigError("hydra.run.dir", f"cannot make the folder {wanted}: {error.strerror}") from error
 
 
+SQLITE = "sqlite:///"
+
+
 def tracking_uri(uri: str | None, folder: Path) -> str:
     """Return the tracking URI that a setting means.
 
     Args:
-        uri: the setting; None for SQLite in ``folder``; a relative SQLite path is relative to ``folder``.
+        uri: the setting; None for what ``MLFLOW_TRACKING_URI`` says, as everywhere with MLflow, or else for SQLite in
+            ``folder``; a relative SQLite path, or a bare path, is relative to ``folder``.
         folder: where the user started the command; a Ray actor's own working folder is another one.
     """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     if uri is None:
-        return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
-    prefix = "sqlite:///"
-    if uri.startswith(prefix) and not uri.startswith(prefix + "/"):
-        return f"{prefix}{folder.resolve() / uri.removeprefix(prefix)}"
+        return f"{SQLITE}{_quoted(folder.resolve() / 'mlflow.db')}"
+    if uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/"):
+        return f"{SQLITE}{_quoted(folder.resolve())}/{uri.removeprefix(SQLITE)}"
+    if ":" not in uri and uri not in ("databricks", "uc"):
+        return str(folder.resolve() / Path(uri).expanduser())
     return uri
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a tracking URI's database, or None where it names no SQLite file."""
+    if not uri.startswith(f"{SQLITE}/"):
+        return None
+    return Path(unquote(uri.removeprefix(SQLITE).partition("?")[0]))
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as it stands in a database's URI: what follows a question mark would be taken for options."""
+    return str(path).replace("%", "%25").replace("?", "%3F")

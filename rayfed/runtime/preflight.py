@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import registry
 from rayfed.ledger.patience import patiently
@@ -43,6 +46,8 @@ def check(settings: Settings, patience: float = 0.0) -> None:
     options_of(settings.store).check(here=here)
     if here and settings.cluster.state_dir is not None:
         _folder(Path(settings.cluster.state_dir), "cluster.state_dir")
+    if here and settings.track.enabled:
+        _database(tracking_uri(settings.track.tracking_uri, Path.cwd()))
 
 
 def charter_of(settings: Settings) -> str:
@@ -95,6 +100,24 @@ def _needed(value: str | None, setting: str) -> str:
     if value is None:
         raise ConfigError(setting, "is needed")
     return value
+
+
+def _database(uri: str) -> None:
+    """Make sure of MLflow's database where it is a file: MLflow would try to open it for minutes, and say nothing."""
+    path = sqlite_file(uri)
+    if path is None:
+        return
+    setting = "track.tracking_uri"
+    if not path.exists():
+        _folder(path.parent, setting)
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=KNOCK_SECONDS)) as database:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise ConfigError(setting, f"cannot open the database {path}: {error} (track=none records nothing)") from error
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)):
+        raise ConfigError(setting, f"the database {path} is not writable (track=none records nothing)")
 
 
 def _folder(path: Path, setting: str) -> None:

@@ -155,6 +155,26 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_allclose(loaded.predict(images[:3]), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_folder_with_special_characters_is_the_one_that_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "a?b%20c"
+    folder.mkdir()
+    uri = tracking_uri(None, folder)
+    run = fake_run(rounds=1)
+    tracked = tracker(uri)
+    assert tracked.finish(run.summary(), timeout=PATIENCE), tracked.problem()
+    assert (folder / "mlflow.db").is_file()
+    assert any((folder / "mlruns").rglob("summary.json"))
+    assert not list(tmp_path.glob("*.db"))
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_database_that_cannot_be_opened_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    tracked = tracker(tracking_uri(None, tmp_path))
+    assert not tracked.finish(fake_run(rounds=1).summary(), timeout=0.5)
+    assert tracked.problem()
+
+
 def test_a_model_that_cannot_be_traced_is_pickled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     uri = tracking_uri(None, tmp_path)
     run = fake_run(rounds=1)

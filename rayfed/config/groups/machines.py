@@ -70,7 +70,8 @@ class TrackSettings:
     """Where runs are recorded.
 
     Attributes:
-        tracking_uri: MLflow's address; null is the SQLite file mlflow.db in the working folder.
+        tracking_uri: MLflow's address; null is what MLFLOW_TRACKING_URI says, or else mlflow.db (SQLite) in the working
+            folder.
         experiment: MLflow's experiment; null is the name of the run.
         enabled: false records nothing in MLflow (summary.json is still written).
     """

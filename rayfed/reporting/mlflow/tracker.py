@@ -8,10 +8,10 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from rayfed.config.files import sqlite_file
 from rayfed.encoding.primitives import Address
 from rayfed.encoding.urls import public, public_text
 from rayfed.protocol.messages import NodeRecord
@@ -41,9 +41,8 @@ def artifact_location(uri: str, experiment: str) -> str | None:
     MLflow's own default for a database is ``./mlruns`` of whatever process creates the experiment. In an actor that
     is a folder that nobody looks into, so for SQLite it is ``mlruns/<experiment>`` beside the database file.
     """
-    if not uri.startswith("sqlite:////"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).parent / "mlruns" / quote(experiment, safe="")).as_uri()
+    database = sqlite_file(uri)
+    return None if database is None else (database.parent / "mlruns" / quote(experiment, safe="")).as_uri()
 
 
 class Tracker:
@@ -169,6 +168,8 @@ class Tracker:
             self._given_up = self._given_up or not complete
             self._changed.notify_all()
         if not complete:
+            # MLflow tries again by itself, for minutes, to open a database, and says nothing meanwhile.
+            self._problem = self._problem or f"MLflow did not take everything in {timeout:.0f} s"
             left = [name for name, _ in steps]
             log.warning(
                 "MLflow at %s did not take everything in %.0f s: %d records and %s were not logged%s",

@@ -1,0 +1,53 @@
+"""Where runs are recorded: what the settings and the environment mean, and what is found out before anything starts."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from rayfed.config.files import sqlite_file, tracking_uri
+from rayfed.errors import ConfigError
+from rayfed.runtime import preflight
+
+
+@pytest.fixture(autouse=True)
+def _without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.mark.parametrize("name", ["plain", "a?b", "a%b", "a%20b", "a#b", "a b"])
+def test_a_folders_name_does_not_send_it_elsewhere(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    assert sqlite_file(tracking_uri(None, folder)) == folder / "mlflow.db"
+    assert sqlite_file(tracking_uri("sqlite:///runs/x.db", folder)) == folder / "runs/x.db"
+    assert "?" not in tracking_uri(None, folder)
+
+
+def test_what_mlflow_is_told_by_the_environment_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")
+    assert tracking_uri(None, tmp_path) == "http://mlflow.example.org"
+    assert tracking_uri("sqlite:////srv/x.db", tmp_path) == "sqlite:////srv/x.db", "the setting has the last word"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mlruns")
+    assert tracking_uri(None, tmp_path) == str(tmp_path / "mlruns"), "the user's folder, not an actor's"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_database_that_can_be_opened_or_made_will_do(tmp_path: Path) -> None:
+    preflight._database(tracking_uri(None, tmp_path / "new"))
+    sqlite3.connect(tmp_path / "mlflow.db").close()
+    preflight._database(tracking_uri(None, tmp_path))
+    preflight._database("http://mlflow.example.org")
+
+
+def test_one_that_cannot_be_opened_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("this is no database, and long enough to be read as the header of one" * 9)
+    with pytest.raises(ConfigError, match=r"^track\.tracking_uri: cannot open the database .*mlflow\.db: file is not"):
+        preflight._database(tracking_uri(None, tmp_path))
+    (tmp_path / "other" / "mlflow.db").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"^track\.tracking_uri: cannot open the database .*unable to open"):
+        preflight._database(tracking_uri(None, tmp_path / "other"))
+    with pytest.raises(ConfigError, match=r"^track\.tracking_uri: cannot make the folder .*mlflow\.db/sub"):
+        preflight._database(tracking_uri("sqlite:///mlflow.db/sub/x.db", tmp_path))
