@@ -135,5 +135,9 @@ def _advance(scheduler: Any, round: int) -> None:
     with warnings.catch_warnings():
         # torch warns that the optimiser has not stepped yet. It has not: it is fresh each round, only its rate ages.
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-        for _ in range(round - 1):
-            scheduler.step()
+        try:
+            for _ in range(round - 1):
+                scheduler.step()
+        except (ArithmeticError, ValueError) as error:  # StepLR divides by its step_size
+            kind = type(scheduler).__name__
+            raise ConfigError("train.schedule", f"{kind} fails with these parameters: {error}") from error
