@@ -14,7 +14,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
 from rayfed.runtime import chain, cluster, drafting
-from rayfed.runtime.results import CHARTER, SUMMARY, write
+from rayfed.runtime.results import CHARTER, finished, write
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -63,7 +63,7 @@ def kept(folder: Path) -> Founded | None:
     path = folder / FILE
     if not path.exists():
         return None
-    if (folder / SUMMARY).exists():
+    if finished(folder):
         raise ConfigError("hydra.run.dir", f"the run in {folder} is finished; choose another folder for a new one")
     try:
         return Founded(**json.loads(path.read_text()))

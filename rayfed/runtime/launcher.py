@@ -68,8 +68,11 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         )
         funding.give()
         seen, summary = supervise.until_over(recorder, display, funding)
-        write(output_dir / SUMMARY, summary.to_json())
+        # The summary says that the run is finished, so it comes last: whoever is killed from here on leaves an audit's
+        # record behind, and whoever is killed before it can be carried on.
+        keep_record(place, founded.block, output_dir)
         write(output_dir / REPORT, seen.page)
+        write(output_dir / SUMMARY, summary.to_json())
         display.final(summary)
         supervise.until_recorded(recorder)
     return RunResult(summary, output_dir, supervise.without_model(seen))

@@ -40,15 +40,24 @@ class RunResult:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file of the run.
+    """Write a file of the run, in one step: it is there whole or not at all.
 
     Raises:
         ConfigError: naming ``hydra.run.dir``.
     """
     try:
-        path.write_text(text)
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(text)
+        new.replace(path)
     except OSError as error:
         raise ConfigError("hydra.run.dir", f"cannot write {path}: {error.strerror}") from error
+
+
+def finished(folder: Path) -> bool:
+    """Whether the run with this output folder came to its end, with all that an audit needs."""
+    from rayfed.audit import record
+
+    return (folder / SUMMARY).exists() and (folder / record.FILE).exists()
 
 
 def keep_record(place: Place, first: int, output_dir: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rayfed.errors import ConfigError
-from rayfed.runtime.results import SUMMARY
+from rayfed.runtime.results import SUMMARY, finished
 
 SETTING = "resume"
 
@@ -35,7 +35,7 @@ def command_line(words: Sequence[str]) -> list[str]:
     overrides, hydra = folder / ".hydra" / "overrides.yaml", folder / ".hydra" / "hydra.yaml"
     if not overrides.is_file() or not hydra.is_file():
         raise ConfigError(SETTING, f"there is no run in {folder}: give the output folder of one")
-    if (folder / SUMMARY).exists():
+    if finished(folder):
         raise ConfigError(SETTING, f"the run in {folder} is finished: see {folder / SUMMARY}")
     # As they were written: what they have from the environment (oc.env) is asked for anew.
     kept = OmegaConf.to_container(OmegaConf.load(overrides), resolve=False)

@@ -63,6 +63,23 @@ def test_a_run_that_was_killed_before_it_had_founded_anything_begins_anew(tmp_pa
     assert run(*SMALL, "federation.rounds=1", folder=tmp_path).code == 0
 
 
+def test_a_run_that_was_killed_after_its_results_were_printed_can_be_audited(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = start(*SMALL, "federation.rounds=1", folder=tmp_path)
+    try:
+        command.says("results   run")
+    finally:
+        strike(command)
+    assert summary(tmp_path)["rounds"][0]["status"] == "final"
+    assert main(["audit", str(tmp_path / "run"), "--strict"]) == 0
+    capfd.readouterr()
+    assert "is finished" in run("resume=run", folder=tmp_path).complaint
+    (tmp_path / "run" / "record.json").unlink()  # as one that was killed between the two would leave it
+    assert run("resume=run", folder=tmp_path).code == 0
+    assert main(["audit", str(tmp_path / "run"), "--strict"]) == 0
+
+
 def test_there_has_to_be_a_run(tmp_path: Path) -> None:
     assert run("resume=nowhere", folder=tmp_path).complaint.startswith("resume: there is no run in")
 
