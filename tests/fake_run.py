@@ -45,8 +45,10 @@ def address(index: int) -> str:
     return "0x" + f"{(index + 1) * 0x9E3779B97F4A7C15 % 2**64:016x}".rjust(40, "c")
 
 
-def fake_run(nodes: int = 4, rounds: int = 5, void: tuple[int, ...] = (3,), bad: int | None = 3) -> FakeRun:
-    """Make up a run in which node ``bad`` sends an update that is refused in every even round."""
+def fake_run(
+    nodes: int = 4, rounds: int = 5, void: tuple[int, ...] = (3,), bad: int | None = 3, since: int | None = None
+) -> FakeRun:
+    """Make up a run in which node ``bad`` sends an update that is refused in every even round, or from ``since`` on."""
     dice = random.Random(0)
     members = tuple(address(i) for i in range(nodes))
     everybody = bitmap(range(nodes))
@@ -62,7 +64,8 @@ def fake_run(nodes: int = 4, rounds: int = 5, void: tuple[int, ...] = (3,), bad:
             now += seconds / 2
 
     for r in range(1, rounds + 1):
-        refused = bitmap([bad]) if bad is not None and r % 2 == 0 else 0
+        again = r % 2 == 0 if since is None else r >= since
+        refused = bitmap([bad]) if bad is not None and again else 0
         roots = tuple(bytes([r, i]) + b"\x22" * 30 for i in range(nodes))
         ballots = tuple(everybody & ~refused | (refused & 1 << i) for i in range(nodes))
         final = r not in void

@@ -15,6 +15,8 @@ from rayfed.protocol.messages import Verb
 from rayfed.reporting import svg
 from rayfed.reporting.figures import label as node_label
 from rayfed.reporting.figures import matrix
+from rayfed.reporting.html_parts import key_of, list_of, table_of
+from rayfed.reporting.left_out import counts, left_out
 from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
 from rayfed.reporting.timeline import History, Span
 
@@ -39,6 +41,7 @@ def page(summary: Summary, history: History | None = None) -> str:
     name = str(summary.settings.get("name") or "federation")
     body = [
         _head(summary, name),
+        _left_out(summary),
         _tiles(summary),
         _section("Accuracy and cost", _charts(summary)),
         _section("Rounds", _rounds(summary)),
@@ -47,7 +50,7 @@ def page(summary: Summary, history: History | None = None) -> str:
         _section("Time line", _timeline(summary, history) if history and history.spans else ""),
         _section("Nodes", _nodes(summary)),
         _section("Roots and transactions", _transactions(summary)),
-        _section("Settings", _list({key: str(value) for key, value in summary.settings.items()})),
+        _section("Settings", list_of({key: str(value) for key, value in summary.settings.items()})),
     ]
     style = files("rayfed.reporting").joinpath("page.css").read_text(encoding="utf-8")
     return (
@@ -73,6 +76,14 @@ def _head(summary: Summary, name: str) -> str:
         facts["MLflow run"] = _code(summary.mlflow_run_id)
     listed = "".join(f"<dt>{escape(key)}</dt><dd>{value}</dd>" for key, value in facts.items())
     return f"<header><h1>{escape(name)}</h1>\n<dl>{listed}</dl></header>"
+
+
+def _left_out(summary: Summary) -> str:
+    names = _names(summary)
+    told = [(each.line(names.get(each.member, each.member)), each.why(names)) for each in left_out(summary.rounds)]
+    return "".join(
+        f'<p><b class="error">{escape(line)}.</b> <span class="soft">{escape(why)}</span></p>' for line, why in told
+    )
 
 
 def _tiles(summary: Summary) -> str:
@@ -127,7 +138,7 @@ def _bars(layers: Mapping[str, Sequence[float]], numbers: Sequence[int], unit: s
     if not layers:
         return ""
     drawn = svg.bars(layers, numbers, unit, caption)
-    key = _key({name: f"s{place % 8}" for place, name in enumerate(layers)})
+    key = key_of({name: f"s{place % 8}" for place, name in enumerate(layers)})
     return f"<figure>{drawn}{key}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
@@ -146,7 +157,7 @@ def _rounds(summary: Summary) -> str:
         for closed in summary.rounds
     ]
     heads = ["round", "status", "accuracy#", "loss#", "included#", "attested#", "clipped#", "root"]
-    return _table(heads, rows)
+    return table_of(heads, rows)
 
 
 def _ballots(summary: Summary) -> str:
@@ -161,7 +172,7 @@ def _ballots(summary: Summary) -> str:
         + f"<figcaption>{_tally(closed, nodes)}</figcaption></figure>"
         for closed in shown
     )
-    key = _key({words: state for state, words in STATES.items()})
+    key = key_of({words: state for state, words in STATES.items()})
     said = f'<p class="soft">Rows: who votes. Columns: whose update. Both from {escape(order)}.</p>'
     return f'{said}{key}<div class="matrices">{figures}</div>'
 
@@ -197,7 +208,7 @@ def _refusals(summary: Summary) -> str:
                 " to ".join(ends),
             ]
         )
-    return _table(["round", "update of", "screen", "reason", "refused by", "score#"], rows)
+    return table_of(["round", "update of", "screen", "reason", "refused by", "score#"], rows)
 
 
 def _timeline(summary: Summary, history: History) -> str:
@@ -218,11 +229,12 @@ def _timeline(summary: Summary, history: History) -> str:
     key = {f"phase: {phase}": kind for phase, kind in PHASES.items() if phase in opened}
     key |= {step: classes[step] for step in busy}
     key |= {"starting, waiting": "still"} if len(busy) < len(steps) else {}
-    return f'{_key(key)}<figure class="wide">{drawn}</figure>'
+    return f'{key_of(key)}<figure class="wide">{drawn}</figure>'
 
 
 def _nodes(summary: Summary) -> str:
     merged = {address: value for closed in summary.rounds for address, value in closed.accuracies.items()}
+    out = counts(summary.rounds)
     rows = [
         [
             "" if node.slot < 0 else str(node.slot),
@@ -231,6 +243,7 @@ def _nodes(summary: Summary) -> str:
             str(node.examples or ""),
             _percent(node.alone_accuracy),
             _percent(merged.get(node.address)),
+            str(out.get(node.address, "")),
             f"{node.gas:,}",
             f"{node.stake:,.6g}",
             f"{node.earned:,.6g}",
@@ -239,7 +252,9 @@ def _nodes(summary: Summary) -> str:
         ]
         for node in summary.nodes
     ]
-    return _table(["node#", "address", "index#", "images#", "alone#", "merged, own test#", "gas#", *MONEY, ""], rows)
+    return table_of(
+        ["node#", "address", "index#", "images#", "alone#", "merged, own test#", "left out#", "gas#", *MONEY, ""], rows
+    )
 
 
 def _transactions(summary: Summary) -> str:
@@ -255,34 +270,13 @@ def _transactions(summary: Summary) -> str:
             hashes = "<br>".join(f"{escape(verb)} {_code(tx)}" for verb, tx in sent.items())
             rows.append([escape(names.get(address, address)), _code(closed.roots.get(address, "")), hashes])
         root = _code(closed.root) if closed.root else "void, no root"
-        table = _table(["node", "root of its update", "transactions"], rows)
+        table = table_of(["node", "root of its update", "transactions"], rows)
         parts.append(f"<details><summary>round {closed.round}: {root}</summary>{table}</details>")
     return "".join(parts)
 
 
 def _names(summary: Summary) -> dict[Address, str]:
     return {node.address: node_label(node) for node in summary.nodes}
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of cells that are HTML already; a ``#`` after a head aligns its column as numbers."""
-    kind = [' class="n"' if head.endswith("#") else "" for head in heads]
-    top = "".join(f"<th{k}>{escape(head.rstrip('#'))}</th>" for head, k in zip(heads, kind, strict=True))
-    lines = "".join(
-        "<tr>" + "".join(f"<td{k}>{cell}</td>" for cell, k in zip(row, kind, strict=True)) + "</tr>\n" for row in rows
-    )
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n{lines}</tbody></table></div>'
-
-
-def _list(values: Mapping[str, str]) -> str:
-    listed = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in values.items())
-    return f"<dl>{listed}</dl>" if listed else ""
-
-
-def _key(classes: Mapping[str, str]) -> str:
-    """Return a legend: class by name."""
-    entries = "".join(f'<span><i class="{kind}"></i>{escape(name)}</span>' for name, kind in classes.items())
-    return f'<div class="key">{entries}</div>'
 
 
 def _code(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NOTICE = 3
 """Rounds in a row after which people are told."""
+NAMED = 6
+"""Nodes that are named at most as those who refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,14 @@ class LeftOut:
         why = next(iter(self.screens), "not said")
         return f"{name} left out since round {self.since}: {why}"
 
+    def why(self, names: Mapping[Address, str]) -> str:
+        """Return by whom (each with its number of rounds) and the reason given last; empty where nobody has said."""
+        if not self.by:
+            return ""
+        by = ", ".join(f"{names.get(node, node)} ({times})" for node, times in [*self.by.items()][:NAMED])
+        more = ", …" if len(self.by) > NAMED else ""
+        return f"Refused by {by}{more}; last reason: {self.reason or 'none given'}."
+
 
 def left_out(rounds: Sequence[RoundSummary], least: int = NOTICE) -> tuple[LeftOut, ...]:
     """Return who has been left out of the last ``least`` rounds or more, longest first.
@@ -68,6 +78,19 @@ def counts(rounds: Sequence[RoundSummary]) -> dict[Address, int]:
     return dict(found)
 
 
+def screens(rounds: Sequence[RoundSummary]) -> dict[Address, dict[str, int]]:
+    """Return in how many of the rounds that ``counts`` counts each screen, of any node, refused a member's update.
+
+    An update that two screens refused counts for both; members that nobody refused are not there.
+    """
+    found: dict[Address, Counter[str]] = {}
+    for round in _final(rounds):
+        for member, screen in dict.fromkeys((refusal.update, refusal.screen) for refusal in round.refusals):
+            if member not in round.included:
+                found.setdefault(member, Counter())[screen] += 1
+    return {member: dict(counter.most_common()) for member, counter in found.items()}
+
+
 def _final(rounds: Sequence[RoundSummary]) -> list[RoundSummary]:
     return [round for round in rounds if round.status == "final"]
 
@@ -81,7 +104,7 @@ def _offered(round: RoundSummary) -> set[Address]:
 def _described(member: Address, row: Sequence[RoundSummary]) -> LeftOut:
     refusals = [refusal for round in row for refusal in round.refusals if refusal.update == member]
     # A node whose screens were to refuse several times over in a round has refused one update.
-    by = Counter(node for round in row for node in {r.by for r in round.refusals if r.update == member})
+    by = Counter(node for round in row for node in dict.fromkeys(r.by for r in round.refusals if r.update == member))
     screens = dict(Counter(refusal.screen for refusal in refusals).most_common())
     first = next(iter(screens), None)
     reason = next((refusal.reason for refusal in reversed(refusals) if refusal.screen == first), "")

@@ -60,6 +60,7 @@ class LiveDisplay:
         self._began = time.monotonic()
         self._live: Live | None = None
         self._plain = PlainLines(rounds, self._line)
+        self._noticed = 0
 
     def __enter__(self) -> LiveDisplay:
         if self._interactive:
@@ -95,6 +96,16 @@ class LiveDisplay:
         self._statuses = tuple(statuses)
         if self._live is None:
             self._plain.update(view, self._statuses)
+
+    def notices(self, lines: Sequence[str]) -> None:
+        """Tell what people should know, each line once: above the table it stays when the table is drawn anew.
+
+        Args:
+            lines: all notices so far, the oldest first.
+        """
+        for line in lines[self._noticed :]:
+            self._console.print(Text(line, "yellow"), soft_wrap=True)
+        self._noticed = len(lines)
 
     def final(self, summary: Summary) -> None:
         """End the display and print what came of the run."""

@@ -8,11 +8,12 @@ order, and what is inside a list or a mapping is ordered by round, then by the n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rayfed.encoding.primitives import Address
+from rayfed.reporting.left_out import counts, screens
 
 VERSION = 1
 
@@ -127,6 +128,20 @@ class Summary:
         """What each node reaches without the others."""
         return {node.address: node.alone_accuracy for node in self.nodes}
 
+    @property
+    def left_out(self) -> dict[Address, dict[str, Any]]:
+        """In how many rounds each member's update was not merged (``rounds``), by ``screens``; over all rounds."""
+        by_screen = screens(self.rounds)
+        found = counts(self.rounds)
+        return {
+            member: {"rounds": found[member], "screens": by_screen.get(member, {})} for member in self._in_order(found)
+        }
+
+    def _in_order(self, members: Iterable[Address]) -> list[Address]:
+        """Return members by their node's place; who is no node of this run comes last."""
+        place = {node.address: number for number, node in enumerate(self.nodes)}
+        return sorted(members, key=lambda member: (place.get(member, len(place)), member))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``summary.json``: plain values in a fixed order."""
         return {
@@ -137,6 +152,7 @@ class Summary:
             "final_root": self.final_root,
             "final_accuracy": self.final_accuracy,
             "alone_accuracy": self.alone_accuracy,
+            "left_out": self.left_out,
             "gas_per_node_round": self.gas_per_node_round,
             "wall_seconds": self.wall_seconds,
             "mlflow_run_id": self.mlflow_run_id,

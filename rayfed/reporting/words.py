@@ -59,7 +59,7 @@ def coins(amount: int) -> str:
     return f"{amount / COIN:,.4g}" if amount else ""
 
 
-def node_name(node: NodeSummary) -> str:
+def node_name(node: NodeSummary | NodeStatus) -> str:
     """Return what people call a node: its slot, or its address if it joined by itself."""
     return f"node {node.slot}" if node.slot >= 0 else short(node.address)
 

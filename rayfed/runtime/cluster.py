@@ -114,7 +114,7 @@ def result(reference: Any) -> Any:
         raise
 
 
-def ask(method: Any) -> Any:
+def ask(method: Any, *args: Any) -> Any:
     """Call an actor's method. Ray starts an actor that died anew, so for a while there may be no answer.
 
     Raises:
@@ -123,7 +123,7 @@ def ask(method: Any) -> Any:
     end = time.monotonic() + RESTART_SECONDS
     while True:
         try:
-            return ray.get(method.remote())
+            return ray.get(method.remote(*args))
         except ray.exceptions.RayActorError as error:
             if time.monotonic() > end or isinstance(error, ray.exceptions.ActorDiedError):
                 first = next(iter(str(error).splitlines()), "")

@@ -15,6 +15,8 @@ from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.live_table import LiveDisplay
+from rayfed.reporting.notices import Notices
+from rayfed.reporting.timeline import History
 from rayfed.runtime import chain, cluster, launch, preflight
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.host import HostSpec
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.encoding.primitives import Address
     from rayfed.ledger.backend import Backend, Federation
+    from rayfed.protocol.messages import NodeRecord
 
 
 def join(settings: Settings, output_dir: Path, console: Console | None = None) -> None:
@@ -78,11 +81,15 @@ def _until_finished(host: cluster.Actor, connection: Federation, display: LiveDi
     Raises:
         RayfedError: it has failed.
     """
-    earnings = Earnings(connection)
+    earnings, notices, history = Earnings(connection), Notices(connection.outcome), History()
+    records: list[NodeRecord] = []
     while True:
         view = patiently(connection.view, math.inf)  # the node goes on, and so does who looks at it
         statuses = patiently(partial(earnings.added, view, cluster.ask(host.status)), math.inf)
         display.update(view, statuses)
+        history.observe(view, statuses, time.monotonic())
+        records += cluster.ask(host.records, len(records))
+        display.notices(patiently(partial(notices.look, view, history.views, records, statuses), math.inf))
         if statuses[0].doing == "failed":
             raise RayfedError(statuses[0].error)
         if statuses[0].doing == "finished":

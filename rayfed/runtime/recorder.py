@@ -22,6 +22,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerUnreachable, RayfedError, StoreError
 from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
 from rayfed.reporting.accounts import Earnings, claimed, with_account
+from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
 from rayfed.runtime.place import Place
 from rayfed.runtime.transport import RayTransport, Transport
@@ -54,6 +55,7 @@ class Snapshot:
     """What the recorder sees right now.
 
     Attributes:
+        notices: lines on members that are left out, all so far, the oldest first.
         summary, page: what came of the run, and the page that tells it, once everything is over.
         recorded: MLflow has been told all of it, or cannot be told.
         error: the last trouble, in one line.
@@ -62,6 +64,7 @@ class Snapshot:
 
     view: View | None
     statuses: tuple[NodeStatus, ...]
+    notices: tuple[str, ...] = ()
     summary: Summary | None = None
     page: str = ""
     recorded: bool = False
@@ -128,6 +131,7 @@ class Recorder:
         place = self._place
         backend = registry.at(place.locator)
         connection = patiently(lambda: backend.connect(place.federation, charter.hash, follow=True))
+        notices = Notices(connection.outcome)
         tracker, earnings, first = self._tracker(charter), Earnings(connection), patiently(connection.block)
         while True:
             time.sleep(WATCH_SECONDS)
@@ -135,11 +139,12 @@ class Recorder:
             try:
                 view = connection.view()
                 statuses = earnings.added(view, sorted(self._statuses.values(), key=lambda s: (s.slot, s.address)))
+                self._history.observe(view, statuses, time.monotonic())
+                lines = notices.look(view, self._history.views, self._records, statuses)
             except LedgerUnreachable as error:
                 self._snapshot = dataclasses.replace(self._snapshot, error=str(error))
                 continue
-            self._history.observe(view, statuses, time.monotonic())
-            self._snapshot = Snapshot(view, statuses)
+            self._snapshot = Snapshot(view, statuses, lines)
             if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
                 self._write_down(charter, connection, tracker, view, first)
                 return

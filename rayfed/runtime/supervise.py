@@ -32,6 +32,7 @@ def until_over(recorder: Actor, display: LiveDisplay, funding: Funding) -> tuple
     while True:
         seen: Snapshot = ask(recorder.snapshot)
         display.update(seen.view, seen.statuses)
+        display.notices(seen.notices)
         funding.look(seen.view)
         if seen.summary is not None:
             return seen, seen.summary

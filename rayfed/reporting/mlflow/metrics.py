@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rayfed.protocol.messages import NodeRecord
-from rayfed.reporting.summary import RoundSummary, Summary
+from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
 from rayfed.reporting.totals import mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 
 
@@ -66,6 +66,14 @@ def final_metrics(summary: Summary) -> dict[str, float]:
             "final/slashed": math.fsum(node.slashed for node in summary.nodes),
         }
     )
+
+
+def member_metrics(summary: Summary, node: NodeSummary) -> dict[str, float]:
+    """Return one node's metrics of the whole run."""
+    told = summary.left_out.get(node.address, {"rounds": 0, "screens": {}})
+    by_screen = {f"left_out/{screen}": rounds for screen, rounds in told["screens"].items()}
+    money = {"stake": node.stake, "earned": node.earned, "slashed": node.slashed}
+    return _finite(money | {"left_out": told["rounds"]} | by_screen)
 
 
 def _refused(record: NodeRecord) -> int:

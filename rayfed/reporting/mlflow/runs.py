@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeRecord
 from rayfed.reporting.mlflow.environment import is_outage, mlflow
-from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, node_metrics
+from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, member_metrics, node_metrics
 from rayfed.reporting.mlflow.model import log_model
 from rayfed.reporting.summary import Summary, plain
 
@@ -131,7 +131,7 @@ class MlflowRuns:
         for node in summary.nodes:
             if node.address in self._nodes:
                 curve = [Metric("alone_accuracy", value, now, r) for r, value in enumerate(node.alone_curve, start=1)]
-                curve += [Metric(name, getattr(node, name), now, 0) for name in ("stake", "earned", "slashed")]
+                curve += [Metric(_key(name), value, now, 0) for name, value in member_metrics(summary, node).items()]
                 self._log(self._nodes[node.address], curve, {"rayfed.error": node.error} if node.error else {})
         told = summary.to_dict()
         told["mlflow_run_id"] = told["mlflow_run_id"] or self.parent

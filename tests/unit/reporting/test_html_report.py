@@ -83,6 +83,22 @@ def test_the_page_tells_the_run() -> None:
             assert root in html
 
 
+def test_who_is_left_out_is_at_the_top() -> None:
+    html = page(fake_run(rounds=6, void=(3,), since=2).summary())
+    checked(html)
+    line = "node 3 left out since round 2: norm."
+    why = "Refused by node 0 (4), node 1 (4), node 2 (4); last reason: norm 13 times the median."
+    assert html.index("<h1>") < html.index(line) < html.index(why) < html.index('class="tiles"')
+    assert "left out since" not in page(RUNS["usual"]), "two rounds of five are no row of three"
+    assert "left out since" not in page(fake_run(rounds=3, void=(), since=2).summary())
+
+
+def test_the_table_of_nodes_counts_all_rounds_and_not_the_last_ones_only() -> None:
+    html = page(fake_run(rounds=40, void=(), since=3).summary())
+    nodes = html[html.index("<h2>Nodes") :]
+    assert nodes.index(">left out<") < nodes.index('<td class="n">38</td>') < nodes.index("</table>")
+
+
 def test_without_a_history_there_is_no_time_line() -> None:
     summary = RUNS["usual"]
     assert "Time line" not in page(summary)
@@ -111,12 +127,13 @@ def test_what_other_parties_say_is_text_and_never_markup() -> None:
         settings={"name": evil, evil: evil},
         federation=evil,
         nodes=(replace(usual.nodes[0], error=evil), *usual.nodes[1:]),
-        rounds=(first, *usual.rounds[1:]),
+        rounds=(*(replace(first, round=number, roots={evil: evil}) for number in (1, 2, 3)), *usual.rounds[3:]),
     )
     history = run.history
     history.spans[1] = replace(history.spans[1], what=evil)
     html = page(summary, history)
     checked(html)
+    assert "left out since round 1" in html
     assert "<script" not in html
 
 

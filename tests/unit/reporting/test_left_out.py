@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rayfed.encoding.primitives import Address
-from rayfed.reporting.left_out import LeftOut, counts, left_out
+from rayfed.reporting.left_out import LeftOut, counts, left_out, screens
 from rayfed.reporting.summary import Refusal, RoundSummary
 
 A, B, C = (Address(name) for name in ("0xa", "0xb", "0xc"))
@@ -51,6 +51,23 @@ def test_where_the_ledger_is_not_known_what_the_nodes_say_is_enough() -> None:
     silent = [replace(closed(n, A, B), ballots={C: (C,)}) for n in (1, 2, 3)]
     (found,) = left_out(silent)
     assert found.line("c") == "c left out since round 1: not said"
+
+
+def test_each_screen_counts_the_rounds_in_which_it_refused_who_was_left_out() -> None:
+    both = (refused(A, C), refused(B, C), refused(A, C, "holdout"))
+    rounds = [closed(1, A, B, refusals=both), closed(2, A, B, refusals=both[:2]), closed(3, A, B, C, refusals=both)]
+    rounds.append(closed(4, status="void", refusals=both))
+    assert screens(rounds) == {C: {"norm": 2, "holdout": 1}}, "neither the round in which it was in, nor the void one"
+    assert counts(rounds) == {A: 0, B: 0, C: 2}
+
+
+def test_by_whom_and_why() -> None:
+    (found,) = left_out([closed(n, A, B, refusals=(refused(A, C),)) for n in (1, 2, 3)])
+    assert found.why({A: "node 0"}) == "Refused by node 0 (3); last reason: far off."
+    assert replace(found, by={}).why({}) == ""
+    crowd = replace(found, by={Address(f"0x{i}"): 1 for i in range(7)}).why({})
+    assert "0x5 (1), …;" in crowd
+    assert "0x6" not in crowd
 
 
 def test_longest_first() -> None:

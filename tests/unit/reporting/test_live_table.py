@@ -12,6 +12,7 @@ from rich.console import Console
 
 from rayfed.protocol.messages import NodeStatus, Phase, Status
 from rayfed.reporting.live_table import LiveDisplay
+from rayfed.reporting.notices import Notices
 from rayfed.reporting.plain_lines import PlainLines
 from rayfed.reporting.words import percent, short
 from tests.fake_run import FEDERATION, FakeRun, address, fake_run
@@ -30,6 +31,7 @@ def written(to: Console) -> str:
 
 def play(run: FakeRun, to: Console, again: int = 3) -> list[str]:
     """Show a whole run, each sight several times, and return the lines."""
+    told = Notices({outcome.round: outcome for outcome in run.outcomes}.get)
     with LiveDisplay(5, Path("outputs/x"), name="digits", console=to) as display:
         display.say("starting a chain")
         display.say("starting 4 nodes")
@@ -42,8 +44,11 @@ def play(run: FakeRun, to: Console, again: int = 3) -> list[str]:
             statuses = [replace(s, error="", **now) for s in run.statuses]
             for _ in range(again):
                 display.update(view, statuses)
+            notices = told.look(view, run.history.views, run.records, statuses)
+            display.notices(notices)
         done = replace(run.views[-1], phase=Phase.DONE, deadline=0, previous=run.outcomes[-1])
         display.update(done, run.statuses)
+        display.notices(told.look(done, run.history.views, run.records, run.statuses))
         display.final(run.summary())
     return written(to).splitlines()
 
@@ -94,6 +99,18 @@ def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int
 
 def test_showing_the_same_more_often_says_no_more() -> None:
     assert play(fake_run(), console(terminal=False), again=9) == play(fake_run(), console(terminal=False), again=1)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_who_is_left_out_is_told_once_when_it_begins(terminal: bool) -> None:
+    lines = play(fake_run(rounds=6, void=(), since=2), console(terminal))
+    (place,) = [number for number, line in enumerate(lines) if "left out" in line]
+    assert lines[place].endswith("node 3 left out since round 2: norm")
+    if not terminal:
+        before = "\n".join(lines[:place])
+        assert "round 4/5: final" in before
+        assert "round 5/5: final" not in before, "not only at the end"
+    assert not [line for line in play(fake_run(), console(terminal)) if "left out" in line]
 
 
 @pytest.mark.parametrize("terminal", [False, True])

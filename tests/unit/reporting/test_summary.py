@@ -10,6 +10,7 @@ import pytest
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.messages import NodeRecord, Outcome, Status
+from rayfed.reporting.mlflow.metrics import member_metrics
 from rayfed.reporting.summarise import build
 from rayfed.reporting.totals import mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 from tests.fake_run import FEDERATION, address, fake_run
@@ -21,6 +22,7 @@ KEYS = [
     "final_root",
     "final_accuracy",
     "alone_accuracy",
+    "left_out",
     "rounds",
     "gas_per_node_round",
     "wall_seconds",
@@ -89,6 +91,23 @@ def test_a_refused_update_shows_in_ballots_included_and_refusals() -> None:
     assert second.ballots[address(0)] == (address(0), address(1), address(2))
     assert second.ballots[bad] == tuple(address(i) for i in range(4))
     assert {(r.by, r.update, r.screen) for r in second.refusals} == {(address(i), bad, "norm") for i in range(3)}
+
+
+def test_rounds_left_out_are_counted_by_member_and_screen_over_all_rounds() -> None:
+    summary = fake_run(rounds=40, void=(5,), since=2).summary()
+    nobody = {"rounds": 0, "screens": {}}
+    told = json.loads(summary.to_json())["left_out"]
+    assert told == {address(i): nobody for i in range(3)} | {address(3): {"rounds": 38, "screens": {"norm": 38}}}
+    assert list(told) == [node.address for node in summary.nodes]
+
+
+def test_mlflow_gets_the_same_counts_by_node() -> None:
+    summary = fake_run(rounds=40, void=(5,), since=2).summary()
+    metrics = [member_metrics(summary, node) for node in summary.nodes]
+    assert [told["left_out"] for told in metrics] == [0, 0, 0, 38]
+    assert metrics[3]["left_out/norm"] == 38
+    assert not any(name.startswith("left_out/") for told in metrics[:3] for name in told)
+    assert member_metrics(summary, replace(summary.nodes[0], address="0x0"))["left_out"] == 0, "never joined"
 
 
 def test_without_views_the_ballots_come_from_the_verdicts_of_those_who_voted() -> None:

@@ -1,0 +1,79 @@
+"""Who is left out of a federation that still runs: a line for each member, once, when it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rayfed.encoding.primitives import Address
+from rayfed.protocol.messages import NodeRecord, NodeStatus, Outcome, View
+from rayfed.reporting.left_out import NOTICE, left_out
+from rayfed.reporting.summarise import build
+from rayfed.reporting.words import node_name, short
+
+if TYPE_CHECKING:
+    from rayfed.reporting.summary import RoundSummary
+
+LATE = 2
+"""Rounds, the last ones, that are summarised again when nodes report: they do so after a round has closed."""
+
+
+class Notices:
+    """Keeps the closed rounds and what has been told of them. Not safe to use from several threads."""
+
+    def __init__(self, outcome: Callable[[int], Outcome | None]) -> None:
+        """Begin with nothing told.
+
+        Args:
+            outcome: what became of a closed round, as the ledger says; asked once for each.
+        """
+        self._outcome = outcome
+        self._outcomes: dict[int, Outcome] = {}
+        self._rounds: dict[int, RoundSummary] = {}
+        self._looked = (0, 0)
+        self._told: set[Address] = set()
+        self._lines: tuple[str, ...] = ()
+
+    def look(
+        self, view: View, views: Mapping[int, View], records: Sequence[NodeRecord], statuses: Iterable[NodeStatus]
+    ) -> tuple[str, ...]:
+        """Return all notices so far, the oldest first; a member that was back in and is left out again has two.
+
+        Args:
+            views: the last one seen of each round.
+            records: all that the nodes have reported so far.
+            statuses: from which nodes have their names.
+
+        Raises:
+            LedgerUnreachable: nothing answers; the next look goes on from here.
+        """
+        last = 0 if view.previous is None else view.previous.round
+        if (last, len(records)) == self._looked:
+            return self._lines
+        for round in range(1, last + 1):
+            if round not in self._outcomes and (found := self._outcome(round)) is not None:
+                self._outcomes[round] = found
+        due = {round for round in self._outcomes if round not in self._rounds or round > last - LATE}
+        closed = build(
+            {},
+            federation="",
+            chain_id=0,
+            charter_hash="",
+            outcomes=[self._outcomes[round] for round in due],
+            records=[record for record in records if record.round in due],
+            views=[views[round] for round in due if round in views],
+            members=view.members,
+        ).rounds
+        self._rounds.update({each.round: each for each in closed})
+        self._tell({status.address: node_name(status) for status in statuses})
+        self._looked = last, len(records)
+        return self._lines
+
+    def _tell(self, names: Mapping[Address, str]) -> None:
+        now = left_out([self._rounds[round] for round in sorted(self._rounds)])
+        self._told &= {each.member for each in now}
+        for each in now:
+            # The word of the nodes comes a little after the ledger's: a notice waits for it, but not for ever.
+            if each.member not in self._told and (each.screens or each.rounds > NOTICE):
+                self._told.add(each.member)
+                self._lines += (each.line(names.get(each.member) or short(each.member)),)

@@ -1,0 +1,78 @@
+"""Each member that begins to be left out is told of once, as soon as ledger and nodes have said so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from rayfed.errors import LedgerUnreachable
+from rayfed.protocol.messages import NodeRecord, Outcome
+from rayfed.reporting.notices import Notices
+from rayfed.reporting.words import short
+from tests.fake_run import FakeRun, address, fake_run
+
+LINE = "node 3 left out since round 2: norm"
+
+
+def look(told: Notices, run: FakeRun, closed: int, records: Sequence[NodeRecord] | None = None) -> tuple[str, ...]:
+    """Look when so many rounds have closed and, unless others are given, their records are there."""
+    view = replace(run.views[-1], previous=run.outcomes[closed - 1] if closed else None)
+    views = {round: seen for round, seen in run.history.views.items() if round <= closed + 1}
+    seen = [record for record in run.records if record.round <= closed] if records is None else records
+    return told.look(view, views, seen, run.statuses)
+
+
+def by_round(run: FakeRun) -> dict[int, Outcome]:
+    return {outcome.round: outcome for outcome in run.outcomes}
+
+
+def test_nothing_is_told_before_the_third_round_and_then_one_line_for_good() -> None:
+    run = fake_run(rounds=30, void=(5,), since=2)
+    told = Notices(by_round(run).get)
+    assert [look(told, run, closed) for closed in range(4)] == [()] * 4
+    assert [look(told, run, closed) for closed in range(4, 31)] == [(LINE,)] * 27
+
+
+def test_a_notice_waits_for_what_the_nodes_say_and_not_for_ever() -> None:
+    run = fake_run(rounds=6, void=(), since=2)
+    told = Notices(by_round(run).get)
+    assert look(told, run, 4, ()) == (), "the ledger knows that, nobody why"
+    assert look(told, run, 4) == (LINE,)
+    silent = Notices(by_round(run).get)
+    assert look(silent, run, 4, ()) == ()
+    assert look(silent, run, 5, ()) == ("node 3 left out since round 2: not said",)
+    assert look(silent, run, 6) == ("node 3 left out since round 2: not said",), "once is once"
+
+
+def test_who_was_back_in_is_told_of_again() -> None:
+    run = fake_run(rounds=9, void=(), since=2)
+    back = by_round(run)
+    back[6] = replace(back[6], included=back[1].included)
+    told = Notices(back.get)
+    assert [len(look(told, run, closed)) for closed in range(1, 10)] == [0, 0, 0, 1, 1, 1, 1, 1, 2]
+    assert look(told, run, 9) == (LINE, "node 3 left out since round 7: norm")
+
+
+def test_rounds_that_closed_between_two_looks_are_asked_for_once() -> None:
+    run = fake_run(rounds=8, void=(), since=2)
+    asked: list[int] = []
+
+    def outcome(round: int) -> Outcome | None:
+        asked.append(round)
+        if asked == [1, 2, 3]:
+            raise LedgerUnreachable("gone for a moment")
+        return by_round(run)[round]
+
+    told = Notices(outcome)
+    with pytest.raises(LedgerUnreachable):
+        look(told, run, 6)
+    assert look(told, run, 6) == look(told, run, 8) == (LINE,)
+    assert asked == [1, 2, 3, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_member_whose_node_is_not_known_goes_by_its_address() -> None:
+    run = fake_run(rounds=4, void=(), since=2)
+    told = Notices(by_round(run).get)
+    assert look(told, replace(run, statuses=[]), 4) == (f"{short(address(3))} left out since round 2: norm",)
