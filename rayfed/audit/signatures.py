@@ -63,11 +63,16 @@ def check(record: ChainRecord, members: Sequence[Address]) -> tuple[int, list[Fi
         if not wrong:
             signed += 1
             continue
-        index = entry.values["index"]
-        owner = members[index] if index < len(members) else ""
-        words = f"{entry.name}: {wrong} (transaction {entry.tx_hash[:18]}...)"
-        findings.append(Finding(Severity.DISCREPANCY, "signature", words, entry.values.get("round"), index, owner))
+        relayed = entry.name == "Relayed"
+        for index in bits(entry.values["members"]) if relayed else (entry.values["index"],):
+            findings.append(_finding(wrong, entry, index, members))
     return signed, findings
+
+
+def _finding(wrong: str, entry: Entry, index: int, members: Sequence[Address]) -> Finding:
+    owner = members[index] if index < len(members) else ""
+    words = f"{entry.name}: {wrong} (transaction {entry.tx_hash[:18]}...)"
+    return Finding(Severity.DISCREPANCY, "signature", words, entry.values.get("round"), index, owner)
 
 
 def _relayed(call: Call, entry: Entry, record: ChainRecord, members: Sequence[Address]) -> tuple[int, list[Finding]]:
@@ -93,8 +98,7 @@ def _relayed(call: Call, entry: Entry, record: ChainRecord, members: Sequence[Ad
             wrong = "" if who is not None and who.lower() == owner.lower() else f"it was signed by {who or 'nobody'}"
         right += not wrong
         if wrong:
-            words = f"Relayed: {wrong} (transaction {entry.tx_hash[:18]}...)"
-            findings.append(Finding(Severity.DISCREPANCY, "signature", words, said["round"], index, owner))
+            findings.append(_finding(wrong, entry, index, members))
     return right, findings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
@@ -81,8 +82,8 @@ class EthereumLedger(SharedReads):
 
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
-        relayed = [] if self._pool is None else self._pool.receipts(self.address)
-        return self._sender.receipts(self) + relayed
+        own = self._sender.receipts(self)  # may raise, so the pool's, which are given out once, come after
+        return own if self._pool is None else own + self._pool.receipts(self.address)
 
     def handle(self) -> EthereumLedger:
         """See ``Ledger``."""
@@ -96,18 +97,19 @@ class EthereumLedger(SharedReads):
         members = len(command.members) if isinstance(command, Relay) else federation.members()
         call = contract_call(command, federation.terms(), members, self._proof)
         is_native = federation.terms().coin == NATIVE
-        if call.amount:
-            self._provide(command.verb, call.amount, is_native)
-        self._sender.send(
-            self,
-            command.verb,
-            command.round,
-            call.data,
-            call.gas,
-            to=federation.court if call.is_for_court else None,
-            value=call.amount if is_native else 0,
-            command=command,
-        )
+        with self._sender.paying if call.amount else nullcontext():
+            if call.amount:
+                self._provide(command.verb, call.amount, is_native)
+            self._sender.send(
+                self,
+                command.verb,
+                command.round,
+                call.data,
+                call.gas,
+                to=federation.court if call.is_for_court else None,
+                value=call.amount if is_native else 0,
+                command=command,
+            )
         federation.hurry()
 
     def _provide(self, verb: Verb, amount: int, is_native: bool) -> None:

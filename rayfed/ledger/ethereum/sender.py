@@ -49,6 +49,10 @@ class Sender:
     Args:
         confirmations: how many blocks, its own counted, must hold a transaction before its receipt is given out.
         resend_seconds, give_up_seconds, quiet_seconds: see ``RESEND_SECONDS``, ``GIVE_UP_SECONDS``, ``QUIET_SECONDS``.
+
+    Attributes:
+        paying: to be held from the look at an allowance until what it pays for is sent: an approval replaces the one
+            before it, also another thread's.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Sender:
         self._head: tuple[int, float] = (-1, 0.0)  # the newest block, and since when it is that, by the steady clock
         self._outgoing = Outgoing(rpc, fees, account)
         self._listing = threading.Lock()
+        self.paying = threading.Lock()
         self._flights: list[Flight] = []
         self._done: list[tuple[object, Receipt]] = []
 

@@ -20,6 +20,7 @@ class Batch:
     Attributes:
         verb, round: what they are.
         since: when the first of them came, by the steady clock.
+        waiting: when the first came that was not posted since; 0: nothing waits.
         own: by index, of this process's nodes.
         given: by index, handed over by others.
         posted, handed: indices of those that were posted, or handed over to others.
@@ -34,6 +35,7 @@ class Batch:
     posted: set[int] = field(default_factory=set)
     handed: set[int] = field(default_factory=set)
     closed: float = 0.0
+    waiting: float = 0.0
 
     @property
     def said(self) -> Said:
@@ -55,7 +57,7 @@ class Batch:
         here = {**self.given, **(self.own if own else {})}
         return {i: signed for i, signed in here.items() if i not in self.posted and not self.was_heard(view, i)}
 
-    def is_complete(self, view: View, known: Iterable[int], *, own: bool) -> bool:
+    def is_complete(self, view: View, known: Iterable[int], *, own: bool = True) -> bool:
         """Say whether every known member of the roster has spoken."""
         here = self.given.keys() | (self.own.keys() if own else set())
         return all(i in here or self.was_heard(view, i) for i in set(known) & set(bits(view.roster)))

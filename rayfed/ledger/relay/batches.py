@@ -8,13 +8,20 @@ from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address
 from rayfed.ledger.relay.batch import Batch, Said
-from rayfed.protocol.messages import Receipt, Signed, Verb, View
+from rayfed.protocol.messages import Phase, Receipt, Signed, Verb, View
 
 OWN_SECONDS = 2.0
 """After so long a message that is not on the ledger is posted by its own side, whoever's turn it is."""
 
 NOT_HEARD = "NotHeard"
 """Error of a receipt: the batch went through, but this message came too late for its phase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carries:
+    """Which nodes' accounts this process speaks for: a batch is not complete without them."""
+
+    addresses: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Outcomes:
             return self._receipts.pop(address, [])
 
 
-Item = Offered | Given | Told
+Item = Carries | Offered | Given | Told
 """What lies in a relay's inbox."""
 
 
@@ -79,7 +86,8 @@ class Batches:
         self._outcomes = outcomes
         self._waiting: list[Offered] = []  # their indices are not known yet
         self._batches: dict[Said, Batch] = {}
-        self._indices: dict[Address, int] = {}  # of this process's nodes
+        self._addresses: set[Address] = set()  # of this process's nodes
+        self._indices: dict[Address, int] = {}  # the same, as far as they are known
         self._others: set[int] = set()  # members who have handed something over
 
     def __bool__(self) -> bool:
@@ -88,7 +96,12 @@ class Batches:
     @property
     def known(self) -> set[int]:
         """Members who are known to speak through relays, by index."""
-        return self._others | set(self._indices.values())
+        return self._others | self.own
+
+    @property
+    def own(self) -> set[int]:
+        """Members whom this process speaks for, by index."""
+        return set(self._indices.values())
 
     def open(self, view: View) -> list[Batch]:
         """Return those whose messages can still be heard."""
@@ -96,25 +109,37 @@ class Batches:
 
     def ends(self, waits: Iterable[float], now: float) -> list[float]:
         """Return in how many seconds each batch will have waited for so long."""
-        return [batch.since + wait - now for batch in self._batches.values() for wait in waits]
+        starts = [start for batch in self._batches.values() for start in {batch.since, batch.waiting} if start]
+        return [start + wait - now for start in starts for wait in waits]
 
     def read(self, items: Iterable[Item], view: View, now: float) -> None:
         """Take in what lay in the inbox; what a node that has no index yet has said waits until it has one."""
         waiting, self._waiting = self._waiting, []
         for item in (*waiting, *items):
             match item:
+                case Carries(addresses):
+                    self._addresses.update(addresses)
                 case Offered(address, verb, round, signed):
+                    self._addresses.add(address)
                     index = view.index_of(address)
                     if index is None:
                         self._waiting.append(item)
                     else:
                         self._indices[address] = index
-                        self._batch(verb, round, now).add(index, signed)
+                        batch = self._batch(verb, round, now)
+                        batch.waiting = batch.waiting or now
+                        batch.add(index, signed)
                 case Given(verb, round, messages, at):
-                    self._batch(verb, round, at).given.update(messages)
+                    batch = self._batch(verb, round, at)
+                    batch.waiting = batch.waiting or at
+                    batch.given.update(messages)
                     self._others |= messages.keys()
                 case Told(verb, round, receipts):
                     self.give((verb, round), receipts)
+        for address in self._addresses - self._indices.keys():
+            index = view.index_of(address)
+            if index is not None:
+                self._indices[address] = index
 
     def _batch(self, verb: Verb, round: int, since: float) -> Batch:
         return self._batches.setdefault((verb, round), Batch(verb, round, since))
@@ -142,6 +167,8 @@ class Batches:
 
     def _is_over(self, batch: Batch, view: View, now: float) -> bool:
         """Whether nothing more is to be done, or heard, of a batch that is not on its way."""
+        if batch.round > view.round and view.phase is not Phase.DONE:
+            return False  # said to a newer view than this one
         if batch.is_open(view):
             return not batch.own and not batch.given.keys() - batch.posted
         if batch.own.keys() & batch.handed:

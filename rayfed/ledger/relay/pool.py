@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.ledger.relay.batch import Batch
-from rayfed.ledger.relay.batches import NOT_HEARD, OWN_SECONDS, Batches, Given, Item, Offered, Outcomes, Told
+from rayfed.ledger.relay.batches import NOT_HEARD, OWN_SECONDS, Batches, Carries, Given, Item, Offered, Outcomes, Told
 from rayfed.ledger.relay.flights import Flights
 from rayfed.ledger.relay.inbox import Inbox
 from rayfed.protocol.commands import Relay
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 GATHER_SECONDS = 0.3
 """How long the poster of a turn waits for others' messages when its own are ready."""
+
+HOLD_SECONDS = 1.0
+"""How long it keeps what waits while its own nodes still work, or while an earlier part is on its way: shorter than
+OWN_SECONDS, after which those who gave it would post it themselves."""
 
 ASK_SECONDS = 0.2
 """How long what was posted is left alone before it is asked what became of it, if no event says so before."""
@@ -50,6 +54,10 @@ class RelayPool:
         self._flights = Flights()
 
     # -- for any thread ---------------------------------------------------------------------------------------------
+
+    def carry(self, addresses: Iterable[Address]) -> None:
+        """Say which nodes this process speaks for, so that the first of them does not go out alone."""
+        self._inbox.post(Carries(tuple(addresses)))
 
     def offer(self, address: Address, verb: Verb, round: int, signed: Signed) -> None:
         """Take a message of one of this process's nodes; ``receipts`` tells what became of it."""
@@ -131,7 +139,9 @@ class RelayPool:
         own = mine or late
         left = batch.to_post(view, own=own)
         complete = batch.is_complete(view, self._batches.known, own=own)
-        if left and (complete or now - batch.since > GATHER_SECONDS):
+        waited = now - (batch.waiting or batch.since)
+        still = batch.said in self._flights.said or not batch.is_complete(view, self._batches.own)
+        if left and (complete or waited > (HOLD_SECONDS if still else GATHER_SECONDS)):
             self._post(batch, left, view, poster)
 
     def _post(self, batch: Batch, messages: Mapping[int, Signed], view: View, poster: Ledger) -> None:
@@ -146,11 +156,12 @@ class RelayPool:
         else:
             self._flights.took_off(batch, relayed)
         batch.posted |= messages.keys()
+        batch.waiting = 0.0
 
     def _pause(self, now: float) -> float:
         if self._flights.is_ripe:
             return 0.0
         if self._flights:
             return ASK_SECONDS
-        ends = self._batches.ends((GATHER_SECONDS, OWN_SECONDS), now)
+        ends = self._batches.ends((GATHER_SECONDS, HOLD_SECONDS, OWN_SECONDS), now)
         return min((left for left in ends if left > 0), default=ASK_SECONDS)

@@ -49,7 +49,7 @@ class Lives:
     def start(self) -> None:
         """Begin all of them, and return at once."""
         if self.relay is not None:
-            self.relay.begin(self.nodes[0].ledger.handle())
+            self.relay.begin(self.nodes[0].ledger.handle(), [node.address for node in self.nodes])
         for life in (self.rounds, self.watch, self.listener):
             life.start()
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 
 from rayfed.encoding.primitives import Address
+from rayfed.errors import StoreError
 from rayfed.ledger import Ledger
 from rayfed.ledger.relay import RelayPool
 from rayfed.protocol.messages import Receipt, Signed, Verb, View
 from rayfed.runtime.host.life import Life
 from rayfed.runtime.transport import Transport
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 10.0
 """How long to rest at most."""
@@ -63,13 +67,15 @@ class RelayLife(Life):
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
-    def begin(self, poster: Ledger) -> None:
+    def begin(self, poster: Ledger, addresses: Iterable[Address]) -> None:
         """Start to post.
 
         Args:
             poster: a handle of its own, whose receipts come to nobody else.
+            addresses: the accounts of this host's nodes.
         """
         self._poster = poster
+        self.pool.carry(addresses)
         self.start()
 
     def step(self, view: View) -> float:
@@ -90,17 +96,24 @@ class RelayLife(Life):
     def _hand(self, turn: int, verb: Verb, round: int, messages: Mapping[int, Signed]) -> bool:
         """Hand messages to the host that posts in this turn; False if that is this one. All hosts that see the
         same ones agree on it."""
-        names = sorted({*self._transport.peers(), self._transport.name})
-        name = names[turn % len(names)]
-        if name == self._transport.name:
+        try:
+            names = sorted({*self._transport.peers(), self._transport.name})
+            name = names[turn % len(names)]
+            if name == self._transport.name:
+                return False
+            self._transport.send(name, "take", verb, round, dict(messages))
+        except StoreError as error:
+            log.warning("posts by itself what another host's turn it was to post: %s", error)
             return False
-        self._transport.send(name, "take", verb, round, dict(messages))
         return True
 
     def _tell_peers(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
         self._has_news = True  # for the nodes here, too
-        for peer in self._transport.peers():
-            self._transport.send(peer, "told", verb, round, dict(receipts))
+        try:
+            for peer in self._transport.peers():
+                self._transport.send(peer, "told", verb, round, dict(receipts))
+        except StoreError as error:
+            log.warning("the other hosts find out from the ledger what was posted: %s", error)
 
 
 class WakingPool(RelayPool):

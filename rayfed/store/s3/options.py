@@ -41,7 +41,7 @@ class S3Options(StoreOptions):
         """See ``StoreOptions``."""
         if not self.bucket:
             raise ConfigError("store.bucket", "store=s3 needs the name of a bucket")
-        if self.endpoint_url is not None:
+        if self.endpoint_url:
             _check_url(self.endpoint_url)
 
     def check(self, *, here: bool = True) -> None:

@@ -229,3 +229,37 @@ def test_peers_tell_while_the_pool_steps(world: World) -> None:
             assert [len(pool.receipts(member)) for member in members] == [1] * len(members)
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_the_first_of_a_process_does_not_go_out_alone(world: World) -> None:
+    """Whom a process speaks for it knows from the start, so the first that offers is not all that there is."""
+    world.sides = [Side(world, MEMBERS)]
+    (side,) = world.sides
+    side.pool.carry(MEMBERS)
+    for member in MEMBERS:
+        side.say(Verb.COMMIT, member, bytes([1] * 32))
+        side.step()
+    assert [sorted(messages) for messages in side.poster.posted] == [[0, 1, 2, 3]]
+
+
+def test_what_comes_after_a_batch_has_left_waits_for_the_others(world: World, clock: Steady) -> None:
+    world.sides = [Side(world, MEMBERS)]
+    (side,) = world.sides
+    side.pool.carry(MEMBERS)
+    side.say(Verb.COMMIT, MEMBERS[0], bytes([1] * 32))
+    side.step()
+    clock.now += 1.5  # held for as long as it may be
+    side.step()
+    for member in MEMBERS[1:]:
+        side.say(Verb.COMMIT, member, bytes([1] * 32))
+        side.step()
+        clock.now += 0.1
+    assert [sorted(messages) for messages in side.poster.posted] == [[0], [1, 2, 3]]
+
+
+def test_what_was_said_to_a_newer_view_is_not_taken_for_late(world: World) -> None:
+    (side, *_) = world.sides = [Side(world, OURS)]
+    side.pool.offer(OURS[0], Verb.COMMIT, world.chain.round + 1, signed(OURS[0], bytes(32)))
+    side.step()
+    assert side.pool.receipts(OURS[0]) == []
+    assert side.pool.is_pending

@@ -294,7 +294,7 @@ def test_nodes_and_peers_talk_to_a_relay_at_the_same_time(monkeypatch: pytest.Mo
     view, lines = crowd(), list[str]()
     away: Any = Elsewhere()
     relay = RelayLife(lambda: view, away, lines.append, lambda: None)
-    relay.begin(Silent())
+    relay.begin(Silent(), [])
     signed = Signed(bytes(32), bytes(32), bytes(32))
 
     def say(members: range) -> None:

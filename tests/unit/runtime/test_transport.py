@@ -37,7 +37,7 @@ class Host:
         disk: Any = FileStore(folder / transport.name)
         self.store = RayPeers(disk, "0x", server=Shelf(disk), fetch=transport.fetch)  # type: ignore[arg-type]
         transport.serve(self)
-        self.relay.begin(MemoryLedger(chain, self.members[0]))
+        self.relay.begin(MemoryLedger(chain, self.members[0]), self.members)
 
     def addresses(self) -> list[Address]:
         return self.members
