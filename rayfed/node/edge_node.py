@@ -22,7 +22,7 @@ from rayfed.node.progress import Progress
 from rayfed.node.publisher import Publisher
 from rayfed.node.revival import Revival
 from rayfed.node.round_log import RoundLog
-from rayfed.node.scores import Scores
+from rayfed.node.scores import Alone, Scores
 from rayfed.node.seat import LostSeat
 from rayfed.node.speaker import Speaker
 from rayfed.node.status import StatusBoard
@@ -186,6 +186,9 @@ class EdgeNode:
         worker = self.kit.resources.worker
         if is_outrun(worker.job, view):
             worker.stop()
+        elif isinstance(worker.job, Alone) and view.phase is not Phase.DONE:  # the chain has gone back
+            worker.stop()
+            self.kit.scores.forget_alone()
 
     def _progress(self, action: policy.Action, view: View) -> Progress:
         """Use the time in which others work, and say what the node waits for."""

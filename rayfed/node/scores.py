@@ -13,6 +13,9 @@ from rayfed.node.round_log import RoundLog
 from rayfed.node.status import StatusBoard
 from rayfed.node.training import Stops, TrainingWorker, stoppably
 
+WAITING = 3
+"""Models that wait to be scored at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -50,8 +53,18 @@ class Scores:
         self._waiting: deque[tuple[int, State]] = deque()
 
     def add(self, round: int, state: State) -> None:
-        """Have a round's model scored when there is time."""
+        """Have a round's model scored when there is time.
+
+        Each that waits is a whole model, so of more than WAITING the oldest that is not being scored stays without.
+        """
         self._waiting.append((round, state))
+        if len(self._waiting) > WAITING:
+            del self._waiting[1]
+
+    def forget_alone(self) -> None:
+        """Begin anew to train alone, once that is due again."""
+        self._curve = None
+        self._board.show(alone_accuracy=None, alone_curve=())
 
     def wants(self, round: int) -> bool:
         """Whether a round's score is yet to come."""

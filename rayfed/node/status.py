@@ -8,6 +8,9 @@ from typing import Any
 
 from rayfed.protocol.messages import NodeStatus
 
+FAILED = "failed"
+"""What a node is doing that has failed for good."""
+
 
 class StatusBoard:
     """A node's status, changed and read from any thread."""
@@ -22,8 +25,10 @@ class StatusBoard:
         return self._status
 
     def show(self, **changes: Any) -> None:
-        """Change some of it; the names are ``NodeStatus``'s."""
+        """Change some of it; the names are ``NodeStatus``'s. Why a node failed stays: nothing said later hides it."""
         with self._lock:
+            if self._status.doing == FAILED:
+                changes = {name: value for name, value in changes.items() if name not in ("doing", "error")}
             self._status = replace(self._status, **changes)
 
     def count(self, gas: int) -> None:

@@ -5,12 +5,15 @@ A worker does one job at a time and has one owner, the thread that steps the nod
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rayfed.learning import Stoppable, TrainingStopped
+
+log = logging.getLogger(__name__)
 
 Stops = Callable[[], bool]
 """Says whether the work is in vain by now."""
@@ -152,6 +155,8 @@ class ThreadWorker:
             run.stopped.set()
         except BaseException as error:  # told in the owner's thread
             run.error = error
+            if run.stopped.is_set():
+                log.warning("what was stopped had failed", exc_info=error)  # nobody asks for its result
         run.over.set()
         self._wake()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ class Assembly:
         self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
         self._workshop = Workshop(settings, self.charter)
         self._kind = learner.kind(settings)
-        self._servers: list[PeerServer] = []
+        self._servers: dict[FileStore, PeerServer] = {}  # by the disk that is served
         self._disks: list[FileStore] = []
         self._keys: dict[int, Signer] = {}
 
@@ -166,13 +167,8 @@ class Assembly:
         # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
         keep, kit = self._settings.ledger.kind != "devchain", node.kit
         tools, board = kit.tools.apart(self._disks), kit.board
-        return Watchtower(ledger, tools, keep, self._reveal, board.note, board.count)
-
-    def _reveal(self, roots: Iterable[Root]) -> None:
-        """Serve what a final round has merged and what lies here, also after a restart."""
-        for root in roots:
-            for server in self._servers:
-                server.reveal(root)
+        server = self._servers.get(kit.resources.disk)
+        return Watchtower(ledger, tools, keep, partial(_reveal, server), board.note, board.count)
 
     def _privately(self, slot: int) -> dict[str, Private]:
         """Return what a learner needs for DP-SGD. Its secret follows from the node's key: one thing less to lose."""
@@ -185,7 +181,7 @@ class Assembly:
 
     def serve(self, root: Root) -> Any:
         """Answer a peer that asks for a blob."""
-        for server in self._servers:
+        for server in self._servers.values():
             answer = server.blob(root)
             if answer is not None:
                 return answer
@@ -194,8 +190,15 @@ class Assembly:
     def _store(self, disk: FileStore) -> Store:
         made = _store(self._settings, self._place, disk, self._fetch)
         if isinstance(made, Serves):
-            self._servers.append(made.server)
+            self._servers[disk] = made.server
         return made
+
+
+def _reveal(server: PeerServer | None, roots: Iterable[Root]) -> None:
+    """Serve what a final round has merged and what lies on a node's own disk, also after a restart."""
+    if server is not None:
+        for root in roots:
+            server.reveal(root)
 
 
 def _store(settings: Settings, place: Place, disk: FileStore, fetch: Fetch | None = None) -> Store:

@@ -54,8 +54,12 @@ class Transport(Protocol):
             StoreError: nobody can be reached from here.
         """
 
-    def send(self, peer: str, method: str, *arguments: Any) -> None:
-        """Have a host do something, a method of ``HostService``, and wait for nothing; it may get lost."""
+    def send(self, peer: str, method: str, *arguments: Any) -> bool:
+        """Have a host do something, a method of ``HostService``, and wait for nothing; it may get lost.
+
+        Returns:
+            False if there is no such host; True promises nothing.
+        """
 
     def ask(self, peer: str, method: str, *arguments: Any) -> Future[Any]:
         """Have a host answer something, a method of ``HostService``; the future may fail, or stay open for ever."""
@@ -95,11 +99,13 @@ class RayTransport:
         """See ``Transport``."""
         return [name for name in self._directory.names() if name != self.name]
 
-    def send(self, peer: str, method: str, *arguments: Any) -> None:
+    def send(self, peer: str, method: str, *arguments: Any) -> bool:
         """See ``Transport``."""
         actor = self._directory.actor(peer)
-        if actor is not None:
-            getattr(actor, method).remote(*arguments)
+        if actor is None:
+            return False
+        getattr(actor, method).remote(*arguments)
+        return True
 
     def ask(self, peer: str, method: str, *arguments: Any) -> Future[Any]:
         """See ``Transport``; it fails with Ray's own errors."""

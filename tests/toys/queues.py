@@ -41,8 +41,9 @@ class QueueTransport:
     def peers(self) -> Sequence[str]:
         return sorted(self._hub.queues.keys() - {self.name})
 
-    def send(self, peer: str, method: str, *arguments: Any) -> None:
+    def send(self, peer: str, method: str, *arguments: Any) -> bool:
         self.ask(peer, method, *arguments)
+        return True
 
     def ask(self, peer: str, method: str, *arguments: Any) -> Future[Any]:
         answer: Future[Any] = Future()

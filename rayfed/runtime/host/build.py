@@ -44,7 +44,9 @@ class Lives:
     @property
     def are_over(self) -> bool:
         """Whether nothing is left to be done."""
-        return self.rounds.is_over and self.watch.is_satisfied and (self.relay is None or self.relay.is_idle)
+        view = self.rounds.over
+        relayed = self.relay is None or self.relay.is_idle
+        return view is not None and relayed and self.watch.is_satisfied(view)
 
     def start(self) -> None:
         """Begin all of them, and return at once."""
@@ -79,6 +81,12 @@ class Builder:
         self._book = book
         self._show = show
         self._towers: dict[int, Watchtower] = {}
+        self._built = 0
+
+    @property
+    def has_built(self) -> bool:
+        """Whether there is a node already: what one takes is there, so a lack of memory may pass."""
+        return self._built > 0
 
     def connect(self, restarted: bool) -> Federation:
         """Return the host's connection.
@@ -119,7 +127,10 @@ class Builder:
         folder = assembly.folder(slot)
         self._book.load(folder)
         ledger = connection.ledger(key, assembly.proof(key.address), None if self._relay is None else self._relay.pool)
-        return assembly.node(slot, ledger, self._book.keeper(folder), lambda: self._distrusts(slot), ThreadWorker(wake))
+        keep = self._book.keeper(folder)
+        node = assembly.node(slot, ledger, keep, lambda: self._distrusts(slot), ThreadWorker(wake))
+        self._built += 1
+        return node
 
     def _post(self, node: EdgeNode, reads: OneLook) -> Post:
         ledger = WatchLedger(reads, node.ledger.handle())

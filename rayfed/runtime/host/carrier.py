@@ -25,7 +25,7 @@ from rayfed.runtime.host.spec import HostSpec
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
     from rayfed.protocol.messages import View
-    from rayfed.runtime.host.build import Lives
+    from rayfed.runtime.host.build import Builder, Lives
     from rayfed.runtime.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Carrier:
         self._restarted = restarted
         self._leave = leave
         self._connection: Federation | None = None
+        self._builder: Builder | None = None
         self._lives: Lives | None = None
         self._relay = RelayLife(self._view, transport, self._note, self._wake_rounds)
         self._book = RecordBook()
@@ -102,7 +103,7 @@ class Carrier:
         except Exception as error:
             # What is not said here would be lost with the thread.
             log.exception("host %s failed", self._spec.name)
-            if self._lives is not None and starved(error):
+            if self._builder is not None and self._builder.has_built and starved(error):
                 os._exit(STARVED)
             for status in list(self._before.values()):
                 self._show(dataclasses.replace(status, doing="failed", error=in_one_line(error)))
@@ -115,7 +116,7 @@ class Carrier:
 
         spec = self._spec
         assembly = Assembly(spec.settings, spec.place, Path(spec.state_dir), self._transport.fetch)
-        builder = Builder(spec, assembly, self._relay, self._book, self._show)
+        builder = self._builder = Builder(spec, assembly, self._relay, self._book, self._show)
         self._connection = builder.connect(self._restarted)
         self._addresses = [assembly.key(slot).address for slot in spec.slots]
         self._serve = assembly.serve

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rayfed.errors import LedgerError
-from rayfed.protocol.messages import View
+from rayfed.protocol.messages import Phase, View
+from rayfed.runtime.host.failure import STARVED, starved
 from rayfed.runtime.host.life import OUTAGE_SECONDS
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 10.0
 """How long to wait at most for the chain to move on."""
@@ -31,6 +36,7 @@ class Listener:
     def __init__(self, federation: Moving, wakes: Sequence[Callable[[], None]]) -> None:
         self._federation = federation
         self._wakes = wakes
+        self._place: tuple[int, Phase] | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rayfed-listener", daemon=True)
 
@@ -45,8 +51,25 @@ class Listener:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                self._federation.wait(self._federation.view(), IDLE_SECONDS)
+                self._listen()
             except LedgerError:
                 self._stopped.wait(OUTAGE_SECONDS)  # the lives find out by themselves, and say so
-            for wake in self._wakes:
-                wake()
+            except Exception as error:
+                log.exception("waiting for the chain failed")
+                if starved(error):
+                    os._exit(STARVED)
+                self._stopped.wait(OUTAGE_SECONDS)
+            self._wake()
+
+    def _listen(self) -> None:
+        """Wait for the next move; one made between the last wake and this look counts."""
+        view = self._federation.view()
+        place = view.round, view.phase
+        if place != self._place:
+            self._place = place
+            self._wake()
+        self._federation.wait(view, IDLE_SECONDS)
+
+    def _wake(self) -> None:
+        for wake in self._wakes:
+            wake()

@@ -101,11 +101,10 @@ class RelayLife(Life):
             name = names[turn % len(names)]
             if name == self._transport.name:
                 return False
-            self._transport.send(name, "take", verb, round, dict(messages))
+            return self._transport.send(name, "take", verb, round, dict(messages))
         except StoreError as error:
             log.warning("posts by itself what another host's turn it was to post: %s", error)
             return False
-        return True
 
     def _tell_peers(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
         self._has_news = True  # for the nodes here, too

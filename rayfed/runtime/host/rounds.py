@@ -48,13 +48,13 @@ class RoundsLife(Life):
         self._poor = {node.address for node in nodes}  # as far as is known
         self._failed: set[Address] = set()
         self._retry, self._funds = RETRY_SECONDS[0], FUNDS_SECONDS[0]
-        self._is_over = False
+        self._over: View | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether every node has finished or failed. A chain that goes back may change that. Safe to read from any
-        thread."""
-        return self._is_over
+    def over(self) -> View | None:
+        """The view by which every node has finished or failed; None while one has not. A chain that goes back may
+        change that. Safe to read from any thread."""
+        return self._over
 
     @property
     def failed(self) -> frozenset[Address]:
@@ -68,7 +68,7 @@ class RoundsLife(Life):
         for node in ready:
             self._guarded(node, partial(node.serve, view))
         progress = {self._guarded(node, partial(node.step, view)) or Progress.FINISHED for node in ready}
-        self._is_over = len(ready) == len(living) and progress <= {Progress.FINISHED}
+        self._over = view if len(ready) == len(living) and progress <= {Progress.FINISHED} else None
         return min(self._rest(progress, ready), self._wait_for_funds(len(living) - len(ready)))
 
     def _rest(self, progress: set[Progress], nodes: Sequence[EdgeNode]) -> float:

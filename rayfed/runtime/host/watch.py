@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address
-from rayfed.errors import LedgerError, LedgerUnreachable
+from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger import Ledger
 from rayfed.node.edge_node import EdgeNode
 from rayfed.node.watchtower import Watchtower, claim
@@ -68,13 +68,11 @@ class WatchLife(Life):
         self._reads = reads
         self._rebuild = rebuild
         self._claims = False
-        self._is_satisfied = False
 
-    @property
-    def is_satisfied(self) -> bool:
-        """Whether all that has become final, and can still be challenged, is known to be right. Safe to read from any
-        thread."""
-        return self._is_satisfied
+    def is_satisfied(self, view: View) -> bool:
+        """Say whether all that is final by this view, and can still be challenged, is known to be right. Safe to call
+        from any thread."""
+        return all(post.tower is None or post.tower.is_satisfied(view) for post in self._posts)
 
     def begin_to_claim(self) -> None:
         """Have paid out from now on what was earned. Safe to call from any thread."""
@@ -85,7 +83,6 @@ class WatchLife(Life):
         """Let each watchtower do what is due; see ``Life``."""
         self._reads.forget()
         acted = [self._act(post, view) for post in self._posts]
-        self._is_satisfied = all(post.tower is None or post.tower.is_satisfied(view) for post in self._posts)
         if any(acted) or any(post.ledger.is_sending for post in self._posts):
             return IN_FLIGHT_SECONDS
         return LOOK_SECONDS
@@ -99,8 +96,8 @@ class WatchLife(Life):
             return claim(post.ledger, post.payout) if post.tower is None else post.tower.claim(post.payout, view)
         except LedgerUnreachable:
             raise
-        except LedgerError as error:
-            # No coins for a bond, say. Rounds go on without, and it is tried again at the next look.
+        except (LedgerError, StoreError) as error:
+            # No coins for a bond, or a full disk, say. Rounds go on without, and it is tried again at the next look.
             log.warning("watching the federation: %s", error)
         except Exception as error:
             log.exception("the watchtower of %s failed", post.node.address)

@@ -160,7 +160,7 @@ def test_what_is_due_in_court_comes_in_time_while_every_node_trains(house: House
     accounts = [house.world.chain.court.account(node.address) for node in house.nodes]
     assert [(account.stake, account.slashed) for account in accounts] == [(1_000, 0)] * 4
     house.gate.set()
-    eventually("all are finished", lambda: house.rounds.is_over)
+    eventually("all are finished", lambda: house.rounds.over is not None)
     assert {node.status.doing for node in house.nodes} == {"finished"}
     assert house.look().phase is Phase.DONE
 
@@ -181,7 +181,7 @@ def test_rounds_that_fail_do_not_end_the_watch(house: House, monkeypatch: pytest
         house.demand()
         eventually("the leaf is shown all the same", house.tick)
     house.gate.set()
-    eventually("what failed goes on", lambda: house.rounds.is_over)
+    eventually("what failed goes on", lambda: house.rounds.over is not None)
     assert {node.status.doing for node in house.nodes} == {"finished"}
 
 
@@ -283,8 +283,9 @@ class Elsewhere:
     def peers(self) -> list[str]:
         return ["host-0"]
 
-    def send(self, peer: str, method: str, *arguments: Any) -> None:
+    def send(self, peer: str, method: str, *arguments: Any) -> bool:
         self.sent.append((method, *arguments))
+        return True
 
 
 def test_nodes_and_peers_talk_to_a_relay_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
