@@ -101,9 +101,9 @@ def test_mlflow_has_it_all(main_job: tuple[Path, Ended]) -> None:
         assert [child.data.metrics[name] for name in ("stake", "earned", "slashed")] == [100, 12.5, 0]
     assert parent.data.metrics["final/earned"] == 50
     assert parent.data.tags["rayfed.final_root"] == told["final_root"]
-    pictures = {item.path for item in client.list_artifacts(parent.info.run_id, "pictures")}
-    assert len(pictures) >= 4
-    assert all(picture.endswith(".png") for picture in pictures)
+    figures = {item.path for item in client.list_artifacts(parent.info.run_id, "figures")}
+    assert len(figures) >= 4
+    assert all(picture.endswith(".png") for picture in figures)
     (logged,) = mlflow.search_logged_models([parent.info.experiment_id], output_format="list")
     model = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
     scores = np.asarray(model.predict(np.zeros((2, 1, 8, 8), np.float32)))
