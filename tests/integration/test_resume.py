@@ -43,7 +43,7 @@ def test_a_run_that_was_killed_whole_is_carried_on(tmp_path: Path, capfd: pytest
     assert not (tmp_path / "run" / "summary.json").exists()
     ended = run("resume=run", folder=tmp_path)
     assert (ended.code, ended.err, ended.left) == (0, "", []), ended
-    assert "carrying on" in ended.out
+    assert "resuming the federation" in ended.out
     assert "round 1/12: commit opened" not in ended.out
     told = summary(tmp_path)
     assert [closed["status"] for closed in told["rounds"]] == ["final"] * 12
