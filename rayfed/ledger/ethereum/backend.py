@@ -13,7 +13,6 @@ from rayfed.errors import ConfigError
 from rayfed.ledger.backend import Federation, Founding, Locator, Signer
 from rayfed.ledger.ethereum import deployment, identity, keys
 from rayfed.ledger.ethereum.connection import EthereumFederation, connect
-from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
 from rayfed.ledger.ethereum.keys import account_of
 from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.protocol.charter import Charter
@@ -148,15 +147,22 @@ class RpcKind:
 
 
 class DevChainKind:
-    """A chain of one's own, which ends with who has started it; others reach it as they reach any chain."""
+    """A chain of one's own, which ends with who has started it; others reach it as they reach any chain.
+
+    Its module holds the key that founds there, so only who starts a chain imports it.
+    """
 
     def check(self, settings: LedgerSettings, *, here: bool = True) -> None:
         """See ``LedgerKind``."""
+        from rayfed.ledger.ethereum.devchain import find_anvil
+
         find_anvil(settings.anvil)
 
     @contextmanager
     def open(self, settings: LedgerSettings, folder: Path) -> Iterator[EthereumBackend]:
         """See ``LedgerKind``."""
+        from rayfed.ledger.ethereum.devchain import DevChain
+
         log = folder / LOG
         with DevChain(settings.anvil, state=folder / STATE, state_seconds=STATE_SECONDS, log=log) as dev:
             where = {"rpc_url": dev.rpc_url, "ws_url": dev.ws_url}
