@@ -72,6 +72,10 @@ class Snapshot:
     failed: bool = False
 
 
+RUN_ID_SECONDS = 20.0
+"""How long the results wait at most for MLflow to have a run for them."""
+
+
 class Recorder:
     """Watches a federation; keeps its records in MLflow."""
 
@@ -238,7 +242,7 @@ class Recorder:
             statuses=statuses,
             views=self._history.views.values(),
             wall_seconds=time.time() - self._started,
-            mlflow_run_id=tracker.run_id() if tracker else None,
+            mlflow_run_id=_run_id(tracker) if tracker else None,
         )
         html = page(told, self._history)
         self._snapshot = dataclasses.replace(self._snapshot, summary=told, page=html)
@@ -259,6 +263,14 @@ class Recorder:
         from rayfed.runtime.assembly import final_model
 
         return final_model(self._settings, self._place, view, Path(self._state_dir) / "recorder")
+
+
+def _run_id(tracker: Tracker) -> str | None:
+    """Return MLflow's name for the run; a short federation can be over before MLflow has made its database."""
+    end = time.monotonic() + RUN_ID_SECONDS
+    while tracker.run_id() is None and not tracker.problem() and time.monotonic() < end:
+        time.sleep(0.1)
+    return tracker.run_id()
 
 
 def facts(settings: Settings) -> dict[str, Any]:
