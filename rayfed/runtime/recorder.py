@@ -25,6 +25,7 @@ from rayfed.reporting.accounts import Earnings, claimed, with_account
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
 from rayfed.runtime.place import Place
+from rayfed.runtime.results import run_id_of
 from rayfed.runtime.transport import RayTransport, Transport
 
 if TYPE_CHECKING:
@@ -70,10 +71,6 @@ class Snapshot:
     recorded: bool = False
     error: str = ""
     failed: bool = False
-
-
-RUN_ID_SECONDS = 20.0
-"""How long the results wait at most for MLflow to have a run for them."""
 
 
 class Recorder:
@@ -242,7 +239,7 @@ class Recorder:
             statuses=statuses,
             views=self._history.views.values(),
             wall_seconds=time.time() - self._started,
-            mlflow_run_id=_run_id(tracker) if tracker else None,
+            mlflow_run_id=run_id_of(tracker) if tracker else None,
         )
         html = page(told, self._history)
         self._snapshot = dataclasses.replace(self._snapshot, summary=told, page=html)
@@ -263,14 +260,6 @@ class Recorder:
         from rayfed.runtime.assembly import final_model
 
         return final_model(self._settings, self._place, view, Path(self._state_dir) / "recorder")
-
-
-def _run_id(tracker: Tracker) -> str | None:
-    """Return MLflow's name for the run; a short federation can be over before MLflow has made its database."""
-    end = time.monotonic() + RUN_ID_SECONDS
-    while tracker.run_id() is None and not tracker.problem() and time.monotonic() < end:
-        time.sleep(0.1)
-    return tracker.run_id()
 
 
 def facts(settings: Settings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from rayfed.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
     from rayfed.protocol.messages import NodeStatus
+    from rayfed.reporting.mlflow import Tracker
     from rayfed.reporting.summary import Summary
     from rayfed.runtime.place import Place
 
@@ -22,6 +24,9 @@ REPORT = "report.html"
 
 RECORD_OUTAGE_SECONDS = 10.0
 """How long the end of a run waits for a chain that is gone: the record of what was said on it is worth that."""
+
+RUN_ID_SECONDS = 20.0
+"""How long the results wait at most for MLflow to have a run for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +80,11 @@ def keep_record(place: Place, first: int, output_dir: Path) -> None:
         connection.close()
     except LedgerError as error:
         log.warning("there is no record for an audit: %s", error)
+
+
+def run_id_of(tracker: Tracker) -> str | None:
+    """Return MLflow's name for the run; a short federation can be over before MLflow has made its database."""
+    end = time.monotonic() + RUN_ID_SECONDS
+    while tracker.run_id() is None and not tracker.problem() and time.monotonic() < end:
+        time.sleep(0.1)
+    return tracker.run_id()
