@@ -12,26 +12,20 @@ class Inbox(Generic[T]):
     """Things from any thread, in the order in which they came, for one thread to take."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._items: list[T] = []
 
     def post(self, item: T) -> None:
-        """Lay something in; wakes who waits."""
-        with self._changed:
+        """Lay something in."""
+        with self._lock:
             self._items.append(item)
-            self._changed.notify_all()
 
     def take(self) -> list[T]:
         """Return all that is in it, and leave it empty."""
-        with self._changed:
+        with self._lock:
             items, self._items = self._items, []
             return items
 
-    def wait(self, timeout: float) -> bool:
-        """Block until there is something in it, at most ``timeout`` seconds; say whether there is."""
-        with self._changed:
-            return self._changed.wait_for(lambda: bool(self._items), timeout)
-
     def __bool__(self) -> bool:
-        with self._changed:
+        with self._lock:
             return bool(self._items)

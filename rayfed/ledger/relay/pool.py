@@ -75,10 +75,6 @@ class RelayPool:
         """Learn what became of messages that were handed over."""
         self._inbox.post(Told(verb, round, receipts))
 
-    def wait(self, timeout: float) -> bool:
-        """Block until there is something new to step for, at most ``timeout`` seconds; say whether there is."""
-        return self._inbox.wait(timeout)
-
     # -- for the thread that steps ----------------------------------------------------------------------------------
 
     @property

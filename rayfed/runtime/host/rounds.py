@@ -56,11 +56,6 @@ class RoundsLife(Life):
         change that. Safe to read from any thread."""
         return self._over
 
-    @property
-    def failed(self) -> frozenset[Address]:
-        """The nodes that failed for good. Safe to read from any thread."""
-        return frozenset(self._failed)
-
     def step(self, view: View) -> float:
         """Let each node do its next thing; see ``Life``."""
         living = [node for node in self._nodes if node.address not in self._failed]
