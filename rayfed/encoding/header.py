@@ -3,7 +3,7 @@
 ==== ============================================================================
 word what it holds
 ==== ============================================================================
-0    MAGIC: SHA-256 of ``rayfed.blob.v1``
+0    MAGIC: SHA-256 of ``rayfed.blob.v2``
 1    kind: 1 update, 2 merged model or genesis
 2    chain id (0 in a merged header)
 3    address of the federation's contract (0 in a merged header)
@@ -12,6 +12,8 @@ word what it holds
 6    SHA-256 of the layout's canonical JSON
 7    weight: examples that the update was trained on (0 in a merged header)
 8    number of values
+9    encoding: how the values are to be read; zero: int32 fixed point
+10   frozen: hash of what the federation's model has besides, and does not train; zero: nothing
 ==== ============================================================================
 
 All other bytes of the leaf are zero. An update's header binds it to one node in one round of one federation, so a
@@ -35,13 +37,25 @@ if TYPE_CHECKING:
 
     from rayfed.encoding.layout import Layout
 
-MAGIC = hashlib.sha256(b"rayfed.blob.v1").digest()
+MAGIC = hashlib.sha256(b"rayfed.blob.v2").digest()
 UPDATE = 1
 MERGED = 2
 
 _WORD = 32
 _NO_ADDRESS = "0x" + "00" * 20
-_WORDS = ("magic", "kind", "chain id", "federation", "round", "node", "layout hash", "weight", "number of values")
+_WORDS = (
+    "magic",
+    "kind",
+    "chain id",
+    "federation",
+    "round",
+    "node",
+    "layout hash",
+    "weight",
+    "number of values",
+    "encoding",
+    "hash of what is frozen",
+)
 _BITS = {2: 256, 3: 160, 4: 32, 5: 160, 7: 32, 8: 40}  # how large the number in a word may be
 
 
@@ -58,6 +72,7 @@ class Header:
         layout_hash: 32 bytes; zeros until ``bound``.
         weight: examples; 1 <= weight < 2^32 in an update, 0 in a merged header.
         size: number of values; 0 until ``bound``.
+        encoding, frozen: 32 bytes each; zeros until ``bound``, as the layout has them.
     """
 
     kind: int
@@ -68,6 +83,8 @@ class Header:
     layout_hash: bytes
     weight: int
     size: int = 0
+    encoding: bytes = bytes(32)
+    frozen: bytes = bytes(32)
 
     def __post_init__(self) -> None:
         for name in ("federation", "node"):
@@ -77,8 +94,9 @@ class Header:
             object.__setattr__(self, name, address.lower())
         if self.kind not in (UPDATE, MERGED):
             raise CodecError(f"header: there is no kind {self.kind}")
-        if len(self.layout_hash) != 32:
-            raise CodecError("header: a layout hash has 32 bytes")
+        for name in ("layout_hash", "encoding", "frozen"):
+            if len(getattr(self, name)) != 32:
+                raise CodecError(f"header: {name} has 32 bytes")
         numbers = {2: self.chain_id, 4: self.round, 7: self.weight, 8: self.size}
         for word, number in numbers.items():
             if not 0 <= number < 1 << _BITS[word]:
@@ -143,7 +161,8 @@ class Header:
     def _words(self) -> list[bytes]:
         numbers = [self.kind, self.chain_id, int(self.federation, 16), self.round, int(self.node, 16)]
         words = [MAGIC, *(number.to_bytes(_WORD, "big") for number in numbers), self.layout_hash]
-        return [*words, self.weight.to_bytes(_WORD, "big"), self.size.to_bytes(_WORD, "big")]
+        words += [number.to_bytes(_WORD, "big") for number in (self.weight, self.size)]
+        return [*words, self.encoding, self.frozen]
 
 
 def read_header(blob: Buffer) -> Header:
@@ -168,4 +187,4 @@ def read_header(blob: Buffer) -> Header:
         if number[index] >> limit:
             raise CodecError(f"header: the {_WORDS[index]} is too large")
     federation, node = (f"0x{number[index]:040x}" for index in (3, 5))
-    return Header(number[1], number[2], federation, number[4], node, words[6], number[7], number[8])
+    return Header(number[1], number[2], federation, number[4], node, words[6], number[7], number[8], *words[9:])

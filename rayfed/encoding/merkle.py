@@ -1,4 +1,4 @@
-"""The Merkle tree whose root names a blob: SHA-256, shaped as in RFC 6962, over leaves of 4096 bytes.
+"""The Merkle tree whose root names a blob: SHA-256, shaped as in RFC 6962, over leaves of 512 bytes.
 
 A leaf hashes to ``H(0x00 || leaf)``, an inner node to ``H(0x01 || left || right)``; a tree over n leaves is split at
 the largest power of two below n (RFC 6962, section 2.1). Built from the bottom this means: pair up a level from the
@@ -19,9 +19,13 @@ from rayfed.encoding import blocks, sha256
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-LEAF = 4096
+LEAF = 512
 """Bytes in a leaf."""
 
+PARTS = 32
+"""The most parts into which a range of leaves is split at a time (``part_of``)."""
+
+_VALUE = 4
 _HASH = 32
 _ROWS_A_TASK = 256
 _WORTH_COMPILING = 1 << 29
@@ -65,6 +69,44 @@ class Tree:
                 path.append(sibling)
             index >>= 1
         return tuple(path)
+
+    def parts(self, first: int, count: int) -> tuple[bytes, ...]:
+        """Return the roots of the parts of a range: at most PARTS, ``part_of(count)`` leaves each, the last what is left.
+
+        Args:
+            first: the range's first leaf.
+            count: how many leaves it has, at least 2. The range is the whole tree or a part of a range of it.
+        """
+        size = part_of(count)
+        level, start = self.levels[size.bit_length() - 1], first // size
+        return tuple(level[i * _HASH : (i + 1) * _HASH] for i in range(start, start + -(-count // size)))
+
+
+def leaves(values: int) -> int:
+    """Return how many leaves a blob of so many int32 values has: the header's, and theirs."""
+    return 1 - -values * _VALUE // LEAF
+
+
+def part_of(count: int) -> int:
+    """Return how many leaves each part of a range has: the smallest power of two that makes no more than PARTS."""
+    size = 1
+    while -(-count // size) > PARTS:
+        size *= 2
+    return size
+
+
+def root_of(nodes: Sequence[bytes]) -> bytes:
+    """Return the root over the roots of parts, at least one, each over the same power of two of leaves but the last."""
+    level = list(nodes)
+    while len(level) > 1:
+        pairs = [hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)]
+        level = pairs + level[len(level) // 2 * 2 :]
+    return level[0]
+
+
+def leaf_hash(leaf: Buffer) -> bytes:
+    """Return the hash of a leaf's LEAF bytes."""
+    return hashlib.sha256(b"\x00" + memoryview(leaf).cast("B")).digest()
 
 
 def root(data: Buffer, threads: int | None = None) -> bytes:

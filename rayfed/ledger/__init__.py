@@ -4,45 +4,66 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.primitives import Address
+from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.commands import Command, Statement
-from rayfed.protocol.judgement import Account, Books, Case, Record
-from rayfed.protocol.messages import Outcome, Receipt, Signed, Terms, View
+from rayfed.protocol.court import Entry, Match, MergeEvidence, Point, Shown, Tournament
+from rayfed.protocol.messages import Outcome, Receipt, Round, Signed, Terms, View
 
 
-class FederationState(Protocol):
+class CourtState(Protocol):
+    """What anybody can read of the court. All methods raise ``LedgerUnreachable`` when nothing answers."""
+
+    def tournament(self, round: int) -> Tournament | None:
+        """Return a round's tournament, or None if fewer than two roots stand for it."""
+
+    def entry(self, round: int, number: int) -> Entry | None:
+        """Return an entry of a round that has a tournament, or None if there is none of this number."""
+
+    def survivor(self, round: int, level: int, block: int) -> tuple[bool, int | None]:
+        """Return who is left of a block's entries after so many stages: whether that is decided, and the entry.
+
+        The block's entries are ``block * 2**level`` and following, ``2**level`` of them. (True, None): nobody is left.
+        (False, None) too while the tournament has not begun.
+        """
+
+    def match(self, round: int, stage: int, block: int) -> Match | None:
+        """Return a match in which somebody has moved, or None."""
+
+    def shown(self, point: Point) -> Shown:
+        """Return what has been shown of a point; nothing where nobody has."""
+
+    def merge_evidence(self, round: int) -> MergeEvidence | None:
+        """Return what the merge of a round rests on that has come to ATTEST; None if it has not.
+
+        Raises:
+            LedgerError: the ledger's node has forgotten what was said in the round.
+        """
+
+
+class FederationState(CourtState, Protocol):
     """What anybody can read of a federation. All methods raise ``LedgerUnreachable`` when nothing answers."""
 
     def terms(self) -> Terms:
         """Return the federation's immutable terms."""
 
     def view(self) -> View:
-        """Return the federation as of now (chain time)."""
+        """Return the federation as it stands now (chain time)."""
+
+    def round_of(self, round: int) -> Round | None:
+        """Return a round as long as its slot holds it: the one opened last, and at most fifteen before it."""
 
     def outcome(self, round: int) -> Outcome | None:
-        """Return what became of a closed round, or None if it has not closed."""
-
-    def record(self, round: int) -> Record | None:
-        """Return what a round rests on, or None if it has not closed."""
-
-    def included_roots(self, round: int) -> tuple[Root, ...]:
-        """Return the roots of a final round's included updates, in the order of their members' indices.
-
-        Raises:
-            LedgerError: the round is not final and never was, or the ledger's node has forgotten them.
-        """
+        """Return what became of a closed round, however long ago, or None if it has not closed."""
 
     def account(self, address: Address) -> Account:
-        """Return what an address has in the court."""
+        """Return what an address has in the federation."""
 
     def books(self) -> Books:
-        """Return where all the money is, and how far it is settled."""
+        """Return the pool, and what is burned."""
 
-    def case(self, id: int) -> Case | None:
-        """Return a case, or None if there is none of this number."""
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """Return the open cases, oldest first."""
+    def cards(self) -> dict[Address, bytes]:
+        """Return the latest card of each member that has announced one."""
 
     def wait(self, seen: View, timeout: float) -> None:
         """Block until the phase differs from ``seen``, its deadline has passed, or ``timeout`` seconds are over."""

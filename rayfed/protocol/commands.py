@@ -1,8 +1,8 @@
-"""Commands: all that an account can say to a federation and its court, as frozen values.
+"""Commands: all that an account can say to a federation, as frozen values.
 
-``Ledger.submit`` takes any of them; what it means is the contract's to say (``IFederation``, ``ICourt``). Each has a
-``verb`` and a ``round``, by which its receipt is known; the round is 0 where a command belongs to none. Amounts are in
-the coin's smallest unit.
+``Ledger.submit`` takes any of them; what it means is the contract's to say (``ILedger``, ``ITreasury``,
+``ITournament``). Each has a ``verb`` and a ``round``, by which its receipt is known; the round is 0 where a command
+belongs to none. Amounts are in the smallest unit, of the coin or of the chain's own currency.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rayfed.encoding.primitives import Address, Root
-from rayfed.protocol.judgement import Proof
+from rayfed.encoding.primitives import NO_ROOT, Address, Root
+from rayfed.protocol.court import InputProof, Point
 from rayfed.protocol.messages import Signed, Verb
 
 # -- rounds -----------------------------------------------------------------------------------------------------------
@@ -20,7 +20,7 @@ from rayfed.protocol.messages import Signed, Verb
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Become a member, or come back after having been dropped; what is missing of the stake is put down first.
+    """Take a seat, or come back to it; what is missing of stake and bonds is put down first.
 
     Attributes:
         charter: hash of the charter that the account agrees to.
@@ -40,21 +40,47 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Free a seat that nothing rests on any more; anybody may."""
+
+    verb: ClassVar[Verb] = Verb.RELEASE
+    round: ClassVar[int] = 0
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Say how this account can be reached and which key encrypts to it, in at most 256 bytes; the highest sequence counts."""
+
+    verb: ClassVar[Verb] = Verb.ANNOUNCE
+    round: ClassVar[int] = 0
+    sequence: int
+    card: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
-    """Commit to this account's update by its root."""
+    """Commit to this account's update by its root; NO_ROOT abstains: the base is wrong, or cannot be checked.
+
+    Attributes:
+        context: what it rests on (``View.context``); so in all statements.
+    """
 
     verb: ClassVar[Verb] = Verb.COMMIT
     round: int
-    root: Root
+    context: bytes
+    root: Root = NO_ROOT
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """Say which of the committed updates this account accepts: ``ballot`` is a bitmap of member indices."""
+    """Say which committed updates this account accepts, and which it does not have: disjoint bitmaps."""
 
     verb: ClassVar[Verb] = Verb.VOTE
     round: int
-    ballot: int
+    context: bytes
+    accepts: int
+    misses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +89,37 @@ class Attest:
 
     verb: ClassVar[Verb] = Verb.ATTEST
     round: int
+    context: bytes
     root: Root
 
 
 @dataclass(frozen=True, slots=True)
-class Poke:
-    """Move the phase on if its deadline has passed: for when nobody has anything else to say."""
+class Advance:
+    """Take the federation one step further, if one is due (``View.due``)."""
 
-    verb: ClassVar[Verb] = Verb.POKE
+    verb: ClassVar[Verb] = Verb.ADVANCE
     round: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Post messages that members have signed.
+    """Post statements that members have signed.
 
     Attributes:
         spoken: what they are: COMMIT, VOTE or ATTEST.
-        round: theirs.
+        round, context: theirs.
         messages: by their members' indices.
-        members: all members by index, which makes it cheaper.
+        others: addresses of the roster's other members, by index: cheaper, and nothing else; or none.
+        closes: whether the phase is to be closed as well if it can be.
     """
 
     verb: ClassVar[Verb] = Verb.RELAY
     spoken: Verb
     round: int
+    context: bytes
     messages: Mapping[int, Signed]
-    members: Sequence[Address]
+    others: Sequence[Address] = ()
+    closes: bool = True
 
 
 # -- money ------------------------------------------------------------------------------------------------------------
@@ -97,7 +127,7 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """Put stake down for a member."""
+    """Put stake down for a member, in the coin."""
 
     verb: ClassVar[Verb] = Verb.DEPOSIT
     round: ClassVar[int] = 0
@@ -106,8 +136,18 @@ class Deposit:
 
 
 @dataclass(frozen=True, slots=True)
+class DepositBonds:
+    """Put bonds down for a member, in the chain's own currency."""
+
+    verb: ClassVar[Verb] = Verb.BONDS
+    round: ClassVar[int] = 0
+    member: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fund:
-    """Add to the pool."""
+    """Add to the pool; what is left at the end returns in proportion."""
 
     verb: ClassVar[Verb] = Verb.FUND
     round: ClassVar[int] = 0
@@ -115,144 +155,149 @@ class Fund:
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
-    """Request the stake."""
+class Settle:
+    """Settle a round, looking at no more than so many seats or entries."""
 
-    verb: ClassVar[Verb] = Verb.EXIT
-    round: ClassVar[int] = 0
+    verb: ClassVar[Verb] = Verb.SETTLE
+    round: int
+    most: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Deal with an entry that has lost, or whose bond comes back."""
+
+    verb: ClassVar[Verb] = Verb.COLLECT
+    round: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reimburse:
+    """Credit somebody with what its moves cost in a match whose loser has been dealt with."""
+
+    verb: ClassVar[Verb] = Verb.REIMBURSE
+    round: int
+    stage: int
+    block: int
+    mover: Address
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Have the stake paid out to an address."""
+    """Make stake and bonds claimable, once the seat is free."""
 
     verb: ClassVar[Verb] = Verb.WITHDRAW
     round: ClassVar[int] = 0
-    to: Address
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Settle the next rounds, at most so many."""
-
-    verb: ClassVar[Verb] = Verb.SETTLE
-    round: ClassVar[int] = 0
-    most: int = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Have paid out to an address what was earned, in at most so many settled rounds."""
+    """Have paid out what the account is owed in the coin."""
 
     verb: ClassVar[Verb] = Verb.CLAIM
     round: ClassVar[int] = 0
     to: Address
-    most: int = 1_000
-
-
-# -- judgement --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
-    """Say that a round's merge is wrong at a coordinate of a leaf; the bond goes along.
+class ClaimNative:
+    """Have paid out what the account is owed in the chain's own currency."""
 
-    Attributes:
-        roots: of the round's included updates, by their members' indices; so everywhere below.
-    """
+    verb: ClassVar[Verb] = Verb.CLAIM_NATIVE
+    round: ClassVar[int] = 0
+    to: Address
 
-    verb: ClassVar[Verb] = Verb.CHALLENGE
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Have paid out the account's share of what is left in the pool, when all is over."""
+
+    verb: ClassVar[Verb] = Verb.REFUND
+    round: ClassVar[int] = 0
+    to: Address
+
+
+# -- the court --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnterRoot:
+    """Enter another root against a final one; a bond goes along."""
+
+    verb: ClassVar[Verb] = Verb.ENTER
     round: int
-    leaf: int
-    coordinate: int
-    roots: Sequence[Root]
+    context: bytes
+    root: Root
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show the parts of the point in dispute, of one side (the other empty) or both; who comes second shows both."""
+
+    verb: ClassVar[Verb] = Verb.SHOW
+    point: Point
+    parts_i: Sequence[bytes] = ()
+    parts_j: Sequence[bytes] = ()
+
+    @property
+    def round(self) -> int:
+        """Of the tournament."""
+        return self.point.round
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLeaf:
+    """Show the leaf in dispute, of one side (the other empty) or both; whoever comes second shows both."""
+
+    verb: ClassVar[Verb] = Verb.SHOW_LEAF
+    point: Point
+    leaf_i: bytes = b""
+    leaf_j: bytes = b""
+
+    @property
+    def round(self) -> int:
+        """Of the tournament."""
+        return self.point.round
 
 
 @dataclass(frozen=True, slots=True)
 class Prove:
-    """Prove leaves of a challenge, some or all."""
-
-    verb: ClassVar[Verb] = Verb.PROVE
-    round: ClassVar[int] = 0
-    id: int
-    roots: Sequence[Root]
-    proofs: Sequence[Proof]
-
-
-@dataclass(frozen=True, slots=True)
-class Conclude:
-    """Have a challenge judged of which all is proved."""
-
-    verb: ClassVar[Verb] = Verb.CONCLUDE
-    round: ClassVar[int] = 0
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    """End a challenge that was not proved in time."""
-
-    verb: ClassVar[Verb] = Verb.EXPIRE
-    round: ClassVar[int] = 0
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """Demand to be shown a leaf of a blob (``which`` as in ``Proof``); the bond goes along."""
-
-    verb: ClassVar[Verb] = Verb.DEMAND
-    round: int
-    which: int
-    leaf: int
-    roots: Sequence[Root]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Show a demanded leaf: its bytes, and the siblings up to its root."""
-
-    verb: ClassVar[Verb] = Verb.ANSWER
-    round: ClassVar[int] = 0
-    id: int
-    roots: Sequence[Root]
-    data: bytes
-    path: Sequence[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Forfeit:
-    """Have judged that a demanded leaf was not shown in time."""
-
-    verb: ClassVar[Verb] = Verb.FORFEIT
-    round: ClassVar[int] = 0
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class CloseCase:
-    """End a case whose round was undone by another one."""
-
-    verb: ClassVar[Verb] = Verb.CLOSE
-    round: ClassVar[int] = 0
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReportEquivocation:
-    """Show two messages of one member that contradict each other.
+    """Prove inputs of the coordinate in dispute, some or all; the last one decides.
 
     Attributes:
-        spoken: what both are: COMMIT, VOTE or ATTEST.
-        round: theirs.
+        voting: context on which the round was voted (``MergeEvidence.voting``).
+        roots: of the included updates, by index.
     """
 
-    verb: ClassVar[Verb] = Verb.EQUIVOCATION
-    member: Address
-    spoken: Verb
+    verb: ClassVar[Verb] = Verb.PROVE
+    point: Point
+    voting: bytes
+    roots: Sequence[Root]
+    inputs: Sequence[InputProof]
+
+    @property
+    def round(self) -> int:
+        """Of the tournament."""
+        return self.point.round
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Keep who survives below a block, so that others need not work it out again."""
+
+    verb: ClassVar[Verb] = Verb.RESOLVE
     round: int
-    one: Signed
-    other: Signed
+    level: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Undo a round whose final root has lost a match."""
+
+    verb: ClassVar[Verb] = Verb.UNDO
+    round: int
 
 
 Statement = Commit | Vote | Attest
@@ -261,27 +306,35 @@ Statement = Commit | Vote | Attest
 Command = (
     Join
     | Leave
+    | Release
+    | Announce
     | Statement
-    | Poke
+    | Advance
     | Relay
     | Deposit
+    | DepositBonds
     | Fund
-    | Exit
-    | Withdraw
     | Settle
+    | Collect
+    | Reimburse
+    | Withdraw
     | Claim
-    | Challenge
+    | ClaimNative
+    | Refund
+    | EnterRoot
+    | Show
+    | ShowLeaf
     | Prove
-    | Conclude
-    | Expire
-    | Demand
-    | Answer
-    | Forfeit
-    | CloseCase
-    | ReportEquivocation
+    | Resolve
+    | Undo
 )
 
 
 def value_of(statement: Statement) -> bytes:
-    """Return what a statement says as the 32 bytes that are signed: its root, or its ballot big-endian."""
-    return statement.ballot.to_bytes(32, "big") if isinstance(statement, Vote) else statement.root
+    """Return the first 32 bytes of what a statement says: its root, or what it accepts, big-endian."""
+    return statement.accepts.to_bytes(32, "big") if isinstance(statement, Vote) else statement.root
+
+
+def misses_of(statement: Statement) -> int:
+    """Return what a ballot misses; 0 of all else."""
+    return statement.misses if isinstance(statement, Vote) else 0

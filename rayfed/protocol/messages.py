@@ -10,7 +10,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from rayfed.aggregation.screens.verdict import Verdict
-from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.primitives import NO_ROOT, Address, Root
 
 if TYPE_CHECKING:
     from rayfed.protocol.commands import Command
@@ -29,73 +29,97 @@ class Phase(IntEnum):
     COMMIT = 1
     VOTE = 2
     ATTEST = 3
-    DONE = 4
+    WAITING = 4
+    DONE = 5
 
 
 class Status(IntEnum):
-    """How a closed round ended. The numbers are the contract's."""
+    """What became of a round. The numbers are the contract's."""
 
     NONE = 0
-    FINAL = 1
-    VOID = 2
+    """There is no such round, or its slot has been written anew."""
+    OPEN = 1
+    FINAL = 2
+    """One root has the quorum; it can still lose a match."""
+    VOID = 3
+    """Closed without, or undone; its attestations can still be judged."""
+    SETTLED = 4
+    """Final for good."""
+    OVER = 5
+    """Void for good, or fallen with its base."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether the round has made a model, as of now."""
+        return self in (Status.FINAL, Status.SETTLED)
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether what was attested in the round can still be judged."""
+        return self in (Status.FINAL, Status.VOID)
 
 
 class Verb(StrEnum):
-    """What can be said to the contracts: first what rounds are made of, then money, then judgement."""
+    """What can be said to the contracts: first what rounds are made of, then money, then the court."""
 
     JOIN = "join"
     LEAVE = "leave"
+    RELEASE = "release"
+    ANNOUNCE = "announce"
     COMMIT = "commit"
     VOTE = "vote"
     ATTEST = "attest"
-    POKE = "poke"
     RELAY = "relay"
+    ADVANCE = "advance"
     APPROVE = "approve"
     DEPOSIT = "deposit"
-    EXIT = "exit"
-    WITHDRAW = "withdraw"
+    BONDS = "bonds"
     FUND = "fund"
     SETTLE = "settle"
+    COLLECT = "collect"
+    REIMBURSE = "reimburse"
+    WITHDRAW = "withdraw"
     CLAIM = "claim"
-    CHALLENGE = "challenge"
+    CLAIM_NATIVE = "claim_native"
+    REFUND = "refund"
+    ENTER = "enter"
+    SHOW = "show"
+    SHOW_LEAF = "show_leaf"
     PROVE = "prove"
-    CONCLUDE = "conclude"
-    EXPIRE = "expire"
-    DEMAND = "demand"
-    ANSWER = "answer"
-    FORFEIT = "forfeit"
-    CLOSE = "close"
-    EQUIVOCATION = "equivocation"
+    RESOLVE = "resolve"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The immutable terms of a federation, as its contract holds them.
+    """The immutable terms of a federation, in the order of the contract's ``Terms``; amounts in the smallest unit.
 
     Attributes:
         charter: SHA-256 of the charter's canonical JSON.
         genesis: root of the blob that round 1 starts from.
-        rounds: how many rounds there will be, final and void together; at least 1.
-        join_seconds: from deployment; afterwards round 1 opens with ``min_members``.
+        rounds: how many *final* rounds there are to be; at least 1.
+        join_seconds: the longest that forming waits for ``start_members``.
         commit_seconds, vote_seconds, attest_seconds: the longest that a phase lasts.
-        start_members: round 1 opens as soon as so many have joined; 1..256.
-        min_members: fewer commits than this make a round void; 1..start_members.
-        max_missed: rounds missed in a row after which a member leaves the roster; 0 (never)..7.
-        quorum: (numerator, denominator); a root is final once *more* than this part of the roster attested it;
-            1/2 <= quorum < 1.
-        coin: ERC-20 in which stake, bonds, pool and rewards are; NATIVE is the chain's own currency.
-        stake: what a member has at stake, in the coin's smallest unit (as all amounts); may be 0.
+        start_members: so many active members open a round at once; 1..256.
+        min_members: fewest active members to open a round, updates committed and updates included; 1..start_members.
+        max_missed: absences in a row that drop a member; 0 (never)..7.
+        max_unsettled: rounds with an attestation that may be unsettled at once; 1..16.
+        max_void: void rounds in a row that end the federation; at least 1.
+        limit_seconds: time without a final round that ends it; at least 1.
+        coin: ERC-20 of stake, pool and reward; NATIVE is the chain's own currency.
+        stake: what a member has at stake; may be 0.
         reward: paid from the pool for each final round, shared equally; may be 0.
-        bond: what a challenge costs if it fails, and a demand pays to who answers it; at least 1.
-        challenge_seconds: for so long after its ``open_until`` a round can be challenged; at least 1.
-        proof_seconds: how long a challenger has to prove, and the others to answer a demand; at least 1.
-        refused_share: part of the stake, per 10,000, lost for an update that two thirds of the roster refused.
-        challenger_share: part of what is slashed, per 10,000, that goes to whoever proved it; the rest to the pool.
+        bond: of an entry, and of each round that a seat may attest; in the chain's own currency; at least 1.
+        window_seconds: how long after its attest phase other roots may be entered against a final one.
+        clock_seconds: each side's time in one match.
+        proof_seconds: the time that both sides share to prove the inputs at a leaf.
+        right_share: part of slashed stake, per 10,000, to who attested the right root; at most 1,000.
         allow_list: Merkle root of who may join (``ledger.allow_list``); 32 zero bytes: anybody.
-        rule: 0 is attested only, 1 mean, 2 trimmed mean, 3 median.
+        rule: 0 cannot be recomputed by coordinate, 1 mean, 2 trimmed mean, 3 median.
         trim, max_weight: of the rule, as in ``rules.make``.
         layout: SHA-256 of the layout, as in a blob's header.
-        values: how many int32 values the model has; a blob has 1 + ceil(values / 1024) leaves.
+        values: how many int32 values the model has; a blob has ``merkle.leaves(values)`` leaves.
+        encoding, frozen: words of every header: how values are encoded, and the hash of what is not trained.
     """
 
     charter: bytes
@@ -108,29 +132,88 @@ class Terms:
     start_members: int
     min_members: int
     max_missed: int
-    quorum: tuple[int, int] = (2, 3)
+    max_unsettled: int = 8
+    max_void: int = 8
+    limit_seconds: int = 2**32 - 1
     coin: Address = NATIVE
     stake: int = 0
     reward: int = 0
     bond: int = 1
-    challenge_seconds: int = 60
+    window_seconds: int = 60
+    clock_seconds: int = 60
     proof_seconds: int = 60
-    refused_share: int = 0
-    challenger_share: int = 5_000
+    right_share: int = 1_000
     allow_list: bytes = bytes(32)
     rule: int = 0
     trim: int = 0
     max_weight: int = 1_000_000
     layout: bytes = bytes(32)
-    values: int = 0
+    values: int = 1
+    encoding: bytes = bytes(32)
+    frozen: bytes = bytes(32)
+
+    @property
+    def round_seconds(self) -> int:
+        """The longest that a round lasts."""
+        return self.commit_seconds + self.vote_seconds + self.attest_seconds
+
+    @property
+    def bonds(self) -> int:
+        """What a seat has in bonds: one for each round that may be unsettled."""
+        return self.max_unsettled * self.bond
+
+    @property
+    def stage_seconds(self) -> int:
+        """From the start of one stage of a tournament to the next one's."""
+        return 2 * self.clock_seconds + self.proof_seconds + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round as its slot on the ledger holds it: the one in progress and the fifteen before it, at most.
+
+    Attributes:
+        round: its number, from 1.
+        status: what became of it.
+        deadline: of its phase; of a closed round, when its attest phase ends or would have ended.
+        base_round: the round that made its base; 0 for genesis.
+        base: root that it starts from.
+        context: what the statements of its phase rest on; of a closed round, what its attestations do.
+        roster: members on whom it counts; fixed when it opens.
+        committed: members who committed to an update.
+        abstained: members whose commit abstains.
+        voted, attested: who has; whatever root.
+        included: updates that more than half of the roster accept; 0 before ATTEST.
+        excused: members who miss an included update that at most two thirds have.
+        root: the final one; NO_ROOT in a round that is open, void or undone.
+        attesters: members who attested ``root``.
+    """
+
+    round: int
+    status: Status
+    deadline: int
+    base_round: int
+    base: Root
+    context: bytes
+    roster: int
+    committed: int = 0
+    abstained: int = 0
+    voted: int = 0
+    attested: int = 0
+    included: int = 0
+    excused: int = 0
+    root: Root = NO_ROOT
+    attesters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a closed round; kept on the ledger for ever.
+    """What became of a closed round, however long ago, as of now: an undone round is void, its root is NO_ROOT.
 
-    ``attesters`` of a final round grows until ``open_until`` (seconds since the epoch): a slow node may still attest
-    the final root. ``root`` is NO_ROOT in a void round.
+    Attributes:
+        status: FINAL or SETTLED, VOID or OVER.
+        included, attesters: as in ``Round``; attesters 0 in a void round.
+        deadline: when its attest phase ends; 0 where nobody remembers.
     """
 
     round: int
@@ -138,57 +221,86 @@ class Outcome:
     root: Root
     included: int
     attesters: int
-    open_until: int
+    deadline: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that a node needs to know of a federation, in one answer, as of ``time``.
-
-    The answer is what the contract would hold if somebody had poked it at ``time``.
+    """All that a node needs to know of a federation, in one answer, as of ``time``. Nothing in it is anticipated: a
+    phase whose time is over stands until somebody says ``commands.Advance``, and ``due`` says that it can be said.
 
     Attributes:
         time: chain time of the answer, seconds since the epoch.
-        round: the current round, from 1; 0 while forming; stays at the last round when done.
+        round: number of the round opened last; 0 before the first.
         phase: the current phase.
-        deadline: when the phase ends at the latest, seconds since the epoch; 0 when done.
-        base: root of the model that the round starts from (when done: the final model).
+        deadline: when the phase ends at the latest, seconds since the epoch; 0 when waiting or done.
+        due: whether a step is due: ``commands.Advance`` would go through.
+        base: root of the model that the open round starts from, or that the next one would; when done: the last one.
         base_round: the round that made ``base``; 0 for genesis.
-        roster: members that this round counts on; fixed when the round opens.
+        base_context: what ``base`` rests on: the ``included`` context of its round, the charter's hash for genesis.
+        base_settled: whether nothing can undo ``base`` any more.
+        context: what a statement of the current phase rests on; 32 zero bytes where none can be made.
+        roster: members that the open round counts on; 0 where none is open.
         active: members that the next round will count on.
-        committed, voted, attested: who has, in this round; each within ``roster``.
+        committed, abstained, voted, attested: who has, in the open round; each within ``roster``.
         included: accepted by more than half of the roster; 0 before ATTEST.
-        members: address by index; len(members) <= 256; an index is never reused.
-        roots: this round's committed root by index, NO_ROOT where there is none; len = len(members).
-        ballots: this round's ballot by index, 0 where there is none; len = len(members).
-        attestations: this round's attested root by index, NO_ROOT where there is none; len = len(members).
-        previous: the round closed last, or None.
+        excused: who need not attest; 0 before ATTEST.
+        finals: how many rounds are final now.
+        voids: void rounds in a row.
+        unsettled: rounds whose attestations can still be judged.
+        since: from when ``limit_seconds`` count.
+        members: address by index, "" where a seat is free; up to the highest seat that is taken. A seat that a round
+            in use counts on is never free.
+        roots: the open round's committed root by index, NO_ROOT where there is none; len = len(members).
+        accepts, misses: the open round's ballots by index, 0 where there is none; len = len(members).
+        previous: the round closed last, as long as its slot holds it; or None.
     """
 
     time: int
     round: int
     phase: Phase
     deadline: int
+    due: bool
     base: Root
     base_round: int
+    base_context: bytes
+    base_settled: bool
+    context: bytes
     roster: int
     active: int
     committed: int
+    abstained: int
     voted: int
     attested: int
     included: int
+    excused: int
+    finals: int
+    voids: int
+    unsettled: int
+    since: int
     members: tuple[Address, ...]
     roots: tuple[Root, ...]
-    ballots: tuple[int, ...]
-    attestations: tuple[Root, ...]
-    previous: Outcome | None
+    accepts: tuple[int, ...]
+    misses: tuple[int, ...]
+    previous: Round | None
 
     def index_of(self, address: Address) -> int | None:
-        """Return the member's index, or None if this address never joined."""
+        """Return the index of the seat that an address has now, or None if it has none."""
         try:
             return self.members.index(address)
         except ValueError:
             return None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a round is in progress."""
+        return self.phase in (Phase.COMMIT, Phase.VOTE, Phase.ATTEST)
+
+    @property
+    def spoken(self) -> int:
+        """Who has said what is to be said in this phase; 0 where there is nothing to say."""
+        said = {Phase.COMMIT: self.committed | self.abstained, Phase.VOTE: self.voted, Phase.ATTEST: self.attested}
+        return said.get(self.phase, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +323,18 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """One member's message, to be posted by anybody: what it says, and its signature in EIP-2098's compact form.
+    """One member's statement, to be posted by anybody: what it says, and its signature in EIP-2098's compact form.
 
-    ``value`` is the root, or the ballot as 32 bytes; ``vs`` is s with the parity of y in its highest bit.
+    Attributes:
+        value: the root, or what a ballot accepts as 32 bytes, big-endian.
+        vs: s with the parity of y in its highest bit.
+        misses: what a ballot misses; 0 in all else.
     """
 
     value: bytes
     r: bytes
     vs: bytes
+    misses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
