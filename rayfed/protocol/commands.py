@@ -50,7 +50,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Say how this account can be reached and which key encrypts to it, in at most 256 bytes; the highest sequence counts."""
+    """Say how this account can be reached, and which key encrypts to it: 256 bytes at most; the latest counts."""
 
     verb: ClassVar[Verb] = Verb.ANNOUNCE
     round: ClassVar[int] = 0
