@@ -71,7 +71,7 @@ class Tree:
         return tuple(path)
 
     def parts(self, first: int, count: int) -> tuple[bytes, ...]:
-        """Return the roots of a range's parts: at most PARTS of them, ``part_of(count)`` leaves each, the last what is left.
+        """Return the roots of a range's parts, at most PARTS: ``part_of(count)`` leaves each, the last what is left.
 
         Args:
             first: the range's first leaf.
