@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rayfed.encoding.primitives import Address
+from rayfed.encoding.primitives import Address, Root
 from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.commands import Command, Statement
 from rayfed.protocol.court import Entry, Match, MergeEvidence, Point, Shown, Tournament
@@ -19,6 +19,9 @@ class CourtState(Protocol):
 
     def entry(self, round: int, number: int) -> Entry | None:
         """Return an entry of a round that has a tournament, or None if there is none of this number."""
+
+    def number_of(self, round: int, root: Root) -> int | None:
+        """Return the number of the entry with this root, of a final or void round in its slot; None if it is none."""
 
     def survivor(self, round: int, level: int, block: int) -> tuple[bool, int | None]:
         """Return who is left of a block's entries after so many stages: whether that is decided, and the entry.

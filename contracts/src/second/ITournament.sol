@@ -174,6 +174,8 @@ interface ITournament {
     function tournament(uint32 round) external view returns (uint256 entries, uint256 start, uint256 stageSeconds);
     /// @notice An entry, and how it stands; if lost, in which stage.
     function entry(uint32 round, uint256 number) external view returns (EntryView memory);
+    /// @notice Whether a root is an entry of a closed round, and its number.
+    function numberOf(uint32 round, bytes32 root) external view returns (bool found, uint256 number);
     /// @notice Who is left of a block's entries after so many stages: whom a move has to name.
     /// @return ended whether that is decided
     /// @return who an entry's number + 1; 0 if nobody is

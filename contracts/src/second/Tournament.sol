@@ -353,6 +353,14 @@ contract Tournament is ITournament, Bracket, Phases {
     }
 
     /// @inheritdoc ITournament
+    function numberOf(uint32 round, bytes32 root) external view returns (bool found, uint256 number) {
+        number = _entryOf[round][root];
+        RoundHead h = _heads[round % RING];
+        bool held = h.round() == round && h.phase() > RoundHeads.ATTEST && h.phase() != RoundHeads.OVER;
+        found = number != 0 || (held && root == _first[round % RING]);
+    }
+
+    /// @inheritdoc ITournament
     function survivor(uint32 round, uint256 level, uint256 block_) external view returns (bool, uint256) {
         Docket memory d = _dockets[round];
         require(_begun(d) && !d.fallen && level <= _stages(d.count), NoTournament(round));
