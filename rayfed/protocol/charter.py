@@ -18,12 +18,13 @@ from rayfed.encoding import canonical
 from rayfed.encoding.layout import Layout
 from rayfed.encoding.primitives import MAX_MEMBERS, Address, Root
 from rayfed.errors import CodecError, ConfigError
-from rayfed.protocol.charter_parts import SHARES, DataTerms, MergeTerms, StakeTerms, within
+from rayfed.protocol.charter_parts import MAX_UNSETTLED, SHARES, DataTerms, MergeTerms, StakeTerms, within
 from rayfed.protocol.messages import NATIVE, Terms
 
-__all__ = ["SHARES", "VERSION", "Charter", "DataTerms", "MergeTerms", "StakeTerms"]
+__all__ = ["MAX_UNSETTLED", "SHARES", "VERSION", "Charter", "DataTerms", "MergeTerms", "StakeTerms"]
 
-VERSION = 2
+VERSION = 3
+"""Of the charter's format. 1 and 2 were the first edition's, whose federations the second does not carry on."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Charter:
             (a float as its text).
         merge: the merge rule.
         rounds, join_seconds, commit_seconds, vote_seconds, attest_seconds, start_members, min_members, max_missed,
-            quorum: as in ``messages.Terms``.
+            max_unsettled, max_void, limit_seconds: as in ``messages.Terms``.
         genesis: root of the blob that round 1 starts from.
         genesis_source: how to build that blob (a seed, or a weights file and its hash); free as ``model`` is.
         stake: what is at stake, and what is paid.
@@ -58,7 +59,9 @@ class Charter:
     start_members: int
     min_members: int
     max_missed: int
-    quorum: tuple[int, int]
+    max_unsettled: int
+    max_void: int
+    limit_seconds: int
     genesis: Root
     genesis_source: Mapping[str, Any]
     stake: StakeTerms = field(default_factory=StakeTerms)
@@ -71,20 +74,17 @@ class Charter:
             ConfigError: naming the setting.
             CodecError: something is in it that canonical JSON does not hold.
         """
-        object.__setattr__(self, "quorum", tuple(self.quorum))
         if self.version != VERSION:
-            raise ConfigError("charter", f"version {self.version} is not known here, only {VERSION}")
+            raise ConfigError("charter", _other(self.version))
         if len(self.genesis) != 32 or not any(self.genesis):
             raise ConfigError("charter", "genesis must be a root of 32 bytes that are not all zero")
-        for name in ("join_seconds", "commit_seconds", "vote_seconds", "attest_seconds", "rounds"):
+        for name in ("join_seconds", "commit_seconds", "vote_seconds", "attest_seconds", "limit_seconds", "rounds"):
             within(name, getattr(self, name), 1, 2**32 - 1)
         within("start_members", self.start_members, 1, MAX_MEMBERS)
         within("min_members", self.min_members, 1, self.start_members)
         within("max_missed", self.max_missed, 0, 7)
-        numerator, denominator = self.quorum
-        within("quorum", denominator, 1, 255)
-        if not denominator <= 2 * numerator < 2 * denominator:
-            raise ConfigError("federation.quorum", f"must be at least 1/2 and below 1, not {numerator}/{denominator}")
+        within("max_unsettled", self.max_unsettled, 1, MAX_UNSETTLED)
+        within("max_void", self.max_void, 1, 2**16 - 1)
         self.stake.check()
         self.rule()
         self.canonical_json()
@@ -121,15 +121,17 @@ class Charter:
             start_members=self.start_members,
             min_members=self.min_members,
             max_missed=self.max_missed,
-            quorum=self.quorum,
+            max_unsettled=self.max_unsettled,
+            max_void=self.max_void,
+            limit_seconds=self.limit_seconds,
             coin={"native": NATIVE, "dlc": coin}.get(stake.coin, stake.coin),
             stake=stake.stake,
             reward=stake.reward,
             bond=stake.bond,
-            challenge_seconds=stake.challenge_seconds,
+            window_seconds=stake.window_seconds,
+            clock_seconds=stake.clock_seconds,
             proof_seconds=stake.proof_seconds,
-            refused_share=stake.refused_share,
-            challenger_share=stake.challenger_share,
+            right_share=stake.right_share,
             allow_list=bytes.fromhex(stake.allow_list[2:]),
             rule=rule.code,
             trim=self.merge.trim if rule.name == "trimmed_mean" else 0,
@@ -156,19 +158,19 @@ class Charter:
         """Return the charter that this text stands for.
 
         Raises:
-            CodecError: the text is not canonical JSON, a key is missing or unknown, or a value is not possible.
+            CodecError: the text is not canonical JSON or of another version, a key is missing or unknown, or a value is
+                not possible.
         """
+        value = canonical.loads(text)
+        if isinstance(value, dict) and isinstance(value.get("version"), int) and value["version"] != VERSION:
+            raise CodecError(f"charter: {_other(value['version'])}")
         whole = {item.name: int for item in fields(cls)}
         objects = {"layout": dict, "data": dict, "model": dict, "merge": dict, "genesis_source": dict, "stake": dict}
-        entry = canonical.fields(
-            canonical.loads(text), {**whole, **objects, "name": str, "quorum": list, "genesis": str}, "charter"
-        )
+        entry = canonical.fields(value, {**whole, **objects, "name": str, "genesis": str}, "charter")
         data = DataTerms.from_dict(entry["data"])
         kinds = {item.name: str if item.name in ("coin", "allow_list") else int for item in fields(StakeTerms)}
         stake = canonical.fields(entry["stake"], kinds, "charter.stake")
         merge = MergeTerms.from_dict(entry["merge"])
-        if len(entry["quorum"]) != 2 or not all(isinstance(item, int) for item in entry["quorum"]):
-            raise CodecError("charter.quorum: not two whole numbers")
         try:
             return cls(
                 **{
@@ -177,12 +179,21 @@ class Charter:
                     "data": data,
                     "merge": merge,
                     "stake": StakeTerms(**stake),
-                    "quorum": tuple(entry["quorum"]),
                     "genesis": _root(entry["genesis"]),
                 }
             )
         except ConfigError as error:
             raise CodecError(f"charter: {error}") from error
+
+
+def _other(version: object) -> str:
+    """Say of which edition a charter of another version is."""
+    if version in (1, 2):
+        return (
+            f"version {version} is of the first edition, which this program does not speak: found a federation anew, "
+            "or use the rayfed that founded it"
+        )
+    return f"version {version} is not known here, only {VERSION}"
 
 
 def _root(text: str) -> bytes:

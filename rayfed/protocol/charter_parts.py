@@ -14,7 +14,13 @@ from rayfed.errors import CodecError, ConfigError
 from rayfed.protocol.messages import NATIVE
 
 SHARES = 10_000
-"""``refused_share`` and ``challenger_share`` count in parts of this."""
+"""``right_share`` counts in parts of this."""
+
+MOST_RIGHT_SHARE = 1_000
+"""``right_share`` at most. A larger part would pay for being slashed under one name and paid under another."""
+
+MAX_UNSETTLED = 16
+"""Rounds that may be unsettled at once, at most: the contract has so many slots."""
 
 MIN_BITS, MAX_BITS = 8, 31
 """What ``DataTerms.bits`` may be where it is said."""
@@ -127,13 +133,12 @@ class MergeTerms:
 
 @dataclass(frozen=True, slots=True)
 class StakeTerms:
-    """What is at stake, and what is paid; amounts in the coin's smallest unit.
+    """What is at stake, and what is paid; amounts in the coin's smallest unit, bonds in the chain's own currency's.
 
     Attributes:
         coin: ``native`` (the chain's own currency), ``dlc`` (a DeepLearningCoin that the founder deploys for this
             federation) or the address of an ERC-20 (EIP-55).
-        stake, reward, bond, challenge_seconds, proof_seconds, refused_share, challenger_share: as in
-            ``messages.Terms``.
+        stake, reward, bond, window_seconds, clock_seconds, proof_seconds, right_share: as in ``messages.Terms``.
         allow_list: root of who may join, ``0x`` and 64 hexadecimal digits; all zero: anybody.
     """
 
@@ -141,10 +146,10 @@ class StakeTerms:
     stake: int = 0
     reward: int = 0
     bond: int = 10**15
-    challenge_seconds: int = 60
+    window_seconds: int = 60
+    clock_seconds: int = 60
     proof_seconds: int = 60
-    refused_share: int = 0
-    challenger_share: int = 5_000
+    right_share: int = MOST_RIGHT_SHARE
     allow_list: str = "0x" + "0" * 64
 
     def check(self) -> None:
@@ -157,13 +162,13 @@ class StakeTerms:
         if self.coin not in ("native", "dlc") and not is_address:
             raise ConfigError("stake.coin", f"{self.coin!r} is neither dlc, native nor a coin's address")
         limits = {
-            "stake": ("amount", 0, 2**128 - 1),
-            "reward": ("reward", 0, 2**128 - 1),
-            "bond": ("bond", 1, 2**128 - 1),
-            "challenge_seconds": ("challenge_seconds", 1, 2**32 - 1),
+            "stake": ("amount", 0, 2**112 - 1),
+            "reward": ("reward", 0, 2**112 - 1),
+            "bond": ("bond", 1, 2**96 - 1),
+            "window_seconds": ("window_seconds", 1, 2**32 - 1),
+            "clock_seconds": ("clock_seconds", 1, 2**32 - 1),
             "proof_seconds": ("proof_seconds", 1, 2**32 - 1),
-            "refused_share": ("refused_share", 0, SHARES),
-            "challenger_share": ("challenger_share", 0, SHARES),
+            "right_share": ("right_share", 0, MOST_RIGHT_SHARE),
         }
         for name, (setting, low, high) in limits.items():
             within(setting, getattr(self, name), low, high, "stake")

@@ -24,10 +24,10 @@ STAKES = [
     StakeTerms(stake=1),
     StakeTerms(reward=1),
     StakeTerms(bond=1),
-    StakeTerms(challenge_seconds=1),
+    StakeTerms(window_seconds=1),
+    StakeTerms(clock_seconds=1),
     StakeTerms(proof_seconds=1),
-    StakeTerms(refused_share=1),
-    StakeTerms(challenger_share=1),
+    StakeTerms(right_share=1),
     StakeTerms(allow_list="0x" + "ab" * 32),
 ]
 
@@ -48,7 +48,9 @@ def charter(**changes: Any) -> Charter:
             start_members=4,
             min_members=2,
             max_missed=3,
-            quorum=(2, 3),
+            max_unsettled=16,
+            max_void=8,
+            limit_seconds=86_400,
             genesis=bytes(range(32)),
             genesis_source={"seed": 0},
         ),
@@ -73,7 +75,7 @@ def test_the_text_is_canonical() -> None:
 
 def test_the_hash_stays_what_it_is() -> None:
     """A change of the format changes the hash of every charter there is; then VERSION must move too."""
-    assert charter().hash.hex() == "4ed9293eedd34f793e0085aac273fd717331698f93157e84f630cbf21fb8aac6"
+    assert charter().hash.hex() == "dd9ac963a257e7f60feae685d0b7624cdde2f5fb561185acf9b698aed8065ca0"
 
 
 def test_everything_in_it_is_in_the_hash() -> None:
@@ -96,13 +98,15 @@ def test_everything_in_it_is_in_the_hash() -> None:
             {"start_members": 5},
             {"min_members": 3},
             {"max_missed": 0},
-            {"quorum": (3, 4)},
+            {"max_unsettled": 15},
+            {"max_void": 7},
+            {"limit_seconds": 86_401},
             {"genesis": bytes([1]) * 32},
             {"genesis_source": {"seed": 1}},
             *({"stake": change} for change in STAKES),
         )
     }
-    assert len(hashes) == 19 + len(STAKES)
+    assert len(hashes) == 21 + len(STAKES)
 
 
 def test_bits_are_in_the_text_only_where_they_are_said() -> None:
@@ -118,8 +122,9 @@ def test_bits_are_in_the_text_only_where_they_are_said() -> None:
 
 def test_terms_and_rule() -> None:
     made = charter(stake=StakeTerms("dlc", 5, 4, 3, 2, 1, 6, 7, "0x" + "ab" * 32))
-    kept = (5, 4, 3, 2, 1, 6, 7, b"\xab" * 32, 2, 1000, 1_000_000, LAYOUT.hash, 7)
-    assert made.terms(COIN) == Terms(made.hash, made.genesis, 5, 300, 600, 300, 300, 4, 2, 3, (2, 3), COIN, *kept)
+    first = (made.hash, made.genesis, 5, 300, 600, 300, 300, 4, 2, 3, 16, 8, 86_400)
+    kept = (5, 4, 3, 2, 1, 6, 7, b"\xab" * 32, 2, 1000, 1_000_000, LAYOUT.hash, 7, bytes(32), bytes(32))
+    assert made.terms(COIN) == Terms(*first, COIN, *kept)
     assert made.rule().name == "trimmed_mean"
 
 
@@ -156,9 +161,11 @@ def test_merge_terms_are_in_the_text_where_they_are_not_the_default() -> None:
         ({"start_members": 0}, "federation.start_members"),
         ({"min_members": 5}, "federation.min_members"),
         ({"max_missed": 8}, "federation.max_missed"),
-        ({"quorum": (1, 3)}, "federation.quorum"),
-        ({"quorum": (1, 1)}, "federation.quorum"),
-        ({"quorum": (256, 300)}, "federation.quorum"),
+        ({"max_unsettled": 0}, "federation.max_unsettled"),
+        ({"max_unsettled": 17}, "federation.max_unsettled"),
+        ({"max_void": 0}, "federation.max_void"),
+        ({"max_void": 2**16}, "federation.max_void"),
+        ({"limit_seconds": 0}, "federation.limit_seconds"),
         ({"merge": MergeTerms("krum")}, "merge.rule"),
         ({"merge": MergeTerms("trimmed_mean", trim=5000)}, "merge.trim"),
         ({"merge": MergeTerms("mean", max_weight=0)}, "merge.max_weight"),
@@ -166,13 +173,14 @@ def test_merge_terms_are_in_the_text_where_they_are_not_the_default() -> None:
         ({"version": 1}, "charter"),
         ({"stake": StakeTerms(coin="dollar")}, "stake.coin"),
         ({"stake": StakeTerms(coin=NATIVE)}, "stake.coin"),
-        ({"stake": StakeTerms(stake=2**128)}, "stake.amount"),
+        ({"stake": StakeTerms(stake=2**112)}, "stake.amount"),
         ({"stake": StakeTerms(reward=-1)}, "stake.reward"),
         ({"stake": StakeTerms(bond=0)}, "stake.bond"),
-        ({"stake": StakeTerms(challenge_seconds=0)}, "stake.challenge_seconds"),
+        ({"stake": StakeTerms(bond=2**96)}, "stake.bond"),
+        ({"stake": StakeTerms(window_seconds=0)}, "stake.window_seconds"),
+        ({"stake": StakeTerms(clock_seconds=0)}, "stake.clock_seconds"),
         ({"stake": StakeTerms(proof_seconds=2**32)}, "stake.proof_seconds"),
-        ({"stake": StakeTerms(refused_share=10_001)}, "stake.refused_share"),
-        ({"stake": StakeTerms(challenger_share=10_001)}, "stake.challenger_share"),
+        ({"stake": StakeTerms(right_share=1_001)}, "stake.right_share"),
         ({"stake": StakeTerms(allow_list="0x")}, "stake.allow_list"),
         ({"rounds": True}, "federation.rounds"),
     ],
@@ -216,7 +224,11 @@ def edited(path: tuple[str, ...], value: Any) -> str:
         (("rounds",), "5", "rounds: not of the type int"),
         (("rounds",), 5.0, "rounds: 5.0"),
         (("rounds",), 0, "federation.rounds"),
-        (("version",), 1, "version 1"),
+        (("version",), 1, "version 1 is of the first edition"),
+        (("version",), 4, "version 4 is not known"),
+        (("version",), "3", "version: not of the type int"),
+        (("max_void",), None, "missing: max_void"),
+        (("quorum",), [2, 3], "unknown key: quorum"),
         (("name",), 5, "name: not of the type str"),
         (("data", "shape"), ["1"], "data.shape"),
         (("data", "classes"), [1], "data.classes"),
@@ -227,8 +239,6 @@ def edited(path: tuple[str, ...], value: Any) -> str:
         (("merge", "mixing"), "none", "default"),
         (("merge", "mixing"), "nnm", "merge.f"),
         (("merge", "blend"), 1, "unknown key: blend"),
-        (("quorum",), [2, 3, 4], "quorum"),
-        (("quorum",), ["2", "3"], "quorum"),
         (("genesis",), "0x12", "genesis"),
         (("genesis",), "0x" + "zz" * 32, "genesis"),
         (("genesis",), "0x" + "AB" * 32, "genesis"),
@@ -238,6 +248,15 @@ def edited(path: tuple[str, ...], value: Any) -> str:
 def test_a_text_that_is_no_charter_is_refused(path: tuple[str, ...], value: Any, message: str) -> None:
     with pytest.raises(CodecError, match=message):
         Charter.from_json(edited(path, value))
+
+
+def test_a_charter_of_the_first_edition_is_told_apart_in_one_line() -> None:
+    whole = json.loads(charter().canonical_json())
+    for name in ("max_unsettled", "max_void", "limit_seconds"):
+        del whole[name]
+    whole["version"], whole["quorum"] = 2, [2, 3]
+    with pytest.raises(CodecError, match=r"^charter: version 2 is of the first edition.*found a federation anew"):
+        Charter.from_json(canonical.dumps(whole))
 
 
 def test_only_the_canonical_text_is_taken() -> None:
