@@ -16,6 +16,7 @@ class Account:
         slashed: all stake that it ever lost.
         earned: all that settled rounds have brought it, in the coin.
         drops: how often it was dropped.
+        paused_until: when it may join again after the last time, seconds since the epoch; 0: nothing says so.
         sequence: of its latest card; 0 without one.
     """
 
@@ -27,6 +28,7 @@ class Account:
     slashed: int = 0
     earned: int = 0
     drops: int = 0
+    paused_until: int = 0
     sequence: int = 0
 
 
