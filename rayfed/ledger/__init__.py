@@ -36,6 +36,9 @@ class CourtState(Protocol):
     def shown(self, point: Point) -> Shown:
         """Return what has been shown of a point; nothing where nobody has."""
 
+    def owed(self, round: int, stage: int, block: int, mover: Address) -> int:
+        """Return what ``Reimburse`` would credit now for moves in a match."""
+
     def merge_evidence(self, round: int) -> MergeEvidence | None:
         """Return what the merge of a round rests on that has come to ATTEST; None if it has not.
 

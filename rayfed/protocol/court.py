@@ -71,6 +71,7 @@ class Entry:
         entrant: who put a bond down for it; "" where it was attested.
         fate: how it stands now.
         stage: if lost, in which stage.
+        collected: it has lost and was dealt with, or its entrant has the bond back.
     """
 
     number: int
@@ -79,6 +80,7 @@ class Entry:
     entrant: Address
     fate: Fate
     stage: int = 0
+    collected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

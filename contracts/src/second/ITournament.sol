@@ -78,13 +78,14 @@ interface ITournament {
         uint16 winner;
     }
 
-    /// @notice An entry.
+    /// @notice An entry; `collected`: it has lost and was dealt with, or its entrant has the bond back.
     struct EntryView {
         bytes32 root;
         uint256 attesters;
         address entrant;
         Fate fate;
         uint8 stage;
+        bool collected;
     }
 
     /// @notice Somebody entered a root against a final one.

@@ -91,6 +91,8 @@ interface ITreasury {
 
     /// @notice What an address has.
     function account(address owner) external view returns (AccountView memory);
+    /// @notice What `reimburse` would credit now.
+    function owed(uint32 round, uint256 stage, uint256 block_, address mover) external view returns (uint256);
     /// @notice What is in the pool, and what is burned, in the coin and in the chain's own currency.
     function books() external view returns (uint256 pool, uint256 burned, uint256 nativeBurned);
 }

@@ -344,6 +344,7 @@ contract Tournament is ITournament, Bracket, Phases {
         e.root = _rootOf(round, number);
         e.attesters = _attestersOf(round, number);
         if (number != 0) e.entrant = _entries[round][number].entrant;
+        e.collected = number == 0 ? d.firstPunished : _entries[round][number].collected;
         e.fate = Fate.Pending;
         if (d.fallen) e.fate = Fate.Fallen;
         if (d.fallen || !_begun(d)) return e;

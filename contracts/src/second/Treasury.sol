@@ -288,6 +288,14 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ITreasury
+    function owed(uint32 round, uint256 stage, uint256 block_, address mover) external view returns (uint256) {
+        uint256 key = _key(round, stage, block_);
+        Pot memory pot = _pots[key];
+        uint256 mine = _due(_costsOf[key][mover], pot.side);
+        return pot.amount == 0 || mine == 0 ? 0 : mine * pot.amount / _due(_costs[key], pot.side);
+    }
+
+    /// @inheritdoc ITreasury
     function books() external view returns (uint256 pool, uint256 burned, uint256 nativeBurned) {
         Books storage b = _books;
         return (b.pool, b.burned, b.nativeBurned);
