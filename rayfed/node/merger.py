@@ -39,15 +39,25 @@ class Merger:
         """
         return self._blobs.obtain(base, holders).reason if self._rule.needs_base else ""
 
-    def merge(self, updates: Mapping[Root, memoryview], round: int, base: Root) -> tuple[Root, memoryview]:
-        """Merge these updates to ``base``, keep the result on the own disk, and return its root and itself.
+    def merge(
+        self, roots: Sequence[Root], updates: Mapping[Root, memoryview], round: int, base: Root
+    ) -> tuple[Root, memoryview]:
+        """Merge what a round included, keep the result on the own disk, and return its root and itself.
+
+        It is total, as the court's: whatever the bytes of an update are, they have a merge.
+
+        Args:
+            roots: of the included updates, by index; two members may have committed to the same one.
+            updates: the blobs, by root.
+            round: the round's number.
+            base: root that the round started from.
 
         Raises:
             StoreError: the disk is full, or has lost a base that the rule asks for.
         """
-        key = ("merge", self._rule, round, base, tuple(sorted(updates)))
+        key = ("merge", self._rule, round, base, tuple(roots))
         blob, root = self._memo.get(
-            key, partial(self._merged, list(updates.values()), round, base), lambda made: len(made[0])
+            key, partial(self._merged, [updates[root] for root in roots], round, base), lambda made: len(made[0])
         )
         self._blobs.disk.put(root, blob)
         return root, blob

@@ -13,6 +13,9 @@ from rayfed.encoding.layout import Layout
 from rayfed.encoding.primitives import Address
 from rayfed.learning import State
 
+WEIGHT = 7 * 32
+"""Where an update's weight lies: word 7 of leaf 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateCodec:
@@ -70,8 +73,9 @@ class UpdateCodec:
 
     @staticmethod
     def weight(blob: memoryview) -> int:
-        """Return how many examples an update says it is from."""
-        return codec.read_header(blob).weight
+        """Return how many examples an update says it is from, as it lies there, whatever else the header is; what does
+        not fit four bytes as the most that does."""
+        return min(int.from_bytes(blob[WEIGHT : WEIGHT + 32], "big"), (1 << 32) - 1)
 
     def values(self, blob: memoryview) -> NDArray[np.int32]:
         """Return all values of a blob (n,), writable where the blob is."""
