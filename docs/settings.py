@@ -97,7 +97,7 @@ def page() -> str:
 
 def _table_of(group: str) -> list[str]:
     rows = list(options(group))
-    choose = f"+{group}" if group == "experiment" else group
+    choose = f"+{group}" if group in ("experiment", "profile") else group
     lines = [f"Options of the group `{group}`, chosen by `{choose}=NAME`:\n", "| option | what it is | it sets |"]
     lines.append("| --- | --- | --- |")
     lines += [f"| `{name}` | {_cell(comment)} | {_cell(sets)} |" for name, comment, sets in rows]

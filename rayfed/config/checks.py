@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +18,12 @@ COINS = ("dlc", "native")
 
 DLC_SUPPLY = 1e9
 """How many DeepLearningCoins are made."""
+
+COURT_TIMES = ("window_seconds", "clock_seconds", "proof_seconds")
+"""The settings of ``stake`` that say how long the court waits."""
+
+COURT_SECONDS = 3600
+"""The least of them on a chain that is not the run's own."""
 
 _TARGET = re.compile(r"\w+(\.\w+)*[.:]\w+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -34,6 +41,9 @@ def check(settings: Settings) -> None:
     _screens(settings)
     _attack(settings)
     _outside(settings)
+    founds_elsewhere = settings.ledger.kind != "devchain" and settings.federation_address is None
+    if founds_elsewhere and not settings.ledger.allow_demo_times:
+        check_court_times({name: getattr(settings.stake, name) for name in COURT_TIMES})
 
 
 def check_join(settings: Settings) -> None:
@@ -94,20 +104,12 @@ def _federation(settings: Settings) -> None:
         raise ConfigError(
             "federation.min_members", f"{terms.fewest} is more than federation.start_members ({terms.start})"
         )
-    match = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", terms.quorum)
-    if not match or not 1 <= int(match[2]) <= 255:
+    longest = max(terms.join_seconds, terms.longest)
+    if terms.limit_seconds < longest:
         raise ConfigError(
-            "federation.quorum", f"{terms.quorum!r} is not a fraction such as 2/3 (two numbers, at most 255)"
-        )
-    numerator, denominator = int(match[1]), int(match[2])
-    if numerator >= denominator:
-        raise ConfigError(
-            "federation.quorum",
-            f"can never be met: more than {terms.quorum} of the roster would have to attest; less than 1, e.g. 2/3",
-        )
-    if 2 * numerator < denominator:
-        raise ConfigError(
-            "federation.quorum", f"{terms.quorum} would let two different merges be final: at least 1/2, e.g. 2/3"
+            "federation.limit_seconds",
+            f"{terms.limit_seconds} s without a final round end the federation, and one phase or round may last "
+            f"{longest} s: at least so many",
         )
 
 
@@ -169,6 +171,21 @@ def _stake(settings: Settings) -> None:
     if stake.coin == "dlc" and total > DLC_SUPPLY:
         words = f"stakes and rewards come to {total:g} DLC, and there are only {DLC_SUPPLY:g}"
         raise ConfigError("stake.amount", words)
+
+
+def check_court_times(seconds: Mapping[str, int]) -> None:
+    """Raise ``ConfigError`` where a court's times are a demonstration's: too short for people and for full blocks.
+
+    Args:
+        seconds: by the names of ``COURT_TIMES``.
+    """
+    for name in COURT_TIMES:
+        if seconds[name] < COURT_SECONDS:
+            raise ConfigError(
+                f"stake.{name}",
+                f"{seconds[name]} s are a demonstration's: on a chain where others are, whoever is kept out for so "
+                f"long loses its stake; +profile=real has hours (on a test chain: ledger.allow_demo_times=true)",
+            )
 
 
 def _learning(settings: Settings) -> None:

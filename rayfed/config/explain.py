@@ -40,6 +40,7 @@ GROUPS = (
     "federation",
     "stake",
     "attack",
+    "profile",
     "experiment",
 )
 """Hydra's groups, in the order in which the data flows."""
@@ -52,6 +53,15 @@ _OVERRIDE = re.compile(
     r"(?:Error merging override |Could not (?:override|append to|delete)(?: from config\.)? '?)\+*~?([\w./@]+)"
 )
 
+
+GONE = {
+    "federation.quorum": "more than two thirds of the roster, always: leave it out",
+    "stake.challenge_seconds": "stake.window_seconds and stake.clock_seconds took its place",
+    "stake.refused_share": "nobody loses stake for an update that was refused: leave it out",
+    "stake.challenger_share": "who moves in court is reimbursed out of the loser's bonds, and stake.right_share of a "
+    "lost stake goes to those who attested the right root",
+}
+"""Settings of the first edition of the protocol, and what there is instead."""
 
 RENAMED = {("experiment", "pictures"): "images"}
 """Options that had another name before: group and old name, and the new one."""
@@ -104,6 +114,8 @@ def _quoted(override: str) -> str:
 
 def unknown_key(key: str) -> ConfigError:
     """Say that a setting does not exist, what there is instead, and the nearest of it."""
+    if key in GONE:
+        return ConfigError(key, f"is gone with the first edition of the protocol: {GONE[key]}")
     if key in GROUPS:  # a group that is not in the defaults list, chosen without a plus
         return ConfigError(key, f"write +{key}=NAME; there are: {', '.join(_options(key))}")
     free = next((name for name in FREE if key.startswith(f"{name}.")), None)

@@ -68,7 +68,9 @@ def draft(settings: Settings) -> Charter:
         start_members=terms.start,
         min_members=terms.fewest,
         max_missed=terms.max_missed,
-        quorum=terms.fraction,
+        max_unsettled=terms.max_unsettled,
+        max_void=terms.max_void,
+        limit_seconds=terms.limit_seconds,
         genesis=merkle.root(blob),
         genesis_source={"seed": settings.seed},
         stake=stake_terms(settings),
@@ -94,7 +96,7 @@ def _check_optimizer(settings: Settings, model: nn.Module) -> None:
 
 
 def stake_terms(settings: Settings) -> StakeTerms:
-    """Return what is at stake, in the coin's smallest unit.
+    """Return what is at stake, in smallest units: of the coin, and the bond's of the chain's own currency.
 
     Raises:
         ConfigError: the list of who may join cannot be read.
@@ -109,10 +111,10 @@ def stake_terms(settings: Settings) -> StakeTerms:
         stake=units(chosen.amount),
         reward=units(chosen.reward),
         bond=max(1, units(chosen.bond)),
-        challenge_seconds=chosen.challenge_seconds,
+        window_seconds=chosen.window_seconds,
+        clock_seconds=chosen.clock_seconds,
         proof_seconds=chosen.proof_seconds,
-        refused_share=round(chosen.refused_share * SHARES),
-        challenger_share=round(chosen.challenger_share * SHARES),
+        right_share=round(chosen.right_share * SHARES),
         allow_list="0x" + allow_list.root(allowed).hex(),
     )
 

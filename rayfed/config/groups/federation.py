@@ -54,14 +54,18 @@ class FederationSettings:
 
     Attributes:
         nodes: how many nodes this run starts; 1..256.
-        rounds: how many rounds there will be, final and void ones together.
+        rounds: how many final rounds there will be; void ones come on top.
         start_members: round 1 opens as soon as this many have joined; null is ``nodes``.
-        min_members: fewer commits than this make a round void; null is half of the nodes, at least 1.
+        min_members: fewer updates than this, committed or included, make a round void; null is half of the nodes, at
+            least 1.
         join_seconds: after this time ``min_members`` are enough to open round 1.
-        commit_seconds, vote_seconds, attest_seconds: the longest that a phase lasts; it ends as soon as every
-            member has spoken.
+        commit_seconds, vote_seconds: the longest that a phase lasts; it ends as soon as every member has spoken.
+        attest_seconds: the same for attesting, in which all updates have to be fetched and merged. A merge is final
+            as soon as more than two thirds of the roster have attested it.
         max_missed: rounds missed in a row after which a node is dropped from the roster; 0 is never.
-        quorum: a merge is final when more than this fraction of the roster has attested it.
+        max_unsettled: rounds that may be open to contest at once; a seat has a bond for each of them.
+        max_void: so many void rounds in a row end the federation.
+        limit_seconds: so long without a final round ends the federation.
         alone: also train every node alone, for as many epochs, for comparison.
     """
 
@@ -72,9 +76,11 @@ class FederationSettings:
     join_seconds: int = within(300, 1, MAX_UINT32)
     commit_seconds: int = within(600, 1, MAX_UINT32)
     vote_seconds: int = within(300, 1, MAX_UINT32)
-    attest_seconds: int = within(300, 1, MAX_UINT32)
+    attest_seconds: int = within(60, 1, MAX_UINT32)
     max_missed: int = within(3, 0, 7)
-    quorum: str = "2/3"
+    max_unsettled: int = within(16, 1, 16)
+    max_void: int = within(8, 1, 2**16 - 1)
+    limit_seconds: int = within(86_400, 1, MAX_UINT32)
     alone: bool = True
 
     @property
@@ -88,40 +94,40 @@ class FederationSettings:
         return max(1, self.nodes // 2) if self.min_members is None else self.min_members
 
     @property
-    def fraction(self) -> tuple[int, int]:
-        """``quorum`` as (numerator, denominator), as the contract takes it."""
-        numerator, _, denominator = self.quorum.partition("/")
-        return int(numerator), int(denominator)
+    def longest(self) -> int:
+        """The longest that a round lasts, in seconds."""
+        return self.commit_seconds + self.vote_seconds + self.attest_seconds
 
 
 @dataclass(frozen=True)
 class StakeSettings:
-    """What is at stake, and what is paid for; in whole coins of 18 decimals. Part of the charter.
+    """What is at stake, what is paid for, and the court's clocks; in whole coins of 18 decimals. Part of the charter.
 
     Attributes:
         coin: dlc (a DeepLearningCoin deployed with the federation), native (the chain's own currency) or the address
             of an ERC-20, of which ``ledger.key_file``'s account then holds enough.
         amount: what a member puts down to join.
-        reward: what a final round pays, shared equally by those whose update was merged and who attested.
+        reward: what a settled round pays, shared equally by those whose update was merged and who attested.
         pool: what the founder puts into the pool; null is ``reward`` for every round.
-        bond: what a challenge costs if it fails.
-        challenge_seconds: how long a closed round can be challenged; then its rewards can be claimed.
-        proof_seconds: how long a challenger has to prove, and the others to show data that is demanded.
-        refused_share: fraction of the stake that is lost for an update that two thirds of the roster refused; 0..1. A
-            member whose machine or store was away when the others wanted its update is refused, too.
-        challenger_share: fraction of a slashed stake that goes to whoever opened the case; the rest goes to the pool.
+        bond: what another root costs that is entered against a final one and loses, in the chain's own currency
+            whatever the coin is; at least what a match costs in gas. A seat puts down ``federation.max_unsettled`` of
+            them, and gets them back.
+        window_seconds: how long after its attest phase a final round can be contested; then its rewards are paid.
+        clock_seconds: each side's time in a match of two roots: whoever lets it run out loses.
+        proof_seconds: how long a match waits for the proof of its inputs.
+        right_share: fraction of a slashed stake that goes to those who attested the right root; the rest is burned.
         allow_list: file of the addresses that may join, one a line; null is anybody.
     """
 
     coin: str = "dlc"
-    amount: float = within(100.0, 0.0, 1e18)
-    reward: float = within(10.0, 0.0, 1e18)
-    pool: float | None = within(None, 0.0, 1e18)
-    bond: float = within(10.0, 0.0, 1e18, above=True)
-    challenge_seconds: int = within(60, 1, MAX_UINT32)
-    proof_seconds: int = within(60, 1, MAX_UINT32)
-    refused_share: float = within(0.0, 0.0, 1.0)
-    challenger_share: float = within(0.5, 0.0, 1.0)
+    amount: float = within(100.0, 0.0, 1e15)
+    reward: float = within(10.0, 0.0, 1e15)
+    pool: float | None = within(None, 0.0, 1e15)
+    bond: float = within(0.01, 0.0, 1e10, above=True)
+    window_seconds: int = within(10, 1, MAX_UINT32)
+    clock_seconds: int = within(30, 1, MAX_UINT32)
+    proof_seconds: int = within(30, 1, MAX_UINT32)
+    right_share: float = within(0.1, 0.0, 0.1)
     allow_list: str | None = None
 
 

@@ -25,6 +25,8 @@ class LedgerSettings:
         anvil: path of the anvil binary; null looks in PATH and in contracts/node_modules.
         fund_ether: how much ether each node's account is given for gas.
         confirmations: blocks on top of a transaction before it counts.
+        allow_demo_times: whether a chain that is not the run's own may have a court whose clocks are shorter than an
+            hour: for tests.
     """
 
     kind: str = one_of("devchain", "rpc")
@@ -38,6 +40,7 @@ class LedgerSettings:
     anvil: str | None = None
     fund_ether: float = within(10.0, 0.0, 1e9)
     confirmations: int = within(0, 0, 10_000)
+    allow_demo_times: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class ClusterSettings:
         nodes_per_actor: edge nodes in one Ray actor.
         num_cpus: processors per actor, fractions allowed; null shares the cluster's cores equally.
         num_gpus: GPUs per actor, fractions allowed.
-        linger_seconds: how long nodes keep running after the last round: they serve their blobs, answer demands, and
-            settle and claim once rounds can no longer be challenged (``stake.challenge_seconds``).
+        linger_seconds: how long nodes keep running after the last round: they serve their blobs, defend their merges,
+            and settle and claim once rounds can no longer be contested (``stake.window_seconds``).
         relay: nodes of a cluster hand each other what they have signed, and one posts it for all: cheaper rounds.
         state_dir: where a node writes what it is about to sign, and its blobs; null is a folder under the output.
     """

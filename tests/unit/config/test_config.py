@@ -20,6 +20,7 @@ from rayfed.errors import ConfigError
 
 ADDRESS = "0x" + "ab" * 20
 CHAIN = ["ledger=rpc", "ledger.rpc_url=http://h:1", "ledger.key_file=key"]
+PLAYED = "ledger.allow_demo_times=true"
 
 
 def test_defaults_are_the_digits() -> None:
@@ -48,9 +49,9 @@ def test_unpickling_settings_needs_no_hydra() -> None:
 
 def test_defaults_that_depend_on_others() -> None:
     terms = load(["federation.nodes=9"]).federation
-    assert (terms.start, terms.fewest, terms.fraction) == (9, 4, (2, 3))
-    terms = load(["federation.nodes=1", "federation.quorum=1 / 2"]).federation
-    assert (terms.start, terms.fewest, terms.fraction) == (1, 1, (1, 2))
+    assert (terms.start, terms.fewest, terms.longest) == (9, 4, 960)
+    terms = load(["federation.nodes=1"]).federation
+    assert (terms.start, terms.fewest) == (1, 1)
 
 
 def test_an_optimizer_replaces_the_other_wholly() -> None:
@@ -78,7 +79,7 @@ def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_rpc_url_alone_means_rpc() -> None:
-    assert load(["ledger.rpc_url=http://localhost:8545", "ledger.key_file=key"]).ledger.kind == "rpc"
+    assert load(["ledger.rpc_url=http://localhost:8545", "ledger.key_file=key", PLAYED]).ledger.kind == "rpc"
 
 
 def test_every_folder_of_conf_is_a_known_group() -> None:
@@ -90,9 +91,16 @@ def test_every_option_composes() -> None:
     options = [
         [f"{group}={path.stem}" for path in sorted((conf_dir() / group).glob("*.yaml"))]
         for group in GROUPS
-        if group not in ("data", "experiment")
+        if group not in ("data", "experiment", "profile")
     ]
-    needed = ["store.bucket=b", "data=image_folder", "data.root=/d", "ledger.rpc_url=http://h:1", "ledger.key_file=k"]
+    needed = [
+        "store.bucket=b",
+        "data=image_folder",
+        "data.root=/d",
+        "ledger.rpc_url=http://h:1",
+        "ledger.key_file=k",
+        PLAYED,
+    ]
     needed.append("federation.nodes=8")  # krum needs more than four
     for column in zip_longest(*options):  # the first option of every group, then the second of every group ...
         assert isinstance(load([*needed, *(option for option in column if option)]), Settings)
@@ -147,6 +155,16 @@ TYPED = [
     (["data.root=a=b"], "data.root=a=b", """for the shell: 'data.root='"'"'a=b'"'"''"""),
     (["name=it's"], "name=it's", "quote a value with special characters"),
     (["data.kind=???"], "data.kind", "has no value"),
+    (["profile=real"], "profile", "use +profile=real"),
+    (["+profile=reel"], "profile", "did you mean real?"),
+    # of the first edition of the protocol
+    (["federation.quorum=1/3"], "federation.quorum", "more than two thirds of the roster, always"),
+    (["+federation.quorum=1/3"], "federation.quorum", "more than two thirds of the roster, always"),
+    (["stake.challenge_seconds=60"], "stake.challenge_seconds", "stake.window_seconds"),
+    (["stake.refused_share=0"], "stake.refused_share", "leave it out"),
+    (["stake.challenger_share=0.5"], "stake.challenger_share", "stake.right_share"),
+    (CHAIN, "stake.window_seconds", "10 s are a demonstration's"),
+    ([*CHAIN, "+profile=real", "stake.clock_seconds=3599"], "stake.clock_seconds", "+profile=real has hours"),
 ]
 
 WRONG = [
@@ -166,15 +184,14 @@ WRONG = [
     ({"stake.bond": 0.0}, "stake.bond", "greater than 0"),
     ({"stake.pool": 5.0}, "stake.pool", "does not pay for one round"),
     ({"stake.amount": 1e9}, "stake.amount", "there are only"),
-    ({"stake.refused_share": 1.5}, "stake.refused_share", "0 to 1"),
-    ({"stake.challenge_seconds": 0}, "stake.challenge_seconds", "out of range"),
-    ({"federation.quorum": "2"}, "federation.quorum", "not a fraction"),
-    ({"federation.quorum": "two/3"}, "federation.quorum", "not a fraction"),
-    ({"federation.quorum": "1/0"}, "federation.quorum", "not a fraction"),
-    ({"federation.quorum": "256/300"}, "federation.quorum", "not a fraction"),
-    ({"federation.quorum": "3/3"}, "federation.quorum", "never be met"),
-    ({"federation.quorum": "4/3"}, "federation.quorum", "never be met"),
-    ({"federation.quorum": "1/3"}, "federation.quorum", "at least 1/2"),
+    ({"stake.bond": 1e11}, "stake.bond", "out of range"),
+    ({"stake.right_share": 0.11}, "stake.right_share", "0 to 0.1"),
+    ({"stake.window_seconds": 0}, "stake.window_seconds", "out of range"),
+    ({"stake.clock_seconds": 0}, "stake.clock_seconds", "out of range"),
+    ({"stake.proof_seconds": 0}, "stake.proof_seconds", "out of range"),
+    ({"federation.max_unsettled": 17}, "federation.max_unsettled", "1 to 16"),
+    ({"federation.max_void": 0}, "federation.max_void", "out of range"),
+    ({"federation.limit_seconds": 959}, "federation.limit_seconds", "may last 960 s"),
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.5}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": math.nan}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.1}, "merge.trim", "nothing would be trimmed"),
@@ -270,7 +287,7 @@ def test_load_checks_too() -> None:
         ([], "federation_address"),
         ([f"+federation_address={ADDRESS}"], "charter"),
         ([f"+federation_address={ADDRESS}", "+charter=c.json"], "ledger"),
-        ([f"+federation_address={ADDRESS}", "+charter=c.json", *CHAIN], "store"),
+        ([f"+federation_address={ADDRESS}", "+charter=c.json", *CHAIN], "store"),  # whose times are the charter's
     ],
 )
 def test_joining_needs_a_federation_a_chain_and_a_store(typed: list[str], setting: str) -> None:
@@ -286,10 +303,19 @@ def test_joining_with_all_that_is_needed() -> None:
 
 
 def test_members_that_others_start_can_be_waited_for_on_a_chain_that_is_theirs_too() -> None:
-    chain = ["ledger.rpc_url=http://h:1", "ledger.key_file=k"]
+    chain = ["ledger.rpc_url=http://h:1", "ledger.key_file=k", PLAYED]
     assert load(["federation.nodes=1", "federation.start_members=3", *chain]).federation.start == 3
     with pytest.raises(ConfigError, match="ledger=rpc"):
         load(["federation.nodes=1", "federation.start_members=3"])
+
+
+def test_times_of_the_court_on_a_chain_where_others_are() -> None:
+    real = load([*CHAIN, "+experiment=cifar10_paper", "+profile=real"])
+    assert real.federation.commit_seconds == 864_000, "what training takes is the experiment's to say"
+    court = real.stake.window_seconds, real.stake.clock_seconds, real.stake.proof_seconds
+    assert min(court) >= 3600
+    assert min(real.federation.vote_seconds, real.federation.attest_seconds) >= 600
+    assert load([*CHAIN, PLAYED]).stake.window_seconds == 10
 
 
 @pytest.mark.parametrize("root", ["a (1)", "a=b", "it's", "a, b", "{a}", "a:b [c]"])
