@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rayfed.encoding.primitives import Address
 from rayfed.ledger import FederationState, Ledger
+from rayfed.protocol.accounts import Account
 from rayfed.protocol.charter import Charter
-from rayfed.protocol.judgement import Account
 
 if TYPE_CHECKING:
     from rayfed.config.groups.machines import LedgerSettings
@@ -86,8 +86,8 @@ class Federation(FederationState, Protocol):
             pool: posts its statements together with others'; None: it posts them by itself.
         """
 
-    def accounts(self) -> tuple[Account, ...]:
-        """Return what each member has in the court, by index."""
+    def accounts(self, addresses: Sequence[Address]) -> tuple[Account, ...]:
+        """Return what each of these has in the federation: ``account`` for many, in as few requests as can be."""
 
     def coins(self, address: Address) -> int:
         """Return how much of the federation's coin an account holds, in its smallest unit."""
@@ -102,7 +102,7 @@ class Federation(FederationState, Protocol):
         """Return what an account holds to pay for transactions with, in the currency's smallest unit."""
 
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
-        """Yield what the federation and its court have said in blocks ``first..last``; by all names, or by these."""
+        """Yield what the federation has said in blocks ``first..last``; by all names, or by these."""
 
     def block(self) -> int:
         """Return the number of the newest block."""
@@ -149,13 +149,15 @@ class Backend(Protocol):
             LedgerError: the account cannot pay.
         """
 
-    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
-        """Found a federation on a charter.
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None, salt: bytes = bytes(32)) -> Founding:
+        """Found a federation on a charter; where that has been done already, find it.
 
         Args:
             payer: who pays.
             charter: what its members agree on.
             coin: where the charter asks for one of its own, the one that was made for it; None: it is made here.
+            salt: 32 bytes. Charter, coin and salt make the federation's name: another salt founds another federation
+                on the same charter, and whoever was interrupted says the same again.
 
         Raises:
             LedgerError: the account cannot pay, or the ledger refuses the terms.
@@ -172,16 +174,18 @@ class Backend(Protocol):
         gas_money: float,
         *,
         stake: int | None = None,
+        bonds: int | None = None,
         pool: int = 0,
     ) -> None:
-        """Give nodes something to pay for transactions with, and a bond; put their stakes down.
+        """Give nodes something to pay for transactions with, and for a root to enter; put stakes and bonds down.
 
         Args:
             payer: who pays.
             federation: whose members they are or will be.
             addresses: the nodes' accounts.
-            gas_money: for each, beside stake and bond, in whole coins of the ledger's own currency.
-            stake: for each; None: what the terms ask for.
+            gas_money: for each, beside one bond, in whole coins of the ledger's own currency.
+            stake: put down for each, in the coin's smallest unit; None: what the terms ask for.
+            bonds: put down for each, in the smallest unit of the ledger's own currency; None: what the terms ask for.
             pool: how much goes into the pool besides, in the coin's smallest unit.
 
         Raises:
