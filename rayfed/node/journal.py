@@ -1,7 +1,8 @@
 """What a node has signed, on its own disk before it is sent: a restart repeats itself and never contradicts itself.
 
 The reason is that of EIP-3076 (slashing protection in Ethereum's validators): a node that forgot what it said and says
-something else is indistinguishable from a dishonest one.
+something else is indistinguishable from a dishonest one. What was said rests on a context. Where the chain has gone
+back, the context is another one, and the node may speak anew.
 """
 
 from __future__ import annotations
@@ -15,51 +16,70 @@ from rayfed.protocol.messages import Verb
 
 
 class Contradiction(RayfedError):
-    """The node was about to sign something else than what it signed before for the same round and verb."""
+    """The node was about to sign something else than what it signed before for the same round, verb and context."""
 
 
 class Journal:
-    """An append-only file of ``(round, verb, value)``, synced to disk on every entry.
+    """An append-only file of ``(round, verb, context, value)``, synced to disk on every entry.
 
-    ``value`` is what the message says: a root or a ballot, in hex. Opening the file of a node that was killed in the
-    middle of an entry drops that entry: it was not sent, because sending comes after.
+    ``value`` is what the message says: a root, or a ballot's two bitmaps, in hex. Opening the file of a node that was
+    killed in the middle of an entry drops that entry: it was not sent, because sending comes after.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create the journal at ``path``."""
+        """Open or create the journal at ``path``.
+
+        Raises:
+            RayfedError: it is of the first edition of the protocol, whose entries name no context.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._said: dict[tuple[int, str], str] = {}
+        self._said: dict[tuple[int, str, str], str] = {}
         whole = 0
         if path.exists():
             for line in path.read_bytes().splitlines(keepends=True):
                 if not line.endswith(b"\n"):
                     break
                 entry = json.loads(line)
-                self._said[entry["round"], entry["verb"]] = entry["value"]
+                if "context" not in entry:
+                    raise RayfedError(f"cluster.state_dir: {path} is of rayfed's first edition; use another folder")
+                self._said[entry["round"], entry["verb"], entry["context"]] = entry["value"]
                 whole += len(line)
+        self._rounds = {round for round, _, _ in self._said}
         self._file = path.open("ab")
         self._file.truncate(whole)
 
-    def said(self, round: int, verb: Verb) -> str | None:
-        """Return what was signed for this round and verb, or None."""
-        return self._said.get((round, verb.value))
+    def said(self, round: int, verb: Verb, context: bytes) -> str | None:
+        """Return what was signed for this round, verb and context, or None."""
+        return self._said.get((round, verb.value, context.hex()))
 
-    def say(self, round: int, verb: Verb, value: str) -> None:
+    def spoke_in(self, round: int) -> bool:
+        """Say whether anything was signed for this round, on whatever branch of the chain."""
+        return round in self._rounds
+
+    def roots(self, rounds: range) -> set[bytes]:
+        """Return all roots that were committed to, or attested, in these rounds."""
+        verbs = (Verb.COMMIT.value, Verb.ATTEST.value)
+        return {
+            bytes.fromhex(value) for (round, verb, _), value in self._said.items() if round in rounds and verb in verbs
+        }
+
+    def say(self, round: int, verb: Verb, context: bytes, value: str) -> None:
         """Note what is about to be signed; returns once it is on the disk.
 
         Raises:
-            Contradiction: something else was noted for the same round and verb.
+            Contradiction: something else was noted for the same round, verb and context.
         """
-        before = self.said(round, verb)
+        before = self.said(round, verb, context)
         if before == value:
             return
         if before is not None:
             raise Contradiction(f"round {round}: already signed {verb} {before}, refusing to sign {value}")
-        entry = {"round": round, "verb": verb.value, "value": value}
+        entry = {"round": round, "verb": verb.value, "context": context.hex(), "value": value}
         self._file.write(json.dumps(entry).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._said[round, verb.value] = value
+        self._said[round, verb.value, context.hex()] = value
+        self._rounds.add(round)
 
     def close(self) -> None:
         """Close the file."""

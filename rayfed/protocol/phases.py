@@ -1,6 +1,7 @@
-"""The phases of a round as data: the honest policy, the ledger in memory and the documents' drawings follow this table.
+"""The phases of a federation as data: the honest policy, the relay and the documents follow this table.
 
-The contract is the same machine in Solidity; a test holds the ledger in memory against it on random histories.
+The contract is the same machine in Solidity (``contracts/src/second/Phases.sol``). A step is taken by
+``commands.Advance`` alone, which anybody may send once it is due; no statement takes one.
 """
 
 from __future__ import annotations
@@ -13,28 +14,22 @@ from rayfed.protocol.messages import Phase, Status, Verb
 
 
 class Early(Enum):
-    """When a phase ends before its deadline."""
+    """What makes the step out of a phase due before the phase's deadline."""
 
-    GATHERED = "as soon as start_members have joined"
-    ALL = "as soon as every member of the roster has spoken"
-    QUORUM = "as soon as one root has the quorum"
-    NEVER = "never"
+    GATHERED = "start_members are active"
+    ALL = "everybody on the roster has spoken"
+    QUORUM = "one root has the quorum"
+    ROOM = "the next round's slot is free, and fewer than max_unsettled rounds are unsettled"
 
 
 class Need(Enum):
-    """What there has to be when a phase ends, for the federation to go on."""
+    """What there has to be when the step is taken, for the federation to go on."""
 
-    MEMBERS = "min_members have joined"
-    SPEAKERS = "min_members have spoken"
-    INCLUDED = "an update is included"
+    MEMBERS = "min_members are active"
+    COMMITTED = "min_members updates are committed"
+    INCLUDED = "min_members updates are included"
     QUORUM = "one root has the quorum"
-
-
-class Tally(Enum):
-    """Which updates are included when a phase ends."""
-
-    MAJORITY = "those that more than half of the roster accept"
-    COMMITTED = "all that were committed"
+    ROOM = "there is room for a round"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,91 +38,74 @@ class PhaseRow:
 
     Attributes:
         verb: what a member of the roster says in this phase; None where there is nothing to say.
-        done: name of the bitmap in ``View`` of those who have said it.
-        seconds: name of the term that says how long it lasts; empty: for ever.
-        ends: when it ends before its deadline.
-        tally: which updates are included when it ends; None: that is decided in another phase.
-        need: what there has to be when it ends; None: it does not end.
-        then: where that leads: to a phase of the same round, or to the round's close.
+        seconds: name of the term that says how long it lasts; empty: until its step is due otherwise.
+        ends: what makes the step due before the deadline.
+        need: what there has to be then; None: there is no step.
+        then: where that leads: to a phase, or to the round's close.
         otherwise: how the round closes if it is not there; None: the phase goes on until it is.
     """
 
-    verb: Verb | None
-    done: str
+    verb: Verb | None = None
     seconds: str = ""
-    ends: Early = Early.NEVER
-    tally: Tally | None = None
+    ends: tuple[Early, ...] = ()
     need: Need | None = None
     then: Phase | Status | None = None
     otherwise: Status | None = None
 
     @property
-    def early(self) -> str:
-        """When it ends before its deadline, in words."""
-        close = f": {self.then.name}" if isinstance(self.then, Status) else ""
-        return _EARLY[self.ends].format(done=self.done) + close
+    def due(self) -> str:
+        """When the step is due, in words; empty: never."""
+        reasons = [early.value for early in self.ends]
+        return " or ".join([*reasons, "the deadline has passed"] if self.seconds else reasons)
 
     @property
-    def late(self) -> str:
-        """What its deadline does, in words."""
-        return "" if self.need is None else _LATE[self.need].format(otherwise=self.otherwise and self.otherwise.name)
+    def step(self) -> str:
+        """What the step does, in words; empty where there is none."""
+        if self.need is None or self.then is None:
+            return ""
+        otherwise = f"otherwise {self.otherwise.name}" if self.otherwise is not None else "otherwise it goes on"
+        return f"{self.then.name} if {self.need.value}, {otherwise}"
 
-
-_EARLY = {
-    Early.GATHERED: "start_members have joined",
-    Early.ALL: "every node of the roster {done}",
-    Early.QUORUM: "one root has the quorum",
-    Early.NEVER: "",
-}
-_LATE = {
-    Need.MEMBERS: "round 1 opens as soon as min_members have joined",
-    Need.SPEAKERS: "goes on with those that did; fewer than min_members: {otherwise}",
-    Need.INCLUDED: "goes on with the ballots that are there; nothing accepted: {otherwise}",
-    Need.QUORUM: "{otherwise}: the base stays, the next round opens",
-}
 
 PhaseTable = Mapping[Phase, PhaseRow]
 
 PHASES: PhaseTable = {
     Phase.FORMING: PhaseRow(
-        verb=None,
-        done="active",
         seconds="join_seconds",
-        ends=Early.GATHERED,
+        ends=(Early.GATHERED,),
         need=Need.MEMBERS,
         then=Phase.COMMIT,
     ),
     Phase.COMMIT: PhaseRow(
         verb=Verb.COMMIT,
-        done="committed",
         seconds="commit_seconds",
-        ends=Early.ALL,
-        need=Need.SPEAKERS,
+        ends=(Early.ALL,),
+        need=Need.COMMITTED,
         then=Phase.VOTE,
         otherwise=Status.VOID,
     ),
     Phase.VOTE: PhaseRow(
         verb=Verb.VOTE,
-        done="voted",
         seconds="vote_seconds",
-        ends=Early.ALL,
-        tally=Tally.MAJORITY,
+        ends=(Early.ALL,),
         need=Need.INCLUDED,
         then=Phase.ATTEST,
         otherwise=Status.VOID,
     ),
     Phase.ATTEST: PhaseRow(
         verb=Verb.ATTEST,
-        done="attested",
         seconds="attest_seconds",
-        ends=Early.QUORUM,
+        ends=(Early.QUORUM, Early.ALL),
         need=Need.QUORUM,
         then=Status.FINAL,
         otherwise=Status.VOID,
     ),
-    Phase.DONE: PhaseRow(verb=None, done="active"),
+    Phase.WAITING: PhaseRow(ends=(Early.ROOM,), need=Need.ROOM, then=Phase.COMMIT),
+    Phase.DONE: PhaseRow(),
 }
-"""The whole protocol in one table."""
+"""The whole protocol in one table. A closed round leads to DONE if a limit is reached, to FORMING if fewer than
+``min_members`` are active, to WAITING if there is no room, else to the next round's COMMIT; so does the end of WAITING,
+and FORMING leads to DONE once ``limit_seconds`` are over."""
 
 
 def spoken_in(table: PhaseTable) -> dict[Verb, Phase]:
@@ -136,3 +114,8 @@ def spoken_in(table: PhaseTable) -> dict[Verb, Phase]:
 
 
 SPOKEN_IN = spoken_in(PHASES)
+
+
+def quorum(roster: int) -> int:
+    """Return how many must attest one root: more than two thirds of a roster of so many."""
+    return 2 * roster // 3 + 1

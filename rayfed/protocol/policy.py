@@ -1,43 +1,35 @@
-"""The protocol: what a node does next, given what the ledger says. Pure: no I/O, no Ray, no clock, no state.
+"""The honest policy for rounds: what a node does next, given what the ledger says. Pure: no I/O, no clock, no state.
 
-The phases are data (``phases.PHASES``), and ``next_action`` reads them; nothing here knows of a server, a first node
-or a last joiner. Everything that a node must remember between two calls it hands in as ``Me``, and all of that can be
-rebuilt from ledger, store and the node's own disk, which is why a node may be killed at any instant (DESIGN 1.2).
+``next_action`` names one thing to do. Doing it and asking again, until ``Finish``, is all that a node ever does; what
+could not be done just now (a peer has not given its bytes yet) is handed back in ``Me.stuck``, and the next best thing
+is named. Everything that a node must remember between two calls it hands in as ``Me``, and all of that can be rebuilt
+from ledger, store and the node's own disk, which is why a node may be killed at any instant.
+
+The court's half is ``court_policy``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 
-from rayfed.encoding.primitives import NO_ROOT, Address, Root
+from rayfed.encoding.primitives import NO_ROOT, Address, Root, bits
 from rayfed.protocol.messages import Phase, Status, Verb, View
 from rayfed.protocol.phases import PHASES, PhaseTable
 
-
-@dataclass(frozen=True, slots=True)
-class Me:
-    """What a node knows of itself.
-
-    Attributes:
-        address: its account.
-        model: root of the model it holds, NO_ROOT if none yet.
-        merged: (round, root) of the last merge that it computed itself, or None.
-        in_flight: (verb, round) of transactions that were sent and are not mined yet.
-        leaving: it does not want to be a member any more, or cannot be.
-        distrusts: it knows that a final merge is wrong, and builds nothing on it until that is rolled back.
-    """
-
-    address: Address
-    model: Root = NO_ROOT
-    merged: tuple[int, Root] | None = None
-    in_flight: frozenset[tuple[Verb, int]] = frozenset()
-    leaving: bool = False
-    distrusts: bool = False
+TURN_SECONDS = 2
+"""How much longer each next one waits before it does what anybody may do, in chain time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enter:
     """Become a member (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Take the federation one step further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +40,32 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Merge what a closed round has included, to see whether its root is right."""
+
+    round: int
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
-    """Train from ``base`` and commit to the update."""
+    """Train from ``base``, and commit to the update if ``commits``: the base is known to be good."""
 
     round: int
     base: Root
+    commits: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Abstain:
+    """Commit to nothing: the base is wrong, or cannot be checked, and can still be undone."""
+
+    round: int
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Publish the own update, check the others' and vote. ``committed`` is the bitmap of updates to judge."""
+    """Give the own update, have the others', and vote. ``committed`` is the bitmap of updates to judge."""
 
     round: int
     base: Root
@@ -66,78 +74,194 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Merge the ``included`` updates (unless ``root`` is known already) and attest the result."""
+    """Merge what is included and attest the result, whatever is final; ``context`` is what that rests on."""
 
     round: int
-    included: int
-    root: Root = NO_ROOT
+    context: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before the phase changes or ``until`` (seconds since the epoch; 0: no deadline)."""
+    """Nothing to do before the phase changes or ``until`` (seconds since the epoch; 0: no deadline).
+
+    Attributes:
+        reason: in a line, what the node's owner has to know; empty if all is well.
+    """
 
     until: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The federation is done and the final model is at hand."""
+    """The federation is done and the final model is at hand; ``reason`` as in ``Wait``."""
+
+    reason: str = ""
 
 
-Action = Enter | Adopt | Train | Judge | Merge | Wait | Finish
+Action = Enter | Advance | Adopt | Check | Train | Abstain | Judge | Merge | Wait | Finish
+
+
+class Standing(Enum):
+    """What a node knows of the base that the federation builds on."""
+
+    GOOD = "good"
+    """Genesis, the own merge of its round, or settled while this node was not there."""
+    WRONG = "wrong"
+    """The own merge of its round is another."""
+    UNCHECKED = "unchecked"
+    """There is no own merge of its round: what it included is not to be had, or not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """What a node knows of itself.
+
+    Attributes:
+        address: its account.
+        model: root of the model it holds, NO_ROOT if none yet.
+        merges: what it has merged itself, by the ``included`` context that this rests on.
+        took_part: whether it has said anything in the round that made the base.
+        in_flight: (verb, round) of what was sent and is not in the view yet.
+        stuck: what it has tried in this very moment, in vain.
+        leaving: it does not want to be a member any more, or cannot be.
+        paused_until: when it may join again; 0: it may.
+        due_since: when it first saw that the step is due, seconds since the epoch; 0: just now.
+        hurry: so many seconds before COMMIT's deadline it commits to nothing if the base is still unchecked.
+    """
+
+    address: Address
+    model: Root = NO_ROOT
+    merges: Mapping[bytes, Root] = field(default_factory=dict)
+    took_part: bool = False
+    in_flight: frozenset[tuple[Verb, int]] = frozenset()
+    stuck: frozenset[Action] = frozenset()
+    leaving: bool = False
+    paused_until: int = 0
+    due_since: int = 0
+    hurry: int = 0
+
+
+VERBS: Mapping[type, Verb] = {
+    Enter: Verb.JOIN,
+    Advance: Verb.ADVANCE,
+    Train: Verb.COMMIT,
+    Abstain: Verb.COMMIT,
+    Judge: Verb.VOTE,
+    Merge: Verb.ATTEST,
+}
+"""What the actions say to the ledger."""
 
 
 def next_action(view: View, me: Me, phases: PhaseTable = PHASES) -> Action:
-    """Return the one next thing to do; ``phases`` is the protocol that the federation follows.
+    """Return the one next thing to do; ``phases`` is the protocol that the federation follows."""
+    for action in _due(view, me, phases):
+        flies = (VERBS.get(type(action)), getattr(action, "round", 0)) in me.in_flight
+        if not flies and action not in me.stuck:
+            return action
+    return Wait(_until(view, me), _trouble(view, me))
 
-    Doing it and asking again, until ``Finish``, is all that a node ever does.
+
+def standing(view: View, me: Me) -> Standing:
+    """Return what the node knows of the base.
+
+    A root that is settled has stood all that could be brought against it. Who was not there when it was made takes
+    that for enough, as it does for all that lies before it; who was there, and was denied what it merged, does not.
     """
-    index = view.index_of(me.address)
-    mine = 0 if index is None else 1 << index
-
-    if not mine & view.active and not me.leaving and view.phase is not Phase.DONE and not mine & view.roster:
-        return _unless_in_flight(me, Verb.JOIN, 0, Enter(), view)
-    if view.phase is Phase.FORMING:
-        return Wait(view.deadline)
-    late = _late_attestation(view, me, mine)
-    if late is not None:
-        return late
-    if me.distrusts:
-        return Wait(view.deadline)
-    if me.model != view.base:
-        return Adopt(view.base)
-    if view.phase is Phase.DONE:
-        return Finish()
-    row = phases[view.phase]
-    if row.verb is None or not mine & view.roster or mine & getattr(view, row.done):
-        return Wait(view.deadline)
-    return _unless_in_flight(me, row.verb, view.round, _say(row.verb, view), view)
+    own = me.merges.get(view.base_context)
+    if view.base_round == 0 or own == view.base or (own is None and view.base_settled and not me.took_part):
+        return Standing.GOOD
+    return Standing.UNCHECKED if own is None else Standing.WRONG
 
 
-def _say(verb: Verb, view: View) -> Action:
-    if verb is Verb.COMMIT:
-        return Train(view.round, view.base)
-    if verb is Verb.VOTE:
-        return Judge(view.round, view.base, view.committed)
-    return Merge(view.round, view.included)
+def turn(view: View, address: Address) -> int:
+    """Return how many members come before an account in doing what anybody may do; the order changes every round."""
+    order = list(bits(view.roster or view.active))
+    index = view.index_of(address)
+    return (order.index(index) + view.round) % len(order) if index in order else len(order)
 
 
-def _unless_in_flight(me: Me, verb: Verb, round: int, action: Action, view: View) -> Action:
-    return Wait(view.deadline) if (verb, round) in me.in_flight else action
-
-
-def _late_attestation(view: View, me: Me, mine: int) -> Action | None:
-    """A round is final from the quorum on; whoever was still merging then may say so until ATTEST's deadline."""
-    last = view.previous
-    if (
+def attests_late(view: View, address: Address) -> bool:
+    """Say whether the round before is final and still takes the attestation of this account."""
+    last, index = view.previous, view.index_of(address)
+    return (
         last is not None
         and last.status is Status.FINAL
-        and me.merged == (last.round, last.root)
-        and view.time <= last.open_until
-        and mine
-        and not mine & last.attesters
-        and (Verb.ATTEST, last.round) not in me.in_flight
-    ):
-        return Merge(last.round, last.included, last.root)
-    return None
+        and view.time < last.deadline
+        and index is not None
+        and bool((last.roster & ~last.attested) >> index & 1)
+    )
+
+
+def _due(view: View, me: Me, phases: PhaseTable) -> Iterator[Action]:
+    """Yield all that can be done now, the most urgent first."""
+    index = view.index_of(me.address)
+    mine = 0 if index is None else 1 << index
+    last = view.previous
+
+    is_out = not mine & (view.active | view.roster) and view.phase is not Phase.DONE
+    if is_out and not me.leaving and view.time >= me.paused_until:
+        yield Enter()
+    if view.due and view.time >= (me.due_since or view.time) + TURN_SECONDS * turn(view, me.address):
+        yield Advance()
+    if last is not None and attests_late(view, me.address):
+        yield Merge(last.round, last.context)
+    if view.phase is Phase.FORMING:
+        return
+    base = standing(view, me)
+    if base is not Standing.WRONG and me.model != view.base:
+        yield Adopt(view.base)
+    verb = phases[view.phase].verb
+    # What is said after the deadline is refused.
+    if verb is not None and mine & view.roster & ~view.spoken and view.time < view.deadline:
+        yield from _say(verb, view, me, base)
+    if view.phase is Phase.DONE and not attests_late(view, me.address):
+        if base is Standing.WRONG and view.base_settled:
+            yield Finish(_trouble(view, me))
+        elif me.model == view.base:
+            yield Finish()
+
+
+def _say(verb: Verb, view: View, me: Me, base: Standing) -> Iterator[Action]:
+    if verb is Verb.VOTE:
+        yield Judge(view.round, view.base, view.committed)
+    elif verb is Verb.ATTEST:
+        yield Merge(view.round, view.context)
+    elif base is Standing.GOOD:
+        if me.model == view.base:
+            yield Train(view.round, view.base)
+    elif base is Standing.WRONG:
+        if not view.base_settled:
+            yield Abstain(view.round)
+    else:
+        if not (attests_late(view, me.address) and view.previous and view.previous.context == view.base_context):
+            yield Check(view.base_round, view.base_context)
+        if not view.base_settled and view.time >= view.deadline - me.hurry:
+            yield Abstain(view.round)
+        if me.model == view.base:
+            yield Train(view.round, view.base, commits=False)
+
+
+def _until(view: View, me: Me) -> int:
+    """Return when there may be something to do though the phase has not changed."""
+    moments = [view.deadline]
+    if view.due:
+        moments.append((me.due_since or view.time) + TURN_SECONDS * turn(view, me.address))
+    if view.previous is not None and attests_late(view, me.address):
+        moments.append(view.previous.deadline)
+    if me.paused_until:
+        moments.append(me.paused_until)
+    return min((moment for moment in moments if moment > view.time), default=0)
+
+
+def _trouble(view: View, me: Me) -> str:
+    base = standing(view, me)
+    if base is Standing.GOOD or not view.base_round:
+        return ""
+    made = f"round {view.base_round}: its model {view.base.hex()[:12]}"
+    if base is Standing.WRONG:
+        state = "settled: nothing is built on it here" if view.base_settled else "not settled yet"
+        return f"{made} is not the merge of what it included, and {state}"
+    if view.base_settled:
+        return f"{made} cannot be checked and is settled: nothing is built on it here"
+    return ""
