@@ -25,10 +25,10 @@ class HostService(Protocol):
     def blob(self, root: Root) -> Any:
         """Return a blob that may be served, as the transport carries it, or None."""
 
-    def take(self, verb: Verb, round: int, messages: Mapping[int, Signed]) -> None:
+    def take(self, verb: Verb, round: int, context: bytes, messages: Mapping[int, Signed]) -> None:
         """Take a peer's signed messages to post them; see ``rayfed.ledger.relay``."""
 
-    def told(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
+    def told(self, verb: Verb, round: int, context: bytes, receipts: Mapping[int, Receipt]) -> None:
         """Learn from a peer what became of messages that it was given."""
 
     def status(self) -> list[NodeStatus]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address
-from rayfed.ledger.relay.batch import Batch, Said
-from rayfed.protocol.messages import Phase, Receipt, Signed, Verb, View
+from rayfed.ledger.relay.batch import Batch, Topic
+from rayfed.protocol.messages import Phase, Receipt, Signed, View
 
 OWN_SECONDS = 2.0
 """After so long a message that is not on the ledger is posted by its own side, whoever's turn it is."""
@@ -29,8 +29,7 @@ class Offered:
     """A message of one of this process's nodes."""
 
     address: Address
-    verb: Verb
-    round: int
+    topic: Topic
     signed: Signed
 
 
@@ -38,8 +37,7 @@ class Offered:
 class Given:
     """Messages that another process hands over, and when they came, by the steady clock."""
 
-    verb: Verb
-    round: int
+    topic: Topic
     messages: Mapping[int, Signed]
     at: float
 
@@ -48,8 +46,7 @@ class Given:
 class Told:
     """What became of messages that were handed over to another process."""
 
-    verb: Verb
-    round: int
+    topic: Topic
     receipts: Mapping[int, Receipt]
 
 
@@ -85,7 +82,7 @@ class Batches:
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
         self._waiting: list[Offered] = []  # their indices are not known yet
-        self._batches: dict[Said, Batch] = {}
+        self._batches: dict[Topic, Batch] = {}
         self._addresses: set[Address] = set()  # of this process's nodes
         self._indices: dict[Address, int] = {}  # the same, as far as they are known
         self._others: set[int] = set()  # members who have handed something over
@@ -119,55 +116,56 @@ class Batches:
             match item:
                 case Carries(addresses):
                     self._addresses.update(addresses)
-                case Offered(address, verb, round, signed):
+                case Offered(address, topic, signed):
                     self._addresses.add(address)
                     index = view.index_of(address)
                     if index is None:
                         self._waiting.append(item)
                     else:
                         self._indices[address] = index
-                        batch = self._batch(verb, round, now)
+                        batch = self._batch(topic, now)
                         batch.waiting = batch.waiting or now
                         batch.add(index, signed)
-                case Given(verb, round, messages, at):
-                    batch = self._batch(verb, round, at)
+                case Given(topic, messages, at):
+                    batch = self._batch(topic, at)
                     batch.waiting = batch.waiting or at
                     batch.given.update(messages)
                     self._others |= messages.keys()
-                case Told(verb, round, receipts):
-                    self.give((verb, round), receipts)
+                case Told(topic, receipts):
+                    self.give(topic, receipts)
         for address in self._addresses - self._indices.keys():
             index = view.index_of(address)
             if index is not None:
                 self._indices[address] = index
 
-    def _batch(self, verb: Verb, round: int, since: float) -> Batch:
-        return self._batches.setdefault((verb, round), Batch(verb, round, since))
+    def _batch(self, topic: Topic, since: float) -> Batch:
+        return self._batches.setdefault(topic, Batch(topic, since))
 
-    def give(self, said: Said, told: Mapping[int, Receipt]) -> None:
+    def give(self, topic: Topic, told: Mapping[int, Receipt]) -> None:
         """Tell this process's nodes what became of their messages, once each."""
-        batch = self._batches.get(said)
+        batch = self._batches.get(topic)
         for address, index in self._indices.items():
             if index in told and batch is not None and batch.own.pop(index, None) is not None:
                 self._outcomes.put(address, told[index])
 
-    def drop_closed(self, view: View, now: float, flying: set[Said]) -> None:
+    def drop_closed(self, view: View, now: float, flying: set[Topic]) -> None:
         """Forget batches whose time is over; whoever has heard nothing yet of its message gets to know it.
 
         Args:
             flying: of what something is on its way.
         """
-        for said, batch in [*self._batches.items()]:
-            if said in flying or not self._is_over(batch, view, now):
+        for topic, batch in [*self._batches.items()]:
+            if topic in flying or not self._is_over(batch, view, now):
                 continue
             sent = batch.posted | batch.handed
             errors = {i: None if i in sent and batch.was_heard(view, i) else NOT_HEARD for i in batch.own}
-            self.give(said, {i: Receipt(*said, "", 0, 0, error) for i, error in errors.items()})
-            del self._batches[said]
+            verb, round, _ = topic
+            self.give(topic, {i: Receipt(verb, round, "", 0, 0, error) for i, error in errors.items()})
+            del self._batches[topic]
 
     def _is_over(self, batch: Batch, view: View, now: float) -> bool:
         """Whether nothing more is to be done, or heard, of a batch that is not on its way."""
-        if batch.round > view.round and view.phase is not Phase.DONE:
+        if batch.topic.round > view.round and view.phase is not Phase.DONE:
             return False  # said to a newer view than this one
         if batch.is_open(view):
             return not batch.own and not batch.given.keys() - batch.posted

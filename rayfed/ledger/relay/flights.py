@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rayfed.ledger.relay.batch import Batch, Said
+from rayfed.ledger.relay.batch import Batch, Topic
 from rayfed.protocol.commands import Relay
 from rayfed.protocol.messages import Receipt
 
@@ -43,9 +43,9 @@ class Flights:
         return bool(self._ripe)
 
     @property
-    def said(self) -> set[Said]:
+    def topics(self) -> set[Topic]:
         """Of what there is something on its way."""
-        return {batch.said for batch, _ in self._flying} | {one.batch.said for one in (*self._mined, *self._ripe)}
+        return {batch.topic for batch, _ in self._flying} | {one.batch.topic for one in (*self._mined, *self._ripe)}
 
     def took_off(self, batch: Batch, relayed: Relay) -> None:
         """Note what was submitted."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError, LedgerUnreachable
-from rayfed.ledger.relay.batch import Batch
+from rayfed.ledger.relay.batch import Batch, Topic
 from rayfed.ledger.relay.batches import NOT_HEARD, OWN_SECONDS, Batches, Carries, Given, Item, Offered, Outcomes, Told
 from rayfed.ledger.relay.flights import Flights
 from rayfed.ledger.relay.inbox import Inbox
-from rayfed.protocol.commands import Relay
-from rayfed.protocol.messages import Receipt, Signed, Verb, View
+from rayfed.protocol.commands import Statement
+from rayfed.protocol.messages import Receipt, Signed, View
 from rayfed.protocol.phases import SPOKEN_IN
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class RelayPool:
 
     def __init__(
         self,
-        hand: Callable[[int, Verb, int, Mapping[int, Signed]], bool],
-        tell: Callable[[Verb, int, Mapping[int, Receipt]], None],
+        hand: Callable[[int, Topic, Mapping[int, Signed]], bool],
+        tell: Callable[[Topic, Mapping[int, Receipt]], None],
     ) -> None:
         self._hand = hand
         self._tell = tell
@@ -59,21 +59,22 @@ class RelayPool:
         """Say which nodes this process speaks for, so that the first of them does not go out alone."""
         self._inbox.post(Carries(tuple(addresses)))
 
-    def offer(self, address: Address, verb: Verb, round: int, signed: Signed) -> None:
-        """Take a message of one of this process's nodes; ``receipts`` tells what became of it."""
-        self._inbox.post(Offered(address, verb, round, signed))
+    def offer(self, address: Address, statement: Statement, signed: Signed) -> None:
+        """Take what one of this process's nodes has signed; ``receipts`` tells what became of it."""
+        topic = Topic(statement.verb, statement.round, statement.context)
+        self._inbox.post(Offered(address, topic, signed))
 
     def receipts(self, address: Address) -> list[Receipt]:
         """Return, once each, what became of a node's messages."""
         return self._outcomes.take(address)
 
-    def take(self, verb: Verb, round: int, messages: Mapping[int, Signed]) -> None:
+    def take(self, topic: Topic, messages: Mapping[int, Signed]) -> None:
         """Take messages that another process hands over because it is this one's turn."""
-        self._inbox.post(Given(verb, round, messages, time.monotonic()))
+        self._inbox.post(Given(topic, messages, time.monotonic()))
 
-    def told(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
+    def told(self, topic: Topic, receipts: Mapping[int, Receipt]) -> None:
         """Learn what became of messages that were handed over."""
-        self._inbox.post(Told(verb, round, receipts))
+        self._inbox.post(Told(topic, receipts))
 
     # -- for the thread that steps ----------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class RelayPool:
         self._batches.read(self._inbox.take(), view, now)
         self._conclude(view)
         ready = self._batches.open(view)
-        self._batches.drop_closed(view, now, self._flights.said)
+        self._batches.drop_closed(view, now, self._flights.topics)
         for batch in ready:
             self._forward(batch, view, poster, now)
         return self._pause(now) if self.is_pending else None
@@ -112,19 +113,21 @@ class RelayPool:
         """Tell the nodes what became of batches that were mined, each its share of the gas."""
         for landed in self._flights.ripe():
             batch, receipt = landed.batch, landed.receipt
+            verb, round, _ = batch.topic
+            batch.refused |= receipt.error is not None
             told: dict[int, Receipt] = {}
             for index, share in landed.shares().items():
                 error = receipt.error or (None if batch.was_heard(view, index) else NOT_HEARD)
-                told[index] = Receipt(batch.verb, batch.round, receipt.tx_hash, share, receipt.block, error)
-            self._batches.give(batch.said, told)
-            self._tell(batch.verb, batch.round, told)
+                told[index] = Receipt(verb, round, receipt.tx_hash, share, receipt.block, error)
+            self._batches.give(batch.topic, told)
+            self._tell(batch.topic, told)
 
     def _forward(self, batch: Batch, view: View, poster: Ledger, now: float) -> None:
         """Hand the own messages to the host that posts in this turn, or post all that are here."""
         mine = True
         if fresh := batch.fresh():
-            turn = batch.round * len(SPOKEN_IN) + SPOKEN_IN[batch.verb]
-            mine = not self._hand(turn, batch.verb, batch.round, fresh)
+            verb, round, _ = batch.topic
+            mine = not self._hand(round * len(SPOKEN_IN) + SPOKEN_IN[verb], batch.topic, fresh)
             if not mine:
                 batch.handed |= fresh.keys()
         elif batch.handed:
@@ -136,19 +139,20 @@ class RelayPool:
         left = batch.to_post(view, own=own)
         complete = batch.is_complete(view, self._batches.known, own=own)
         waited = now - (batch.waiting or batch.since)
-        still = batch.said in self._flights.said or not batch.is_complete(view, self._batches.own)
+        still = batch.topic in self._flights.topics or not batch.is_complete(view, self._batches.own)
         if left and (complete or waited > (HOLD_SECONDS if still else GATHER_SECONDS)):
             self._post(batch, left, view, poster)
 
     def _post(self, batch: Batch, messages: Mapping[int, Signed], view: View, poster: Ledger) -> None:
-        relayed = Relay(batch.verb, batch.round, messages, view.members)
+        relayed = batch.command(messages, view)
         try:
             poster.submit(relayed)
         except LedgerUnreachable:
             raise
         except LedgerError as error:
-            refused = Receipt(batch.verb, batch.round, "", 0, 0, str(error))
-            self._batches.give(batch.said, dict.fromkeys(messages, refused))
+            verb, round, _ = batch.topic
+            refused = Receipt(verb, round, "", 0, 0, str(error))
+            self._batches.give(batch.topic, dict.fromkeys(messages, refused))
         else:
             self._flights.took_off(batch, relayed)
         batch.posted |= messages.keys()

@@ -78,13 +78,13 @@ class Carrier:
         """See ``HostService``."""
         return self._serve(root)
 
-    def take(self, verb: Verb, round: int, messages: Mapping[int, Signed]) -> None:
+    def take(self, verb: Verb, round: int, context: bytes, messages: Mapping[int, Signed]) -> None:
         """See ``HostService``."""
-        self._relay.take(verb, round, messages)
+        self._relay.take(verb, round, context, messages)
 
-    def told(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
+    def told(self, verb: Verb, round: int, context: bytes, receipts: Mapping[int, Receipt]) -> None:
         """See ``HostService``."""
-        self._relay.told(verb, round, receipts)
+        self._relay.told(verb, round, context, receipts)
 
     def status(self) -> list[NodeStatus]:
         """See ``HostService``."""

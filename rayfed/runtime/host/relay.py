@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from rayfed.encoding.primitives import Address
 from rayfed.errors import StoreError
 from rayfed.ledger import Ledger
-from rayfed.ledger.relay import RelayPool
+from rayfed.ledger.relay import RelayPool, Topic
+from rayfed.protocol.commands import Statement
 from rayfed.protocol.messages import Receipt, Signed, Verb, View
 from rayfed.runtime.host.life import Life
 from rayfed.runtime.transport import Transport
@@ -49,14 +50,14 @@ class RelayLife(Life):
 
     # -- what any thread may call -----------------------------------------------------------------------------------
 
-    def take(self, verb: Verb, round: int, messages: Mapping[int, Signed]) -> None:
+    def take(self, verb: Verb, round: int, context: bytes, messages: Mapping[int, Signed]) -> None:
         """Have something posted that another process hands over."""
-        self.pool.take(verb, round, messages)
+        self.pool.take(Topic(verb, round, context), messages)
         self.wake()
 
-    def told(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
+    def told(self, verb: Verb, round: int, context: bytes, receipts: Mapping[int, Receipt]) -> None:
         """Learn what became of what was handed over."""
-        self.pool.told(verb, round, receipts)
+        self.pool.told(Topic(verb, round, context), receipts)
         self._has_news = True
         self.wake()
 
@@ -93,7 +94,7 @@ class RelayLife(Life):
         self._is_idle = False
         self.wake()
 
-    def _hand(self, turn: int, verb: Verb, round: int, messages: Mapping[int, Signed]) -> bool:
+    def _hand(self, turn: int, topic: Topic, messages: Mapping[int, Signed]) -> bool:
         """Hand messages to the host that posts in this turn; False if that is this one. All hosts that see the
         same ones agree on it."""
         try:
@@ -101,16 +102,16 @@ class RelayLife(Life):
             name = names[turn % len(names)]
             if name == self._transport.name:
                 return False
-            return self._transport.send(name, "take", verb, round, dict(messages))
+            return self._transport.send(name, "take", *topic, dict(messages))
         except StoreError as error:
             log.warning("posts by itself what another host's turn it was to post: %s", error)
             return False
 
-    def _tell_peers(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
+    def _tell_peers(self, topic: Topic, receipts: Mapping[int, Receipt]) -> None:
         self._has_news = True  # for the nodes here, too
         try:
             for peer in self._transport.peers():
-                self._transport.send(peer, "told", verb, round, dict(receipts))
+                self._transport.send(peer, "told", *topic, dict(receipts))
         except StoreError as error:
             log.warning("the other hosts find out from the ledger what was posted: %s", error)
 
@@ -125,14 +126,14 @@ class WakingPool(RelayPool):
 
     def __init__(
         self,
-        hand: Callable[[int, Verb, int, Mapping[int, Signed]], bool],
-        tell: Callable[[Verb, int, Mapping[int, Receipt]], None],
+        hand: Callable[[int, Topic, Mapping[int, Signed]], bool],
+        tell: Callable[[Topic, Mapping[int, Receipt]], None],
         offered: Callable[[], None],
     ) -> None:
         super().__init__(hand, tell)
         self._offered = offered
 
-    def offer(self, address: Address, verb: Verb, round: int, signed: Signed) -> None:
+    def offer(self, address: Address, statement: Statement, signed: Signed) -> None:
         """See ``RelayPool``."""
-        super().offer(address, verb, round, signed)
+        super().offer(address, statement, signed)
         self._offered()
