@@ -72,7 +72,8 @@ class FederationState(CourtState, Protocol):
         """Return the latest card of each member that has announced one."""
 
     def wait(self, seen: View, timeout: float) -> None:
-        """Block until the phase differs from ``seen``, its deadline has passed, or ``timeout`` seconds are over."""
+        """Block until the phase, or whether a step is due, differs from ``seen``, the phase's deadline has passed, or
+        ``timeout`` seconds are over."""
 
 
 class Ledger(FederationState, Protocol):
