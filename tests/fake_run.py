@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import NO_ROOT, bitmap, bits
-from rayfed.protocol.messages import NodeRecord, NodeStatus, Outcome, Phase, Status, View
+from rayfed.protocol.messages import NodeRecord, NodeStatus, Outcome, Phase, Round, Status, View
 from rayfed.reporting.summarise import build
 from rayfed.reporting.summary import Summary
 from rayfed.reporting.timeline import History
@@ -53,7 +53,8 @@ def fake_run(
     members = tuple(address(i) for i in range(nodes))
     everybody = bitmap(range(nodes))
     outcomes, records, views, history = [], [], [], History()
-    now, base, base_round, previous = 100.0, b"\x11" * 32, 0, None
+    now, base, base_round, finals = 100.0, b"\x11" * 32, 0, 0
+    previous: Round | None = None
     accuracy = [0.1] * nodes
 
     def see(view: View, statuses: list[NodeStatus], seconds: float) -> None:
@@ -79,18 +80,28 @@ def fake_run(
                 round=r,  # noqa: B023 - called at once
                 phase=phase,
                 deadline=int(now) + 60,
+                due=False,
                 base=base,  # noqa: B023
                 base_round=base_round,  # noqa: B023
+                base_context=bytes([7]) * 32,
+                base_settled=base_round == 0,  # noqa: B023
+                context=bytes([r, phase]) * 16,  # noqa: B023
                 roster=everybody,
                 active=everybody,
                 committed=committed,
+                abstained=0,
                 voted=voted,
                 attested=0,
                 included=included,
+                excused=0,
+                finals=finals,  # noqa: B023
+                voids=0,
+                unsettled=finals,  # noqa: B023
+                since=0,
                 members=members,
                 roots=tuple(x if committed >> i & 1 else NO_ROOT for i, x in enumerate(roots)),  # noqa: B023
-                ballots=tuple(x if voted >> i & 1 else 0 for i, x in enumerate(ballots)),  # noqa: B023
-                attestations=(NO_ROOT,) * nodes,
+                accepts=tuple(x if voted >> i & 1 else 0 for i, x in enumerate(ballots)),  # noqa: B023
+                misses=(0,) * nodes,
                 previous=previous,  # noqa: B023
             )
 
@@ -106,9 +117,10 @@ def fake_run(
         see(view(Phase.VOTE, everybody, voted), statuses("screen"), 0.4)
         if final:
             see(view(Phase.ATTEST, everybody, everybody, included), statuses("merge"), 0.3)
-            base, base_round = root, r
-        previous = Outcome(r, Status.FINAL if final else Status.VOID, root, included, everybody * final, 0)
-        outcomes.append(previous)
+            base, base_round, finals = root, r, finals + 1
+        status = Status.FINAL if final else Status.OVER
+        previous = Round(r, status, int(now), base_round, base, bytes(32), everybody, included=included, root=root)
+        outcomes.append(Outcome(r, status, root, included, everybody * final))
         for i in range(nodes):
             if final:
                 accuracy[i] = 1 - 0.75 ** (2 * r) * 0.9 - dice.random() * 0.03
@@ -151,7 +163,7 @@ def fake_run(
                 0.70 + 0.02 * (i % 8) - (0.4 * 0.6**k if k < rounds else 0) for k in range(1, rounds + 1)
             ),
             error="the disk is full" if i == bad and nodes > 3 else "",
-            scored=max((outcome.round for outcome in outcomes if outcome.status is Status.FINAL), default=0),
+            scored=max((outcome.round for outcome in outcomes if outcome.status.stands), default=0),
         )
         for i in range(nodes)
     ]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from rayfed.config.groups.federation import MergeSettings
+from rayfed.config.groups.federation import MergeSettings, StakeSettings
 from rayfed.config.schema import Settings
 from rayfed.encoding.urls import public
 from rayfed.errors import ConfigError
@@ -43,7 +42,7 @@ def check(settings: Settings) -> None:
     _outside(settings)
     founds_elsewhere = settings.ledger.kind != "devchain" and settings.federation_address is None
     if founds_elsewhere and not settings.ledger.allow_demo_times:
-        check_court_times({name: getattr(settings.stake, name) for name in COURT_TIMES})
+        _court(settings.stake)
 
 
 def check_join(settings: Settings) -> None:
@@ -173,17 +172,14 @@ def _stake(settings: Settings) -> None:
         raise ConfigError("stake.amount", words)
 
 
-def check_court_times(seconds: Mapping[str, int]) -> None:
-    """Raise ``ConfigError`` where a court's times are a demonstration's: too short for people and for full blocks.
-
-    Args:
-        seconds: by the names of ``COURT_TIMES``.
-    """
+def _court(stake: StakeSettings) -> None:
+    """Refuse a court whose times are a demonstration's: too short for people and for full blocks."""
     for name in COURT_TIMES:
-        if seconds[name] < COURT_SECONDS:
+        seconds = getattr(stake, name)
+        if seconds < COURT_SECONDS:
             raise ConfigError(
                 f"stake.{name}",
-                f"{seconds[name]} s are a demonstration's: on a chain where others are, whoever is kept out for so "
+                f"{seconds} s are a demonstration's: on a chain where others are, whoever is kept out for so "
                 f"long loses its stake; +profile=real has hours (on a test chain: ledger.allow_demo_times=true)",
             )
 

@@ -376,8 +376,8 @@ class NodeStatus:
 
     ``accuracy`` is that of the merged model of the round ``scored``, which may have closed a while ago.
     ``doing`` is a step's name or ``waiting``, ``finished``, ``failed``; ``error`` is one line, empty when all is well.
-    ``stake`` is what it has at stake, ``earned`` what final rounds brought it, ``slashed`` what it lost, in the
-    coin's smallest unit.
+    ``stake`` is what it has at stake, ``earned`` what settled rounds brought it, ``slashed`` what it lost, in the
+    coin's smallest unit; ``bonds`` what it has put down in the chain's own currency.
     ``alone_accuracy`` is None until the node has trained alone; ``alone_curve`` holds it after each round's epochs.
     """
 
@@ -391,6 +391,7 @@ class NodeStatus:
     gas: int = 0
     transactions: int = 0
     stake: int = 0
+    bonds: int = 0
     earned: int = 0
     slashed: int = 0
     alone_accuracy: float | None = None

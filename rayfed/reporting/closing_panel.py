@@ -23,8 +23,9 @@ BAR = 24
 
 def took(summary: Summary) -> str:
     """Return how many rounds there were, and in what time."""
-    void = sum(closed.status == "void" for closed in summary.rounds)
-    return f"{len(summary.rounds)} rounds{f' ({void} void)' if void else ''} in {summary.wall_seconds:.0f} s"
+    lost = {word: sum(closed.status == word for closed in summary.rounds) for word in ("void", "undone")}
+    words = ", ".join(f"{count} {word}" for word, count in lost.items() if count)
+    return f"{len(summary.rounds)} rounds{f' ({words})' if words else ''} in {summary.wall_seconds:.0f} s"
 
 
 def scores(summary: Summary) -> list[tuple[str, Text]]:
@@ -54,6 +55,9 @@ def facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
     ]
     if summary.final_root:
         rows.append(("root", Text(summary.final_root)))
+    if summary.unsettled:
+        how_many = "1 round" if summary.unsettled == 1 else f"{summary.unsettled} rounds"
+        rows.append(("unsettled", Text(f"{how_many} can still be contested; then: python -m rayfed claim", "yellow")))
     rows.append(("contract", Text(f"{summary.federation} (chain {summary.chain_id})")))
     if summary.gas_per_node_round is not None:
         rows.append(("gas", Text(f"{summary.gas_per_node_round:,.0f} a node and round")))

@@ -74,10 +74,15 @@ def accuracy(summary: Summary) -> Figure:
             ha="center",
             weight="bold",
         )
-    void = [closed.round for closed in summary.rounds if closed.status == "void"]
+    void = [closed.round for closed in summary.rounds if not closed.stands]
     for place, number in enumerate(void):
         axes.axvspan(
-            number - 0.5, number + 0.5, color=ORANGE, alpha=0.15, lw=0, label="void round" if place == 0 else None
+            number - 0.5,
+            number + 0.5,
+            color=ORANGE,
+            alpha=0.15,
+            lw=0,
+            label="void or undone round" if place == 0 else None,
         )
     _by_round(axes, summary.rounds)
     axes.set_ylabel("test accuracy [%]")
@@ -107,14 +112,20 @@ def ballots(summary: Summary) -> Figure:
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
-    legend = {"accepted": "#a9d3ee", "refused": RED, "no update": "#dddddd", "did not vote": "#f6f6f6"}
+    legend = {
+        "accepted": "#a9d3ee",
+        "refused": RED,
+        "no update": "#dddddd",
+        "did not vote": "#f6f6f6",
+        "did not get it": YELLOW,
+    }
     for place, (axes, closed) in enumerate(zip(panels, shown, strict=False)):
         cells = matrix(closed, nodes)
-        axes.imshow(cells, cmap=ListedColormap(list(legend.values())), vmin=-0.5, vmax=3.5)
+        axes.imshow(cells, cmap=ListedColormap(list(legend.values())), vmin=-0.5, vmax=4.5)
         refused = [(x, y) for y, row in enumerate(cells) for x, cell in enumerate(row) if cell == 1]
         if refused and len(nodes) <= MANY_NODES:  # the cross says it to those who see no colour
             axes.scatter(*zip(*refused, strict=True), marker="x", color="white", s=36)
-        axes.set_title(f"round {closed.round}" + (" (void)" if closed.status == "void" else ""), fontsize=10)
+        axes.set_title(f"round {closed.round}" + ("" if closed.stands else f" ({closed.status})"), fontsize=10)
         axes.set_xticks([x - 0.5 for x in range(1, len(nodes))], minor=True)
         axes.set_yticks([x - 0.5 for x in range(1, len(nodes))], minor=True)
         axes.grid(which="minor", color="white", linewidth=1.5 if len(nodes) <= MANY_NODES else 0.3)
@@ -130,7 +141,7 @@ def ballots(summary: Summary) -> Figure:
     figure.legend(
         handles=[Patch(facecolor=color, edgecolor="#999999", label=name) for name, color in legend.items()],
         loc="outside lower center",
-        ncols=4,
+        ncols=5,
         frameon=False,
         fontsize=8,
     )
@@ -138,7 +149,8 @@ def ballots(summary: Summary) -> Figure:
 
 
 def matrix(closed: RoundSummary, nodes: Sequence[NodeSummary]) -> list[list[int]]:
-    """Return a round's ballots, (n_nodes, n_nodes): 0 accepted, 1 refused, 2 no such update, 3 did not vote."""
+    """Return a round's ballots, (n_nodes, n_nodes): 0 accepted, 1 refused, 2 no such update, 3 did not vote, 4 did not
+    get it."""
     known = closed.roots or {node.address: "" for node in nodes}
     rows = []
     for voter in nodes:
@@ -146,7 +158,10 @@ def matrix(closed: RoundSummary, nodes: Sequence[NodeSummary]) -> list[list[int]
         if ballot is None:
             rows.append([3] * len(nodes))
             continue
-        rows.append([0 if n.address in ballot else 1 if n.address in known else 2 for n in nodes])
+        missed = closed.misses.get(voter.address, ())
+        rows.append(
+            [0 if n.address in ballot else 4 if n.address in missed else 1 if n.address in known else 2 for n in nodes]
+        )
     return rows
 
 

@@ -24,11 +24,17 @@ MATRICES = 24
 """How many rounds of ballots are shown at most; of more rounds the last ones."""
 CURVES = 32
 """How many nodes' own curves are drawn at most."""
-STATES = {"accepted": "accepted", "refused": "refused", "missing": "no update", "silent": "did not vote"}
-MONEY = ("stake#", "earned#", "slashed#")
+STATES = {
+    "accepted": "accepted",
+    "refused": "refused",
+    "missing": "no update",
+    "silent": "did not vote",
+    "missed": "did not get it",
+}
+MONEY = ("stake#", "bonds#", "earned#", "slashed#")
 STILL = ("starting", "waiting")
 """Steps in which a node only waits are drawn pale, whatever they wait for."""
-PHASES = {phase: f"ph-{phase}" for phase in ("forming", "commit", "vote", "attest")}
+PHASES = {phase: f"ph-{phase}" for phase in ("forming", "commit", "vote", "attest", "waiting")}
 
 
 def page(summary: Summary, history: History | None = None) -> str:
@@ -88,13 +94,14 @@ def _left_out(summary: Summary) -> str:
 
 def _tiles(summary: Summary) -> str:
     alone = [value for value in summary.alone_accuracy.values() if value is not None]
-    final = sum(closed.status == "final" for closed in summary.rounds)
+    final = sum(closed.stands for closed in summary.rounds)
     gas = summary.gas_per_node_round
     tiles = [
         (_percent(summary.final_accuracy) or "none", "merged model"),
         (_percent(max(alone)), "best node alone") if alone else ("", ""),
         (_percent(sum(alone) / len(alone)), "mean node alone") if alone else ("", ""),
         (f"{final} / {len(summary.rounds)}", "rounds final"),
+        (str(summary.unsettled or ""), "of them can still be contested"),
         (str(len(summary.nodes)), "nodes"),
         ("" if gas is None else f"{gas / 1000:,.0f} k", "gas a node and round"),
         (f"{summary.wall_seconds:,.0f} s", "in all"),
@@ -110,11 +117,11 @@ def _charts(summary: Summary) -> str:
     numbers = [closed.round for closed in rounds]
     alone = {node_label(node): node.alone_curve for node in summary.nodes[:CURVES] if node.alone_curve}
     merged = [(closed.round, closed.accuracy) for closed in rounds if closed.accuracy is not None]
-    void = [closed.round for closed in rounds if closed.status == "void"]
+    void = [closed.round for closed in rounds if not closed.stands]
     curves = svg.lines(
         merged, alone, void, numbers[-1], "Accuracy of the merged model and of each node alone, by round"
     )
-    caption = "The merged model (solid) and each node alone (dashed): test accuracy. Shaded: void rounds."
+    caption = "The merged model (solid) and each node alone (dashed): test accuracy. Shaded: void and undone rounds."
     steps = _layers(rounds, [closed.seconds for closed in rounds])
     sent = [max(1, len(closed.transactions)) for closed in rounds]
     gas = _layers(rounds, [{v: c.gas[v] / n / 1000 for v in c.gas} for c, n in zip(rounds, sent, strict=True)], [*Verb])
@@ -179,8 +186,8 @@ def _ballots(summary: Summary) -> str:
 
 def _tally(closed: RoundSummary, nodes: Sequence[NodeSummary]) -> str:
     out = [node_label(node) for node in nodes if closed.roots.get(node.address) and node.address not in closed.included]
-    if closed.status == "void":
-        return "void"
+    if not closed.stands:
+        return closed.status
     return f"{len(closed.included)} merged" + (f", without {escape(', '.join(out[:3]))}" if out else "")
 
 
@@ -246,6 +253,7 @@ def _nodes(summary: Summary) -> str:
             str(out.get(node.address, "")),
             f"{node.gas:,}",
             f"{node.stake:,.6g}",
+            f"{node.bonds:,.6g}",
             f"{node.earned:,.6g}",
             f"{node.slashed:,.6g}" if node.slashed else "",
             f'<span class="error">{escape(node.error)}</span>',
@@ -269,7 +277,7 @@ def _transactions(summary: Summary) -> str:
             sent = closed.transactions.get(address, {})
             hashes = "<br>".join(f"{escape(verb)} {_code(tx)}" for verb, tx in sent.items())
             rows.append([escape(names.get(address, address)), _code(closed.roots.get(address, "")), hashes])
-        root = _code(closed.root) if closed.root else "void, no root"
+        root = _code(closed.root) if closed.root else f"{closed.status}, no root"
         table = table_of(["node", "root of its update", "transactions"], rows)
         parts.append(f"<details><summary>round {closed.round}: {root}</summary>{table}</details>")
     return "".join(parts)

@@ -24,8 +24,8 @@ class LeftOut:
     Attributes:
         member: whose.
         since: the first of these rounds.
-        rounds: in how many it offered an update that was not merged. Void rounds do not count, nor do those in which it
-            offered none.
+        rounds: in how many it offered an update that was not merged. Rounds that are void or undone do not count, nor
+            do those in which it offered none.
         by: how many of its updates each node refused, as far as the nodes have said.
         screens: how many verdicts against them each screen gave, the most first.
         reason: of the last verdict of the screen that gave the most; empty where nobody has said.
@@ -92,7 +92,7 @@ def screens(rounds: Sequence[RoundSummary]) -> dict[Address, dict[str, int]]:
 
 
 def _final(rounds: Sequence[RoundSummary]) -> list[RoundSummary]:
-    return [round for round in rounds if round.status == "final"]
+    return [round for round in rounds if round.stands]
 
 
 def _offered(round: RoundSummary) -> set[Address]:

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rayfed.encoding.primitives import Address
-from rayfed.protocol.messages import NodeStatus, Phase, View
+from rayfed.protocol.messages import NodeStatus, View
 from rayfed.reporting.closing_panel import BAR, facts, scores, took
 from rayfed.reporting.plain_lines import PlainLines
 from rayfed.reporting.words import coins, mean_accuracy, percent, short, standing
@@ -43,7 +43,7 @@ class LiveDisplay:
         """Prepare; nothing is shown before the context is entered.
 
         Args:
-            rounds: how many there will be.
+            rounds: how many final ones there will be.
             output_dir: where the results lie, for the panel at the end.
             name: of the experiment.
             console: where to write; standard output by default.
@@ -159,7 +159,7 @@ class LiveDisplay:
         done = 0
         words = Text("forming")
         if view is not None:
-            done = self._rounds if view.phase is Phase.DONE else max(0, view.round - 1)
+            done = view.finals
             words = Text(standing(view, self._rounds))
         second.add_row(
             words,

@@ -1,4 +1,4 @@
-"""Who is left out of a federation that still runs: a line for each member, once, when it begins."""
+"""What people should know of a federation that still runs: who begins to be left out, and which rounds are undone."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ class Notices:
         """Begin with nothing told.
 
         Args:
-            outcome: what became of a closed round, as the ledger says; asked once for each.
+            outcome: what became of a closed round, as the ledger says; asked once for each, and again when rounds fell.
         """
         self._outcome = outcome
         self._outcomes: dict[int, Outcome] = {}
         self._rounds: dict[int, RoundSummary] = {}
-        self._looked = (0, 0)
+        self._looked = (0, 0, 0)
+        self._base = 0
         self._told: set[Address] = set()
         self._lines: tuple[str, ...] = ()
 
@@ -38,6 +39,8 @@ class Notices:
         self, view: View, views: Mapping[int, View], records: Sequence[NodeRecord], statuses: Iterable[NodeStatus]
     ) -> tuple[str, ...]:
         """Return all notices so far, the oldest first; a member that was back in and is left out again has two.
+
+        A round is undone when the base goes back to an earlier one: what was built on it falls, too.
 
         Args:
             views: the last one seen of each round.
@@ -48,8 +51,9 @@ class Notices:
             LedgerUnreachable: nothing answers; the next look goes on from here.
         """
         last = 0 if view.previous is None else view.previous.round
-        if (last, len(records)) == self._looked:
+        if (last, len(records), view.base_round) == self._looked:
             return self._lines
+        self._fallen(view)
         for round in range(1, last + 1):
             if round not in self._outcomes and (found := self._outcome(round)) is not None:
                 self._outcomes[round] = found
@@ -66,8 +70,22 @@ class Notices:
         ).rounds
         self._rounds.update({each.round: each for each in closed})
         self._tell({status.address: node_name(status) for status in statuses})
-        self._looked = last, len(records)
+        self._looked = last, len(records), view.base_round
         return self._lines
+
+    def _fallen(self, view: View) -> None:
+        """Forget what was known of rounds after the base, where that has gone back, and say so."""
+        if view.base_round < self._base:
+            gone = [round for round in self._outcomes if round > view.base_round]
+            stood = [round for round in gone if self._outcomes[round].status.stands]
+            found = self._outcome(min(stood)) if stood else None
+            for round in gone:
+                del self._outcomes[round]
+                self._rounds.pop(round, None)
+            if found is not None and not found.status.stands:  # else it is the chain that has gone back
+                back = f"that of round {view.base_round}" if view.base_round else "the one that all began with"
+                self._lines += (f"round {found.round} is undone: its merge lost in court; the model is {back} again",)
+        self._base = view.base_round
 
     def _tell(self, names: Mapping[Address, str]) -> None:
         now = left_out([self._rounds[round] for round in sorted(self._rounds)])

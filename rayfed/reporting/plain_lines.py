@@ -48,7 +48,7 @@ class PlainLines:
         self._joined = joined
         previous = view.previous
         if previous is not None and previous.round > self._closed:
-            self._line(closing(previous, self._rounds, view.members))
+            self._line(closing(previous))
             self._closed = previous.round
         if (view.round, view.phase) != self._phase and view.phase is not Phase.FORMING:
             self._phase = view.round, view.phase
@@ -68,5 +68,5 @@ class PlainLines:
         done = max(self._scores, default=0) if over else max(min(at_work, default=0), self._closed - LATEST)
         for round in sorted(round for round in self._scores if round <= done):
             measured = self._scores.pop(round).values()
-            self._line(f"round {round}/{self._rounds}: accuracy {percent(sum(measured) / len(measured))}")
+            self._line(f"round {round}: accuracy {percent(sum(measured) / len(measured))}")
             self._told = round

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rayfed.encoding.primitives import NO_ROOT, Address, bits
@@ -23,13 +23,14 @@ def build(
     statuses: Sequence[NodeStatus] = (),
     views: Iterable[View] = (),
     members: Sequence[Address] = (),
+    undone: Collection[int] = (),
     wall_seconds: float = 0.0,
     mlflow_run_id: str | None = None,
 ) -> Summary:
     """Put together what the ledger and the nodes said.
 
     Args:
-        outcomes: the closed rounds, in any order.
+        outcomes: the closed rounds, in any order, as they stand now.
         records: what the nodes reported, in any order; of two records of one node and round the later one counts
             (a node that was restarted reports again).
         statuses: what each node last reported.
@@ -37,6 +38,7 @@ def build(
             come the ballots and the committed roots; where they are missing, a node's ballot is what its screens
             said.
         members: addresses by index; needed only when neither a view nor a record tells them.
+        undone: rounds whose merge lost in court, or whose base did.
 
     Returns:
         The summary. An index that nobody can name appears as ``member-<index>``.
@@ -50,11 +52,12 @@ def build(
             sorted((r for r in latest.values() if r.round == outcome.round), key=lambda r: r.index),
             last_view.get(outcome.round),
             names,
+            outcome.round in undone,
         )
         for outcome in sorted(outcomes, key=lambda outcome: outcome.round)
         if outcome.status is not Status.NONE
     )
-    finals = [closed for closed in rounds if closed.root is not None]
+    finals = [closed for closed in rounds if closed.stands]
     return Summary(
         federation=federation,
         chain_id=chain_id,
@@ -79,10 +82,13 @@ def _names(
     """Return address by index; what the ledger says comes last and so wins."""
     names = {status.index: status.address for status in statuses if status.index is not None}
     names |= {record.index: record.address for record in records}
-    names |= dict(enumerate(members))
-    for view in views:
-        names |= dict(enumerate(view.members))
+    for seats in (members, *(view.members for view in views)):
+        names |= _seated(seats)
     return names
+
+
+def _seated(members: Sequence[Address]) -> dict[int, Address]:
+    return {index: address for index, address in enumerate(members) if address}
 
 
 def _named(bitmap: int, names: Mapping[int, Address]) -> tuple[Address, ...]:
@@ -90,24 +96,32 @@ def _named(bitmap: int, names: Mapping[int, Address]) -> tuple[Address, ...]:
 
 
 def _round(
-    outcome: Outcome, records: Sequence[NodeRecord], view: View | None, names: Mapping[int, Address]
+    outcome: Outcome,
+    records: Sequence[NodeRecord],
+    view: View | None,
+    known: Mapping[int, Address],
+    was_undone: bool,
 ) -> RoundSummary:
-    voted = {} if view is None else {index: view.ballots[index] for index in bits(view.voted)}
+    names = known if view is None else {**known, **_seated(view.members)}  # a seat may have had others before, or since
+    voted = {} if view is None else {index: view.accepts[index] for index in bits(view.voted)}
+    missed = {} if view is None else {index: view.misses[index] for index in bits(view.voted) if view.misses[index]}
     for record in records:
         if record.index not in voted and Verb.VOTE.value in record.transactions:
             voted[record.index] = _screened(record)
     return RoundSummary(
         round=outcome.round,
-        status=outcome.status.name.lower(),
+        status=_status(outcome.status, was_undone),
         root=None if outcome.root == NO_ROOT else hexed(outcome.root),
         included=_named(outcome.included, names),
         attesters=_named(outcome.attesters, names),
-        accuracy=weighted_accuracy(records),
+        accuracy=weighted_accuracy(records) if outcome.status.stands else None,
         loss=weighted_loss(records),
         seconds=mean_seconds(records),
         gas=summed_gas(records),
         accuracies={r.address: r.accuracy for r in records if r.accuracy is not None},
         ballots={names.get(i, f"member-{i}"): _named(ballot, names) for i, ballot in sorted(voted.items())},
+        misses={names.get(i, f"member-{i}"): _named(these, names) for i, these in sorted(missed.items())},
+        abstained=() if view is None else _named(view.abstained, names),
         roots={} if view is None else {names.get(i, f"member-{i}"): hexed(view.roots[i]) for i in bits(view.committed)},
         transactions={r.address: dict(r.transactions) for r in records if r.transactions},
         refusals=tuple(
@@ -125,6 +139,12 @@ def _round(
         saturated=sum(record.saturated for record in records),
         epsilons={r.address: r.epsilon for r in records if r.epsilon is not None},
     )
+
+
+def _status(status: Status, was_undone: bool) -> str:
+    if status.stands:
+        return status.name.lower()
+    return "undone" if was_undone else "void"
 
 
 def _screened(record: NodeRecord) -> int:
@@ -158,6 +178,7 @@ def _nodes(records: Iterable[NodeRecord], statuses: Sequence[NodeStatus]) -> tup
                 alone_curve=status.alone_curve if status else (),
                 gas=max(counted, status.gas if status else 0),
                 stake=status.stake / COIN if status else 0.0,
+                bonds=status.bonds / COIN if status else 0.0,
                 earned=status.earned / COIN if status else 0.0,
                 slashed=status.slashed / COIN if status else 0.0,
                 error=status.error if status else "",

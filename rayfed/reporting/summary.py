@@ -1,6 +1,6 @@
 """What came of a run, as values: ``summary.json``, the figures, the page and the final panel are all drawn from it.
 
-``summary.json`` (version 1) names nodes by their address everywhere; ``nodes`` says which slot and which index in the
+``summary.json`` (version 2) names nodes by their address everywhere; ``nodes`` says which slot and which index in the
 federation an address has. Roots, hashes and addresses are strings that begin with ``0x``. Keys always come in the same
 order, and what is inside a list or a mapping is ordered by round, then by the node's index.
 """
@@ -15,7 +15,7 @@ from typing import Any
 from rayfed.encoding.primitives import Address
 from rayfed.reporting.left_out import counts, screens
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class NodeSummary:
         alone_accuracy: what it reaches without the others, 0..1; None if it was not asked to try.
         alone_curve: the same after each round's epochs.
         gas: gas of all its transactions, joining included.
-        stake, earned, slashed: what it has at stake, what it has earned (claimed or not, final rounds that can still
-            be challenged included) and what it has lost, in whole coins.
+        stake, earned, slashed: what it has at stake, what settled rounds have brought it (claimed or not) and what it
+            has lost, in whole coins.
+        bonds: what it has put down in the chain's own currency, in whole coins of that.
         error: one line, empty when all went well.
         epsilon: what it has spent of its privacy over all rounds; None without DP-SGD.
     """
@@ -43,6 +44,7 @@ class NodeSummary:
     alone_curve: tuple[float, ...] = ()
     gas: int = 0
     stake: float = 0.0
+    bonds: float = 0.0
     earned: float = 0.0
     slashed: float = 0.0
     error: str = ""
@@ -65,16 +67,20 @@ class RoundSummary:
     """One closed round.
 
     Attributes:
-        status: ``final`` or ``void``.
-        root: of the merged model, None in a void round.
+        status: ``final`` (its merge can still be contested), ``settled`` (for good), ``void``, or ``undone``: its merge
+            lost in court, or what it was built on did.
+        root: of the merged model, None in a round that is void or undone.
         included: nodes whose update is in the merge.
         attesters: nodes that attested the final root.
-        accuracy: mean of the nodes' accuracies, weighted by their test images; None if nobody measured.
+        accuracy: mean of the nodes' accuracies, weighted by their test images; None if nobody measured, or the round
+            does not stand.
         loss: mean of the nodes' training losses, weighted by their training images; None if nobody trained.
         seconds: wall seconds by step, mean over the nodes that reported the step.
         gas: gas by verb, sum over the nodes.
         accuracies: each node's own, of the merged model on its own test images.
         ballots: the updates that each node accepted. A node that did not vote is not there.
+        misses: the updates that each node could not get; who got all is not there.
+        abstained: who knew the base to be wrong, or could not check it, and trained nothing on it.
         roots: committed root by node, where it is known.
         transactions: transaction hash by verb, by node.
         refusals: every verdict against an update.
@@ -93,11 +99,18 @@ class RoundSummary:
     gas: dict[str, int] = field(default_factory=dict)
     accuracies: dict[Address, float] = field(default_factory=dict)
     ballots: dict[Address, tuple[Address, ...]] = field(default_factory=dict)
+    misses: dict[Address, tuple[Address, ...]] = field(default_factory=dict)
+    abstained: tuple[Address, ...] = ()
     roots: dict[Address, str] = field(default_factory=dict)
     transactions: dict[Address, dict[str, str]] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     saturated: int = 0
     epsilons: dict[Address, float] = field(default_factory=dict)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the round has made a model that counts."""
+        return self.status in ("final", "settled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +119,8 @@ class Summary:
 
     Attributes:
         settings: the flat settings that a reader wants beside the figures (name, seed, nodes, rule, ...).
-        final_root: of the last final round, None if there was none: the base is still genesis then.
-        final_accuracy: the accuracy of the last final round.
+        final_root: of the last round that stands, None if there was none: the base is still genesis then.
+        final_accuracy: the accuracy of that round.
         gas_per_node_round: mean gas of commit, vote and attest together, over all (node, round) pairs that sent any.
     """
 
@@ -127,6 +140,11 @@ class Summary:
     def alone_accuracy(self) -> dict[Address, float | None]:
         """What each node reaches without the others."""
         return {node.address: node.alone_accuracy for node in self.nodes}
+
+    @property
+    def unsettled(self) -> int:
+        """How many rounds were final when the run ended and could still be contested: the model stands if they do."""
+        return sum(closed.status == "final" for closed in self.rounds)
 
     @property
     def left_out(self) -> dict[Address, dict[str, Any]]:
@@ -151,6 +169,7 @@ class Summary:
             "charter_hash": self.charter_hash,
             "final_root": self.final_root,
             "final_accuracy": self.final_accuracy,
+            "unsettled": self.unsettled,
             "alone_accuracy": self.alone_accuracy,
             "left_out": self.left_out,
             "gas_per_node_round": self.gas_per_node_round,

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
-from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Phase, Status, View
+from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Phase, Round, View
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import NodeSummary
+
+
+def last_round(view: View, rounds: int) -> int:
+    """Return the number of the round with which all is over at the earliest; void ones come on top of the final ones.
+
+    Args:
+        rounds: how many final rounds there are to be.
+    """
+    return view.round - view.is_open + rounds - view.finals
 
 
 def standing(view: View, rounds: int) -> str:
@@ -17,25 +27,28 @@ def standing(view: View, rounds: int) -> str:
     if view.phase is Phase.FORMING:
         return f"forming · {view.active.bit_count()} joined"
     if view.phase is Phase.DONE:
-        return f"done after {view.round} rounds"
-    done = {Phase.COMMIT: view.committed, Phase.VOTE: view.voted, Phase.ATTEST: view.attested}[view.phase]
+        return f"done after {view.round} rounds{f', {view.unsettled} unsettled' if view.unsettled else ''}"
+    place = f"round {view.round}/{last_round(view, rounds)}"
+    if view.phase is Phase.WAITING:
+        return f"{place} · {view.unsettled} rounds are to be settled first"
     left = f"{max(0, view.deadline - view.time)} s left"
-    return f"round {view.round}/{rounds} · {view.phase.name.lower()} {_of(done, view.roster)} · {left}"
+    return f"{place} · {view.phase.name.lower()} {_of(view.spoken, view.roster)} · {left}"
 
 
 def opening(view: View, rounds: int) -> str:
     """Return in one line which phase has opened."""
-    if view.phase is Phase.DONE:
+    if view.phase in (Phase.DONE, Phase.WAITING):
         return standing(view, rounds)
-    return f"round {view.round}/{rounds}: {view.phase.name.lower()} opened, {max(0, view.deadline - view.time)} s left"
+    left = f"{max(0, view.deadline - view.time)} s left"
+    return f"round {view.round}/{last_round(view, rounds)}: {view.phase.name.lower()} opened, {left}"
 
 
-def closing(outcome: Outcome, rounds: int, members: Sequence[Address]) -> str:
+def closing(outcome: Outcome | Round) -> str:
     """Return in one line what became of a round."""
-    if outcome.status is Status.VOID:
-        return f"round {outcome.round}/{rounds}: void, the base stays"
+    if not outcome.status.stands:
+        return f"round {outcome.round}: void, the base stays"
     merged = f"{outcome.included.bit_count()} updates merged"
-    return f"round {outcome.round}/{rounds}: final, {merged}, root 0x{outcome.root.hex()[:16]}…"
+    return f"round {outcome.round}: final, {merged}, root 0x{outcome.root.hex()[:16]}…"
 
 
 def mean_accuracy(statuses: Sequence[NodeStatus]) -> float | None:
@@ -57,6 +70,11 @@ def percent(value: float | None) -> str:
 def coins(amount: int) -> str:
     """Return an amount in the coin's smallest unit as whole coins, or nothing."""
     return f"{amount / COIN:,.4g}" if amount else ""
+
+
+def amount(units: int) -> str:
+    """Return an amount in the smallest unit as whole coins, exactly."""
+    return f"{(Decimal(units) / COIN).normalize():f}"
 
 
 def node_name(node: NodeSummary | NodeStatus) -> str:

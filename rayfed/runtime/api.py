@@ -76,13 +76,15 @@ def load_model(run: str | Path) -> nn.Module:
         (n, channels, height, width) float32, normalised as ``charter.json`` says under ``data``, to (n, classes).
 
     Raises:
-        ConfigError: the run has not ended, no round was final, or no node's disk there holds the model.
+        ConfigError: the run has not ended or is of the first edition, no round was final, or no node's disk there holds
+            the model.
     """
     from rayfed.protocol.charter import Charter
     from rayfed.runtime import models
-    from rayfed.runtime.results import CHARTER, SUMMARY
+    from rayfed.runtime.results import CHARTER, SUMMARY, check_edition
 
     folder = Path(run)
+    check_edition(folder, "run")
     root = json.loads(_text(folder / SUMMARY))["final_root"]
     if root is None:
         raise ConfigError("run", f"no round of the run in {folder} was final: there is no model")

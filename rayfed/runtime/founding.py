@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
 from rayfed.runtime import chain, cluster, drafting
-from rayfed.runtime.results import CHARTER, finished, write
+from rayfed.runtime.results import CHARTER, check_edition, finished, write
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -31,12 +32,14 @@ class Founded:
         federation: the contract's address.
         chain_id: of the chain that it is on.
         block: the one that it was founded in.
+        salt: makes the address one of this run's own, among all federations on the same charter; 32 bytes, in hex.
         started: when the run was started, seconds since the epoch.
     """
 
     federation: Address
     chain_id: int
     block: int
+    salt: str
     started: float
 
     def keep(self, folder: Path) -> None:
@@ -58,8 +61,9 @@ def kept(folder: Path) -> Founded | None:
     """Return the federation that a run with this output folder has founded and not finished; None if there is none.
 
     Raises:
-        ConfigError: the run is finished, or what it wrote cannot be read.
+        ConfigError: the run is finished, or of the first edition, or what it wrote cannot be read.
     """
+    check_edition(folder, "hydra.run.dir")
     path = folder / FILE
     if not path.exists():
         return None
@@ -133,7 +137,8 @@ class FoundOrResume:
         charter = cluster.result(self._draft)
         write(self._output_dir / CHARTER, charter.canonical_json())
         say("founding the federation")
-        made = backend.found(payer, charter, coin)
-        founded = Founded(made.federation, backend.locator.chain_id, made.block, self.started)
+        salt = secrets.token_bytes(32)
+        made = backend.found(payer, charter, coin, salt)
+        founded = Founded(made.federation, backend.locator.chain_id, made.block, salt.hex(), self.started)
         founded.keep(self._output_dir)
         return founded

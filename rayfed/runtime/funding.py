@@ -1,4 +1,4 @@
-"""What a founder gives its nodes: ether for gas, a stake each, the pool; and again where the chain has forgotten it."""
+"""What a founder gives its nodes: ether for gas, stake and bonds, the pool; and again where the chain forgot it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Funding:
         payer: whose money it is.
         federation: whose nodes.
         addresses: their accounts.
-        ether: for each, beside stake and bond.
+        ether: for each, beside stake and bonds.
         pool: how much goes into the pool, in the coin's smallest unit; 0 where that was done.
     """
 
@@ -70,7 +70,7 @@ class Funding:
                 log.warning("a reorganisation took back what the nodes were given; they are given it again")
                 self.give()
         except RayfedError as error:
-            log.warning("the nodes' stakes cannot be given again: %s", error)
+            log.warning("the nodes' stakes and bonds cannot be given again: %s", error)
 
     def _poor(self) -> list[Address]:
         return [address for address in self._addresses if not self._federation.balance(address)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rayfed.errors import ConfigError, RayfedError
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
+from rayfed.reporting import words
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.notices import Notices
@@ -65,14 +66,15 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
 def _equip(
     settings: Settings, backend: Backend, connection: Federation, address: Address, display: LiveDisplay
 ) -> None:
-    """Give the node ether and what it has to stake out of the party's purse, or say what to send."""
-    terms = connection.terms()
-    missing = max(0, terms.stake - connection.account(address).stake)
+    """Give the node ether, its stake and its bonds out of the party's purse, or say what to send."""
+    terms, account = connection.terms(), connection.account(address)
+    stake, bonds = max(0, terms.stake - account.stake), max(0, terms.bonds - account.bonds)
     purse = backend.purse()
     if purse is not None:
-        backend.give(purse, connection, [address], settings.ledger.fund_ether, stake=missing)
+        backend.give(purse, connection, [address], settings.ledger.fund_ether, stake=stake, bonds=bonds)
     elif connection.balance(address) == 0:
-        display.say(f"waiting for funds: send the money for gas, and the stake, to {address}")
+        owed = f"{words.amount(stake)} {connection.coin_name()} for its stake, {words.amount(bonds)} for its bonds"
+        display.say(f"waiting for funds: send {owed} and the money for gas to {address}")
 
 
 def _until_finished(host: cluster.Actor, connection: Federation, display: LiveDisplay) -> None:

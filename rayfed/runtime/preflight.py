@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from rayfed.config.checks import COURT_SECONDS, COURT_TIMES
 from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import registry
@@ -54,7 +55,7 @@ def charter_of(settings: Settings) -> str:
     """Return the text of the charter of the federation to join, having checked that it is the federation's.
 
     Raises:
-        ConfigError: it cannot be read, or it is no charter.
+        ConfigError: it cannot be read, or it is no charter, or its court is a demonstration's on a chain of others.
         LedgerError: the federation is not there, is none, or was founded on another charter.
     """
     path = Path(_needed(settings.charter, "charter"))
@@ -66,6 +67,8 @@ def charter_of(settings: Settings) -> str:
         raise ConfigError("charter", f"cannot read {path}: {error.strerror}") from error
     except (CodecError, UnicodeDecodeError) as error:
         raise ConfigError("charter", f"{path} is not a charter: {error}") from error
+    if not settings.ledger.allow_demo_times:
+        _times(path, charter)
     with TemporaryDirectory() as folder, registry.open(settings.ledger, Path(folder)) as backend:
         federation = backend.connect(address, charter.hash)
         try:
@@ -73,6 +76,18 @@ def charter_of(settings: Settings) -> str:
         finally:
             federation.close()
     return text
+
+
+def _times(path: Path, charter: Charter) -> None:
+    """Check that nobody loses its stake there by being away for seconds."""
+    for name in COURT_TIMES:
+        seconds = getattr(charter.stake, name)
+        if seconds < COURT_SECONDS:
+            raise ConfigError(
+                "charter",
+                f"{path} has a demonstration's court ({name} {seconds}): whoever is kept out for so long loses its "
+                "stake; on a test chain: ledger.allow_demo_times=true",
+            )
 
 
 def _terms(federation: Federation, charter: Charter) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerUnreachable, RayfedError, StoreError
 from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
-from rayfed.reporting.accounts import Earnings, claimed, with_account
+from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
 from rayfed.runtime.place import Place
@@ -222,12 +222,9 @@ class Recorder:
         from rayfed.reporting.html_report import page
         from rayfed.reporting.summarise import build
 
-        paid = patiently(lambda: claimed(event.values for event in connection.events(first, names=["Claimed"])))
-        accounts = dict(zip(view.members, patiently(connection.accounts), strict=False))
-        statuses = [
-            with_account(s, accounts.get(s.address), paid.get(s.address.lower(), 0)) for s in self._snapshot.statuses
-        ]
-        found = [patiently(partial(connection.outcome, round)) for round in range(1, charter.rounds + 1)]
+        statuses = patiently(lambda: Earnings(connection).added(view, self._snapshot.statuses))
+        fell = patiently(lambda: [event.values for event in connection.events(first, names=["Undone"])])
+        found = [patiently(partial(connection.outcome, round)) for round in range(1, view.round + 1)]
         told = build(
             facts(self._settings),
             federation=self._place.federation,
@@ -235,6 +232,7 @@ class Recorder:
             charter_hash=charter.hash,
             outcomes=[outcome for outcome in found if outcome is not None],
             members=view.members,
+            undone={round for values in fell for round in range(values["round"], values["last"] + 1)},
             records=self._records,
             statuses=statuses,
             views=self._history.views.values(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import dataclass
@@ -56,6 +57,27 @@ def write(path: Path, text: str) -> None:
         new.replace(path)
     except OSError as error:
         raise ConfigError("hydra.run.dir", f"cannot write {path}: {error.strerror}") from error
+
+
+def check_edition(folder: Path, setting: str) -> None:
+    """Check that what a folder may hold of a run was not written by the first edition of the protocol.
+
+    Raises:
+        ConfigError: naming the setting that led here.
+    """
+    from rayfed.protocol.charter import VERSION
+
+    try:
+        charter = json.loads((folder / CHARTER).read_text())
+    except (OSError, ValueError):
+        return  # there is none, or it is not whole: whoever reads it says what is the matter
+    version = charter.get("version") if isinstance(charter, dict) else None
+    if isinstance(version, int) and version < VERSION:
+        raise ConfigError(
+            setting,
+            f"the run in {folder} is of the first edition of the protocol, which this program does not carry on: take "
+            "another folder, or the rayfed that began it",
+        )
 
 
 def finished(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rayfed.errors import ConfigError
-from rayfed.runtime.results import SUMMARY, finished
+from rayfed.runtime.results import SUMMARY, check_edition, finished
 
 SETTING = "resume"
 
@@ -24,7 +24,7 @@ def command_line(words: Sequence[str]) -> list[str]:
     in them are as the run saw them, so this process moves to the folder that it was started in.
 
     Raises:
-        ConfigError: there is no run in DIR.
+        ConfigError: there is no run in DIR, or it is finished, or of the first edition.
     """
     chosen = [word for word in words if word.startswith(f"{SETTING}=")]
     if not chosen:
@@ -35,6 +35,7 @@ def command_line(words: Sequence[str]) -> list[str]:
     overrides, hydra = folder / ".hydra" / "overrides.yaml", folder / ".hydra" / "hydra.yaml"
     if not overrides.is_file() or not hydra.is_file():
         raise ConfigError(SETTING, f"there is no run in {folder}: give the output folder of one")
+    check_edition(folder, SETTING)
     if finished(folder):
         raise ConfigError(SETTING, f"the run in {folder} is finished: see {folder / SUMMARY}")
     # As they were written: what they have from the environment (oc.env) is asked for anew.

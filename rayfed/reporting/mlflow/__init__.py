@@ -18,8 +18,9 @@ What it writes is the same for all experiments, so that runs compare:
   ``included``, ``attesters``.
 * Metrics of the whole run (step 0): ``final/accuracy``, ``final/alone_accuracy_mean``,
   ``final/alone_accuracy_best``, ``final/gas_per_node_round``, ``final/wall_seconds``, ``final/earned`` and
-  ``final/slashed`` (sums, in whole coins); of a node ``stake``, ``earned``, ``slashed``, ``left_out`` (rounds in which
-  its update was not merged) and ``left_out/<screen>`` (those in which this screen of any node refused it).
+  ``final/slashed`` (sums, in whole coins), ``final/unsettled`` (rounds that could still be contested); of a node
+  ``stake``, ``bonds``, ``earned``, ``slashed``, ``left_out`` (rounds in which its update was not merged) and
+  ``left_out/<screen>`` (those in which this screen of any node refused it).
 * Tags: of the federation what the caller gives (contract, chain id, charter hash, deployment), ``rayfed.final_root``
   and ``rayfed.root.round-<r>``; of a node ``rayfed.address`` and ``rayfed.tx.round-<r>`` (its transactions' hashes).
 * Artifacts of the parent: ``charter.json``, ``config.json``, ``summary.json``, the tables ``rounds.json`` and

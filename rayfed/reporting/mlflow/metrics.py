@@ -62,6 +62,7 @@ def final_metrics(summary: Summary) -> dict[str, float]:
             "final/alone_accuracy_best": max(alone, default=None),
             "final/gas_per_node_round": summary.gas_per_node_round,
             "final/wall_seconds": summary.wall_seconds,
+            "final/unsettled": summary.unsettled,
             "final/earned": math.fsum(node.earned for node in summary.nodes),
             "final/slashed": math.fsum(node.slashed for node in summary.nodes),
         }
@@ -72,7 +73,7 @@ def member_metrics(summary: Summary, node: NodeSummary) -> dict[str, float]:
     """Return one node's metrics of the whole run."""
     told = summary.left_out.get(node.address, {"rounds": 0, "screens": {}})
     by_screen = {f"left_out/{screen}": rounds for screen, rounds in told["screens"].items()}
-    money = {"stake": node.stake, "earned": node.earned, "slashed": node.slashed}
+    money = {"stake": node.stake, "bonds": node.bonds, "earned": node.earned, "slashed": node.slashed}
     return _finite(money | {"left_out": told["rounds"]} | by_screen)
 
 

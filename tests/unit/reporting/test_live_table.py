@@ -10,11 +10,12 @@ from statistics import median
 import pytest
 from rich.console import Console
 
-from rayfed.protocol.messages import NodeStatus, Phase, Status
+from rayfed.encoding.primitives import NO_ROOT
+from rayfed.protocol.messages import NodeStatus, Outcome, Phase, Round, Status
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.plain_lines import PlainLines
-from rayfed.reporting.words import percent, short
+from rayfed.reporting.words import percent, short, standing
 from tests.fake_run import FEDERATION, FakeRun, address, fake_run
 
 
@@ -29,10 +30,17 @@ def written(to: Console) -> str:
     return to.file.getvalue()
 
 
+def closed(outcome: Outcome) -> Round:
+    """The same as the ledger's slot has it."""
+    kept = {name: getattr(outcome, name) for name in ("round", "status", "deadline", "included", "root")}
+    return Round(base_round=0, base=NO_ROOT, context=bytes(32), roster=15, **kept)
+
+
 def play(run: FakeRun, to: Console, again: int = 3) -> list[str]:
     """Show a whole run, each sight several times, and return the lines."""
     told = Notices({outcome.round: outcome for outcome in run.outcomes}.get)
-    with LiveDisplay(5, Path("outputs/x"), name="digits", console=to) as display:
+    finals = sum(outcome.status.stands for outcome in run.outcomes)
+    with LiveDisplay(finals, Path("outputs/x"), name="digits", console=to) as display:
         display.say("starting a chain")
         display.say("starting 4 nodes")
         display.found(FEDERATION)
@@ -46,7 +54,7 @@ def play(run: FakeRun, to: Console, again: int = 3) -> list[str]:
                 display.update(view, statuses)
             notices = told.look(view, run.history.views, run.records, statuses)
             display.notices(notices)
-        done = replace(run.views[-1], phase=Phase.DONE, deadline=0, previous=run.outcomes[-1])
+        done = replace(run.views[-1], phase=Phase.DONE, deadline=0, previous=closed(run.outcomes[-1]))
         display.update(done, run.statuses)
         display.notices(told.look(done, run.history.views, run.records, run.statuses))
         display.final(run.summary())
@@ -57,13 +65,14 @@ def test_plain_output_has_one_line_for_each_thing_that_happened() -> None:
     lines = play(fake_run(), console(terminal=False))
     assert lines[:2] == ["starting a chain", "starting 4 nodes"]
     for r in range(1, 6):
-        assert sum(line.startswith(f"round {r}/5: commit opened") for line in lines) == 1
-        assert sum(line.startswith((f"round {r}/5: final", f"round {r}/5: void")) for line in lines) == 1
-    assert "round 3/5: void, the base stays" in lines
+        # Four final rounds were to be had: since one was void, there are five.
+        assert sum(line.startswith(f"round {r}/{4 if r <= 3 else 5}: commit opened") for line in lines) == 1
+        assert sum(line.startswith((f"round {r}: final", f"round {r}: void")) for line in lines) == 1
+    assert "round 3: void, the base stays" in lines
     measured = [line for line in lines if ": accuracy" in line and line.startswith("round")]
     first = next(record.accuracy for record in fake_run().records)
-    assert measured[0] == f"round 1/5: accuracy {percent(first)}"
-    assert [line.split(":")[0] for line in measured] == [f"round {r}/5" for r in (1, 2, 4, 5)]
+    assert measured[0] == f"round 1: accuracy {percent(first)}"
+    assert [line.split(":")[0] for line in measured] == [f"round {r}" for r in (1, 2, 4, 5)]
     assert sum("failed: accuracy" in line for line in lines) == 1
     assert sum("finished: accuracy" in line for line in lines) == 3
     assert len(lines) == len(set(lines) - {""}) + lines.count(""), "nothing is said twice"
@@ -79,7 +88,8 @@ def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int
     outcomes = {outcome.round: outcome for outcome in run.outcomes}
 
     def look(round: int, statuses: list[NodeStatus]) -> None:
-        view = replace(run.views[0], round=min(round, 5), phase=Phase.COMMIT, previous=outcomes.get(round - 1))
+        last = outcomes.get(round - 1)
+        view = replace(run.views[0], round=min(round, 5), phase=Phase.COMMIT, previous=last and closed(last))
         shown.update(view, statuses)
 
     for round in range(1, 7 + late):
@@ -94,7 +104,7 @@ def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int
         look(round, statuses)
     measured = [line for line in lines if ": accuracy" in line and line.startswith("round")]
     mean = 0.01 if failed else 0.015
-    assert measured == [f"round {r}/5: accuracy {percent(r / 10 + mean)}" for r in range(1, 6)]
+    assert measured == [f"round {r}: accuracy {percent(r / 10 + mean)}" for r in range(1, 6)]
 
 
 def test_showing_the_same_more_often_says_no_more() -> None:
@@ -108,8 +118,8 @@ def test_who_is_left_out_is_told_once_when_it_begins(terminal: bool) -> None:
     assert lines[place].endswith("node 3 left out since round 2: norm")
     if not terminal:
         before = "\n".join(lines[:place])
-        assert "round 4/5: final" in before
-        assert "round 5/5: final" not in before, "not only at the end"
+        assert "round 4: final" in before
+        assert "round 5: final" not in before, "not only at the end"
     assert not [line for line in play(fake_run(), console(terminal)) if "left out" in line]
 
 
@@ -162,9 +172,26 @@ def test_of_many_nodes_the_end_names_the_worst_the_median_and_the_best_alone() -
 
 def test_a_run_in_which_nothing_was_final_says_so() -> None:
     run = fake_run(rounds=2, void=(1, 2))
-    assert run.outcomes[0].status is Status.VOID
+    assert run.outcomes[0].status is Status.OVER
     text = "\n".join(play(run, console(terminal=False)))
     assert "no round was final" in text
+
+
+def test_where_a_federation_stands_in_few_words() -> None:
+    run = fake_run(rounds=3, void=(2,))
+    view = run.views[-1]
+    assert standing(view, 2) == "round 3/3 · attest 0/4 · 60 s left"
+    assert standing(view, 5) == "round 3/6 · attest 0/4 · 60 s left"
+    full = replace(view, phase=Phase.WAITING, deadline=0, roster=0, finals=2, unsettled=2)
+    assert standing(full, 5) == "round 3/6 · 2 rounds are to be settled first"
+    done = replace(view, phase=Phase.DONE, finals=2, unsettled=2)
+    assert standing(done, 2) == "done after 3 rounds, 2 unsettled"
+    assert standing(replace(done, unsettled=0), 2) == "done after 3 rounds"
+
+
+def test_what_can_still_be_contested_is_said_at_the_end() -> None:
+    text = "\n".join(play(fake_run(), console(terminal=False)))
+    assert "unsettled     4 rounds can still be contested; then: python -m rayfed claim" in text
 
 
 def test_an_error_leaves_the_terminal_as_it_was() -> None:

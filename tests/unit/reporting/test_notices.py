@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from rayfed.encoding.primitives import NO_ROOT
 from rayfed.errors import LedgerUnreachable
-from rayfed.protocol.messages import NodeRecord, Outcome
+from rayfed.protocol.messages import NodeRecord, Outcome, Round, Status
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.words import short
 from tests.fake_run import FakeRun, address, fake_run
@@ -16,9 +17,16 @@ from tests.fake_run import FakeRun, address, fake_run
 LINE = "node 3 left out since round 2: norm"
 
 
+def slot(outcome: Outcome) -> Round:
+    kept = {name: getattr(outcome, name) for name in ("round", "status", "deadline", "included", "root")}
+    return Round(base_round=0, base=NO_ROOT, context=bytes(32), roster=15, **kept)
+
+
 def look(told: Notices, run: FakeRun, closed: int, records: Sequence[NodeRecord] | None = None) -> tuple[str, ...]:
     """Look when so many rounds have closed and, unless others are given, their records are there."""
-    view = replace(run.views[-1], previous=run.outcomes[closed - 1] if closed else None)
+    last = run.outcomes[closed - 1] if closed else None
+    stood = [outcome.round for outcome in run.outcomes[:closed] if outcome.status.stands]
+    view = replace(run.views[-1], previous=last and slot(last), base_round=max(stood, default=0))
     views = {round: seen for round, seen in run.history.views.items() if round <= closed + 1}
     seen = [record for record in run.records if record.round <= closed] if records is None else records
     return told.look(view, views, seen, run.statuses)
@@ -70,6 +78,29 @@ def test_rounds_that_closed_between_two_looks_are_asked_for_once() -> None:
         look(told, run, 6)
     assert look(told, run, 6) == look(told, run, 8) == (LINE,)
     assert asked == [1, 2, 3, 3, 4, 5, 6, 7, 8]
+
+
+def test_what_is_undone_is_told_and_what_was_built_on_it_no_longer_counts() -> None:
+    run = fake_run(rounds=6, void=(), since=2)
+    now = by_round(run)
+    told = Notices(lambda round: now.get(round))
+    assert look(told, run, 4) == (LINE,)
+    for round in (3, 4, 5):
+        now[round] = replace(now[round], status=Status.VOID, root=NO_ROOT, attesters=0)
+    view = replace(run.views[-1], previous=slot(now[5]), base_round=2)
+    [first, second] = told.look(view, run.history.views, run.records, run.statuses)
+    assert first == LINE
+    assert second == "round 3 is undone: its merge lost in court; the model is that of round 2 again"
+    assert told.look(view, run.history.views, run.records, run.statuses) == (first, second)
+
+
+def test_a_chain_that_goes_back_undoes_nothing() -> None:
+    run = fake_run(rounds=4, void=(), since=9)
+    now = by_round(run)
+    told = Notices(lambda round: now.get(round))
+    look(told, run, 4)
+    del now[4]
+    assert look(told, run, 3) == ()
 
 
 def test_a_member_whose_node_is_not_known_goes_by_its_address() -> None:

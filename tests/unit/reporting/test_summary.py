@@ -10,6 +10,7 @@ import pytest
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.messages import NodeRecord, Outcome, Status
+from rayfed.reporting.figures import matrix
 from rayfed.reporting.mlflow.metrics import member_metrics
 from rayfed.reporting.summarise import build
 from rayfed.reporting.totals import mean_seconds, summed_gas, weighted_accuracy, weighted_loss
@@ -156,6 +157,59 @@ def test_a_score_that_is_no_number_becomes_null() -> None:
     refusal = json.loads(summary.to_json())["rounds"][0]["refusals"][0]
     assert refusal["score"] is None
     assert refusal["update"] == "member-9"
+
+
+def test_rounds_that_are_settled_and_undone() -> None:
+    run = fake_run(rounds=4, void=(2,))
+    first, second, third, fourth = run.outcomes
+    lost = replace(third, status=Status.VOID, root=NO_ROOT, attesters=0)
+    now = [replace(first, status=Status.SETTLED), second, lost, fourth]
+    told = build(
+        {},
+        federation=FEDERATION,
+        chain_id=1,
+        charter_hash="",
+        outcomes=now,
+        records=run.records,
+        views=run.views,
+        undone={3},
+    )
+    assert [closed.status for closed in told.rounds] == ["settled", "void", "undone", "final"]
+    assert [closed.stands for closed in told.rounds] == [True, False, False, True]
+    assert (told.rounds[2].root, told.rounds[2].accuracy) == (None, None)
+    assert told.unsettled == 1
+    assert told.to_dict()["unsettled"] == 1
+    assert told.final_root == "0x" + "04" * 32
+
+
+def test_a_seat_that_changed_hands_names_who_had_it_then() -> None:
+    run = fake_run(rounds=2, void=(), bad=None)
+    newcomer = "0x" + "ee" * 20
+    later = [replace(view, members=(newcomer, *view.members[1:])) if view.round == 2 else view for view in run.views]
+    told = build(
+        {},
+        federation=FEDERATION,
+        chain_id=1,
+        charter_hash="",
+        outcomes=run.outcomes,
+        records=[],
+        views=later,
+        members=("", *run.views[0].members[1:]),
+    )
+    assert told.rounds[0].included[0] == address(0)
+    assert told.rounds[1].included[0] == newcomer
+
+
+def test_who_misses_and_who_abstains_is_told() -> None:
+    run = fake_run(rounds=1, void=())
+    accepts = (0b0111, 0b1111, 0b1111, 0b1111)
+    views = [replace(view, accepts=accepts, misses=(0b1000, 0, 0, 0), abstained=0b10) for view in run.views]
+    told = build({}, federation=FEDERATION, chain_id=1, charter_hash="", outcomes=run.outcomes, records=[], views=views)
+    [closed] = told.rounds
+    assert closed.misses == {address(0): (address(3),)}
+    nodes = told.nodes or fake_run().summary().nodes
+    assert matrix(closed, nodes)[0] == [0, 0, 0, 4]
+    assert closed.abstained == (address(1),)
 
 
 def test_a_summary_cannot_be_changed() -> None:
