@@ -80,11 +80,12 @@ def load_model(run: str | Path) -> nn.Module:
             the model.
     """
     from rayfed.protocol.charter import Charter
-    from rayfed.runtime import models
     from rayfed.runtime.results import CHARTER, SUMMARY, check_edition
 
     folder = Path(run)
     check_edition(folder, "run")
+    from rayfed.runtime import models
+
     root = json.loads(_text(folder / SUMMARY))["final_root"]
     if root is None:
         raise ConfigError("run", f"no round of the run in {folder} was final: there is no model")
