@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
-from rayfed.ledger.memory.calls import carry_out, signed
 from rayfed.ledger.memory.chain import MemoryChain
-from rayfed.ledger.memory.federation import MemoryState
+from rayfed.ledger.memory.relays import signed
 from rayfed.ledger.reads import SharedReads
-from rayfed.protocol.commands import Command, Deposit, Join, Statement, value_of
+from rayfed.protocol.commands import Command, Deposit, DepositBonds, Join, Statement
 from rayfed.protocol.messages import Receipt, Signed
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class MemoryLedger(SharedReads):
     def __init__(
         self, chain: MemoryChain, address: Address, proof: Sequence[bytes] = (), pool: RelayPool | None = None
     ) -> None:
-        super().__init__(MemoryState(chain))
+        super().__init__(chain)
         self.chain = chain
         self._address = address
         self._proof = proof
@@ -52,18 +51,20 @@ class MemoryLedger(SharedReads):
     def submit(self, command: Command) -> None:
         """See ``Ledger``."""
         if self._pool is not None and isinstance(command, Statement):
-            self._pool.offer(self.address, command.verb, command.round, self.sign(command))
+            self._pool.offer(self.address, command, self.sign(command))
             return
         with self.chain.lock:
             if isinstance(command, Join):
-                missing = self.chain.terms.stake - self.chain.court.account(self._address).stake
-                if missing > 0:
-                    self._send(Deposit(self._address, missing))
+                terms, account = self.chain.terms(), self.chain.account(self._address)
+                if account.stake < terms.stake:
+                    self._send(Deposit(self._address, terms.stake - account.stake))
+                if account.bonds < terms.bonds:
+                    self._send(DepositBonds(self._address, terms.bonds - account.bonds))
             self._send(command)
 
     def sign(self, statement: Statement) -> Signed:
         """See ``Ledger``."""
-        return signed(self._address, value_of(statement))
+        return signed(self._address, statement)
 
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
@@ -82,9 +83,9 @@ class MemoryLedger(SharedReads):
     def _send(self, command: Command) -> None:
         error = None
         try:
-            carry_out(self.chain, self._address, command, self._proof)
+            self.chain.act(self._address, command, proof=self._proof)
         except Rejected as rejected:
             error = rejected.name
-        verb, round, number = command.verb, command.round, len(self.chain.log)
+        verb, round, number = command.verb, command.round, len(self.chain.events)
         tx_hash = "0x" + sha256(f"{self._address}{verb}{round}{number}".encode()).hexdigest()
         self._receipts.append(Receipt(verb, round, tx_hash, 0, number, error, command))

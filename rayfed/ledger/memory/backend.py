@@ -15,6 +15,8 @@ from rayfed.ledger.backend import Federation, Founding, Locator, Signer
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.ledger.memory.federation import MemoryFederation
 from rayfed.protocol.charter import Charter
+from rayfed.protocol.commands import Deposit, DepositBonds, Fund
+from rayfed.protocol.messages import COIN
 
 if TYPE_CHECKING:
     from rayfed.config.groups.machines import LedgerSettings
@@ -73,12 +75,12 @@ class MemoryBackend:
         """See ``Backend``."""
         return _address(f"coin {len(self.world.chains)}")
 
-    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None, salt: bytes = bytes(32)) -> Founding:
         """See ``Backend``."""
-        address = _address(f"federation {len(self.world.chains)}")
-        chain = MemoryChain(charter.terms(coin or self.make_coin(payer)), self.world.clock)
-        chain.court.chain_id, chain.court.federation = CHAIN_ID, address
-        self.world.chains[address] = chain
+        terms = charter.terms(coin or self.make_coin(payer))
+        address = _address(f"federation {terms} {salt.hex()}")
+        if address not in self.world.chains:
+            self.world.chains[address] = MemoryChain(terms, self.world.clock)
         return Founding(address, 0)
 
     def exists(self, federation: Address) -> bool:
@@ -93,18 +95,23 @@ class MemoryBackend:
         gas_money: float,
         *,
         stake: int | None = None,
+        bonds: int | None = None,
         pool: int = 0,
     ) -> None:
         """See ``Backend``. The payer has as many coins as wanted."""
         chain, balances = self.world.chains[federation.address], self.world.balances
-        amount = chain.terms.stake if stake is None else stake
+        terms = chain.terms()
+        stake = terms.stake if stake is None else stake
+        bonds = terms.bonds if bonds is None else bonds
         with chain.lock:
             for address in addresses:
-                balances[address] = balances.get(address, 0) + round(gas_money * 10**18) + chain.terms.bond
-                if amount:
-                    chain.court.deposit(payer.address, address, amount)
+                balances[address] = balances.get(address, 0) + round(gas_money * COIN) + terms.bond
+                if stake:
+                    chain.act(payer.address, Deposit(address, stake))
+                if bonds:
+                    chain.act(payer.address, DepositBonds(address, bonds))
             if pool:
-                chain.court.fund(payer.address, pool)
+                chain.act(payer.address, Fund(pool))
 
     def connect(
         self, federation: Address, charter_hash: bytes | None = None, *, follow: bool = False
@@ -113,7 +120,7 @@ class MemoryBackend:
         if federation not in self.world.chains:
             raise NotAFederation(f"federation_address: there is no federation {federation} in {self._name}")
         chain = self.world.chains[federation]
-        if charter_hash is not None and chain.terms.charter != charter_hash:
+        if charter_hash is not None and chain.terms().charter != charter_hash:
             raise CharterMismatch(f"charter: {federation} was founded on another charter than yours")
         return MemoryFederation(chain, federation, self.world.balances)
 

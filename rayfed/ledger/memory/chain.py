@@ -1,199 +1,137 @@
-"""A ledger in memory that follows the contract's rules word for word.
+"""A ledger in memory that follows the second edition's contracts word for word (``contracts/src/second``).
 
-A property test feeds it and the real contract the same random events and compares their views. Tests build worlds
-with it (``rayfed.testing``), and the auditor replays a contract's own events through it (``rayfed.audit``).
+A test feeds it and the contracts the same random histories and compares what they answer. Tests build worlds with it
+(``rayfed.testing``), the adversary that searches tries its moves on copies of it, and the auditor replays a contract's
+own events through it (``rayfed.audit``).
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Self
 
-from rayfed.encoding.primitives import MAX_MEMBERS, NO_ROOT, Address, Root, bitmap
-from rayfed.errors import Rejected
-from rayfed.ledger import allow_list
-from rayfed.ledger.memory.relays import RelayedRounds
-from rayfed.ledger.memory.rounds import ManualClock, Said
-from rayfed.ledger.memory.transactions import copied, verb
-from rayfed.protocol.messages import Outcome, Phase, Status, View
+from rayfed.encoding.primitives import NO_ROOT, Address
+from rayfed.ledger.memory import matches, settling
+from rayfed.ledger.memory.calls import carry_out
+from rayfed.ledger.memory.state import MemoryState
+from rayfed.ledger.memory.storage import ManualClock, Said, Storage
+from rayfed.protocol.commands import Command
+from rayfed.protocol.court import Point
+from rayfed.protocol.messages import Phase, Terms
 
 __all__ = ["ManualClock", "MemoryChain", "Said"]
 
 
-class MemoryChain(RelayedRounds):
-    """One federation as its contract would hold it. Every verb raises ``Rejected`` where the contract reverts.
+class MemoryChain(MemoryState):
+    """One federation as its contracts would hold it; also follows the ``FederationState`` protocol.
 
-    ``court`` is its court: money and judgement.
+    A call changes a copy of the storage, which is kept if it goes through: so a refusal leaves no trace, ``saved`` and
+    ``fork`` cost nothing, and what they return never changes.
+
+    Args:
+        terms: what it is founded on, now.
+        clock: the chain's time.
     """
 
-    # -- verbs --------------------------------------------------------------------------------------------------------
+    def __init__(self, terms: Terms, clock: ManualClock | None = None) -> None:
+        storage = Storage(terms, clock or ManualClock())
+        storage.since, storage.deadline = storage.now, storage.now + terms.join_seconds
+        storage.emit("PhaseOpened", round=0, phase=int(Phase.FORMING), deadline=storage.deadline, context=NO_ROOT)
+        super().__init__(storage)
+        self.lock = threading.RLock()
 
-    @verb
-    def join(self, sender: Address, charter: bytes, proof: Sequence[bytes] = ()) -> None:
-        """Become a member, or an active one again; ``proof``: that the allow-list names the sender."""
-        self._join(sender, charter, proof)
+    @property
+    def clock(self) -> ManualClock:
+        """The chain's time."""
+        return self.storage.clock
 
-    @verb
-    def join_listed(self, sender: Address) -> None:
-        """Join by the right charter, and take it from another ledger that the allow-list names the sender."""
-        self._join(sender, self.terms.charter, None)
+    @property
+    def events(self) -> list[Said]:
+        """What the contracts have said so far; a copy."""
+        return self.storage.log[: self.storage.told]
 
-    @verb
-    def leave(self, sender: Address) -> None:
-        """Stop being counted on from the next round on."""
-        self._advance(self.clock.now)
-        index = self.index_of(sender)
-        if index is None or not self.active >> index & 1:
-            raise Rejected("NotMember")
-        self.active &= ~(1 << index)
-        self._say(f"{self.name(index)} leaves")
-        self.emit("Left", index=index)
+    def act(
+        self,
+        sender: Address,
+        command: Command,
+        *,
+        proof: Sequence[bytes] = (),
+        value: int | None = None,
+        cost: int = 0,
+        believed: bool = False,
+    ) -> None:
+        """Do what a command says, or nothing.
 
-    @verb
-    def commit(self, sender: Address, round: int, root: Root) -> None:
-        """Commit to an update."""
-        index = self._speaker(sender, round, Phase.COMMIT)
-        if index in self.roots:
-            raise Rejected("AlreadyCommitted")
-        if root == NO_ROOT:
-            raise Rejected("ZeroRoot")
-        self.roots[index] = root
-        self._say(f"{self.name(index)} commits {self.short(root)}")
-        self.emit("Committed", round=round, index=index, root=root)
-        self._end_if_early()
+        Args:
+            sender: whose command it is. Everybody has as many coins as wanted.
+            command: what is said.
+            proof: that the allow-list names the sender; for ``Join``.
+            value: what comes along in the chain's own currency; None: what is right.
+            cost: of a move in the court: what it is to be reimbursed, in the chain's own currency.
+            believed: take from another ledger what is not checked here: that the allow-list names who joins, and that
+                members have signed what is relayed.
 
-    @verb
-    def vote(self, sender: Address, round: int, ballot: int) -> None:
-        """Say which updates are accepted."""
-        index = self._speaker(sender, round, Phase.VOTE)
-        if index in self.ballots:
-            raise Rejected("AlreadyVoted")
-        if ballot & ~bitmap(self.roots):
-            raise Rejected("BallotOutsideCommits")
-        self.ballots[index] = ballot
-        self._say(f"{self.name(index)} votes {self.names(ballot)}")
-        self.emit("Voted", round=round, index=index, ballot=ballot)
-        self._end_if_early()
+        Raises:
+            Rejected: the contract would refuse it.
+        """
+        with self.lock:
+            after = self.storage.copied()
+            carry_out(after, sender, command, proof=proof, value=value, cost=cost, believed=believed)
+            self.storage = after
 
-    @verb
-    def attest(self, sender: Address, round: int, root: Root) -> None:
-        """State the root of the merge; a latecomer may still confirm the final one."""
-        self._advance(self.clock.now)
-        index = self.index_of(sender)
-        if index is None:
-            raise Rejected("NotMember")
-        last = self._last()
-        if (
-            last is not None
-            and round == last.round
-            and last.status is Status.FINAL
-            and self.clock.now <= last.open_until
-        ):
-            self._attest_late(index, last, root)
-            return
-        index = self._speaker(sender, round, Phase.ATTEST)
-        if index in self.attestations:
-            raise Rejected("AlreadyAttested")
-        if root == NO_ROOT:
-            raise Rejected("ZeroRoot")
-        self.attestations[index] = root
-        self._say(f"{self.name(index)} attests {self.short(root)}")
-        self.emit("Attested", round=round, index=index, root=root)
-        self._end_if_early()
+    # -- what only another ledger can say ------------------------------------------------------------------
 
-    def poke(self) -> None:
-        """Move the phase on if its time has come; anybody may."""
-        self._advance(self.clock.now)
+    def believe_proved(self, point: Point, proven: int, winner: int | None = None) -> None:
+        """Take it from another ledger that inputs of a match are proved.
 
-    # -- views --------------------------------------------------------------------------------------------------------
+        Args:
+            point: where the match stands.
+            proven: bitmap of all that are proved by now.
+            winner: if these are all: the entry that won by them; None: both lost.
 
-    def view(self) -> View:
-        """Return the federation as if somebody had just poked it."""
-        chain = self._as_poked()
-        n = len(chain.members)
-        return View(
-            time=chain.clock.now,
-            round=chain.round,
-            phase=chain.phase,
-            deadline=chain.deadline,
-            base=chain.base,
-            base_round=chain.base_round,
-            roster=chain.roster,
-            active=chain.active,
-            committed=bitmap(chain.roots),
-            voted=bitmap(chain.ballots),
-            attested=bitmap(chain.attestations),
-            included=chain.included,
-            members=tuple(chain.members),
-            roots=tuple(chain.roots.get(i, NO_ROOT) for i in range(n)),
-            ballots=tuple(chain.ballots.get(i, 0) for i in range(n)),
-            attestations=tuple(chain.attestations.get(i, NO_ROOT) for i in range(n)),
-            previous=chain._last(),
-        )
+        Raises:
+            Rejected: that cannot be.
+        """
+        with self.lock:
+            after = self.storage.copied()
+            matches.believe(after, point, proven, winner)
+            self.storage = after
 
-    def outcome(self, round: int) -> Outcome | None:
-        """Return what became of a closed round."""
-        return self._as_poked().outcomes.get(round)
+    def believe_spent(self, round: int, number: int, amount: int) -> None:
+        """Take it from another ledger what a lost entry's bonds will leave for who moved: gas is not known here."""
+        with self.lock:
+            after = self.storage.copied()
+            after.spent[round, number] = amount
+            self.storage = after
 
-    # -- parts --------------------------------------------------------------------------------------------------------
+    def believe_reimbursed(self, round: int, mover: Address, amount: int) -> None:
+        """Take it from another ledger that somebody was credited what its moves cost."""
+        with self.lock:
+            after = self.storage.copied()
+            settling.believe_reimbursed(after, round, mover, amount)
+            self.storage = after
 
-    def _join(self, sender: Address, charter: bytes, proof: Sequence[bytes] | None) -> None:
-        self._advance(self.clock.now)
-        if charter != self.terms.charter:
-            raise Rejected("CharterMismatch")
-        if self.phase is Phase.DONE:
-            raise Rejected("WrongPhase")
-        listed = self.terms.allow_list
-        if proof is not None and listed != allow_list.ANYBODY and not allow_list.verify(listed, sender, proof):
-            raise Rejected("NotAllowed")
-        self.court.admit(sender)
-        index = self.index_of(sender)
-        if index is not None and self.active >> index & 1:
-            raise Rejected("AlreadyMember")
-        if index is None:
-            if len(self.members) == MAX_MEMBERS:
-                raise Rejected("FederationFull")
-            index = len(self.members)
-            self.members.append(sender)
-        self.active |= 1 << index
-        self.streaks[index] = 0
-        self._say(f"{self.name(index)} joins")
-        self.emit("Joined", member=sender, index=index)
-        if self.phase is Phase.FORMING:
-            self._end_if_early()
-            self._advance(self.clock.now)
+    # -- other times ------------------------------------------------------------------
 
-    def _as_poked(self) -> MemoryChain:
-        if self.phase is Phase.DONE or self.clock.now < self.deadline:
-            return self
-        twin = MemoryChain.__new__(MemoryChain)
-        twin.__dict__.update(copied(self.__dict__))
-        twin._advance(self.clock.now)
+    def saved(self) -> Storage:
+        """Return all that is stored, as it is now: nothing changes what is returned."""
+        return self.storage
+
+    def restore(self, saved: Storage) -> None:
+        """Go back to what was stored; the chain's time goes on."""
+        with self.lock:
+            self.storage = saved
+
+    def fork(self, saved: Storage | None = None, now: int | None = None) -> Self:
+        """Return a chain of its own, with a clock of its own.
+
+        Args:
+            saved: from where it goes on; None: as things stand.
+            now: its time; None: this chain's.
+        """
+        storage = self.storage if saved is None else saved
+        twin = type(self).__new__(type(self))
+        twin.storage = storage.under(ManualClock(self.clock.now if now is None else now))
+        twin.lock = threading.RLock()
         return twin
-
-    def _speaker(self, sender: Address, round: int, phase: Phase) -> int:
-        self._advance(self.clock.now)
-        index = self.index_of(sender)
-        if index is None:
-            raise Rejected("NotMember")
-        if round != self.round:
-            raise Rejected("WrongRound")
-        if self.phase is not phase:
-            raise Rejected("WrongPhase")
-        if not self.roster >> index & 1:
-            raise Rejected("NotInRoster")
-        return index
-
-    def _attest_late(self, index: int, last: Outcome, root: Root) -> None:
-        if not self.rosters[last.round] >> index & 1:
-            raise Rejected("NotInRoster")
-        if self._attested_before >> index & 1:
-            raise Rejected("AlreadyAttested")
-        if root == NO_ROOT:
-            raise Rejected("ZeroRoot")
-        if root != last.root:
-            raise Rejected("WrongRoot")
-        self._attested_before |= 1 << index
-        self.outcomes[last.round] = replace(last, attesters=last.attesters | 1 << index)
-        self._say(f"{self.name(index)} attests {self.short(root)} of round {last.round}, late")
-        self.emit("Attested", round=last.round, index=index, root=root)

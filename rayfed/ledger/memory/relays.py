@@ -1,100 +1,103 @@
-"""Messages that members have signed and anybody posts, in memory: the twin of the contract's ``relay``."""
+"""Statements that members have signed and anybody posts (second edition, section 3): the contract's ``Relay``.
+
+Here a signature is its signer's address, and a hash of both that binds it to what was said: nobody forges one, and it
+is good for nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from hashlib import sha256
 
-from rayfed.encoding.primitives import NO_ROOT, Address, bitmap, bits
+from rayfed.encoding.primitives import Address, bitmap, bits
 from rayfed.errors import Rejected
-from rayfed.ledger.memory.rounds import MemoryRounds
-from rayfed.ledger.memory.transactions import verb
-from rayfed.protocol.messages import Phase, Status
+from rayfed.ledger.memory import phases
+from rayfed.ledger.memory.slots import Head, Standing
+from rayfed.ledger.memory.statements import HEADS, check_phase, end_if_all_attested, keep
+from rayfed.ledger.memory.storage import RING, Storage
+from rayfed.protocol.commands import Attest, Commit, Relay, Statement, Vote, misses_of, value_of
+from rayfed.protocol.messages import Signed, Verb
+
+SPOKEN: dict[Verb, Head] = {kind.verb: head for kind, head in HEADS.items()}
 
 
-class RelayedRounds(MemoryRounds):
-    """Rounds in which messages may come by way of others."""
+def signed(address: Address, statement: Statement) -> Signed:
+    """Return a signed statement."""
+    number = bytes.fromhex(address[2:]).rjust(32, b"\0")
+    return Signed(value_of(statement), number, _seal(number, statement), misses_of(statement))
 
-    @verb
-    def relay(
-        self,
-        phase: Phase,
-        round: int,
-        signers: int,
-        messages: Sequence[tuple[Address, bytes]],
-        others: Sequence[Address] = (),
-    ) -> int:
-        """Post messages that members have signed; return those that count from now on.
 
-        Args:
-            phase, round: what they are.
-            signers: bitmap of who signed them.
-            messages: (who really signed it, root or ballot as 32 bytes) for each signer, by index.
-            others: all other members by index, which makes it cheaper on a chain and is all the same here.
-        """
-        if phase not in (Phase.COMMIT, Phase.VOTE, Phase.ATTEST):
-            raise Rejected("NotAVerb")
-        if len(messages) != signers.bit_count():
-            raise Rejected("WrongCount")
-        self._advance(self.clock.now)
-        if round > self.round:
-            raise Rejected("WrongRound")
-        if round == self.round and phase > self.phase:
-            raise Rejected("WrongPhase")
-        signed = dict(zip(bits(signers), messages, strict=True))
-        if (round, phase) != (self.round, self.phase):
-            return self._relay_late(round, signed) if phase is Phase.ATTEST else 0
-        wanted = self._wanted(signers, self.roster, self._spoken(phase))
-        heard: dict[int, bytes] = {}
-        final = NO_ROOT
-        for index in bits(wanted):
-            if final == NO_ROOT:
-                heard[index] = value = self._signed(signed[index], index)
-                if phase is Phase.VOTE and int.from_bytes(value, "big") & ~bitmap(self.roots):
-                    raise Rejected("BallotOutsideCommits")
-                if phase is not Phase.VOTE and value == NO_ROOT:
-                    raise Rejected("ZeroRoot")
-                if phase is Phase.COMMIT:
-                    self.roots[index] = value
-                elif phase is Phase.VOTE:
-                    self.ballots[index] = int.from_bytes(value, "big")
-                else:
-                    self.attestations[index] = value
-                    final = value if self._has_quorum(value) else NO_ROOT
-        if not heard:
-            return 0
-        self._relayed(phase, round, heard)
-        self._end_if_early()
-        late = self._relay_late(round, signed) if final != NO_ROOT and bitmap(heard) != wanted else 0
-        return bitmap(heard) | late
+def relay(s: Storage, batch: Relay, *, believed: bool = False) -> int:
+    """Post signed statements of one phase, round and context; return bitmap of those that were not heard before.
 
-    def _relay_late(self, round: int, signed: dict[int, tuple[Address, bytes]]) -> int:
-        """Hear attestations of the final root of the round closed last; all others come too late."""
-        last = self._last()
-        if last is None or round != last.round or last.status is not Status.FINAL or self.clock.now > last.open_until:
-            return 0
-        wanted = self._wanted(bitmap(signed), self.rosters[round], self._attested_before)
-        chosen = [i for i in bits(wanted) if signed[i][1] == last.root]
-        heard = {i: self._signed(signed[i], i) for i in chosen}
-        if heard:
-            self._attested_before |= bitmap(heard)
-            self.outcomes[round] = replace(last, attesters=last.attesters | bitmap(heard))
-            self._relayed(Phase.ATTEST, round, heard)
-        return bitmap(heard)
+    Args:
+        batch: the statements.
+        believed: whether another ledger says that their members have signed them.
+    """
+    head = SPOKEN.get(batch.spoken)
+    if head is None:
+        raise Rejected("WrongPhase")
+    heard = _hear_all(s, batch, head, believed)
+    if batch.closes and s.round == batch.round and s.standing is Standing.OPEN and phases.is_due(s):
+        phases.step(s)
+    return heard
 
-    def _wanted(self, signers: int, roster: int, spoken: int) -> int:
-        """Return those of the signers who have yet to speak; those who have are skipped, others do not belong here."""
-        if signers & ~roster:
-            raise Rejected("NotInRoster")
-        return signers & ~spoken
 
-    def _signed(self, message: tuple[Address, bytes], index: int) -> bytes:
-        signer, value = message
-        if signer != self.members[index]:
+def _hear_all(s: Storage, batch: Relay, head: Head, believed: bool) -> int:
+    if _is_past(s, batch.round, head):
+        return 0
+    check_phase(s, batch.round, head)
+    slot, signers = s.changed(s.rounds, batch.round % RING), bitmap(batch.messages)
+    if signers & ~slot.roster:
+        raise Rejected("NotInRoster")
+    heard = signers & slot.awaited
+    if not heard:
+        return 0
+    if batch.context != slot.context:
+        raise Rejected("WrongContext")
+    slot.awaited ^= heard
+    for index in bits(heard):
+        message = batch.messages[index]
+        statement = _statement(batch, head, message)
+        if not believed and not _is_signed(s.holders.get(index, ""), statement, message):
             raise Rejected("WrongSigner")
-        return value
+        keep(s, slot, index, statement)
+    end_if_all_attested(s, slot)
+    told = [batch.messages[index] for index in bits(heard)]
+    any_misses = head is Head.VOTE and any(message.misses for message in batch.messages.values())
+    s.emit(
+        "Relayed",
+        round=batch.round,
+        phase=int(head),
+        members=heard,
+        values=tuple(message.value for message in told),
+        misses=tuple(message.misses for message in told) if any_misses else (),
+    )
+    return heard
 
-    def _relayed(self, phase: Phase, round: int, heard: dict[int, bytes]) -> None:
-        self._say(f"{self.names(bitmap(heard))} {phase.name.lower()} by relay")
-        values = tuple(heard[index] for index in sorted(heard))
-        self.emit("Relayed", round=round, phase=int(phase), members=bitmap(heard), values=values)
+
+def _is_past(s: Storage, round: int, head: Head) -> bool:
+    """Return whether statements come too late for their round or phase: no fault of who posts them."""
+    slot = s.held(round) if round else None
+    if slot is None:
+        return round != 0 and round <= s.round
+    now = Head.ATTEST if head is Head.ATTEST and slot.head is Head.FINAL else slot.head
+    return head < now or (head is now and s.now >= slot.deadline)
+
+
+def _statement(batch: Relay, head: Head, message: Signed) -> Statement:
+    if head is Head.COMMIT:
+        return Commit(batch.round, batch.context, message.value)
+    if head is Head.ATTEST:
+        return Attest(batch.round, batch.context, message.value)
+    return Vote(batch.round, batch.context, int.from_bytes(message.value, "big"), message.misses)
+
+
+def _is_signed(holder: Address, statement: Statement, message: Signed) -> bool:
+    number = bytes.fromhex(holder[2:]).rjust(32, b"\0")
+    return message.r == number and message.vs == _seal(number, statement)
+
+
+def _seal(number: bytes, statement: Statement) -> bytes:
+    head = bytes([HEADS[type(statement)]])
+    words = (head, statement.round.to_bytes(4, "big"), statement.context, value_of(statement))
+    return sha256(number + b"".join(words) + misses_of(statement).to_bytes(32, "big")).digest()

@@ -1,14 +1,35 @@
-"""What a federation's contract stores, in memory, and what it logs."""
+"""What a federation's contracts store, in memory, and what they log."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, TypeVar
 
-from rayfed.encoding.primitives import Address, Root, bits
-from rayfed.protocol.messages import Outcome, Phase, Terms
-from rayfed.protocol.phases import PHASES, PhaseTable
+from rayfed.encoding.primitives import NO_ROOT, Address, Root
+from rayfed.ledger.memory.slots import (
+    AccountSlot,
+    CostsSlot,
+    DocketSlot,
+    EntrySlot,
+    Head,
+    Kept,
+    MatchSlot,
+    RoundSlot,
+    SeatSlot,
+    Standing,
+)
+from rayfed.protocol.court import MergeEvidence, Shown
+from rayfed.protocol.messages import Outcome, Terms
+
+RING = 16
+"""A round lies in the slot ``round mod RING``."""
+
+K = TypeVar("K")
+S = TypeVar("S", bound=Kept)
+
+Block = tuple[int, int, int]
+"""A match's place: round, stage, block."""
 
 
 class ManualClock:
@@ -31,71 +52,151 @@ class Said:
     time: int
 
 
-@dataclass
-class FederationStorage:
-    """What a federation's contract stores.
+@dataclass(eq=False)
+class Storage:
+    """What a federation's contracts store; a transaction changes a copy, which is kept if it goes through.
 
-    ``lock`` is for handles that are used from several threads; the storage itself is one thread's at a time.
+    Attributes:
+        terms, clock: what it was founded on, and the chain's time.
+        round, standing, finals, voids, unsettled, origin, installs, since, deadline: the contract's ``Standing``.
+        active: members that the next round will count on.
+        holders: address by index, where a seat is taken.
+        streaks: absences in a row by index.
+        seats: what is kept of each address that ever had a seat.
+        rounds: what the ring holds, by slot.
+        outcomes, evidence: what became of each round that closed, and what its merge rests on.
+        dockets, entries, entry_of: tournaments by round; entries by round and number; their numbers by round and root.
+        matches, shown, costs, costs_of, pots: by round, stage and block; costs besides by mover, pots with the side.
+        accounts: by address.
+        pool, burned, native_burned, epoch: the contract's ``Books``.
+        shares: of the pool by epoch; ``shares_of`` also by funder.
+        spent: what the losers' bonds of an entry left for who moved, as another ledger has told; by round and number.
+        paid, native_paid: what each address has brought in (negative) and got out, in the coin and the currency.
     """
 
     terms: Terms
     clock: ManualClock = field(default_factory=ManualClock)
-    phases: PhaseTable = field(default_factory=lambda: PHASES)
+    round: int = 0
+    standing: Standing = Standing.FORMING
+    finals: int = 0
+    voids: int = 0
+    unsettled: int = 0
+    origin: int = 0
+    installs: bool = False
+    since: int = 0
+    deadline: int = 0
+    active: int = 0
+    holders: dict[int, Address] = field(default_factory=dict)
+    streaks: dict[int, int] = field(default_factory=dict)
+    seats: dict[Address, SeatSlot] = field(default_factory=dict)
+    rounds: dict[int, RoundSlot] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    evidence: dict[int, MergeEvidence] = field(default_factory=dict)
+    dockets: dict[int, DocketSlot] = field(default_factory=dict)
+    entries: dict[tuple[int, int], EntrySlot] = field(default_factory=dict)
+    entry_of: dict[tuple[int, Root], int] = field(default_factory=dict)
+    matches: dict[Block, MatchSlot] = field(default_factory=dict)
+    shown: dict[tuple[Block, int, int], Shown] = field(default_factory=dict)
+    costs: dict[Block, CostsSlot] = field(default_factory=dict)
+    costs_of: dict[tuple[Block, Address], CostsSlot] = field(default_factory=dict)
+    pots: dict[Block, tuple[int, int]] = field(default_factory=dict)
+    accounts: dict[Address, AccountSlot] = field(default_factory=dict)
+    pool: int = 0
+    burned: int = 0
+    native_burned: int = 0
+    epoch: int = 0
+    shares: dict[int, int] = field(default_factory=dict)
+    shares_of: dict[tuple[int, Address], int] = field(default_factory=dict)
+    spent: dict[tuple[int, int], int] = field(default_factory=dict)
+    paid: dict[Address, int] = field(default_factory=dict)
+    native_paid: dict[Address, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.lock = threading.RLock()
-        self.members: list[Address] = []
-        self.active = 0
-        self.phase = Phase.FORMING
-        self.round = 0
-        self.deadline = self.clock.now + self.terms.join_seconds
-        self.base = self.terms.genesis
-        self.base_round = 0
-        self.roster = 0
-        self.roots: dict[int, Root] = {}
-        self.ballots: dict[int, int] = {}
-        self.attestations: dict[int, Root] = {}
-        self.included = 0
-        self.streaks: dict[int, int] = {}
-        self.outcomes: dict[int, Outcome] = {}
-        self.rosters: dict[int, int] = {}
-        self.bases: dict[int, int] = {}  # of each round that was final: the round that made its base
-        self.astray: dict[int, int] = {}
-        self.refused: dict[int, int] = {}
-        self.evidence: dict[int, list[Root]] = {}  # the roots of the included updates, by index
-        self.undone: dict[int, Outcome] = {}  # what an undone round was before
-        self.log: list[str] = []
-        self.events: list[Said] = []
+        self.log: list[Said] = []  # shared by all copies; this one has said the first ``told`` of it
+        self.told = 0
 
-    def is_active(self, address: Address) -> bool:
-        """Say whether the next rounds count on this address."""
-        index = self.index_of(address)
-        return index is not None and bool(self.active >> index & 1)
+    # -- copies ------------------------------------------------------------------
 
-    def index_of(self, address: Address) -> int | None:
-        """Return the member's index, or None if this address never joined."""
-        return self.members.index(address) if address in self.members else None
+    def copied(self) -> Self:
+        """Return another storage of the same content, for a transaction to change."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update({k: v.copy() if type(v) is dict else v for k, v in self.__dict__.items()})
+        return twin
 
-    def _last(self) -> Outcome | None:
-        closed = self.round if self.phase is Phase.DONE else self.round - 1
-        return self.outcomes.get(closed)
+    def under(self, clock: ManualClock) -> Self:
+        """Return the same storage at another clock's time; it shares all else, and nobody writes to either."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__, clock=clock)
+        return twin
 
-    # -- words for the log --------------------------------------------------------------------------------------------
+    def changed(self, where: dict[K, S], key: K, new: Callable[[], S] | None = None) -> S:
+        """Return a record to be changed: a copy of what is stored, or a new one, which is stored from now on."""
+        record = where.get(key)
+        if record is None and new is None:
+            raise LookupError(f"there is nothing at {key}")
+        where[key] = fresh = record.copied() if record is not None else new()  # type: ignore[misc]
+        return fresh
 
-    def _say(self, line: str) -> None:
-        self.log.append(line)
+    # -- questions that more than one part asks ------------------------------------------------------------------
 
-    def emit(self, name: str, **values: Any) -> None:
-        self.events.append(Said(name, values, self.clock.now))
+    @property
+    def now(self) -> int:
+        """The chain's time."""
+        return self.clock.now
 
-    def name(self, index: int) -> str:
-        """Return a letter for a member, for readable logs."""
-        return chr(ord("a") + index) if index < 26 else f"m{index}"
+    @property
+    def slot(self) -> RoundSlot:
+        """The round opened last."""
+        return self.rounds[self.round % RING]
 
-    def names(self, members: int) -> str:
-        """Return the members of a bitmap as letters."""
-        return "".join(self.name(i) for i in bits(members)) or "nobody"
+    def held(self, round: int) -> RoundSlot | None:
+        """Return a round, if its slot holds it."""
+        slot = self.rounds.get(round % RING)
+        return slot if slot is not None and slot.round == round else None
 
-    def short(self, root: Root) -> str:
-        """Return the first bytes of a root."""
-        return root[:3].hex()
+    def seat_of(self, address: Address) -> int | None:
+        """Return the index of an address's seat, or None."""
+        word = self.seats.get(address)
+        return None if word is None else word.seat
+
+    def attesters(self, round: int, number: int) -> int:
+        """Return who attested an entry's root. The first entry has no slot for it: all who attested and no other."""
+        if number:
+            entry = self.entries.get((round, number))
+            return 0 if entry is None else entry.attesters
+        slot = self.rounds[round % RING]
+        return slot.spoken & ~slot.dissenters
+
+    def root_of(self, round: int, number: int) -> Root:
+        """Return an entry's root."""
+        if not number:
+            return self.rounds[round % RING].first
+        entry = self.entries.get((round, number))
+        return NO_ROOT if entry is None else entry.root
+
+    def base_settled(self, base_round: int) -> bool:
+        """Whether nothing can undo a base: genesis, or what a round made."""
+        held = self.held(base_round) if base_round else None
+        return held is None or held.head is Head.SETTLED
+
+    # -- notes ------------------------------------------------------------------
+
+    def add_entry(self, round: int, root: Root) -> int:
+        """Note one more entry of a round; return its number. The first one has no docket, and no slot of its own."""
+        docket = self.changed(self.dockets, round, DocketSlot)
+        number = docket.count or 1
+        docket.count = number + 1
+        self.entry_of[round, root] = number
+        self.entries[round, number] = EntrySlot(root)
+        return number
+
+    def account(self, address: Address) -> AccountSlot:
+        """Return an account to be changed."""
+        return self.changed(self.accounts, address, AccountSlot)
+
+    def emit(self, event: str, /, **values: Any) -> None:
+        """Log an event."""
+        if len(self.log) != self.told:  # another copy has gone on from here: the log is shared no more
+            self.log = self.log[: self.told]
+        self.log.append(Said(event, values, self.clock.now))
+        self.told += 1

@@ -1,146 +1,114 @@
-"""The court's money in memory: stakes, the pool, rewards and what is paid out. ``ICourt`` says what each verb means.
-
-Deliberately dumb: whatever can be worked out again from what happened is worked out again, by a loop.
-"""
+"""The money that comes in and goes out (second edition, section 7): one half of the contract's ``Treasury``."""
 
 from __future__ import annotations
 
-from rayfed.encoding.primitives import Address, bitmap, bits
+from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
-from rayfed.ledger.memory.holdings import Holdings
-from rayfed.ledger.memory.transactions import verb
-from rayfed.protocol.judgement import Reason, State
-from rayfed.protocol.messages import NATIVE, Status
+from rayfed.ledger.memory.slots import Standing
+from rayfed.ledger.memory.storage import Storage
+from rayfed.protocol.messages import NATIVE
 
-UNIT = 10_000
-"""Shares are counted in parts of this."""
+MOST = 2**112 - 1
 
 
-class Treasury(Holdings):
-    """What moves the court's money."""
+def deposit(s: Storage, sender: Address, member: Address, amount: int, value: int | None) -> None:
+    """Put stake down for a member; nobody asks whether the sender has the coins that it brings."""
+    _collect_coin(s, sender, amount, value)
+    s.account(member).stake += amount
+    s.emit("Deposited", member=member, **{"from": sender}, amount=amount)
 
-    # -- verbs ------------------------------------------------------------------------------------------------------
 
-    @verb
-    def deposit(self, sender: Address, member: Address, amount: int, value: int | None = None) -> None:
-        """Put stake down for a member."""
-        self._take(amount, value)
-        if amount == 0:
-            raise Rejected("ZeroAmount")
-        self.stakes[member] = self.stakes.get(member, 0) + amount
-        self._emit("Deposited", member=member, **{"from": sender}, amount=amount)
+def deposit_bonds(s: Storage, sender: Address, member: Address, amount: int) -> None:
+    """Put bonds down for a member."""
+    _check_amount(amount)
+    s.account(member).bonds += amount
+    s.native_paid[sender] = s.native_paid.get(sender, 0) - amount
+    s.emit("Bonded", member=member, **{"from": sender}, amount=amount)
 
-    @verb
-    def fund(self, sender: Address, amount: int, value: int | None = None) -> None:
-        """Add to the pool."""
-        self._take(amount, value)
-        if amount == 0:
-            raise Rejected("ZeroAmount")
-        self.pool += amount
-        self._emit("Funded", **{"from": sender}, amount=amount)
 
-    def admit(self, member: Address) -> None:
-        """Let a member in if it has the stake; part of ``MemoryChain.join``."""
-        if self.stakes.get(member, 0) < self.chain.terms.stake:
-            raise Rejected("UnderStaked")
-        self.exits.pop(member, None)
+def fund(s: Storage, sender: Address, amount: int, value: int | None) -> None:
+    """Add to the pool, for shares of it."""
+    if s.standing is Standing.DONE:
+        raise Rejected("FederationDone")
+    _collect_coin(s, sender, amount, value)
+    total = s.shares.get(s.epoch, 0)
+    # A pool that is as good as spent would make shares without end: who funds it anew begins a new count.
+    if total >> 64 >= s.pool:
+        s.epoch, total = s.epoch + (total != 0), 0
+    minted = amount * total // s.pool if total else amount
+    s.shares[s.epoch] = total + minted
+    s.shares_of[s.epoch, sender] = s.shares_of.get((s.epoch, sender), 0) + minted
+    s.pool += amount
+    s.emit("Funded", **{"from": sender}, amount=amount, shares=minted)
 
-    @verb
-    def exit(self, sender: Address) -> None:
-        """Request the stake."""
-        if self.chain.is_active(sender):
-            raise Rejected("StillActive")
-        if not self.stakes.get(sender):
-            raise Rejected("NothingAtStake")
-        self.exits[sender] = self.chain.round
-        self._emit("Exited", member=sender, round=self.chain.round)
 
-    @verb
-    def withdraw(self, sender: Address, to: Address) -> None:
-        """Pay the stake out."""
-        if to == NATIVE:
-            raise Rejected("ZeroRecipient")
-        if sender not in self.exits:
-            raise Rejected("NotExiting")
-        if self.settled < self.exits[sender]:
-            raise Rejected("StillLocked")
-        amount = self.stakes.get(sender, 0)
-        if not amount:
-            raise Rejected("NothingAtStake")
-        self.stakes[sender] = 0
-        del self.exits[sender]
-        self._emit("Withdrawn", member=sender, to=to, amount=amount)
+def withdraw(s: Storage, sender: Address) -> None:
+    """Make the sender's stake and bonds claimable, once its seat is free."""
+    if s.seat_of(sender) is not None:
+        raise Rejected("Seated")
+    account = s.account(sender)
+    if s.now < account.locked_until:
+        raise Rejected("StillLocked")
+    stake, bonds = account.stake, account.bonds
+    if not stake and not bonds:
+        raise Rejected("NothingThere")
+    account.stake, account.credit = 0, account.credit + stake
+    account.bonds, account.native_credit = 0, account.native_credit + bonds
+    s.emit("Withdrawn", member=sender, stake=stake, bonds=bonds)
 
-    @verb
-    def settle(self, most: int) -> None:
-        """Settle the next rounds, as many as can be, but at most so many."""
-        before = self.settled
-        while self.settled < before + most and self._can_settle(self.settled + 1):
-            self._settle(self.settled + 1)
-        if self.settled == before:
-            raise Rejected("NothingToSettle")
 
-    @verb
-    def claim(self, sender: Address, to: Address, most: int) -> None:
-        """Pay what the sender has earned by cases, and in the next settled rounds, at most so many."""
-        if to == NATIVE:
-            raise Rejected("ZeroRecipient")
-        first = self.cursors.get(sender, 0)
-        last = first if self.chain.index_of(sender) is None else min(self.settled, first + most)
-        amount = self.due(sender, most)
-        if not amount and last == first:
-            raise Rejected("NothingToClaim")
-        self.cursors[sender], self.credits[sender] = last, 0
-        self._emit("Claimed", account=sender, to=to, amount=amount)
+def claim(s: Storage, sender: Address, to: Address) -> None:
+    """Pay what the sender is owed in the coin."""
+    account = s.account(sender)
+    amount = account.credit
+    _check_payment(amount, to)
+    account.credit = 0
+    s.paid[to] = s.paid.get(to, 0) + amount
+    s.emit("Claimed", account=sender, to=to, amount=amount)
 
-    def _can_settle(self, round: int) -> bool:
-        record = self.chain.record(round)
-        if record is None:
-            return False
-        if record.status is Status.VOID:
-            return True
-        over = self.chain.clock.now > record.open_until + self.chain.terms.challenge_seconds
-        return over and not any(case.round == round and case.state is State.OPEN for case in self.cases.values())
 
-    def _settle(self, round: int) -> None:
-        record, terms = self._closed(round), self.chain.terms
-        self.settled = round
-        if record.status is Status.FINAL:
-            for index in bits(record.astray | record.refused):
-                if record.astray >> index & 1:
-                    self.pool += self._slash(1 << index, None, Reason.ASTRAY, round)
-                else:
-                    part = terms.stake * terms.refused_share // UNIT
-                    self.pool += self._slash(1 << index, part, Reason.REFUSED, round)
-            poor = bitmap(i for i in bits(record.astray | record.refused) if self._stake_of(i) < terms.stake)
-            if poor:
-                self.chain.unseat(poor)
-            earners = record.included & record.attesters
-            share = min(terms.reward, self.pool) // earners.bit_count() if earners else 0
-            if share:
-                self.pool -= share * earners.bit_count()
-                self.rewards[round] = share, earners
-                self._emit("Rewarded", round=round, share=share, earners=earners)
-        self._emit("Settled", round=round)
+def claim_native(s: Storage, sender: Address, to: Address) -> None:
+    """Pay what the sender is owed in the chain's own currency."""
+    account = s.account(sender)
+    amount = account.native_credit
+    _check_payment(amount, to)
+    account.native_credit = 0
+    s.native_paid[to] = s.native_paid.get(to, 0) + amount
+    s.emit("ClaimedNative", account=sender, to=to, amount=amount)
 
-    def _slash(self, members: int, amount: int | None, reason: Reason, round: int) -> int:
-        """Take so much (None: all) of the stakes of these members, as far as it is there; return what was taken."""
-        taken = 0
-        for index in bits(members):
-            member = self.chain.members[index]
-            held = self.stakes.get(member, 0)
-            lost = held if amount is None else min(held, amount)
-            if lost:
-                self.stakes[member] = held - lost
-                self.lost[member] = self.lost.get(member, 0) + lost
-                self._emit("Slashed", member=member, amount=lost, reason=int(reason), round=round)
-            taken += lost
-        return taken
 
-    def _punish(self, guilty: int, reason: Reason, round: int, challenger: Address, id: int) -> None:
-        """Take the whole stake and the seat; the challenger gets its share, the pool the rest."""
-        slashed = self._slash(guilty, None, reason, round)
-        part = slashed * self.chain.terms.challenger_share // UNIT
-        self.pool += slashed - part
-        self._credit(challenger, part, id)
-        self.chain.unseat(guilty)
+def refund(s: Storage, sender: Address, to: Address) -> None:
+    """Pay the sender its share of what is left in the pool."""
+    if s.standing is not Standing.DONE or s.unsettled:
+        raise Rejected("PoolInUse")
+    mine = s.shares_of.get((s.epoch, sender), 0)
+    _check_payment(mine, to)
+    total = s.shares[s.epoch]
+    amount = s.pool * mine // total
+    s.shares_of[s.epoch, sender], s.shares[s.epoch] = 0, total - mine
+    s.pool -= amount
+    s.paid[to] = s.paid.get(to, 0) + amount
+    s.emit("Refunded", funder=sender, amount=amount)
+
+
+def _collect_coin(s: Storage, sender: Address, amount: int, value: int | None) -> None:
+    """Take an amount of the coin: the chain's own currency comes along. None: what is right."""
+    expected = amount if s.terms.coin == NATIVE else 0
+    if value is not None and value != expected:
+        raise Rejected("WrongAmount")
+    _check_amount(amount)
+    s.paid[sender] = s.paid.get(sender, 0) - amount
+
+
+def _check_amount(amount: int) -> None:
+    if not amount:
+        raise Rejected("ZeroAmount")
+    if amount > MOST:
+        raise Rejected("TooMuch")
+
+
+def _check_payment(amount: int, to: Address) -> None:
+    if not amount:
+        raise Rejected("NothingThere")
+    if to == NATIVE:
+        raise Rejected("ZeroRecipient")
