@@ -1,333 +1,305 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICourt} from "./ICourt.sol";
-import {IFederation} from "./IFederation.sol";
+import {Bracket} from "./Bracket.sol";
+import {ITournament} from "./ITournament.sol";
+import {ITreasury} from "./ITreasury.sol";
+import {Parts} from "./Parts.sol";
+import {Terms, TermsOf} from "./Terms.sol";
 import {Bitmaps} from "./libraries/Bitmaps.sol";
+import {RoundHead, RoundHeads} from "./libraries/RoundHeads.sol";
+import {SeatSlots} from "./libraries/SeatSlots.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
-/// @title The court's money: stakes, the pool, rewards, and how rounds are settled.
+/// @title The money: it comes in, is lost by a lost match alone, and leaves to whom it belongs when that asks for it.
 ///
-/// Whatever comes in or goes out is in one of four sums (`Books`) before anybody else is called. Nothing is ever sent to
-/// who does not ask for it, so nobody can make a round unsettleable by refusing money.
-abstract contract Treasury is ICourt, ReentrancyGuardTransient {
+/// What is burned is kept and belongs to nobody: no coin can refuse to be burned, and make a round unsettleable by it.
+contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
     using Bitmaps for uint256;
     using SafeERC20 for IERC20;
+    using SeatSlots for uint256;
 
-    /// @dev What an address has. `exit` is the round it waits for, + 1; 0 if it does not.
-    struct Purse {
-        uint128 stake;
-        uint40 exit;
-        uint32 claimed;
-        uint128 credit;
-        uint128 slashed;
-    }
+    uint256 private constant SHARE_UNIT = 10_000;
 
-    /// @dev Of a settled round.
-    struct Reward {
-        uint256 earners;
-        uint256 share;
-    }
+    constructor(address tournament) Parts(tournament) {}
 
-    /// @notice Shares are in parts of this.
-    uint256 internal constant SHARE_UNIT = 10_000;
+    // ------------------------------------------------------------------------------------------------- coming in
 
-    IFederation internal immutable FEDERATION;
-    IERC20 internal immutable COIN;
-    uint256 internal immutable STAKE;
-    uint256 internal immutable REWARD;
-    uint256 internal immutable BOND;
-    uint256 internal immutable CHALLENGE_SECONDS;
-    uint256 internal immutable REFUSED_SHARE;
-    uint256 internal immutable CHALLENGER_SHARE;
-
-    mapping(address owner => Purse) internal _purses;
-    mapping(uint256 round => Reward) private _rewards;
-    Books internal _books;
-
-    constructor(IFederation.Terms memory t) {
-        require(t.coin == address(0) || t.coin.code.length != 0, IFederation.InvalidTerms("coin"));
-        require(t.bond != 0, IFederation.InvalidTerms("bond"));
-        require(t.challengeSeconds != 0, IFederation.InvalidTerms("challengeSeconds"));
-        require(t.refusedShare <= SHARE_UNIT, IFederation.InvalidTerms("refusedShare"));
-        require(t.challengerShare <= SHARE_UNIT, IFederation.InvalidTerms("challengerShare"));
-        FEDERATION = IFederation(msg.sender);
-        COIN = IERC20(t.coin);
-        STAKE = t.stake;
-        REWARD = t.reward;
-        BOND = t.bond;
-        CHALLENGE_SECONDS = t.challengeSeconds;
-        REFUSED_SHARE = t.refusedShare;
-        CHALLENGER_SHARE = t.challengerShare;
-    }
-
-    // ------------------------------------------------------------------------------------------------ coming in
-
-    /// @inheritdoc ICourt
+    /// @inheritdoc ITreasury
     function deposit(address member, uint256 amount) external payable nonReentrant {
-        _deposit(member, amount);
-    }
-
-    /// @inheritdoc ICourt
-    function depositWithPermit(address member, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
-        external
-        nonReentrant
-    {
-        require(address(COIN) != address(0), NoPermits());
-        // Whoever saw the permit may have used it before, to make this call fail; the allowance is there all the same,
-        // and if it is not, the transfer says so.
-        try IERC20Permit(address(COIN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
-        _deposit(member, amount);
-    }
-
-    function _deposit(address member, uint256 amount) private {
-        uint128 arrived = _collect(amount);
-        _purses[member].stake += arrived;
-        _books.stakes += arrived;
+        uint112 arrived = _collectCoin(amount);
+        _accounts[member].stake += arrived;
         emit Deposited(member, msg.sender, arrived);
     }
 
-    /// @inheritdoc ICourt
-    function fund(uint256 amount) external payable nonReentrant {
-        uint128 arrived = _collect(amount);
-        _books.pool += arrived;
-        emit Funded(msg.sender, arrived);
+    /// @inheritdoc ITreasury
+    function depositBonds(address member) external payable {
+        require(msg.value != 0, ZeroAmount());
+        require(msg.value <= type(uint112).max, TooMuch(msg.value));
+        _accounts[member].bonds += uint128(msg.value);
+        emit Bonded(member, msg.sender, msg.value);
     }
 
-    /// @dev Takes an amount from the caller, and says what really arrived.
-    function _collect(uint256 amount) internal returns (uint128) {
-        if (address(COIN) == address(0)) {
+    /// @inheritdoc ITreasury
+    function fund(uint256 amount) external payable nonReentrant {
+        require(_standing.phase != DONE, FederationDone());
+        uint112 arrived = _collectCoin(amount);
+        Books memory b = _books;
+        uint256 total = _shares[b.epoch];
+        // A pool that is as good as spent would make shares without end: who funds it anew begins a new count.
+        if (total >> 64 >= b.pool) (b.epoch, total) = (b.epoch + (total == 0 ? 0 : 1), 0);
+        uint256 shares = total == 0 ? arrived : uint256(arrived) * total / b.pool;
+        _shares[b.epoch] = total + shares;
+        _sharesOf[b.epoch][msg.sender] += shares;
+        b.pool += arrived;
+        _books = b;
+        emit Funded(msg.sender, arrived, shares);
+    }
+
+    /// @dev Takes an amount of the coin from the caller, and says what really arrived.
+    function _collectCoin(uint256 amount) private returns (uint112) {
+        IERC20 coin = IERC20(TermsOf.all().coin);
+        if (address(coin) == address(0)) {
             require(msg.value == amount, WrongAmount(msg.value, amount));
         } else {
             require(msg.value == 0, WrongAmount(msg.value, 0));
-            uint256 before = COIN.balanceOf(address(this));
-            COIN.safeTransferFrom(msg.sender, address(this), amount);
-            amount = COIN.balanceOf(address(this)) - before;
+            uint256 before = coin.balanceOf(address(this));
+            coin.safeTransferFrom(msg.sender, address(this), amount);
+            amount = coin.balanceOf(address(this)) - before;
         }
         require(amount != 0, ZeroAmount());
-        require(amount <= type(uint128).max, TooMuch(amount));
-        return uint128(amount);
+        require(amount <= type(uint112).max, TooMuch(amount));
+        return uint112(amount);
     }
 
-    // ------------------------------------------------------------------------------------------ members and stake
+    // ------------------------------------------------------------------------------------------------- settling
 
-    /// @inheritdoc ICourt
-    function admit(address member) external {
-        require(msg.sender == address(FEDERATION), NotFederation(msg.sender));
-        Purse storage p = _purses[member];
-        require(p.stake >= STAKE, UnderStaked(p.stake, STAKE));
-        if (p.exit != 0) p.exit = 0;
+    /// @inheritdoc ITreasury
+    function settle(uint32 round, uint256 most) external returns (bool) {
+        Terms memory t = TermsOf.all();
+        uint256 slot = round % RING;
+        RoundHead h = _heads[slot];
+        require(
+            round != 0 && h.round() == round && (h.phase() == RoundHeads.FINAL || h.phase() == RoundHeads.VOID),
+            NotUnsettled(round)
+        );
+        require(_baseSettled(slot), BaseUnsettled(_meta[slot].baseRound));
+        bool isFinal = h.phase() == RoundHeads.FINAL;
+        uint256 winner = uint256(_meta[slot].finalEntry) + 1;
+        Docket memory d = _dockets[round];
+        if (t.rule == 0 || d.count < 2) {
+            uint256 until = !isFinal ? 0 : t.rule == 0 ? h.deadline() : h.deadline() + t.windowSeconds;
+            require(block.timestamp > until, NotOver(until));
+            d.count = 0;
+        } else {
+            winner = _winner(round, d, t);
+            require(!isFinal || winner == uint256(_meta[slot].finalEntry) + 1, UndoFirst(round));
+            if (!_punishAll(round, d, t, winner, most)) return false;
+        }
+        _pay(round, slot, isFinal, winner, t);
+        _heads[slot] = h.turned(isFinal ? RoundHeads.SETTLED : RoundHeads.OVER);
+        _standing.unsettled -= 1;
+        return true;
     }
 
-    /// @inheritdoc ICourt
-    function exit() external {
-        (, bool active, uint32 round) = FEDERATION.seatOf(msg.sender);
-        require(!active, StillActive(msg.sender));
-        Purse storage p = _purses[msg.sender];
-        require(p.stake != 0, NothingAtStake(msg.sender));
-        p.exit = uint40(round) + 1;
-        emit Exited(msg.sender, round);
+    /// @dev Who won the tournament, as an entry's number + 1.
+    function _winner(uint256 round, Docket memory d, Terms memory t) private view returns (uint256 winner) {
+        uint256 stages = _stages(d.count);
+        bool ended = _begun(d);
+        if (ended) (ended, winner) = _survivor(round, d, t, stages, 0);
+        require(ended, NotOver(_startOf(d, t, stages)));
     }
 
-    /// @inheritdoc ICourt
-    function withdraw(address to) external nonReentrant {
+    /// @dev Punishes who attested a root that lost, from where the last call stopped; false if there are more.
+    function _punishAll(uint256 round, Docket memory d, Terms memory t, uint256 winner, uint256 most)
+        private
+        returns (bool)
+    {
+        uint256 k = d.cursor;
+        for (; k < d.count; ++k) {
+            if (most == 0) break;
+            --most;
+            if (k + 1 == winner || _isDealtWith(round, d, k) || _attestersOf(round, k) == 0) continue;
+            _punish(round, d, t, k);
+        }
+        _dockets[round].cursor = uint16(k);
+        return k >= d.count;
+    }
+
+    function _isDealtWith(uint256 round, Docket memory d, uint256 number) private view returns (bool) {
+        return number == 0 ? d.firstPunished : _entries[round][number].collected;
+    }
+
+    /// @inheritdoc ITreasury
+    function collect(uint32 round, uint256 number) external {
+        Terms memory t = TermsOf.all();
+        Docket memory d = _dockets[round];
+        require(number < d.count && !_isDealtWith(round, d, number), NothingToCollect(number));
+        bool started = _begun(d);
+        (ITournament.Fate fate,) = _fate(round, d, t, number);
+        if (fate == ITournament.Fate.Lost && started && t.rule != 0) return _punish(round, d, t, number);
+        address entrant = _entries[round][number].entrant;
+        bool returns_ = fate == ITournament.Fate.Fallen || (fate == ITournament.Fate.Won && started);
+        require(number != 0 && entrant != address(0) && returns_, NothingToCollect(number));
+        _entries[round][number].collected = true;
+        _accounts[entrant].nativeCredit += t.bond;
+    }
+
+    /// @dev An entry has lost: its attesters lose stake, seat and a bond, its entrant a bond; bonds pay who moved.
+    function _punish(uint256 round, Docket memory d, Terms memory t, uint256 number) private {
+        if (number == 0) _dockets[round].firstPunished = true;
+        else _entries[round][number].collected = true;
+        uint256 attesters = _attestersOf(round, number);
+        uint256 bonds = number != 0 && _entries[round][number].entrant != address(0) ? t.bond : 0;
+        uint112 pot;
+        for (uint256 i = 0; attesters >> i != 0; ++i) {
+            if (!attesters.has(i)) continue;
+            Account storage a = _accounts[_holders[i]];
+            (uint112 stake, uint128 bond) = (a.stake, a.bonds < t.bond ? a.bonds : t.bond);
+            a.stake = 0;
+            a.bonds -= bond;
+            pot += stake;
+            bonds += bond;
+            emit Slashed(_holders[i], round, stake, bond);
+        }
+        _active &= ~attesters;
+        if (pot != 0) _dockets[round].pot += pot;
+        _spend(round, d, t, number, bonds);
+    }
+
+    /// @dev Sets aside what the moves against an entry cost in the match that it lost; burns what is left.
+    function _spend(uint256 round, Docket memory d, Terms memory t, uint256 number, uint256 bonds) private {
+        (, uint256 stage) = _fate(round, d, t, number);
+        uint256 key = _key(round, stage, number >> (stage + 1));
+        (, uint256 winner) = _survivor(round, d, t, stage + 1, number >> (stage + 1));
+        Pot memory pot = _pots[key];
+        pot.side = winner == NOBODY ? 3 : (number >> stage) % 2 == 0 ? 2 : 1;
+        uint256 spent = _due(_costs[key], pot.side) - pot.amount; // where both lose, the other may have paid already
+        if (spent > bonds) spent = bonds;
+        pot.amount += uint96(spent);
+        if (pot.amount != 0) _pots[key] = pot;
+        _books.nativeBurned += uint128(bonds - spent);
+        emit BondsSpent(round, number, spent, bonds - spent);
+    }
+
+    /// @inheritdoc ITreasury
+    function reimburse(uint32 round, uint256 stage, uint256 block_, address mover) external {
+        uint256 key = _key(round, stage, block_);
+        Pot memory pot = _pots[key];
+        uint256 mine = _due(_costsOf[key][mover], pot.side);
+        require(pot.amount != 0 && mine != 0, NothingThere(mover));
+        delete _costsOf[key][mover];
+        uint256 amount = _owed(key, pot, mine);
+        _accounts[mover].nativeCredit += uint128(amount);
+        emit Reimbursed(round, mover, amount);
+    }
+
+    /// @dev All in full where the bonds suffice, else in proportion.
+    function _owed(uint256 key, Pot memory pot, uint256 mine) private view returns (uint256) {
+        return pot.amount == 0 || mine == 0 ? 0 : mine * pot.amount / _due(_costs[key], pot.side);
+    }
+
+    /// @dev Pays a settled round's reward to who earned it, and a share of what was slashed to who attested the right root.
+    function _pay(uint256 round, uint256 slot, bool isFinal, uint256 winner, Terms memory t) private {
+        Books memory b = _books;
+        uint256 pot = _dockets[round].pot;
+        uint256 right = winner == NOBODY ? 0 : _attestersOf(round, winner - 1);
+        uint256 each = right == 0 ? 0 : pot * t.rightShare / SHARE_UNIT / right.count();
+        b.burned += uint112(pot - each * right.count());
+        uint256 earners = isFinal ? right & _included[slot] : 0;
+        uint256 share = earners == 0 ? 0 : (t.reward < b.pool ? t.reward : b.pool) / earners.count();
+        b.pool -= uint112(share * earners.count());
+        if (each == 0) right = share == 0 ? 0 : earners;
+        for (uint256 i = 0; right >> i != 0; ++i) {
+            if (!right.has(i)) continue;
+            _accounts[_holders[i]].credit += uint112(each + (earners.has(i) ? share : 0));
+        }
+        _books = b;
+        emit Settled(round, share, earners, each, each == 0 ? 0 : right);
+    }
+
+    // ------------------------------------------------------------------------------------------------ going out
+
+    /// @inheritdoc ITreasury
+    function withdraw() external {
+        uint256 seat = SeatSlots.get(msg.sender).seat();
+        if (seat != 0) revert Seated(seat - 1);
+        Account storage a = _accounts[msg.sender];
+        require(block.timestamp >= a.lockedUntil, StillLocked(a.lockedUntil));
+        (uint112 stake, uint128 bonds) = (a.stake, a.bonds);
+        require(stake | bonds != 0, NothingThere(msg.sender));
+        (a.stake, a.credit) = (0, a.credit + stake);
+        (a.bonds, a.nativeCredit) = (0, a.nativeCredit + bonds);
+        emit Withdrawn(msg.sender, stake, bonds);
+    }
+
+    /// @inheritdoc ITreasury
+    function claim(address to) external nonReentrant {
+        Account storage a = _accounts[msg.sender];
+        uint256 amount = a.credit;
+        require(amount != 0, NothingThere(msg.sender));
+        a.credit = 0;
+        emit Claimed(msg.sender, to, amount);
+        _payCoin(to, amount);
+    }
+
+    /// @inheritdoc ITreasury
+    function claimNative(address to) external nonReentrant {
+        Account storage a = _accounts[msg.sender];
+        uint256 amount = a.nativeCredit;
+        require(amount != 0, NothingThere(msg.sender));
+        a.nativeCredit = 0;
+        emit ClaimedNative(msg.sender, to, amount);
+        _payNative(to, amount);
+    }
+
+    /// @inheritdoc ITreasury
+    function refund(address to) external nonReentrant {
+        require(_standing.phase == DONE && _standing.unsettled == 0, PoolInUse());
+        Books memory b = _books;
+        uint256 mine = _sharesOf[b.epoch][msg.sender];
+        uint256 total = _shares[b.epoch];
+        require(mine != 0, NothingThere(msg.sender));
+        uint256 amount = uint256(b.pool) * mine / total;
+        (_sharesOf[b.epoch][msg.sender], _shares[b.epoch]) = (0, total - mine);
+        b.pool -= uint112(amount);
+        _books = b;
+        emit Refunded(msg.sender, amount);
+        _payCoin(to, amount);
+    }
+
+    function _payCoin(address to, uint256 amount) private {
+        IERC20 coin = IERC20(TermsOf.all().coin);
+        if (address(coin) == address(0)) return _payNative(to, amount);
         require(to != address(0), ZeroRecipient());
-        Purse storage p = _purses[msg.sender];
-        require(p.exit != 0, NotExiting(msg.sender));
-        require(_books.settled + 1 >= p.exit, StillLocked(_books.settled, p.exit - 1));
-        uint128 amount = p.stake;
-        require(amount != 0, NothingAtStake(msg.sender));
-        (p.stake, p.exit) = (0, 0);
-        _books.stakes -= amount;
-        emit Withdrawn(msg.sender, to, amount);
-        _pay(to, amount);
+        coin.safeTransfer(to, amount);
     }
 
-    function _pay(address to, uint256 amount) private {
-        if (address(COIN) != address(0)) return COIN.safeTransfer(to, amount);
+    function _payNative(address to, uint256 amount) private {
+        require(to != address(0), ZeroRecipient());
         (bool ok,) = to.call{value: amount}("");
         require(ok, PaymentFailed(to));
     }
 
-    /// @dev Takes up to `amount` of a stake; where it goes the caller decides.
-    function _slash(address member, uint256 amount, Reason reason, uint256 round) internal returns (uint128 taken) {
-        Purse storage p = _purses[member];
-        taken = amount < p.stake ? uint128(amount) : p.stake;
-        if (taken == 0) return 0;
-        p.stake -= taken;
-        p.slashed += taken;
-        _books.stakes -= taken;
-        emit Slashed(member, taken, reason, round);
-    }
-
-    /// @dev Slashes whole stakes and takes their owners off the next rosters; who proved it and the pool share the sum.
-    function _punish(uint256 members, Reason reason, uint256 round, uint256 id, address challenger) internal {
-        address[] memory addresses = FEDERATION.members();
-        uint256 taken;
-        for (uint256 i = 0; members >> i != 0; ++i) {
-            if (members.has(i)) taken += _slash(addresses[i], type(uint256).max, reason, round);
-        }
-        uint128 share = uint128(taken * CHALLENGER_SHARE / SHARE_UNIT);
-        _books.pool += uint128(taken) - share;
-        _credit(challenger, share, id);
-        FEDERATION.unseatMembers(members);
-    }
-
-    function _credit(address account_, uint128 amount, uint256 id) internal {
-        if (amount == 0) return;
-        _purses[account_].credit += amount;
-        _books.owed += amount;
-        emit Credited(account_, amount, id);
-    }
-
-    // ---------------------------------------------------------------------------------------------------- rewards
-
-    /// @inheritdoc ICourt
-    function settle(uint256 most) external {
-        uint256 first = uint256(_books.settled) + 1;
-        uint256 round = first;
-        for (; most != 0; --most) {
-            IFederation.Record memory r = FEDERATION.record(uint32(round));
-            if (r.status == IFederation.Status.None) break;
-            if (r.status == IFederation.Status.Final) {
-                if (block.timestamp <= r.openUntil + CHALLENGE_SECONDS || _isDisputed(round)) break;
-                if (r.astray | r.refused != 0) _slashBy(r, round);
-                _reserve(r, round);
-            }
-            _books.settled = uint32(round);
-            emit Settled(round);
-            ++round;
-        }
-        require(round != first, NothingToSettle(round - 1));
-    }
-
-    /// @dev Whether a case on the round is open.
-    function _isDisputed(uint256 round) internal view virtual returns (bool);
-
-    /// @dev Slashes who went astray or was refused in a final round, to the pool. Who then has too little is unseated.
-    function _slashBy(IFederation.Record memory r, uint256 round) private {
-        address[] memory members = FEDERATION.members();
-        uint256 unseated;
-        uint256 taken;
-        uint256 slashable = r.astray | r.refused;
-        for (uint256 i = 0; slashable >> i != 0; ++i) {
-            if (r.astray.has(i)) {
-                taken += _slash(members[i], type(uint256).max, Reason.Astray, round);
-            } else if (r.refused.has(i)) {
-                taken += _slash(members[i], STAKE * REFUSED_SHARE / SHARE_UNIT, Reason.Refused, round);
-            } else {
-                continue;
-            }
-            if (_purses[members[i]].stake < STAKE) unseated |= 1 << i;
-        }
-        _books.pool += uint128(taken);
-        if (unseated != 0) FEDERATION.unseatMembers(unseated);
-    }
-
-    /// @dev Sets a final round's reward aside.
-    function _reserve(IFederation.Record memory r, uint256 round) private {
-        uint256 earners = r.included & r.attesters;
-        uint256 pool = _books.pool;
-        uint256 share = _share(pool, earners);
-        if (share == 0) return;
-        uint128 reserved = uint128(share * earners.count());
-        _books.pool = uint128(pool) - reserved;
-        _books.owed += reserved;
-        _rewards[round] = Reward(earners, share);
-        emit Rewarded(round, share, earners);
-    }
-
-    /// @dev What each of the earners gets out of the pool.
-    function _share(uint256 pool, uint256 earners) private view returns (uint256) {
-        return earners == 0 ? 0 : (REWARD < pool ? REWARD : pool) / earners.count();
-    }
-
-    /// @inheritdoc ICourt
-    function claim(address to, uint256 most) external nonReentrant {
-        require(to != address(0), ZeroRecipient());
-        Purse storage p = _purses[msg.sender];
-        (uint256 seat,,) = FEDERATION.seatOf(msg.sender);
-        uint256 from = p.claimed;
-        uint256 until = seat == 0 ? from : _books.settled;
-        if (until - from > most) until = from + most;
-        uint256 amount = p.credit + _earned(seat, from, until);
-        require(amount != 0 || until != from, NothingToClaim(msg.sender));
-        (p.credit, p.claimed) = (0, uint32(until));
-        _books.owed -= uint128(amount);
-        emit Claimed(msg.sender, to, amount);
-        if (amount != 0) _pay(to, amount);
-    }
-
-    /// @dev What a member has earned in the settled rounds from+1..until.
-    function _earned(uint256 seat, uint256 from, uint256 until) private view returns (uint256 sum) {
-        for (uint256 round = from + 1; round <= until; ++round) {
-            Reward storage reward = _rewards[round];
-            if (reward.earners.has(seat - 1)) sum += reward.share;
-        }
-    }
-
     // ----------------------------------------------------------------------------------------------------- views
 
-    /// @inheritdoc ICourt
-    function account(address member) external view returns (Account memory a) {
-        (uint256 seat,,) = FEDERATION.seatOf(member);
-        a = _account(member, seat);
-        (uint256[] memory shares, uint256[] memory earners) = _pending();
-        if (seat != 0) a.pending = _sum(shares, earners, seat - 1);
+    /// @inheritdoc ITreasury
+    function account(address owner) external view returns (AccountView memory) {
+        Account storage a = _accounts[owner];
+        return AccountView(a.stake, a.credit, a.bonds, a.nativeCredit, a.lockedUntil);
     }
 
-    /// @inheritdoc ICourt
-    function accounts() external view returns (Account[] memory all) {
-        address[] memory members = FEDERATION.members();
-        all = new Account[](members.length);
-        (uint256[] memory shares, uint256[] memory earners) = _pending();
-        for (uint256 i = 0; i < members.length; ++i) {
-            all[i] = _account(members[i], i + 1);
-            all[i].pending = _sum(shares, earners, i);
-        }
+    /// @inheritdoc ITreasury
+    function owed(uint32 round, uint256 stage, uint256 block_, address mover) external view returns (uint256) {
+        uint256 key = _key(round, stage, block_);
+        return _owed(key, _pots[key], _due(_costsOf[key][mover], _pots[key].side));
     }
 
-    /// @inheritdoc ICourt
-    function books() external view returns (Books memory) {
-        return _books;
-    }
-
-    function _account(address member, uint256 seat) private view returns (Account memory a) {
-        Purse storage p = _purses[member];
-        a.stake = p.stake;
-        a.slashed = p.slashed;
-        a.exiting = p.exit != 0;
-        if (a.exiting) a.exitRound = uint32(p.exit - 1);
-        a.claimed = p.claimed;
-        a.claimable = p.credit;
-        if (seat != 0) a.claimable += uint128(_earned(seat, p.claimed, _books.settled));
-    }
-
-    /// @dev What settling would reserve, from the next round to be settled on, if nobody were slashed.
-    function _pending() private view returns (uint256[] memory shares, uint256[] memory earners) {
-        uint256 from = uint256(_books.settled) + 1;
-        uint256 until = from;
-        while (FEDERATION.record(uint32(until)).status != IFederation.Status.None) ++until;
-        shares = new uint256[](until - from);
-        earners = new uint256[](until - from);
-        uint256 pool = _books.pool;
-        for (uint256 k = 0; k < shares.length; ++k) {
-            IFederation.Record memory r = FEDERATION.record(uint32(from + k));
-            if (r.status != IFederation.Status.Final) continue;
-            earners[k] = r.included & r.attesters;
-            shares[k] = _share(pool, earners[k]);
-            pool -= shares[k] * earners[k].count();
-        }
-    }
-
-    function _sum(uint256[] memory shares, uint256[] memory earners, uint256 index) private pure returns (uint128) {
-        uint256 sum;
-        for (uint256 k = 0; k < shares.length; ++k) {
-            if (earners[k].has(index)) sum += shares[k];
-        }
-        return uint128(sum);
+    /// @inheritdoc ITreasury
+    function books() external view returns (uint256 pool, uint256 burned, uint256 nativeBurned) {
+        Books storage b = _books;
+        return (b.pool, b.burned, b.nativeBurned);
     }
 }

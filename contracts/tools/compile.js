@@ -10,7 +10,7 @@ const fs = require("fs");
 const path = require("path");
 const solc = require("solc");
 
-const CONTRACTS = ["Federation", "Court", "DeepLearningCoin"];
+const CONTRACTS = ["Factory", "Ledger", "Treasury", "Tournament", "Views", "DeepLearningCoin"];
 const home = path.resolve(__dirname, "..");
 const target = path.resolve(process.argv[2] ?? path.join(home, "..", "rayfed", "ledger", "ethereum", "abi"));
 const settings = JSON.parse(fs.readFileSync(path.join(__dirname, "settings.json"), "utf8"));

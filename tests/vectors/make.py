@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-LEAF = 4096
+LEAF = 512
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 33)
 LOW, HIGH = -(2**31), 2**31 - 1
 TRIM_UNIT = 10_000

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @title The tree that names a blob: RFC 6962, section 2.1, over SHA-256 and leaves of 4096 bytes.
+/// @title The tree that names a blob: RFC 6962, section 2.1, over SHA-256 and leaves of 512 bytes.
 library Merkle {
     /// @notice Bytes in a leaf.
-    uint256 internal constant LEAF = 4096;
+    uint256 internal constant LEAF = 512;
 
     /// @notice A leaf has exactly LEAF bytes.
     error WrongLeafLength(uint256 length);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICourt} from "../../src/ICourt.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 
-/// @title A coin that calls back into the court whenever it is moved.
+/// @title A coin that calls back into the federation whenever it is moved.
 contract ReentrantCoin is ERC20 {
-    ICourt private _court;
+    address private _target;
     bytes private _call;
 
     /// @dev How the last attempt was answered.
@@ -17,15 +16,15 @@ contract ReentrantCoin is ERC20 {
         _mint(msg.sender, 1e27);
     }
 
-    function aim(ICourt court, bytes calldata call_) external {
-        (_court, _call) = (court, call_);
+    function aim(address target, bytes calldata call_) external {
+        (_target, _call) = (target, call_);
     }
 
     function _update(address from, address to, uint256 value) internal override {
         super._update(from, to, value);
         if (_call.length == 0) return;
         bytes memory answer;
-        (went, answer) = address(_court).call(_call);
+        (went, answer) = _target.call(_call);
         answered = bytes4(answer);
     }
 }

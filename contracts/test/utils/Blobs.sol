@@ -1,132 +1,163 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Headers} from "../../src/libraries/Headers.sol";
+import {Terms} from "../../src/Terms.sol";
+import {BlobHeaders} from "../../src/libraries/BlobHeaders.sol";
 import {Merkle} from "../../src/libraries/Merkle.sol";
 import {Rules} from "../../src/libraries/Rules.sol";
+import {Trees} from "../../src/libraries/Trees.sol";
 
-/// @notice A blob as its leaves, from the header on.
+/// @notice A blob as its leaves, from the header on, and their hashes.
 struct Blob {
     bytes[] leaves;
+    bytes32[] hashes;
     bytes32 root;
 }
 
-/// @title Makes small blobs: a model of 1100 values, of which all but a few are the same everywhere, in three leaves.
+/// @title Makes small blobs, and the lists that a descent shows. Roots follow RFC 6962's own recursion here, and not the
+/// parts by which the contract works them out.
 library Blobs {
-    uint256 internal constant VALUES = 1100;
-    uint256 internal constant LEAVES = 3;
-    bytes32 internal constant LAYOUT = keccak256("layout");
-
-    /// @notice The values in which updates differ, by position.
-    function positions() internal pure returns (uint256[5] memory) {
-        return [uint256(0), 7, 1023, 1024, 1099];
-    }
-
-    /// @notice What a member's update says at a position; both signs, and ties.
+    /// @notice What a member's update says at a position; both signs.
     function valueOf(uint256 round, uint256 member, uint256 position) internal pure returns (int256) {
-        uint256 x = uint256(keccak256(abi.encode(round, member, position)));
-        return x % 8 == 0 ? int256(5) : int256(int32(uint32(x >> 8)));
+        return int256(int32(uint32(uint256(keccak256(abi.encode(round, member, position))))));
     }
 
     function weightOf(uint256 member) internal pure returns (uint256) {
         return 1 + member * 300;
     }
 
-    /// @notice A member's update.
-    function update(address federation, uint256 round, uint256 member, address node)
-        internal
-        view
-        returns (Blob memory b)
-    {
-        b.leaves = new bytes[](LEAVES);
-        b.leaves[0] = Headers.leaf(Headers.update(federation, round, node, LAYOUT, bytes32(weightOf(member)), VALUES));
-        _fill(b);
-        for (uint256 p = 0; p < 5; ++p) {
-            set(b, positions()[p], valueOf(round, member, positions()[p]));
+    /// @notice A member's update; its header names its weight, and otherwise says anything, which nobody asks about.
+    function update(Terms memory t, uint256 round, uint256 member) internal pure returns (Blob memory b) {
+        b = empty(t);
+        put(b.leaves[0], 0, keccak256(abi.encode("anything", round, member)));
+        put(b.leaves[0], BlobHeaders.WEIGHT, bytes32(weightOf(member)));
+        for (uint256 p = 0; p < t.values; p += 61) {
+            set(b, p, valueOf(round, member, p));
         }
-        b.root = rootOf(b);
+        seal(b);
     }
 
     /// @notice The merge of the first `n` members' updates.
-    function merge(uint256 round, uint256 n, Merging memory t) internal pure returns (Blob memory b) {
-        b.leaves = new bytes[](LEAVES);
-        b.leaves[0] = Headers.leaf(Headers.merged(round, LAYOUT, VALUES));
-        _fill(b);
-        for (uint256 p = 0; p < 5; ++p) {
-            set(b, positions()[p], mergedValue(round, n, positions()[p], t));
+    function merge(Terms memory t, uint256 round, uint256 n) internal pure returns (Blob memory b) {
+        b = empty(t);
+        b.leaves[0] = BlobHeaders.merged(t, round);
+        for (uint256 p = 0; p < t.values; p += 61) {
+            set(b, p, mergedValue(t, round, n, p));
         }
-        b.root = rootOf(b);
+        seal(b);
     }
 
-    function mergedValue(uint256 round, uint256 n, uint256 position, Merging memory t) internal pure returns (int256) {
+    /// @notice The merge of these members' updates.
+    function mergeOf(Terms memory t, uint256 round, uint256 members) internal pure returns (Blob memory b) {
+        b = empty(t);
+        b.leaves[0] = BlobHeaders.merged(t, round);
+        for (uint256 p = 0; p < t.values; p += 61) {
+            uint256 n;
+            int256[] memory values = new int256[](256);
+            uint256[] memory weights = new uint256[](256);
+            for (uint256 i = 0; members >> i != 0; ++i) {
+                if (members >> i & 1 != 0) (values[n], weights[n++]) = (valueOf(round, i, p), weightOf(i));
+            }
+            assembly ("memory-safe") {
+                mstore(values, n)
+                mstore(weights, n)
+            }
+            set(b, p, Rules.mean(values, weights, t.maxWeight));
+        }
+        seal(b);
+    }
+
+    function mergedValue(Terms memory t, uint256 round, uint256 n, uint256 p) internal pure returns (int256) {
         int256[] memory values = new int256[](n);
         uint256[] memory weights = new uint256[](n);
         for (uint256 i = 0; i < n; ++i) {
-            values[i] = valueOf(round, i, position);
-            weights[i] = weightOf(i);
+            (values[i], weights[i]) = (valueOf(round, i, p), weightOf(i));
         }
         if (t.rule == 1) return Rules.mean(values, weights, t.maxWeight);
         if (t.rule == 2) return Rules.trimmedMean(values, t.trim);
         return Rules.median(values);
     }
 
-    /// @notice Write a value into a blob, little-endian; its root is as it was.
-    function set(Blob memory b, uint256 position, int256 value) internal pure {
-        bytes memory leaf = b.leaves[1 + position / 1024];
-        uint256 x = uint256(value);
-        for (uint256 i = 0; i < 4; ++i) {
-            leaf[position % 1024 * 4 + i] = bytes1(uint8(x >> 8 * i));
-        }
-    }
-
-    function rootOf(Blob memory b) internal pure returns (bytes32) {
-        return Merkle.nodeHash(Merkle.nodeHash(_hash(b, 0), _hash(b, 1)), _hash(b, 2));
-    }
-
-    /// @notice Audit path of a leaf.
-    function path(Blob memory b, uint256 leaf) internal pure returns (bytes32[] memory p) {
-        if (leaf == 2) {
-            p = new bytes32[](1);
-            p[0] = Merkle.nodeHash(_hash(b, 0), _hash(b, 1));
-        } else {
-            p = new bytes32[](2);
-            p[0] = _hash(b, 1 - leaf);
-            p[1] = _hash(b, 2);
-        }
-    }
-
-    function header(Blob memory b) internal pure returns (bytes32[9] memory words) {
-        bytes memory leaf = b.leaves[0];
-        for (uint256 i = 0; i < 9; ++i) {
-            bytes32 word;
-            assembly ("memory-safe") {
-                word := mload(add(add(leaf, 32), mul(32, i)))
-            }
-            words[i] = word;
-        }
-    }
-
-    function _hash(Blob memory b, uint256 leaf) private pure returns (bytes32) {
-        return Merkle.leafHash(b.leaves[leaf]);
-    }
-
-    /// @dev Leaf 1 is full of the same value in every blob, for bytes that are not zero cost more.
-    function _fill(Blob memory b) private pure {
-        for (uint256 i = 1; i < LEAVES; ++i) {
+    function empty(Terms memory t) internal pure returns (Blob memory b) {
+        b.leaves = new bytes[](Trees.leaves(t.values));
+        for (uint256 i = 0; i < b.leaves.length; ++i) {
             b.leaves[i] = new bytes(Merkle.LEAF);
         }
-        bytes memory full = b.leaves[1];
-        for (uint256 i = 1; i <= Merkle.LEAF / 32; ++i) {
-            assembly ("memory-safe") {
-                mstore(add(full, mul(32, i)), 0x0101010101010101010101010101010101010101010101010101010101010101)
-            }
+    }
+
+    /// @notice Write a value, little-endian; hashes and root are as they were until `seal`.
+    function set(Blob memory b, uint256 position, int256 value) internal pure {
+        bytes memory leaf = b.leaves[1 + position / Trees.VALUES];
+        for (uint256 i = 0; i < 4; ++i) {
+            leaf[position % Trees.VALUES * 4 + i] = bytes1(uint8(uint256(value) >> 8 * i));
         }
     }
-}
 
-/// @notice Of the terms, those that say how to merge.
-struct Merging {
-    uint8 rule;
-    uint16 trim;
-    uint32 maxWeight;
+    function put(bytes memory leaf, uint256 word, bytes32 value) internal pure {
+        assembly ("memory-safe") {
+            mstore(add(add(leaf, 32), mul(32, word)), value)
+        }
+    }
+
+    function seal(Blob memory b) internal pure {
+        b.hashes = new bytes32[](b.leaves.length);
+        for (uint256 i = 0; i < b.leaves.length; ++i) {
+            b.hashes[i] = Merkle.leafHash(b.leaves[i]);
+        }
+        b.root = rootOf(b.hashes, 0, b.hashes.length);
+    }
+
+    function rootOfHashes(Blob memory b) internal pure returns (bytes32) {
+        return rootOf(b.hashes, 0, b.hashes.length);
+    }
+
+    function copy(Blob memory b) internal pure returns (Blob memory c) {
+        return abi.decode(abi.encode(b), (Blob));
+    }
+
+    /// @notice RFC 6962, section 2.1.
+    function rootOf(bytes32[] memory hashes, uint256 from, uint256 count) internal pure returns (bytes32) {
+        if (count == 1) return hashes[from];
+        uint256 k = 1;
+        while (2 * k < count) k *= 2;
+        return Merkle.nodeHash(rootOf(hashes, from, k), rootOf(hashes, from + k, count - k));
+    }
+
+    /// @notice Audit path of a leaf, lowest sibling first.
+    function path(Blob memory b, uint256 index) internal pure returns (bytes32[] memory p) {
+        bytes32[] memory room = new bytes32[](40);
+        uint256 n = _path(b.hashes, 0, b.hashes.length, index, room);
+        p = new bytes32[](n);
+        for (uint256 i = 0; i < n; ++i) {
+            p[i] = room[i];
+        }
+    }
+
+    function _path(bytes32[] memory hashes, uint256 from, uint256 count, uint256 index, bytes32[] memory room)
+        private
+        pure
+        returns (uint256 n)
+    {
+        if (count == 1) return 0;
+        uint256 k = 1;
+        while (2 * k < count) k *= 2;
+        if (index < from + k) {
+            n = _path(hashes, from, k, index, room);
+            room[n] = rootOf(hashes, from + k, count - k);
+        } else {
+            n = _path(hashes, from + k, count - k, index, room);
+            room[n] = rootOf(hashes, from, k);
+        }
+        return n + 1;
+    }
+
+    /// @notice What a side shows at a point.
+    function parts(Blob memory b, uint256 from, uint256 count) internal pure returns (bytes32[] memory p) {
+        uint256 size = Trees.partOf(count);
+        p = new bytes32[]((count + size - 1) / size);
+        for (uint256 i = 0; i < p.length; ++i) {
+            uint256 left = count - i * size;
+            p[i] = rootOf(b.hashes, from + i * size, left < size ? left : size);
+        }
+    }
 }
