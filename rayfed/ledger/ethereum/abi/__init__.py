@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields as fields_of
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -18,14 +17,23 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from rayfed.errors import NotAFederation
-from rayfed.protocol.messages import Outcome, Phase, Status, Terms, View
+from rayfed.protocol.messages import Terms
 
-FEDERATION, COURT, COIN = "Federation", "Court", "DeepLearningCoin"
+FACTORY, LEDGER, TREASURY, TOURNAMENT, VIEWS, COIN = CONTRACTS = (
+    "Factory",
+    "Ledger",
+    "Treasury",
+    "Tournament",
+    "Views",
+    "DeepLearningCoin",
+)
+
+PARTS = (VIEWS, TOURNAMENT, TREASURY, LEDGER, FACTORY)
+"""In the order in which they are put on a chain: each is told where the one before it is."""
 
 ARTIFACTS: dict[str, dict[str, Any]] = {
-    name: json.loads(files(__package__).joinpath(f"{name}.json").read_text()) for name in (FEDERATION, COURT, COIN)
+    name: json.loads(files(__package__).joinpath(f"{name}.json").read_text()) for name in CONTRACTS
 }
-ARTIFACT = ARTIFACTS[FEDERATION]
 
 
 def _type(entry: dict[str, Any]) -> str:
@@ -46,18 +54,19 @@ _OF_THE_LANGUAGE: list[dict[str, Any]] = [
 ]
 """What Solidity itself reverts with, which no contract's ABI lists."""
 
-# No two of the contracts call different things by the same name; what they share (``terms``) is the federation's.
+# No two of the contracts call different things by the same name.
 _NAMED = {
-    (entry["type"], entry["name"]): entry
-    for name in (COIN, COURT, FEDERATION)
-    for entry in ARTIFACTS[name]["abi"]
-    if "name" in entry
+    (entry["type"], entry["name"]): entry for name in CONTRACTS for entry in ARTIFACTS[name]["abi"] if "name" in entry
 }
 _SELECTORS = {name: keccak(text=_signature(e))[:4] for (kind, name), e in _NAMED.items() if kind == "function"}
 _INPUTS = {name: [_type(i) for i in e["inputs"]] for (kind, name), e in _NAMED.items() if kind == "function"}
 _ERRORS = {keccak(text=_signature(e))[:4]: e for (kind, _), e in _NAMED.items() if kind == "error"}
 _ERRORS |= {keccak(text=_signature(e))[:4]: e for e in _OF_THE_LANGUAGE}
-_TERMS = next(entry["inputs"][0] for entry in ARTIFACT["abi"] if entry["type"] == "constructor")
+_TERMS = _NAMED["function", "found"]["inputs"][0]
+_CONSTRUCTED = {
+    name: [_type(part) for e in ARTIFACTS[name]["abi"] if e["type"] == "constructor" for part in e["inputs"]]
+    for name in CONTRACTS
+}
 
 TOPICS = {name: "0x" + keccak(text=_signature(e)).hex() for (kind, name), e in _NAMED.items() if kind == "event"}
 """The first topic of each event's logs, by the event's name."""
@@ -81,21 +90,36 @@ def arguments(name: str, data: bytes) -> tuple[Any, ...]:
     return tuple(decode(_INPUTS[name], data[4:]))
 
 
-def deployment(terms: Terms) -> bytes:
-    """Return the data of the transaction that founds a federation on these terms."""
-    top, bottom = terms.quorum
-    held = {**{item.name: getattr(terms, item.name) for item in fields_of(terms)}, **_quorum(top, bottom)}
-    fields = [held[_snake(part["name"])] for part in _TERMS["components"]]
-    return _code(FEDERATION, "bytecode") + encode([_type(_TERMS)], [fields])
+def fields(terms: Terms) -> tuple[Any, ...]:
+    """Return terms as the contract's struct."""
+    return tuple(getattr(terms, _snake(part["name"])) for part in _TERMS["components"])
 
 
-def coin_deployment(supply: int) -> bytes:
-    """Return the data of the transaction that makes a DeepLearningCoin, all of which belongs to who sends it."""
-    return _code(COIN, "bytecode") + encode(["uint256"], [supply])
+def encoded(terms: Terms) -> bytes:
+    """Return the terms' words one after the other, as they lie behind a federation's code."""
+    return encode([_type(_TERMS)], [fields(terms)])
 
 
-def is_ours(code: bytes, contract: str = FEDERATION) -> bool:
-    """Say whether deployed code is this contract's, whatever it was founded on."""
+def decoded(words: bytes) -> Terms:
+    """Return the terms that ``encoded`` gave these words for.
+
+    Raises:
+        NotAFederation: they are no terms.
+    """
+    try:
+        (values,) = decode([_type(_TERMS)], words)
+    except (DecodingError, ValueError) as error:
+        raise NotAFederation("federation_address: what lies behind the contract's code are no terms") from error
+    return Terms(**_named(_TERMS, values))
+
+
+def init_code(contract: str, *arguments: Any) -> bytes:
+    """Return the code that makes a contract, with its constructor's arguments."""
+    return _code(contract, "bytecode") + encode(_CONSTRUCTED[contract], arguments)
+
+
+def is_ours(code: bytes, contract: str) -> bool:
+    """Say whether deployed code is this contract's, whatever its constructor was told."""
     ours = bytearray(_code(contract, "deployedBytecode"))
     theirs = bytearray(code)
     if len(ours) != len(theirs):
@@ -126,7 +150,7 @@ def error_name(data: bytes) -> tuple[str, str]:
 
 
 def event(log: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return (name, values by name) of a log of the contract."""
+    """Return (name, values by name in the contract's spelling) of a log of the contract."""
     entry = _EVENTS[log["topics"][0]]
     indexed = iter(log["topics"][1:])
     plain = [i for i in entry["inputs"] if not i["indexed"]]
@@ -139,18 +163,20 @@ def event(log: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return entry["name"], values
 
 
-def _answer(name: str, data: bytes) -> Any:
-    """Return what a view answered; a struct by its fields' names, in Python's spelling.
+def answer(name: str, data: bytes) -> Any:
+    """Return what a view answered: a value, or a struct, or several values, by their names in Python's spelling.
 
     Raises:
         NotAFederation: these bytes are no such answer.
     """
-    entry = _NAMED["function", name]
+    outputs = _NAMED["function", name]["outputs"]
     try:
-        values = decode([_type(output) for output in entry["outputs"]], data)
+        values = decode([_type(output) for output in outputs], data)
     except (DecodingError, ValueError) as error:
         raise NotAFederation(f"{name} got an answer that no federation gives") from error
-    return _named(entry["outputs"][0], values[0])
+    if len(outputs) == 1:
+        return _named(outputs[0], values[0])
+    return {_snake(part["name"]): _named(part, value) for part, value in zip(outputs, values, strict=True)}
 
 
 def _named(entry: dict[str, Any], value: Any) -> Any:
@@ -169,36 +195,3 @@ def _named(entry: dict[str, Any], value: Any) -> Any:
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-def _quorum(top: int, bottom: int) -> dict[str, int]:
-    return {"quorum_numerator": top, "quorum_denominator": bottom}
-
-
-def view(data: bytes) -> View:
-    """Return what ``snapshot`` answered."""
-    fields = _answer("snapshot", data)
-    return View(**{**fields, "phase": Phase(fields["phase"]), "previous": _outcome(fields["previous"])})
-
-
-def outcome(data: bytes) -> Outcome | None:
-    """Return what ``outcome`` answered; None if the round has not closed."""
-    return _outcome(_answer("outcome", data))
-
-
-def terms(data: bytes) -> Terms:
-    """Return what ``terms`` answered."""
-    fields = _answer("terms", data)
-    quorum = tuple(fields.pop(name) for name in _quorum(0, 0))
-    return Terms(**fields, quorum=quorum)
-
-
-def answer(name: str, data: bytes) -> Any:
-    """Return what a view answered: a value, or a struct by its fields' names in Python's spelling."""
-    return _answer(name, data)
-
-
-def _outcome(fields: dict[str, Any]) -> Outcome | None:
-    if fields["status"] == Status.NONE:
-        return None
-    return Outcome(**{**fields, "status": Status(fields["status"])})
