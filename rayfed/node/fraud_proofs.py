@@ -1,94 +1,80 @@
-"""Where a merged blob differs from what it must be, and the leaves that prove it. Pure: blobs in, proofs out.
-
-The contract recomputes one coordinate: it needs that coordinate's leaf from every included update, and the same leaf of
-the merged blob (``ICourt.challenge``, ``ICourt.prove``).
-"""
+"""What a party shows in court of a round whose inputs it has: parts and leaves of its own merge, proofs of inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from rayfed.encoding import merkle
-from rayfed.protocol.judgement import MERGED, NO_HEADER, Proof
+from rayfed.encoding.merkle import Tree
+from rayfed.encoding.primitives import Address, Root
+from rayfed.errors import BlobMissing
+from rayfed.node.tools import BlobTools
+from rayfed.protocol.court import InputProof, MergeEvidence
 
-WORD = 32
-HEADER_WORDS = 9
-VALUE = 4
 
+class ProvableMerge:
+    """A round's merge and its inputs, by which each of its leaves can be proved; an ``acting.OwnMerge``.
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The first place in which two blobs differ.
+    Trees are made when they are asked for, and remembered by their roots as long as the memo has room.
 
-    Attributes:
-        leaf: 0 is the header.
-        coordinate: which 32-byte word of the header, or which int32 of another leaf.
+    Args:
+        root: of the own merge.
+        evidence: what it rests on.
+        tools: where blobs are; all of these lie on the own disk, or did.
+        holders: whom to ask for what that has lost.
     """
 
-    leaf: int
-    coordinate: int
+    def __init__(self, root: Root, evidence: MergeEvidence, tools: BlobTools, holders: Sequence[Address]) -> None:
+        self._root = root
+        self._evidence = evidence
+        self._tools = tools
+        self._holders = holders
 
+    @property
+    def root(self) -> Root:
+        """See ``OwnMerge``."""
+        return self._root
 
-def difference(claimed: memoryview, true: memoryview) -> Difference | None:
-    """Return the first place in which two blobs of the same size differ; None if they are the same.
+    def parts(self, first: int, count: int) -> tuple[bytes, ...]:
+        """See ``OwnMerge``.
 
-    Raises:
-        ValueError: their sizes differ.
-    """
-    one, other = (np.frombuffer(blob, np.uint64) for blob in (claimed, true))
-    if one.size != other.size:
-        raise ValueError(f"blobs of {one.nbytes} and {other.nbytes} bytes")
-    at = _first(one, other)
-    if at is None:
-        return None
-    leaf, inside = divmod(at * 8, merkle.LEAF)
-    if leaf == 0:
-        return Difference(0, inside // WORD)
-    # Two values lie in the eight bytes that differ.
-    values = (np.frombuffer(blob, "<i4", 2, at * 8) for blob in (claimed, true))
-    first, second = values
-    return Difference(leaf, inside // VALUE + int(first[0] == second[0]))
+        Raises:
+            StoreError: the disk has lost the merge, and what it was made of.
+        """
+        return self._tree(self._root).parts(first, count)
 
+    def leaf(self, index: int) -> bytes:
+        """See ``OwnMerge``. Raises what ``parts`` does."""
+        return leaf(self._blob(self._root), index)
 
-def _first(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> int | None:
-    block = 1 << 16
-    for start in range(0, one.size, block):
-        different = one[start : start + block] != other[start : start + block]
-        if different.any():
-            return start + int(different.argmax())
-    return None
+    def inputs(self, which: Sequence[int], leaf: int, *, weighted: bool) -> list[InputProof]:
+        """See ``OwnMerge``."""
+        return [self._input(one, leaf, weighted) for one in which]
+
+    def _input(self, which: int, index: int, weighted: bool) -> InputProof:
+        root = self._evidence.roots[which]
+        blob, tree = self._blob(root), self._tree(root)
+        if not weighted:
+            return InputProof(which, leaf(blob, index), tree.proof(index))
+        return InputProof(which, leaf(blob, index), tree.proof(index), leaf(blob, 0), tree.proof(0))
+
+    def _tree(self, root: Root) -> Tree:
+        return self._tools.memo.get(
+            ("tree", root), lambda: merkle.tree(self._blob(root)), lambda tree: sum(map(len, tree.levels))
+        )
+
+    def _blob(self, root: Root) -> memoryview:
+        found = self._tools.blobs.find(root, self._holders)
+        if found.blob is not None:
+            return found.blob
+        if root != self._root:
+            raise BlobMissing(f"{root.hex()[:12]}: {found.reason}")
+        evidence = self._evidence
+        updates = {one: self._blob(one) for one in evidence.roots}
+        _, blob = self._tools.merger.merge(evidence.roots, updates, evidence.round, evidence.base)
+        return blob
 
 
 def leaf(blob: memoryview, index: int) -> bytes:
     """Return one leaf's bytes, ``merkle.LEAF`` of them."""
     return bytes(blob[index * merkle.LEAF : (index + 1) * merkle.LEAF])
-
-
-def prove(blob: memoryview, which: int, index: int, *, weighted: bool) -> Proof:
-    """Return the proof of leaf ``index`` of one blob.
-
-    Args:
-        blob: the whole of it.
-        which: its position among the included updates, or ``MERGED``.
-        index: of the leaf.
-        weighted: whether the rule asks for the update's weight, which its header has.
-    """
-    tree = merkle.tree(blob)
-    header: tuple[bytes, ...] = NO_HEADER
-    header_path: tuple[bytes, ...] = ()
-    if weighted and which != MERGED:
-        first = leaf(blob, 0)
-        header = tuple(first[i * WORD : (i + 1) * WORD] for i in range(HEADER_WORDS))
-        header_path = tree.proof(0)
-    return Proof(which, leaf(blob, index), tree.proof(index), header, header_path)
-
-
-def missing(proven: int, inputs: int, merged_proven: bool) -> Sequence[int]:
-    """Return which proofs a challenge still lacks: positions of updates, then ``MERGED``."""
-    left = [which for which in range(inputs) if not proven >> which & 1]
-    return left if merged_proven else [*left, MERGED]

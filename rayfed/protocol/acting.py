@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rayfed.encoding.primitives import Address, Root, bits
+from rayfed.encoding.primitives import NO_ROOT, Address, Root, bits
 from rayfed.protocol.commands import Command
 from rayfed.protocol.court import Entry, InputProof, Match, MergeEvidence, Point, Shown, Tournament
 from rayfed.protocol.messages import Round, Terms, View
@@ -71,6 +71,7 @@ class CourtAct:
         by: from when on nobody waits for others; 0: there is no hurry.
         shared: whether others can do it as well.
         line: what to tell of it; empty: nothing.
+        root: of a move, and an entry: what it is made for; else NO_ROOT.
     """
 
     command: Command
@@ -79,6 +80,7 @@ class CourtAct:
     by: int = 0
     shared: bool = True
     line: str = ""
+    root: Root = NO_ROOT
 
     def waits(self, place: int, turn: int, seen: int, time: int) -> bool:
         """Say whether it is still for others to do.

@@ -135,7 +135,8 @@ class _Case:
             return
         line = f"round {round.round}: {own.root.hex()[:12]} is entered against {round.root.hex()[:12]}"
         command = EnterRoot(round.round, round.context, own.root)
-        yield CourtAct(command, round.round, by=round.deadline + terms.window_seconds // 2, line=line)
+        by = round.deadline + terms.window_seconds // 2
+        yield CourtAct(command, round.round, by=by, line=line, root=own.root)
 
     # -- what comes of it ---------------------------------------------------------------------------------------------
 
@@ -150,11 +151,12 @@ class _Case:
             yield CourtAct(Undo(round.round), round.round, line=line)
 
     def _collect(self) -> Iterator[CourtAct]:
-        """Deal with who attested a root that has lost, and would go on until the round is settled."""
+        """Deal with who attested a root that has lost: else it would go on, or come back with its stake, until the
+        round is settled. Looks at no more entries than it takes to find all who attested."""
         round, tournament = self._round, self._tournament
         if tournament is None:
             return
-        suspects = round.attested & self._view.active
+        suspects = round.attested
         if self._number is not None:
             entry = self._ledger.entry(round.round, self._number)
             suspects &= ~(0 if entry is None else entry.attesters)

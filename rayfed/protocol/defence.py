@@ -120,4 +120,5 @@ class Defence:
         yield self._urgent(command, match.since, match.since + self._terms.proof_seconds // 2)
 
     def _urgent(self, command: Command, since: int, by: int = 0, line: str = "") -> CourtAct:
-        return CourtAct(command, self._round.round, since, by or since + self._terms.clock_seconds // 2, line=line)
+        by = by or since + self._terms.clock_seconds // 2
+        return CourtAct(command, self._round.round, since, by, line=line, root=self._own.root)

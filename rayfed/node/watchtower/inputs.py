@@ -1,31 +1,22 @@
-"""What a final round has merged, as far as it is to be had."""
+"""What a round has included, as far as it is to be had."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from rayfed.encoding.primitives import Root
+from rayfed.encoding.primitives import Address, Root
 from rayfed.node.tools import BlobTools
-from rayfed.node.watchtower.closed import Closed
-from rayfed.protocol.messages import View
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A blob that nobody gives: of which round, which one (``Proof.which``), and its root."""
-
-    round: int
-    which: int
-    root: Root
+from rayfed.protocol import contexts
+from rayfed.protocol.court import MergeEvidence
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The included updates by root; None while not all can be had, and then what ``missing`` can be demanded."""
+    """The included updates by root; None while not all can be had, and then in a line what is lacking."""
 
     updates: Mapping[Root, memoryview] | None
-    missing: Missing | None = None
+    lacks: str = ""
 
 
 class InputFinder:
@@ -33,35 +24,40 @@ class InputFinder:
 
     Args:
         tools: the watchtower's own.
-        keep: whether to keep others' updates on the own disk while they can be asked for. Where all nodes are one
-            party's, nothing is gained by it.
-        reveal: called with the updates that a final round has merged: whoever holds one gives it to all who ask.
+        reveal: called with the updates that a round has included: whoever holds one gives it to all who ask.
     """
 
-    def __init__(self, tools: BlobTools, keep: bool, reveal: Callable[[Iterable[Root]], None]) -> None:
+    def __init__(self, tools: BlobTools, reveal: Callable[[Iterable[Root]], None]) -> None:
         self._tools = tools
-        self._keep = keep
         self._reveal = reveal
 
-    def find(self, closed: Closed, view: View) -> Inputs:
-        """Return the inputs of a round.
+    def find(self, evidence: MergeEvidence, holders: Iterable[Address]) -> Inputs:
+        """Return the inputs of a round; they are lacking, too, while a base that the rule asks for is not to be had."""
+        known = [address for address in holders if address]
+        lacks = self._tools.merger.lacks(evidence.base, known)
+        if lacks:
+            return Inputs(None, f"the base {evidence.base.hex()[:12]}: {lacks}")
+        self._reveal(evidence.roots)  # before it asks others: they may wait for each other
+        updates: dict[Root, memoryview] = {}
+        for root in evidence.roots:
+            if root in updates:
+                continue
+            found = self._tools.blobs.find(root, known)
+            if found.blob is None:
+                return Inputs(None, f"the update {root.hex()[:12]}: {found.reason}")
+            updates[root] = found.blob
+        return Inputs(updates)
 
-        They are lacking, too, while a base that the rule asks for is not to be had: that is for its own round to
-        demand.
+    def keep(self, round: int, blobs: Mapping[Root, memoryview]) -> None:
+        """Have these on the own disk until the round is released: without them no leaf can be proved.
 
         Raises:
             StoreError: the disk is full.
         """
-        if self._tools.merger.lacks(closed.base, view.members):
-            return Inputs(None)
-        self._reveal(closed.included)  # before it asks others: they may wait for each other
-        updates: dict[Root, memoryview] = {}
-        for which, root in enumerate(closed.included):
-            blob = self._tools.blobs.find(root, view.members).blob
-            if blob is None:
-                return Inputs(None, Missing(closed.round, which, root))
-            updates[root] = blob
-        if self._keep:
-            self._tools.disk.hold(closed.round, updates)
-            self._reveal(updates)  # now those of others lie here too
-        return Inputs(updates)
+        self._tools.disk.hold(round, blobs)
+        self._reveal(blobs)  # now those of others lie here too
+
+
+def is_whole(evidence: MergeEvidence, context: bytes) -> bool:
+    """Say whether evidence is what a context binds: a ledger's node that lies, or lags, is found out by that."""
+    return evidence.context == context == contexts.resting(evidence.voting, evidence.included, evidence.roots)

@@ -1,26 +1,29 @@
-"""The watchtower's loop: one look, at most one command."""
+"""The watchtower's loop: one look, at most one command a round."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
-from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError, StoreError
 from rayfed.ledger import Ledger
 from rayfed.node.pending import Pending
 from rayfed.node.tools import BlobTools
-from rayfed.node.watchtower.closed import last_closed
-from rayfed.node.watchtower.inputs import InputFinder, Missing
-from rayfed.node.watchtower.moves import Move, Moves
-from rayfed.node.watchtower.settle import claim
-from rayfed.node.watchtower.verify import Verifier
-from rayfed.protocol.commands import Command
-from rayfed.protocol.messages import Phase, View
+from rayfed.node.watchtower.claims import claim
+from rayfed.node.watchtower.inputs import InputFinder
+from rayfed.node.watchtower.interests import Interests
+from rayfed.node.watchtower.turns import Turns
+from rayfed.node.watchtower.verify import Verifier, in_slots
+from rayfed.protocol.commands import Collect, Command, Prove, Reimburse, Resolve, Show, ShowLeaf
+from rayfed.protocol.court_policy import CourtAct, acts, turn_seconds, unsettled
+from rayfed.protocol.messages import Phase, Round, Status, View
 
 LOOK_SECONDS = 2
 """How often to look while nothing has changed, in chain time."""
+
+LASTING_SECONDS = 1_000
+"""For how long after a round is settled its inputs stay: a chain that goes back may have it judged anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,54 +31,69 @@ class WatchReport:
     """What a watchtower has found out so far; a snapshot, to be read by any thread.
 
     Attributes:
-        verified: all rounds up to this one are known to be right, void, undone, or too late to be challenged, but for
-            those in ``wrong``.
-        wrong: final rounds whose merge is known to be wrong, and which still stand.
+        verified: the last closed round at the last look: all up to this one are right, void, undone, or settled but for
+            those in ``wrong`` and ``unknown``.
+        wrong: rounds whose root is known to be wrong, and stands.
+        unknown: rounds that cannot be judged as yet: an update that they include is not to be had.
+        settled_wrong: of ``wrong``, all that were ever settled: nothing can be done about them.
     """
 
     verified: int = 0
     wrong: frozenset[int] = frozenset()
+    unknown: frozenset[int] = frozenset()
+    settled_wrong: frozenset[int] = frozenset()
 
     @property
     def distrusted(self) -> bool:
-        """Whether a final merge that still stands is known to be wrong: nothing should be built on it."""
-        return bool(self.wrong)
+        """Whether a root that stands is known to be wrong: nothing should be built on it."""
+        return bool(self.wrong or self.settled_wrong)
 
     def is_satisfied(self, view: View) -> bool:
-        """Say whether all that has become final, and can still be challenged, is known to be right."""
-        return not self.wrong and self.verified >= last_closed(view)
+        """Say whether all that has become final, and can still be judged, is known to be right."""
+        return not self.wrong and not self.unknown and self.verified >= last_closed(view)
 
 
 class Watchtower:
     """Looks after one federation for one account, which needs no seat in it. One thread at a time.
 
+    It verifies every final and every unsettled void round against its own merge, and does what ``court_policy`` names.
+    What it knows of the court is on the ledger; what must not be lost, inputs of unsettled rounds and where it has
+    something to get back, is on its disk.
+
     Args:
         ledger: a handle of the account's that nobody else uses.
         tools: a way to blobs that nobody else uses (``BlobTools.apart``).
-        keep: whether to keep others' updates on the own disk while they can be asked for. Where all nodes are one
-            party's, nothing is gained by it.
-        reveal: called with the updates that a final round has merged: whoever holds one gives it to all who ask.
+        reveal: called with the updates that a round has included: whoever holds one gives it to all who ask.
         note: told in a line what is wrong, and what was done about it.
         count: told the gas of every transaction.
+        looks_back: whether to verify settled rounds as well, as long as the ledger has a slot for them.
+        lasts: for how long after a round is settled its inputs stay, in seconds.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         tools: BlobTools,
-        keep: bool = True,
         reveal: Callable[[Iterable[Root]], None] = lambda roots: None,
         note: Callable[[str], None] = lambda line: None,
         count: Callable[[int], None] = lambda gas: None,
+        *,
+        looks_back: bool = False,
+        lasts: int = LASTING_SECONDS,
     ) -> None:
         self._ledger = ledger
+        self._disk = tools.disk
         self._note = note
         self._count = count
-        inputs = InputFinder(tools, keep, reveal)
-        self._verifier = Verifier(ledger, tools.merger, inputs, note)
-        self._moves = Moves(ledger, tools, inputs)
+        self._looks_back = looks_back
+        self._lasts = lasts
+        self._verifier = Verifier(ledger, tools, InputFinder(tools, reveal), note)
+        self._turns = Turns(ledger.address, turn_seconds(ledger.terms()))
+        files = tools.disk.files.path
+        self._interests = Interests(files.parent / f"{files.name}.court.json", ledger, ledger.address)
         self._pending: Pending[Hashable] = Pending()
         self._looked: tuple[int, Phase, int] = (0, Phase.FORMING, 0)
+        self._over: dict[int, int] = {}  # since when rounds that inputs are held for are known to be settled
         self._report = WatchReport()
 
     def report(self) -> WatchReport:
@@ -83,7 +101,7 @@ class Watchtower:
         return self._report
 
     def distrusts(self) -> bool:
-        """Say whether a final merge that still stands is known to be wrong. Safe to call from any thread."""
+        """Say whether a root that stands is known to be wrong. Safe to call from any thread."""
         return self._report.distrusted
 
     def is_satisfied(self, view: View) -> bool:
@@ -107,7 +125,7 @@ class Watchtower:
         if self._ledger.is_sending:
             return False
         round, phase, time = self._looked
-        if (round, phase) == (view.round, view.phase) and view.time < time + LOOK_SECONDS:
+        if (round, phase) == (view.round, view.phase) and 0 <= view.time - time < LOOK_SECONDS:
             return False
         acted = self._act(view)
         if not acted:
@@ -119,38 +137,61 @@ class Watchtower:
         self._collect(view)
         return claim(self._ledger, payout)
 
+    # -- one look -----------------------------------------------------------------------------------------------------
+
     def _act(self, view: View) -> bool:
         troubles: list[RayfedError] = []
-        missing = self._verify(view, troubles)
-        cases = self._ledger.open_cases()
-        moves = self._moves
-        wrong = [partial(moves.dispute, round, view, cases) for round in sorted(self._verifier.wrong)]
-        asked = [partial(moves.demand, missing, view, cases)]
-        others = [partial(part, view, cases) for part in (moves.answer, moves.end, moves.settle)]
-        parts: list[Callable[[], Iterator[Move]]] = [*wrong, *asked, *others]
-        if any(self._sends(part, view, troubles) for part in parts):
+        rounds = unsettled(self._ledger, view)
+        self._verify(rounds, view, troubles)
+        self._release(rounds, view)
+        self._turns.forget(view)
+        parts = [self._about(round, view) for round in rounds] + [self._interests.acts(view)]
+        if any([self._sends(part, view, troubles) for part in parts]):  # one a round, and none waits for another's
             return True
         if troubles:
             raise troubles[0]
         return False
 
-    def _verify(self, view: View, troubles: list[RayfedError]) -> Missing | None:
+    def _about(self, round: Round, view: View) -> Iterator[CourtAct]:
+        return acts(self._ledger, round, self._verifier.own(round, view), view, self._ledger.address)
+
+    def _verify(self, rounds: list[Round], view: View, troubles: list[RayfedError]) -> None:
+        before, verifier = self._report, self._verifier
+        settled = in_slots(self._ledger, view, (Status.SETTLED,)) if self._looks_back or before.wrong else []
+        known = [round for round in settled if self._looks_back or verifier.own(round, view) is not None]
+        by_number = {round.round: round for round in [*known, *rounds]}
         try:
-            return self._verifier.look(view)
+            verifier.look(list(by_number.values()), view)
         except LedgerUnreachable:
             raise
         except (LedgerError, StoreError) as error:
             troubles.append(error)
-            return None
-        finally:
-            self._report = WatchReport(self._verifier.verified, self._verifier.wrong)
+        wrong = verifier.wrong
+        stood = {number for number in before.settled_wrong if number in wrong or number not in by_number}
+        stood |= {number for number in wrong if by_number[number].status is Status.SETTLED}
+        self._report = WatchReport(last_closed(view), wrong, verifier.unknown, frozenset(stood))
 
-    def _sends(self, part: Callable[[], Iterator[Move]], view: View, troubles: list[RayfedError]) -> bool:
-        """Send the first move of a part that was not refused a moment ago; say whether there was one."""
+    def _release(self, rounds: list[Round], view: View) -> None:
+        """Let go of the inputs of rounds that are settled, and have been for long enough."""
+        needed = {round.round for round in rounds}
+        for number in self._disk.held.rounds:
+            if number in needed or number > last_closed(view):
+                self._over.pop(number, None)
+            elif view.time >= self._over.setdefault(number, view.time) + self._lasts:
+                self._disk.release(number)
+                del self._over[number]
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def _sends(self, part: Iterator[CourtAct], view: View, troubles: list[RayfedError]) -> bool:
+        """Send the first act of a part that it is this account's turn to do, and that was not refused a moment ago; say
+        whether there was one."""
         try:
-            for move in part():
-                if not self._pending.rests(_key(move.command), view):
-                    self._send(move, view)
+            for act in part:
+                key = _key(act.command)
+                rests = key in self._pending.in_flight or self._pending.rests(key, view)
+                if not rests and self._turns.is_mine(act, key, view):
+                    self._send(act, key, view)
                     return True
         except LedgerUnreachable:
             raise
@@ -158,18 +199,19 @@ class Watchtower:
             troubles.append(error)
         return False
 
-    def _send(self, move: Move, view: View) -> None:
-        key = _key(move.command)
+    def _send(self, act: CourtAct, key: Hashable, view: View) -> None:
+        if act.root != NO_ROOT:
+            self._interests.note(act.command.round, act.root)
         try:
-            self._ledger.submit(move.command)
+            self._ledger.submit(act.command)
         except LedgerUnreachable:
             raise
         except LedgerError:
-            self._pending.rest(key, view)  # no coins for a bond, say
+            self._pending.rest(key, view)  # no money for a bond, say
             raise
         self._pending.sent(key)
-        if move.line:
-            self._note(move.line)
+        if act.line:
+            self._note(act.line)
 
     def _collect(self, view: View) -> None:
         for receipt in self._ledger.receipts():
@@ -179,9 +221,26 @@ class Watchtower:
             self._pending.landed(_key(receipt.command), view, receipt.error)
             if receipt.error:
                 # Somebody was quicker, or it is not due any more: the next look says so, or it is tried again later.
-                self._note(f"{receipt.verb} refused: {receipt.error}")
+                self._note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
+
+
+def last_closed(view: View) -> int:
+    """Return the last round that has closed; 0 if none has."""
+    return view.round - 1 if view.is_open else view.round
 
 
 def _key(command: Command) -> Hashable:
     """Return what a command is about: the same act on the same thing."""
-    return command.verb, command.round, getattr(command, "id", 0)
+    about: tuple[Hashable, ...] = ()
+    match command:
+        case Show(point) | ShowLeaf(point):
+            about = (point,)
+        case Prove(point, inputs=inputs):
+            about = (point, tuple(one.which for one in inputs))
+        case Collect(number=number):
+            about = (number,)
+        case Reimburse(stage=stage, block=block):
+            about = (stage, block)
+        case Resolve(level=level, block=block):
+            about = (level, block)
+    return command.verb, command.round, about

@@ -1,12 +1,15 @@
-"""Turns: what any member may do is done by the first of them, and by the next one if that does not."""
+"""Turns: what anybody may do is done by the first of them, and by the next one if that does not."""
 
 from __future__ import annotations
 
-from rayfed.encoding.primitives import Address, bits
+from collections.abc import Hashable
+
+from rayfed.encoding.primitives import Address
+from rayfed.protocol.court_policy import CourtAct, place
 from rayfed.protocol.messages import View
 
-TURN_SECONDS = 2
-"""How much longer each next one waits, in chain time."""
+FORGET_SECONDS = 600
+"""What was not seen to be due for so long was done by somebody."""
 
 
 class Turns:
@@ -14,22 +17,21 @@ class Turns:
 
     Args:
         address: the account; who has no seat comes after all members.
+        seconds: how much longer each next one waits, in chain time.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, seconds: int) -> None:
         self._address = address
-        self._since: dict[tuple[str, int], int] = {}
+        self._seconds = seconds
+        self._seen: dict[Hashable, tuple[int, int]] = {}  # since when it is due, and when it was last seen to be
 
-    def is_mine(self, what: str, number: int, view: View) -> bool:
-        """Say whether those who come before this account have let it pass; ``number`` turns the order round."""
-        return self.is_over(what, number, view, place(view, self._address, number) * TURN_SECONDS)
+    def is_mine(self, act: CourtAct, key: Hashable, view: View) -> bool:
+        """Say whether those who come before this account have let something pass; ``key``: what it is."""
+        first, _ = self._seen.get(key, (view.time, 0))
+        self._seen[key] = first, view.time
+        return not act.waits(place(view, self._address, act.number), self._seconds, first, view.time)
 
-    def is_over(self, what: str, number: int, view: View, seconds: int) -> bool:
-        """Say whether so much time has passed since this was first asked."""
-        return view.time >= self._since.setdefault((what, number), view.time) + seconds
-
-
-def place(view: View, address: Address, number: int) -> int:
-    """Return how many come before an account: the active members in turn, by ``number``, then everybody else."""
-    active, index = list(bits(view.active)), view.index_of(address)
-    return (active.index(index) + number) % len(active) if index in active else len(active)
+    def forget(self, view: View) -> None:
+        """Forget what is not due any more."""
+        last = view.time - FORGET_SECONDS
+        self._seen = {key: times for key, times in self._seen.items() if times[1] >= last}

@@ -1,116 +1,141 @@
-"""Whether what is final is right: every final root against the own merge of the included updates."""
+"""Whether what is final is right: every root that stands for a round against the own merge of what it included."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Root
-from rayfed.ledger import FederationState
-from rayfed.node.merger import Merger
-from rayfed.node.watchtower.closed import can_be_wrong, last_closed, read
-from rayfed.node.watchtower.inputs import InputFinder, Missing
-from rayfed.protocol.judgement import Record
-from rayfed.protocol.messages import Outcome, Status, View
+from rayfed.node.fraud_proofs import ProvableMerge
+from rayfed.node.tools import BlobTools
+from rayfed.node.watchtower.inputs import InputFinder, is_whole
+from rayfed.protocol.acting import CourtReads
+from rayfed.protocol.court import MergeEvidence
+from rayfed.protocol.messages import Round, Status, View
 
-RECHECK_SECONDS = 10
-"""How often to ask anew for rounds that are judged, in chain time, while the view says nothing new."""
+FIRST_PAUSE, LONGEST_PAUSE = 2, 60
+"""Seconds before what a round lacks is asked for again: twice as long each time."""
 
-STEADY = 4
-"""So many judged rounds in a row that the ledger still tells as before end the search for one that it does not: no
-reorganisation goes back further than that and leaves them as they were."""
+REMEMBERED = 64
+"""Rounds after which a verdict is forgotten: the ledger has no slot for so old a round."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a round was when it was judged: as much of its record as makes it another round."""
+@dataclass(slots=True)
+class Verdict:
+    """What is known of a round; of this one, and not of another by the same number: the context binds all of it.
 
-    status: Status
-    undone: bool
-    base_round: int
-    root: Root
-    evidence: bytes
+    Attributes:
+        evidence: what its merge rests on; None while the ledger does not tell.
+        merge: the own merge; None while an input is lacking.
+        lacks: which one, in a line.
+        again: when to ask for it again; ``pause`` is how long it was waited for the last time.
+        told: root that was told to be wrong.
+    """
+
+    round: int
+    evidence: MergeEvidence | None = None
+    merge: Root | None = None
+    lacks: str = ""
+    again: int = 0
+    pause: int = FIRST_PAUSE
+    told: Root | None = None
 
 
 class Verifier:
-    """Judges closed rounds in order, as far as their updates can be had, and anew where a reorganisation changed them.
+    """Judges rounds, as far as their updates can be had. Nothing in it needs to be taken back where a chain goes back:
+    what is known is known of a context.
 
     Args:
         ledger: what is read.
-        merger: the watchtower's.
-        inputs: finds what a round has merged.
-        note: told in a line what is wrong.
+        tools: the watchtower's own.
+        inputs: finds what a round has included.
+        note: told in a line what is wrong, or cannot be judged.
     """
 
-    def __init__(
-        self, ledger: FederationState, merger: Merger, inputs: InputFinder, note: Callable[[str], None]
-    ) -> None:
+    def __init__(self, ledger: CourtReads, tools: BlobTools, inputs: InputFinder, note: Callable[[str], None]) -> None:
         self._ledger = ledger
-        self._merger = merger
+        self._tools = tools
         self._inputs = inputs
         self._note = note
-        self._terms = ledger.terms()
-        self._judged: dict[int, Judged] = {}
-        self._checked: tuple[Outcome | None, int] = (None, 0)
+        self._verdicts: dict[bytes, Verdict] = {}
         self.wrong: frozenset[int] = frozenset()
+        self.unknown: frozenset[int] = frozenset()
 
-    @property
-    def verified(self) -> int:
-        """All rounds up to this one are judged."""
-        return len(self._judged)
-
-    def look(self, view: View) -> Missing | None:
-        """Judge what has closed; return what is lacking for more.
+    def look(self, rounds: Sequence[Round], view: View) -> None:
+        """Judge these rounds, all that stand or can still be judged.
 
         Raises:
-            LedgerError: the ledger's node has forgotten what was said in a round.
+            LedgerError: the ledger's node has forgotten what was said in a round; the others are judged all the same.
             LedgerUnreachable: nothing answers.
             StoreError: the disk is full.
         """
-        self._rewind(view)
-        for round in range(self.verified + 1, last_closed(view) + 1):
-            record = self._ledger.record(round)
-            if record is None:
-                return None
-            if can_be_wrong(record, self._terms, view.time):
-                closed = read(self._ledger, round)
-                if closed is None or closed.record != record:
-                    return None  # the chain has just gone back
-                inputs = self._inputs.find(closed, view)
-                if inputs.updates is None:
-                    return inputs.missing
-                mine, _ = self._merger.merge(inputs.updates, round, closed.base)
-                if mine != record.root:
-                    self._note(f"round {round}: {record.root.hex()[:12]} is not the merge of its updates")
-                    self.wrong |= {round}
-            self._judged[round] = _of(record)
-        return None
+        wrong, unknown = set(), set()
+        try:
+            for round in rounds:
+                unknown.add(round.round)
+                verdict = self._verdict(round, view)
+                if verdict.merge is not None:
+                    unknown.discard(round.round)
+                    if round.status.stands and round.root != verdict.merge:
+                        wrong.add(round.round)
+                        self._tell(verdict, round)
+        finally:
+            self.wrong, self.unknown = frozenset(wrong), frozenset(unknown)
+            last = view.round - REMEMBERED
+            self._verdicts = {context: one for context, one in self._verdicts.items() if one.round > last}
 
-    def _rewind(self, view: View) -> None:
-        """Forget what was judged on a branch that the ledger has left, and what is wrong and cannot be helped."""
-        for round in sorted(self.wrong):
-            record = self._ledger.record(round)
-            if record is None or not can_be_wrong(record, self._terms, view.time):
-                self.wrong -= {round}
-            elif _of(record) != self._judged[round]:
-                self._checked = None, 0
-        last = view.previous and replace(view.previous, attesters=0)
-        if self._checked[0] == last and view.time < self._checked[1] + RECHECK_SECONDS:
+    def own(self, round: Round, view: View) -> ProvableMerge | None:
+        """Return the own merge of a round; None where it is not known."""
+        verdict = self._verdicts.get(round.context)
+        if verdict is None or verdict.evidence is None or verdict.merge is None:
+            return None
+        return ProvableMerge(verdict.merge, verdict.evidence, self._tools, _seated(view))
+
+    def lacks(self, round: Round) -> str:
+        """Return in a line what keeps a round from being judged; empty if nothing does."""
+        verdict = self._verdicts.get(round.context)
+        return "" if verdict is None or verdict.merge is not None else verdict.lacks
+
+    def _verdict(self, round: Round, view: View) -> Verdict:
+        verdict = self._verdicts.setdefault(round.context, Verdict(round.round))
+        if verdict.merge is not None or view.time < verdict.again:
+            return verdict
+        if verdict.evidence is None:
+            evidence = self._ledger.merge_evidence(round.round)
+            if evidence is None or not is_whole(evidence, round.context):
+                return verdict  # the chain has just gone back, or its node lags: the next look asks again
+            verdict.evidence = evidence
+        found = self._inputs.find(verdict.evidence, _seated(view))
+        if found.updates is None:
+            self._wait(verdict, found.lacks, view)
+            return verdict
+        evidence = verdict.evidence
+        root, blob = self._tools.merger.merge(evidence.roots, found.updates, evidence.round, evidence.base)
+        if round.status.is_unsettled:
+            self._inputs.keep(round.round, {**found.updates, root: blob})
+        verdict.merge = root
+        return verdict
+
+    def _wait(self, verdict: Verdict, lacks: str, view: View) -> None:
+        if lacks != verdict.lacks:
+            self._note(f"round {verdict.round} cannot be judged here, so nothing is said for any root of it: {lacks}")
+        verdict.lacks, verdict.again = lacks, view.time + verdict.pause
+        verdict.pause = min(2 * verdict.pause, LONGEST_PAUSE)
+
+    def _tell(self, verdict: Verdict, round: Round) -> None:
+        if verdict.told == round.root:
             return
-        self._checked = last, view.time
-        steady = 0
-        for round in sorted(self._judged, reverse=True):
-            record = self._ledger.record(round)
-            if record is not None and _of(record) == self._judged[round]:
-                steady += 1
-                if steady == STEADY:
-                    return
-                continue
-            for later in range(round, self.verified + 1):
-                del self._judged[later]
-                self.wrong -= {later}
-            steady = 0
+        verdict.told = round.root
+        stands = ", and is settled" if round.status is Status.SETTLED else ""
+        self._note(f"round {round.round}: {round.root.hex()[:12]} is not the merge of its updates{stands}")
 
 
-def _of(record: Record) -> Judged:
-    return Judged(record.status, record.undone, record.base_round, record.root, record.evidence)
+def _seated(view: View) -> list[str]:
+    return [address for address in view.members if address]
+
+
+def in_slots(ledger: CourtReads, view: View, statuses: Iterable[Status]) -> list[Round]:
+    """Return the closed rounds of such a status that have a slot, in their order."""
+    wanted = set(statuses)
+    found = [ledger.round_of(number) for number in range(max(1, view.round - 15), view.round + 1)]
+    return [round for round in found if round is not None and round.status in wanted]

@@ -1,0 +1,78 @@
+"""In which rounds an account has something to get back, written down on its disk: a bond, or what its moves cost."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rayfed.encoding.primitives import Address, Root
+from rayfed.errors import StoreError
+from rayfed.protocol.acting import CourtAct, CourtReads
+from rayfed.protocol.court_policy import dues, is_over
+from rayfed.protocol.messages import View
+
+
+class Interests:
+    """Entries that an account has put a bond down for, or moved for. Once a round is settled its slot goes to another
+    one, and nobody reminds of what is still to be had.
+
+    Args:
+        path: the file; what is damaged there counts as nothing.
+        ledger: what is read.
+        me: the account.
+    """
+
+    def __init__(self, path: Path, ledger: CourtReads, me: Address) -> None:
+        self._path = path
+        self._ledger = ledger
+        self._me = me
+        self._roots: dict[int, Root] = _read(path)
+        self._numbers: dict[int, int] = {}
+
+    def note(self, round: int, root: Root) -> None:
+        """Remember that the account stands up for a root of a round.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        if self._roots.get(round) != root:
+            self._roots[round] = root
+            self._write()
+
+    def acts(self, view: View) -> Iterator[CourtAct]:
+        """Yield what is due, and forget the rounds of which nothing will be any more.
+
+        Raises:
+            LedgerUnreachable: nothing answers.
+            StoreError: the disk is full.
+        """
+        for round, root in list(self._roots.items()):
+            number = self._ledger.number_of(round, root)
+            if number is None:
+                number = self._numbers.get(round)  # the first entry's root is not kept when its slot is another's
+            due = [] if number is None else list(dues(self._ledger, round, number, view, self._me))
+            if number is not None:
+                self._numbers[round] = number
+            yield from due
+            slot = self._ledger.round_of(round)
+            is_open = slot is not None and slot.status.is_unsettled
+            if not due and not is_open and is_over(self._ledger, round, view):
+                del self._roots[round]
+                self._write()
+
+    def _write(self) -> None:
+        aside = self._path.with_suffix(".new")
+        try:
+            aside.write_text(json.dumps({str(round): root.hex() for round, root in self._roots.items()}))
+            os.replace(aside, self._path)
+        except OSError as error:
+            raise StoreError(f"cluster.state_dir: cannot write {self._path}: {error.strerror}") from error
+
+
+def _read(path: Path) -> dict[int, Root]:
+    try:
+        return {int(round): bytes.fromhex(root) for round, root in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
