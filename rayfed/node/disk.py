@@ -9,7 +9,6 @@ from threading import Lock
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import Root
 from rayfed.errors import BlobCorrupt, BlobMissing
-from rayfed.node.held import HeldRoots
 from rayfed.node.memo import Memo
 from rayfed.store.files import FileStore
 
@@ -21,9 +20,6 @@ class OwnDisk:
         files: where the blobs lie.
         size: of every blob, in bytes.
         memo: shared with the other nodes of the process.
-
-    Attributes:
-        held: what has to stay, and for which rounds.
     """
 
     def __init__(self, files: FileStore, size: int, memo: Memo) -> None:
@@ -31,7 +27,7 @@ class OwnDisk:
         self.size = size
         self._memo = memo
         self._lock = Lock()
-        self.held = HeldRoots(files.path.parent / f"{files.path.name}.held.json")
+        self._held: dict[int, set[Root]] = {}
 
     def read(self, root: Root) -> memoryview:
         """Return a blob, read-only and checked.
@@ -84,26 +80,23 @@ class OwnDisk:
     # -- what must stay -----------------------------------------------------------------------------------------------
 
     def hold(self, round: int, blobs: Mapping[Root, memoryview]) -> None:
-        """Keep what a round rests on, others' updates too, until ``release``: whoever attested a merge has to prove it.
+        """Keep what a round rests on, others' updates too, until ``release``: whoever attested a merge vouches for it.
 
         Raises:
             StoreError: the disk is full.
         """
         with self._lock:
-            self.held.add(round, blobs)
+            self._held.setdefault(round, set()).update(blobs)
         for root, blob in blobs.items():
             if not self.files.has(root):
                 self.put(root, blob)
 
     def release(self, round: int) -> None:
-        """Let go of what a round rests on: nothing about it can be judged any more.
-
-        Raises:
-            StoreError: the disk is full.
-        """
-        self.held.release(round)
+        """Rounds up to this one cannot be challenged any more."""
+        with self._lock:
+            self._held = {number: roots for number, roots in self._held.items() if number > round}
 
     def prune(self, keep: set[Root]) -> None:
         """Remove all blobs but these, and those that somebody may still ask for (see ``hold``)."""
         with self._lock:
-            self.files.prune(keep | self.held.roots)
+            self.files.prune(keep.union(*self._held.values()))

@@ -22,7 +22,7 @@ from rayfed.node.journal import Journal
 from rayfed.node.memo import Memo
 from rayfed.node.parts import Hooks, Membership, Options, Resources
 from rayfed.node.training import InlineWorker, TrainingWorker
-from rayfed.node.watchtower import Watchtower
+from rayfed.node.watchtower import LASTING_SECONDS, Watchtower
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import NodeRecord
 from rayfed.store import Serves, Site, options_of
@@ -170,11 +170,12 @@ class Assembly:
             node: has been built here.
             ledger: a handle of the node's account that nobody else uses.
         """
-        # The nodes of a run on a chain of its own are all one party's: nobody would ask for what it does not have.
-        keep, kit = self._settings.ledger.kind != "devchain", node.kit
+        # A chain of one's own does not go back.
+        lasts = 0 if self._settings.ledger.kind == "devchain" else LASTING_SECONDS
+        kit = node.kit
         tools, board = kit.tools.apart(self._disks), kit.board
         server = self._servers.get(kit.resources.disk)
-        return Watchtower(ledger, tools, keep, partial(_reveal, server), board.note, board.count)
+        return Watchtower(ledger, tools, partial(_reveal, server), board.note, board.count, lasts=lasts)
 
     def _privately(self, slot: int) -> dict[str, Private]:
         """Return what a learner needs for DP-SGD. Its secret follows from the node's key: one thing less to lose."""

@@ -146,7 +146,8 @@ class Watchtower:
         self._release(rounds, view)
         self._turns.forget(view)
         parts = [self._about(round, view) for round in rounds] + [self._interests.acts(view)]
-        if any([self._sends(part, view, troubles) for part in parts]):  # one a round, and none waits for another's
+        sent = [self._sends(part, view, troubles) for part in parts]  # one a round: none waits for another's
+        if any(sent):
             return True
         if troubles:
             raise troubles[0]
@@ -174,11 +175,11 @@ class Watchtower:
     def _release(self, rounds: list[Round], view: View) -> None:
         """Let go of the inputs of rounds that are settled, and have been for long enough."""
         needed = {round.round for round in rounds}
-        for number in self._disk.held.rounds:
+        for number in self._disk.held:
             if number in needed or number > last_closed(view):
                 self._over.pop(number, None)
             elif view.time >= self._over.setdefault(number, view.time) + self._lasts:
-                self._disk.release(number)
+                self._disk.release([number])
                 del self._over[number]
 
     # -- sending ------------------------------------------------------------------------------------------------------

@@ -113,6 +113,7 @@ class Verifier:
         root, blob = self._tools.merger.merge(evidence.roots, found.updates, evidence.round, evidence.base)
         if round.status.is_unsettled:
             self._inputs.keep(round.round, {**found.updates, root: blob})
+        self._tools.merges.note(round.context, root)
         verdict.merge = root
         return verdict
 
