@@ -1,4 +1,4 @@
-"""The command line: ``python -m rayfed [run|join|audit|chaos|chain|ui|keys|claim|withdraw|...] ...``.
+"""The command line: ``python -m rayfed [run|join|audit|chaos|chain|ui|keys|status|claim|withdraw|...] ...``.
 
 ``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
 the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
@@ -18,7 +18,7 @@ from rayfed.cli.complaints import BAD_INPUT, complain, wants_trace
 from rayfed.errors import ConfigError, RayfedError
 
 INTERRUPTED = 128 + signal.SIGINT
-OWNER = ("claim", "withdraw", "leave", "deposit", "fund")
+OWNER = ("status", "claim", "withdraw", "leave", "release", "deposit", "bonds", "fund", "refund", "announce")
 """What owners do with their money; see ``rayfed.cli.owner``."""
 
 

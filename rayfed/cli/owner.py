@@ -1,6 +1,6 @@
-"""``python -m rayfed claim | withdraw | leave | deposit | fund``: what a node's owner does with its money, by hand.
+"""``python -m rayfed status | claim | withdraw | leave | deposit | ...``: what an owner does with its money, by hand.
 
-A node claims by itself at the end; this is for everything else: a stake to be had back, a reward that was not settled
+A node settles and claims by itself; this is for everything else: a stake to be had back, a reward that was not settled
 when the node went, a stake to be put down anew. No key is taken from the command line: see ``keys_cli``.
 """
 
@@ -10,31 +10,51 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from rayfed.cli.account_state import NATIVE_NAME, AccountState, at
 from rayfed.cli.keys import refuse_key
 from rayfed.cli.owner_options import account, check_address, connected, parser_of
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError, RayfedError
-from rayfed.protocol.commands import Claim, Command, Deposit, Exit, Fund, Leave, Settle, Withdraw
-from rayfed.protocol.judgement import Account
-from rayfed.protocol.messages import COIN, Phase, Receipt, Status, View
+from rayfed.protocol.commands import (
+    Announce,
+    Claim,
+    ClaimNative,
+    Command,
+    Deposit,
+    DepositBonds,
+    Fund,
+    Leave,
+    Refund,
+    Release,
+    Settle,
+    Undo,
+    Withdraw,
+)
+from rayfed.protocol.messages import Phase, Receipt
+from rayfed.reporting.words import amount as exactly
 
 if TYPE_CHECKING:
     from rayfed.ledger import Ledger
     from rayfed.ledger.backend import Federation
 
-AT_ONCE = 64
-"""Rounds settled in one transaction."""
-
 LOOK_SECONDS = 0.05
 """Between two looks for a receipt."""
 
+WHY = {
+    "NothingThere": "there is nothing for this account",
+    "PaymentFailed": "the recipient does not take it",
+    "SeatInUse": "a round that is open or can be contested counts on the seat",
+    "EmptySeat": "nobody has this seat",
+    "FederationDone": "the federation is done",
+    "TooSoon": "a card is announced no more often than once a minute",
+}
+"""What refusals of the contract mean to an owner."""
+
 
 def main(command: str, words: Sequence[str]) -> int:
-    """Run one of ``TEXTS``; return the exit code.
+    """Run ``status`` or one of ``VERBS``; return the exit code.
 
     Raises:
         ConfigError: the command line is not right.
@@ -44,12 +64,14 @@ def main(command: str, words: Sequence[str]) -> int:
     for word in words:
         refuse_key(word)
     args = parser_of(command).parse_args(words)
-    for option in ("federation", "to", "member"):
+    for option in ("federation", "to", "member", "address"):
         check_address(f"--{option}", getattr(args, option, None))
     federation = connected(args)
     try:
-        owner = Owner(federation, federation.ledger(account(args, federation)))
-        VERBS[command](owner, args)
+        if command == "status":
+            _status(AccountState(federation, args.address or account(args, federation).address))
+        else:
+            VERBS[command](Owner(federation, federation.ledger(account(args, federation))), args)
     finally:
         federation.close()
     return 0
@@ -62,119 +84,124 @@ class Owner:
     federation: Federation
     door: Ledger
 
+    @property
+    def standing(self) -> AccountState:
+        """What the ledger says of the account now."""
+        return AccountState(self.federation, self.door.address)
+
     def claim(self, to: Address) -> None:
-        """Settle what can be, and have paid out what was earned."""
+        """Settle what can be, and have paid out what is owed."""
+        self.standing.check_known()
         self._settle()
-        account = self._account()
-        if not account.claimable:
-            raise RayfedError(f"nothing to claim{self._when_earned(account)}")
-        while account.claimable:
-            self._wait(Claim(to))
-            after = self._account()
-            print(f"{self._coins(account.claimable - after.claimable)} to {to}")
-            account = after
+        if not self._pay(to):
+            raise RayfedError(f"nothing to claim{self.standing.what_may_come()}")
 
     def withdraw(self, to: Address) -> None:
-        """Have the stake paid out, with all that has to come before."""
-        account = self._account()
-        if not account.stake:
-            lost = f"; {self._coins(account.slashed)} were slashed" if account.slashed else ""
+        """Have stake and bonds paid out, with all that has to come before."""
+        before = self.standing
+        before.check_known()
+        if not before.account.stake and not before.account.bonds:
+            lost = f"; {before.coins(before.account.slashed)} were slashed" if before.account.slashed else ""
             raise RayfedError(f"nothing at stake{lost}")
-        view = self.federation.view()
-        if self._is_active(view):
-            if view.phase is not Phase.DONE:
+        if before.is_active:
+            if before.view.phase is not Phase.DONE:
                 raise RayfedError(
-                    f"{self.door.address} is a member of a federation that still runs (round {view.round}): stop its "
-                    "node, then: python -m rayfed leave"
+                    f"{self.door.address} is a member of a federation that still runs (round {before.view.round}): "
+                    "stop its node, then: python -m rayfed leave"
                 )
             self.leave()
-        if not account.exiting:
-            self._wait(Exit())
-            print("requested the stake")
         self._settle()
-        account = self._account()
-        if self.federation.books().settled < account.exit_round:
-            raise RayfedError(f"{self._coins(account.stake)} can still be slashed{self._until(account.exit_round)}")
-        self._wait(Withdraw(to))
-        print(f"{self._coins(account.stake)} to {to}")
+        seat = self.standing.seat
+        if seat is not None:
+            if why := self.standing.why_seated(seat):
+                raise RayfedError(f"stake and bonds can still be lost: {why}")
+            self._wait(Release(seat))
+            print(f"seat {seat} is free")
+        until = self.standing.account.locked_until
+        if until > self.federation.now():
+            raise RayfedError(f"stake and bonds come back at the forming deadline{at(until, self.federation.now())}")
+        self._wait(Withdraw())
+        self._pay(to)
 
     def leave(self) -> None:
         """Leave the federation."""
-        if not self._is_active(self.federation.view()):
-            self._account()
+        if not self.standing.is_active:
+            self.standing.check_known()
             raise RayfedError(f"{self.door.address} has already left, or lost its seat")
         self._wait(Leave())
         print("left")
 
+    def release(self, seat: int | None) -> None:
+        """Free a seat that nothing rests on any more; None: the account's own."""
+        if seat is None and (seat := self.standing.seat) is None:
+            raise RayfedError(f"{self.door.address} has no seat")
+        self._wait(Release(seat))
+        print(f"seat {seat} is free")
+
     def deposit(self, member: Address, amount: int | None) -> None:
-        """Put down so much for a member; None: what it lacks of the stake."""
+        """Put down so much stake for a member; None: what it lacks."""
         lacks = self.federation.terms().stake - self.federation.account(member).stake
         amount = max(0, lacks) if amount is None else amount
         if not amount:
             raise RayfedError(f"the stake of {member} is complete")
         self._wait(Deposit(member, amount))
-        print(f"{self._coins(amount)} at stake for {member}")
+        print(f"{self.standing.coins(amount)} at stake for {member}")
+
+    def bonds(self, member: Address, amount: int | None) -> None:
+        """Put down so much in bonds for a member; None: what it lacks."""
+        lacks = self.federation.terms().bonds - self.federation.account(member).bonds
+        amount = max(0, lacks) if amount is None else amount
+        if not amount:
+            raise RayfedError(f"the bonds of {member} are complete")
+        self._wait(DepositBonds(member, amount))
+        print(f"{exactly(amount)} {NATIVE_NAME} in bonds for {member}")
 
     def fund(self, amount: int) -> None:
         """Add to the pool."""
         self._wait(Fund(amount))
-        print(f"{self._coins(amount)} more in the pool, which holds {self._coins(self.federation.books().pool)}")
+        now = self.standing
+        print(f"{now.coins(amount)} more in the pool, which holds {now.coins(self.federation.books().pool)}")
+
+    def refund(self, to: Address) -> None:
+        """Have paid out what is left of what the account has put into the pool."""
+        self._settle()
+        view = self.federation.view()
+        if view.phase is not Phase.DONE or view.unsettled:
+            raise RayfedError(f"the pool is in use until all is over and settled{self.standing.what_may_come()}")
+        before = self.federation.books().pool
+        self._wait(Refund(to))
+        print(f"{self.standing.coins(before - self.federation.books().pool)} to {to}")
+
+    def announce(self, card: bytes) -> None:
+        """Say how the account can be reached."""
+        sequence = self.standing.account.sequence + 1
+        self._wait(Announce(sequence, card))
+        print(f"announced card {sequence}")
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _account(self) -> Account:
-        """Return what the account has in the court.
-
-        Raises:
-            RayfedError: it never was a member, and has nothing there.
-        """
-        address = self.door.address
-        account = self.federation.account(address)
-        if self.federation.view().index_of(address) is None and not account.claimable and not account.stake:
-            raise RayfedError(
-                f"{address} is not a member of {self.federation.address} and has nothing there (one master key has a "
-                "node for each --index)"
-            )
-        return account
-
-    def _is_active(self, view: View) -> bool:
-        index = view.index_of(self.door.address)
-        return index is not None and bool(view.active >> index & 1)
+    def _pay(self, to: Address) -> bool:
+        """Have paid out what is owed, in the coin and in the chain's own currency; False: nothing is."""
+        now = self.standing
+        if now.account.claimable:
+            self._wait(Claim(to))
+            print(f"{now.coins(now.account.claimable)} to {to}")
+        if now.account.native_claimable:
+            self._wait(ClaimNative(to))
+            print(f"{exactly(now.account.native_claimable)} {NATIVE_NAME} to {to}")
+        return bool(now.account.claimable or now.account.native_claimable)
 
     def _settle(self) -> None:
-        """Settle all rounds whose time is over; anybody may."""
-        while self._settled_from() <= self.federation.now():
-            before = self.federation.books().settled
-            self._wait(Settle(AT_ONCE))
-            print(f"settled rounds {before + 1} to {self.federation.books().settled}")
-
-    def _settled_from(self, last: int | None = None) -> float:
-        """Return from when on the next round can be settled (or all up to ``last``), in seconds since the epoch;
-        infinity where it has not closed, or a case is open."""
-        first = self.federation.books().settled + 1
-        when = 0.0
-        for round in range(first, (last or first) + 1):
-            record = self.federation.record(round)
-            if record is None or any(case.round == round for case in self.federation.open_cases()):
-                return float("inf")
-            if record.status is Status.FINAL:
-                when = max(when, record.open_until + self.federation.terms().challenge_seconds + 1)
-        return when
-
-    def _when_earned(self, account: Account) -> str:
-        if not account.pending:
-            return ": everything that was earned has been paid"
-        return f" yet: {self._coins(account.pending)} will be, if no merge is rolled back{self._until(None)}"
-
-    def _until(self, last: int | None) -> str:
-        when = self._settled_from(last)
-        if when == float("inf"):
-            return "; a round has yet to close, or a case to be judged"
-        at = datetime.fromtimestamp(when, UTC)
-        return f"; come back after {at:%Y-%m-%d %H:%M:%S} UTC ({max(0, when - self.federation.now()):.0f} s)"
-
-    def _coins(self, amount: int) -> str:
-        return f"{(Decimal(amount) / COIN).normalize():f} {self.federation.coin_name()}"
+        """Settle all rounds whose time is over, the oldest first; anybody may."""
+        for round in self.standing.unsettled():
+            if self.standing.settles_at(round) > self.federation.now():
+                continue  # nothing of this round; one that was built on another base may be over
+            if self.standing.is_lost(round):
+                self._wait(Undo(round))
+                print(f"undid round {round}: its root lost in court")
+            while round in self.standing.unsettled():
+                self._wait(Settle(round))
+            print(f"settled round {round}")
 
     def _wait(self, command: Command) -> None:
         """Submit a command, and wait until it is mined.
@@ -190,33 +217,23 @@ class Owner:
         receipts += self.door.receipts()
         for receipt in receipts:
             if receipt.error:
-                raise LedgerError(f"{receipt.verb} was refused: {receipt.error} (transaction {receipt.tx_hash})")
+                why = f": {WHY[receipt.error]}" if receipt.error in WHY else ""
+                raise LedgerError(f"{receipt.verb} was refused: {receipt.error}{why} (transaction {receipt.tx_hash})")
 
 
-def _claim(owner: Owner, args: argparse.Namespace) -> None:
-    owner.claim(args.to or owner.door.address)
-
-
-def _withdraw(owner: Owner, args: argparse.Namespace) -> None:
-    owner.withdraw(args.to or owner.door.address)
-
-
-def _leave(owner: Owner, args: argparse.Namespace) -> None:
-    owner.leave()
-
-
-def _deposit(owner: Owner, args: argparse.Namespace) -> None:
-    owner.deposit(args.member or owner.door.address, args.amount)
-
-
-def _fund(owner: Owner, args: argparse.Namespace) -> None:
-    owner.fund(args.amount)
+def _status(standing: AccountState) -> None:
+    for line in standing.lines():
+        print(line)
 
 
 VERBS: dict[str, Callable[[Owner, argparse.Namespace], None]] = {
-    "claim": _claim,
-    "withdraw": _withdraw,
-    "leave": _leave,
-    "deposit": _deposit,
-    "fund": _fund,
+    "claim": lambda owner, args: owner.claim(args.to or owner.door.address),
+    "withdraw": lambda owner, args: owner.withdraw(args.to or owner.door.address),
+    "leave": lambda owner, args: owner.leave(),
+    "release": lambda owner, args: owner.release(args.seat),
+    "deposit": lambda owner, args: owner.deposit(args.member or owner.door.address, args.amount),
+    "bonds": lambda owner, args: owner.bonds(args.member or owner.door.address, args.amount),
+    "fund": lambda owner, args: owner.fund(args.amount),
+    "refund": lambda owner, args: owner.refund(args.to or owner.door.address),
+    "announce": lambda owner, args: owner.announce(args.card.encode()),
 }

@@ -1,4 +1,4 @@
-"""The words of ``python -m rayfed claim | withdraw | leave | deposit | fund``: where, by which account, how much."""
+"""The words of an owner's commands (``TEXTS``): where, by which account, how much."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from rayfed.ledger.ethereum.connection import EthereumFederation
 
 TEXTS = {
-    "claim": "Pay out what an account has earned: rewards of settled rounds, bonds, a challenger's share.",
-    "withdraw": "Have a stake paid out. Does what has to come before, as far as it can be done now, and says what it "
-    "waits for: leaves a federation that is over, asks for the stake, settles rounds.",
+    "status": "Tell where a federation stands, and what an account has there: seat, stake, bonds, what it can claim.",
+    "claim": "Pay out what an account is owed: rewards of settled rounds and its share of lost stakes, in the coin; "
+    "bonds that came back and what its moves in court cost, in ether. Settles rounds whose time is over.",
+    "withdraw": "Have stake and bonds paid out. Does what has to come before, as far as it can be done now, and says "
+    "what it waits for: leaves a federation that is over, settles rounds, frees the seat.",
     "leave": "Leave a federation that is still running. Stop the node first, or it joins again.",
-    "deposit": "Deposit stake for a member: from another account, or after a slash.",
+    "release": "Free a seat that nothing rests on any more: the account's own, or anybody's.",
+    "deposit": "Deposit stake for a member: from another account, or after a lost match.",
+    "bonds": "Deposit bonds for a member, in ether: from another account, or after a lost match.",
     "fund": "Add to the pool from which rewards are paid.",
+    "refund": "Have paid out, when all is over and settled, what is left of what an account has put into the pool.",
+    "announce": "Say how a member can be reached: a card of at most 256 bytes, which the federation keeps as an event.",
 }
 
 
@@ -67,7 +73,7 @@ def _amount(text: str) -> int:
         amount = Decimal(text) * COIN
     except InvalidOperation:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of coins") from None
-    if amount <= 0 or amount != int(amount) or amount >= 1 << 128:
+    if amount <= 0 or amount != int(amount) or amount >= 1 << 112:
         raise argparse.ArgumentTypeError(
             f"{text} is not an amount: it must be more than 0, and at most 18 digits after the point"
         )
@@ -84,15 +90,21 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
     key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
     key.add_argument("--key-file", type=Path, metavar="FILE", help="a key file, plain or encrypted: its own account")
+    if command == "status":
+        key.add_argument("--address", metavar="ADDRESS", help="any account: nobody needs a key to look")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
     parser.add_argument(
         "--index", type=int, default=0, help="which node of --keystore; 0: the one that joins; N: node N-1 of a run"
     )
-    if command in ("claim", "withdraw"):
+    if command in ("claim", "withdraw", "refund"):
         parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")
-    if command == "deposit":
-        parser.add_argument("--member", metavar="ADDRESS", help="whose stake; by default the account's own")
-        parser.add_argument("--amount", type=_amount, metavar="COINS", help="by default what the stake lacks")
+    if command in ("deposit", "bonds"):
+        parser.add_argument("--member", metavar="ADDRESS", help="for whom; by default the account itself")
+        parser.add_argument("--amount", type=_amount, metavar="COINS", help="by default what is missing")
     if command == "fund":
         parser.add_argument("--amount", type=_amount, metavar="COINS", required=True, help="how much")
+    if command == "release":
+        parser.add_argument("--seat", type=int, metavar="N", help="which seat; by default the account's own")
+    if command == "announce":
+        parser.add_argument("--card", required=True, metavar="TEXT", help="what others read, at most 256 bytes")
     return parser

@@ -11,7 +11,7 @@ from rayfed.protocol.accounts import Account
 from rayfed.protocol.messages import NodeStatus, Phase, View
 
 
-class Treasury(Protocol):
+class Bookkeeper(Protocol):
     """Who can be asked for accounts."""
 
     def accounts(self, addresses: Sequence[Address]) -> tuple[Account, ...]:
@@ -21,8 +21,8 @@ class Treasury(Protocol):
 class Earnings:
     """Asks for accounts again whenever the federation has moved on; in between nobody becomes richer or poorer."""
 
-    def __init__(self, treasury: Treasury) -> None:
-        self._treasury = treasury
+    def __init__(self, bookkeeper: Bookkeeper) -> None:
+        self._bookkeeper = bookkeeper
         self._place: tuple[int, Phase, int, int, frozenset[Address]] | None = None
         self._accounts: dict[Address, Account] = {}
 
@@ -37,7 +37,7 @@ class Earnings:
         place = view.round, view.phase, view.active, view.unsettled, who
         if place != self._place:
             asked = sorted(who)
-            self._accounts = dict(zip(asked, self._treasury.accounts(asked), strict=True))
+            self._accounts = dict(zip(asked, self._bookkeeper.accounts(asked), strict=True))
             self._place = place
         return tuple(with_account(status, self._accounts.get(status.address)) for status in told)
 

@@ -1,0 +1,164 @@
+"""What the ledger says of one account in a federation, and from when on it can have what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rayfed.encoding.primitives import NO_ROOT, Address
+from rayfed.errors import RayfedError
+from rayfed.protocol.accounts import Account
+from rayfed.protocol.messages import Phase, Status, View
+from rayfed.reporting.words import amount, standing
+
+if TYPE_CHECKING:
+    from rayfed.ledger.backend import Federation
+
+RING = 16
+"""Rounds that the ledger remembers at once."""
+
+NATIVE_NAME = "ether"
+"""What people call the chain's own currency."""
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """One account's standing, as the ledger had it when this was made.
+
+    Attributes:
+        federation: asked further where that is needed.
+        address: the account's.
+    """
+
+    federation: Federation
+    address: Address
+    view: View = field(init=False)
+    account: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "view", self.federation.view())
+        object.__setattr__(self, "account", self.federation.account(self.address))
+
+    @property
+    def seat(self) -> int | None:
+        """The account's seat, if it has one."""
+        return self.view.index_of(self.address)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the next round will count on it."""
+        return self.seat is not None and bool(self.view.active >> self.seat & 1)
+
+    def check_known(self) -> None:
+        """Raise ``RayfedError`` where the account never was a member, and has nothing here."""
+        has = self.account
+        if self.seat is None and not any((has.stake, has.bonds, has.claimable, has.native_claimable, has.earned)):
+            raise RayfedError(
+                f"{self.address} is not a member of {self.federation.address} and has nothing there (one master key "
+                "has a node for each --index)"
+            )
+
+    def coins(self, units: int) -> str:
+        """Return an amount of the federation's coin, with its name."""
+        return f"{amount(units)} {self.federation.coin_name()}"
+
+    # -- rounds -----------------------------------------------------------------------------------------------------
+
+    def unsettled(self) -> list[int]:
+        """Return the rounds whose attestations can still be judged, the oldest first."""
+        return [round for round, status, _ in self._rounds() if status.is_unsettled]
+
+    def _rounds(self) -> Iterator[tuple[int, Status, int]]:
+        """Yield the rounds that the ledger remembers, what became of each, and its roster."""
+        for number in range(max(1, self.view.round - RING + 1), self.view.round + 1):
+            if (found := self.federation.round_of(number)) is not None:
+                yield number, found.status, found.roster
+
+    def settles_at(self, round: int) -> float:
+        """Return from when on an unsettled round can be settled, in seconds since the epoch, if nobody enters another
+        root. Nobody can tell how long a match takes: where there is a tournament, it is the longest that it can last.
+        """
+        found, terms = self.federation.round_of(round), self.federation.terms()
+        if found is None or not found.status.is_unsettled:
+            return 0.0
+        before = self.settles_at(found.base_round) if found.base_round else 0.0
+        tournament = self.federation.tournament(round) if terms.rule else None
+        if tournament is not None:
+            decided, _ = self.federation.survivor(round, tournament.stages, 0)
+            start = tournament.start or found.deadline + terms.window_seconds
+            own = 0.0 if decided else start + tournament.stages * terms.stage_seconds + 1
+        elif found.status is Status.FINAL:
+            own = found.deadline + (terms.window_seconds if terms.rule else 0) + 1
+        else:
+            own = 0.0
+        return max(before, own)
+
+    def is_lost(self, round: int) -> bool:
+        """Return whether a round's final root has lost its tournament, and the round is still to be undone."""
+        found = self.federation.round_of(round)
+        tournament = self.federation.tournament(round) if self.federation.terms().rule else None
+        if found is None or found.root == NO_ROOT or tournament is None:
+            return False
+        decided, number = self.federation.survivor(round, tournament.stages, 0)
+        winner = None if number is None else self.federation.entry(round, number)
+        return decided and (winner is None or winner.root != found.root)
+
+    # -- words ------------------------------------------------------------------------------------------------------
+
+    def why_seated(self, seat: int) -> str:
+        """Return why a seat is not free yet, and when it may be; empty where nothing keeps it."""
+        mine = [(number, status) for number, status, roster in self._rounds() if roster >> seat & 1]
+        if any(status is Status.OPEN for _, status in mine):
+            return f"round {self.view.round} counts on its seat and is still open"
+        held = [number for number, status in mine if status.is_unsettled]
+        if not held:
+            return ""
+        until = max(self.settles_at(number) for number in held)
+        return f"round {held[-1]} can be contested{at(until, self.federation.now())}"
+
+    def what_may_come(self) -> str:
+        """Return what an account may wait for where it is owed nothing now, and until when."""
+        open_ = self.unsettled()
+        if not open_:
+            return ": everything that was earned has been paid"
+        until = self.settles_at(open_[0])
+        return f" yet: round {open_[0]} can be contested{at(until, self.federation.now())}"
+
+    def lines(self) -> Iterator[str]:
+        """Yield where the federation stands, and what the account has there, for people."""
+        terms, now, books, has = self.federation.terms(), self.federation.now(), self.federation.books(), self.account
+        yield f"federation   {self.federation.address}: {standing(self.view, terms.rounds)}"
+        yield f"rounds       {self.view.finals} of {terms.rounds} final"
+        for round in self.unsettled():
+            yield f"unsettled    round {round}, can be settled{at(self.settles_at(round), now)}"
+        yield f"pool         {self.coins(books.pool)}; burned: {self.coins(books.burned)}"
+        if self.seat is None:
+            seat = "none"
+        elif self.is_active:
+            seat = f"{self.seat}, active"
+        else:
+            seat = f"{self.seat}, has left or was dropped"
+        yield f"account      {self.address}"
+        yield f"seat         {seat}"
+        yield f"stake        {self.coins(has.stake)} of {self.coins(terms.stake)}"
+        yield f"bonds        {amount(has.bonds)} {NATIVE_NAME} of {amount(terms.bonds)} {NATIVE_NAME}"
+        yield f"to claim     {self.coins(has.claimable)}, {amount(has.native_claimable)} {NATIVE_NAME}"
+        yield f"earned       {self.coins(has.earned)}; slashed: {self.coins(has.slashed)}"
+        if has.locked_until > now:
+            yield f"locked       stake and bonds{at(has.locked_until, now)}"
+        if has.paused_until > now and self.view.phase is not Phase.DONE:
+            yield f"dropped      {has.drops} times; may join again{at(has.paused_until, now)}"
+
+
+def at(when: float, now: float) -> str:
+    """Return a time as words that follow others."""
+    if when <= now:
+        return " now"
+    if when == NEVER:
+        return "; nobody knows for how long"
+    moment = datetime.fromtimestamp(when, UTC)
+    return f"; come back after {moment:%Y-%m-%d %H:%M:%S} UTC ({when - now:.0f} s)"
