@@ -9,7 +9,7 @@ from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, StoreError
 from rayfed.node.disk import OwnDisk
 from rayfed.node.memo import Memo
-from rayfed.store import Store
+from rayfed.store import Serves, Store
 from rayfed.store.files import FileStore
 
 
@@ -111,6 +111,20 @@ class BlobRepository:
             offered = change(blob)
             if offered is not None:
                 self._store.put(root, offered)
+        except StoreError as error:
+            return Published(False, str(error))
+        self._published.add(root)
+        return Published(True)
+
+    def give(self, root: Root, blob: memoryview) -> Published:
+        """Give peers another member's update, which lies on the own disk, once; what is there for all is left alone."""
+        if root in self._published:
+            return Published(True)
+        try:
+            if isinstance(self._store, Serves):
+                self._store.server.reveal(root)
+            elif not self._store.has(root):
+                self._store.put(root, blob)
         except StoreError as error:
             return Published(False, str(error))
         self._published.add(root)

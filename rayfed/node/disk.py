@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import Root
-from rayfed.errors import BlobCorrupt, BlobMissing
+from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.node.memo import Memo
 from rayfed.store.files import FileStore
+
+HELD = "held.json"
+"""Beside the blobs: which of them have to stay, by the round that rests on them, and which are there for that alone."""
 
 
 class OwnDisk:
@@ -27,7 +31,8 @@ class OwnDisk:
         self.size = size
         self._memo = memo
         self._lock = Lock()
-        self._held: dict[int, set[Root]] = {}
+        self._list = files.path / HELD
+        self._held = self._noted()
 
     def read(self, root: Root) -> memoryview:
         """Return a blob, read-only and checked.
@@ -79,24 +84,74 @@ class OwnDisk:
 
     # -- what must stay -----------------------------------------------------------------------------------------------
 
+    @property
+    def held(self) -> frozenset[int]:
+        """Rounds of which something has to stay."""
+        with self._lock:
+            return frozenset(self._held)
+
     def hold(self, round: int, blobs: Mapping[Root, memoryview]) -> None:
-        """Keep what a round rests on, others' updates too, until ``release``: whoever attested a merge vouches for it.
+        """Keep what a round rests on, others' updates too, until ``release``: whoever has an update gives it to whoever
+        lacks it, and whoever attested a merge proves it.
 
         Raises:
             StoreError: the disk is full.
         """
         with self._lock:
-            self._held.setdefault(round, set()).update(blobs)
-        for root, blob in blobs.items():
-            if not self.files.has(root):
-                self.put(root, blob)
+            held = self._held.setdefault(round, {})
+            lacking = [root for root in blobs if not self.files.has(root)]
+            if not held.keys() >= blobs.keys():
+                for root in blobs:
+                    held.setdefault(root, root in lacking or self._is_guest(root))
+                self._note()
+        for root in lacking:
+            self.put(root, blobs[root])
 
-    def release(self, round: int) -> None:
-        """Rounds up to this one cannot be challenged any more."""
+    def release(self, rounds: Iterable[int]) -> None:
+        """Let go of rounds in which nothing can be judged any more: what was kept for them alone is removed.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
         with self._lock:
-            self._held = {number: roots for number, roots in self._held.items() if number > round}
+            gone = [self._held.pop(round, {}) for round in rounds]
+            guests = {root for held in gone for root, is_guest in held.items() if is_guest}
+            if any(gone):
+                self._note()
+            if guests:
+                self.files.prune(set(self.files.roots()) - guests | self._kept())
 
     def prune(self, keep: set[Root]) -> None:
         """Remove all blobs but these, and those that somebody may still ask for (see ``hold``)."""
         with self._lock:
-            self.files.prune(keep.union(*self._held.values()))
+            self.files.prune(keep | self._kept())
+
+    def _is_guest(self, root: Root) -> bool:
+        """Whether a blob is here for some round alone."""
+        return any(held.get(root, False) for held in self._held.values())
+
+    def _kept(self) -> set[Root]:
+        return set().union(*self._held.values())
+
+    def _note(self) -> None:
+        """Write down what is held, so that a node that is started again keeps it, and lets go of it."""
+        text = json.dumps(
+            {str(round): {root.hex(): guest for root, guest in held.items()} for round, held in self._held.items()}
+        )
+        try:
+            aside = self._list.with_suffix(".part")
+            aside.write_text(text)
+            aside.replace(self._list)
+        except OSError as error:
+            raise StoreError(f"cannot write to {self._list}: {error.strerror}") from error
+
+    def _noted(self) -> dict[int, dict[Root, bool]]:
+        """Read that again; a file that a power cut has damaged counts as nothing."""
+        try:
+            noted = json.loads(self._list.read_text())
+            return {
+                int(round): {bytes.fromhex(root): bool(guest) for root, guest in held.items()}
+                for round, held in noted.items()
+            }
+        except (FileNotFoundError, ValueError, AttributeError):
+            return {}

@@ -7,6 +7,8 @@ rebuilt from them, so it may be killed between any two lines.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from rayfed.attacks.behaviour import HONEST
@@ -14,24 +16,27 @@ from rayfed.encoding.primitives import Address, Root
 from rayfed.ledger import Ledger
 from rayfed.node.kit import Held, Kit
 from rayfed.node.parts import Hooks, Membership, Options, Resources
+from rayfed.node.pending import Outbox
 from rayfed.node.phases import ACTIONS, ActionRow
-from rayfed.node.phases.merge import MergeHandler
 from rayfed.node.phases.ready import NOTHING, Ready
 from rayfed.node.phases.train import is_outrun
 from rayfed.node.progress import Progress
 from rayfed.node.publisher import Publisher
-from rayfed.node.revival import Revival
+from rayfed.node.refusals import hopeless
 from rayfed.node.round_log import RoundLog
 from rayfed.node.scores import Alone, Scores
-from rayfed.node.seat import LostSeat
+from rayfed.node.seat import Seat
 from rayfed.node.speaker import Speaker
 from rayfed.node.status import StatusBoard
+from rayfed.node.steps import DueStep
 from rayfed.node.tools import BlobTools
 from rayfed.protocol import policy
-from rayfed.protocol.commands import Poke
 from rayfed.protocol.messages import NodeStatus, Phase, Verb, View
 
 __all__ = ["EdgeNode", "Progress"]
+
+HURRY_PART = 4
+"""A node whose base is unchecked commits to nothing in the last of so many parts of COMMIT: in time to be heard."""
 
 
 class EdgeNode:
@@ -64,14 +69,14 @@ class EdgeNode:
             resources.memo,
         )
         board = StatusBoard(NodeStatus(membership.slot, address, None, 0, "starting"))
-        log = RoundLog(membership.slot, address, hooks.on_record)
-        publisher = self.publishes(tools.blobs, hooks.behaviour, board.note)
-        scores = Scores(resources.learner, resources.worker, log, board, options.alone)
-        self.kit = Kit(membership, resources, options, hooks, tools, Held(), log, publisher, scores, board)
+        records = RoundLog(membership.slot, address, hooks.on_record)
+        publisher = self.publishes(tools.blobs, hooks.behaviour, board.note, options.keeps)
+        scores = Scores(resources.learner, resources.worker, records, board, options.alone)
+        self.kit = Kit(membership, resources, options, hooks, tools, Held(), records, publisher, scores, board)
         self._handlers = {action: row.handler(self.kit) for action, row in self.rows.items() if row.handler}
-        self._speaker = Speaker(resources.ledger, log, board)
-        self._revival = Revival()
-        self._seat = LostSeat(resources.ledger, board.note)
+        self._speaker = Speaker(resources.ledger, records, board)
+        self._step = DueStep()
+        self._seat = Seat(resources.ledger, board.note)
 
     # -- who it is ----------------------------------------------------------------------------------------------------
 
@@ -118,31 +123,29 @@ class EdgeNode:
 
         Raises:
             LedgerUnreachable: nothing answers.
-            RayfedError: what ends a node: a full disk, training that diverged.
+            RayfedError: what ends a node: a full disk, training that diverged, a ledger that refuses what is due.
         """
         self.collect(view)
         self._stop_outrun(view)
-        kit, outbox, index = self.kit, self._speaker.outbox, view.index_of(self.address)
-        action = self._decide(view, index)
-        row = self.rows[type(action)]
+        kit, index = self.kit, view.index_of(self.address)
         kit.log.index = -1 if index is None else index
-        kit.board.show(index=index, round=view.round, doing=row.doing)
-        rests = row.verb is not None and outbox.rests((row.verb, getattr(action, "round", 0)), view)
-        handler = self._handlers.get(type(action))
-        ready = NOTHING if handler is None or rests else handler(action, view, index)
+        me, ready, tried = self._me(view, index), NOTHING, list[policy.Action]()
+        while True:
+            action = policy.next_action(view, me)
+            if isinstance(action, policy.Wait | policy.Finish):
+                break
+            if kit.hooks.behaviour.speaks(policy.VERBS.get(type(action), Verb.CLAIM), view.round):
+                ready = self._try(action, view, index)
+                if ready.acted:
+                    break
+                tried.append(action)
+            me = replace(me, stuck=me.stuck | {action})  # the next best thing, then
+        shown = action if ready.acted or not tried else tried[0]
+        kit.board.show(index=index, round=view.round, doing=self.rows[type(shown)].doing)
+        kit.board.tell(getattr(action, "reason", ""))
         self._carry_out(ready, view)
-
-        def lacks(round: int) -> bool:
-            """Whether a closed round's record waits for its score, for the model to score, or for a receipt."""
-            waits_for_base = view.base_round == round and kit.held.model != view.base
-            return kit.scores.wants(round) or waits_for_base or outbox.flies_in(round)
-
-        kit.log.close(view, lacks)
-        if not ready.acted and self._revival.is_due(view, index) and (Verb.POKE, 0) not in outbox.in_flight:
-            self._revival.poked(view)
-            ready = Ready(True, command=Poke())
-            self._carry_out(ready, view)
-        return Progress.ACTED if ready.acted else self._progress(action, view)
+        kit.log.close(view, partial(lacks, kit, self._speaker.outbox, view))
+        return Progress.ACTED if ready.acted else self._progress(action, tried, view)
 
     def serve(self, view: View) -> None:
         """Offer what peers wait for, and end training that the phase has outrun. Whoever drives several nodes calls
@@ -158,27 +161,50 @@ class EdgeNode:
 
     # -- decide, carry out --------------------------------------------------------------------------------------------
 
-    def _decide(self, view: View, index: int | None) -> policy.Action:
+    def _me(self, view: View, index: int | None) -> policy.Me:
+        kit, outbox = self.kit, self._speaker.outbox
         if index is not None and view.active >> index & 1:
-            self._speaker.outbox.forget((Verb.JOIN, 0))
-        held, said = self.kit.held, self._speaker.outbox.said(view)
-        merging = self._handlers.get(policy.Merge)
-        if isinstance(merging, MergeHandler):
-            said |= merging.refrains(view)
-        lost, distrusts = self._seat.is_lost(view, index), self.kit.hooks.distrusts()
-        me = policy.Me(self.address, held.model, held.merged, said, leaving=lost, distrusts=distrusts)
-        action = policy.next_action(view, me)
-        verb = self.rows[type(action)].verb
-        if verb is not None and not self.kit.hooks.behaviour.speaks(verb, view.round):
-            return policy.Wait(view.deadline)
-        return action
+            outbox.forget((Verb.JOIN, 0))
+        if not self._step.is_at(view):
+            outbox.forget((Verb.ADVANCE, 0))
+        access = self._seat.access(view, index)
+        return policy.Me(
+            address=self.address,
+            model=kit.held.model,
+            merges=kit.tools.merges,
+            took_part=kit.resources.journal.spoke_in(view.base_round),
+            distrusts=kit.hooks.distrusts(),
+            in_flight=outbox.said(view),
+            leaving=access.lost,
+            paused_until=access.paused_until,
+            due_since=self._step.due_since(view),
+            hurry=kit.membership.charter.commit_seconds // HURRY_PART,
+        )
+
+    def _try(self, action: policy.Action, view: View, index: int | None) -> Ready:
+        """Do an action's work, unless the ledger refused just this a moment ago.
+
+        Raises:
+            ConfigError: it did so again and again, and the act is still due.
+        """
+        outbox, verb = self._speaker.outbox, policy.VERBS.get(type(action))
+        if verb is not None:
+            said = verb, getattr(action, "round", 0)
+            if outbox.rests(said, view):
+                return NOTHING
+            error = hopeless(*said, outbox.refusal(said))
+            if error is not None:
+                raise error
+        handler = self._handlers.get(type(action))
+        return NOTHING if handler is None else handler(action, view, index)
 
     def _carry_out(self, ready: Ready, view: View) -> None:
         """Persist, then send; a node that is killed in between repeats itself."""
         if ready.note:
             self.kit.board.note(ready.note)
         if ready.entry is not None:
-            self.kit.resources.journal.say(ready.entry.round, ready.entry.verb, ready.entry.value)
+            entry = ready.entry
+            self.kit.resources.journal.say(entry.round, entry.verb, entry.context, entry.value)
         if ready.command is not None:
             self._speaker.send(ready.command, view)
 
@@ -190,18 +216,30 @@ class EdgeNode:
             worker.stop()
             self.kit.scores.forget_alone()
 
-    def _progress(self, action: policy.Action, view: View) -> Progress:
+    def _progress(self, action: policy.Action, tried: list[policy.Action], view: View) -> Progress:
         """Use the time in which others work, and say what the node waits for."""
         finished, kit = isinstance(action, policy.Finish), self.kit
         if kit.scores.advance() or (finished and kit.scores.train_alone()):
             return Progress.ACTED
         if kit.publisher.owes(finished, view, kit.options.patience):
             return Progress.RETRY
-        if isinstance(action, policy.Judge | policy.Merge | policy.Adopt):
+        working = not kit.resources.worker.is_free
+        if any(not (working and isinstance(one, policy.Train)) for one in tried):
             return Progress.RETRY
-        if not kit.resources.worker.is_free:
+        if not finished and self._step.is_near(view, self.address):
+            return Progress.RETRY  # nobody tells when it is this node's turn
+        if working:
             return Progress.WORKING
         if finished and not self.in_flight:
             kit.board.show(doing="finished")
             return Progress.FINISHED
-        return Progress.WAITING if isinstance(action, policy.Wait | policy.Finish) else Progress.RETRY
+        return Progress.WAITING
+
+
+def lacks(kit: Kit, outbox: Outbox, view: View, round: int) -> bool:
+    """Say whether a closed round's record waits for its score, for the model to score, or for what is still said."""
+    last = view.previous
+    waits_for_base = view.base_round == round and kit.held.model != view.base
+    is_late = last is not None and last.round == round and policy.attests_late(view, kit.address)
+    flies = outbox.flies_in(round) or (Verb.ADVANCE, 0) in outbox.in_flight
+    return kit.scores.wants(round) or waits_for_base or is_late or flies

@@ -22,12 +22,10 @@ class Held:
     Attributes:
         model: root of the model that it has adopted; NO_ROOT if none yet.
         state: that model's weights.
-        merged: (round, root) of the last merge that it computed itself.
     """
 
     model: Root = NO_ROOT
     state: State = field(default_factory=dict)
-    merged: tuple[int, Root] | None = None
 
 
 @dataclass(frozen=True, slots=True)

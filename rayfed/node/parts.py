@@ -72,12 +72,14 @@ class Options:
         alone: whether to train alone at the end, for comparison.
         keep_rounds: how many rounds' blobs stay on the own disk; 0 keeps all, which is what an auditor wants.
         fetches: how many peers' updates are asked for at once; with 1, one after the other, in their order.
+        keeps: whether to keep others' updates on the own disk, and give them, until the node's watchtower lets them go.
     """
 
     patience: float = 60.0
     alone: bool = False
     keep_rounds: int = 0
     fetches: int = FETCHES
+    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Hooks:
 
     Attributes:
         on_record: called with every round's record once it is complete.
-        distrusts: whether a final merge is known to be wrong (``Watchtower.distrusts``).
+        distrusts: whether a final merge is known to be wrong and not settled (``Watchtower.distrusts``).
         behaviour: honest, but in experiments.
     """
 

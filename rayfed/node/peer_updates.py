@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from rayfed.aggregation.screens.verdict import Verdict
-from rayfed.node.blobs import BlobRepository
+from rayfed.encoding.primitives import Address, Root
+from rayfed.node.blobs import BlobRepository, Found
 from rayfed.node.memo import Memo
 from rayfed.node.update_codec import UpdateCodec
 from rayfed.protocol.messages import View
@@ -19,9 +20,9 @@ MISSING = "not to be had"
 
 @dataclass(frozen=True, slots=True)
 class PeerUpdate:
-    """A member's update, and the verdict on it; ``blob`` is None if it cannot be had or is not what it must be."""
+    """A member's update, and the verdict on it; ``bytes`` is None if they cannot be had: the node misses it."""
 
-    blob: memoryview | None
+    bytes: memoryview | None
     verdict: Verdict
 
     @property
@@ -45,26 +46,37 @@ class PeerUpdates:
         self._memo = memo
         self._at_once = at_once
 
-    def get(self, view: View, index: int) -> PeerUpdate:
-        """Return one member's update of the view's round."""
+    def fetch(self, holders: Mapping[Root, Sequence[Address]]) -> dict[Root, Found]:
+        """Return blobs by root, whatever their bytes are, from the own disk or from one of their holders.
+
+        Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but who asks it.
+        """
+        if self._at_once == 1 or len(holders) == 1:
+            return {root: self._blobs.find(root, whom) for root, whom in holders.items()}
+        with ThreadPoolExecutor(self._at_once, "rayfed-fetch") as pool:
+            return dict(zip(holders, pool.map(self._blobs.find, holders, holders.values()), strict=True))
+
+    def gather(self, view: View, holders: Mapping[int, Sequence[Address]]) -> dict[int, PeerUpdate]:
+        """Return several members' updates of the view's round, by index.
+
+        Args:
+            view: names their roots.
+            holders: who should have each, by the index of its author.
+        """
+        if self._at_once == 1:
+            one_by_one = ((index, self._blobs.find(view.roots[index], whom)) for index, whom in holders.items())
+            return {index: self._judged(view, index, blob) for index, blob in one_by_one}
+        asked: dict[Root, list[Address]] = {}
+        for index, whom in holders.items():  # two members may have committed to the same root
+            asked.setdefault(view.roots[index], []).extend(whom)
+        found = self.fetch(asked)
+        return {index: self._judged(view, index, found[view.roots[index]]) for index in holders}
+
+    def _judged(self, view: View, index: int, found: Found) -> PeerUpdate:
         root, owner = view.roots[index], view.members[index]
-        found = self._blobs.find(root, [owner])
         if found.blob is None:
             reason = found.reason if found.is_final else MISSING
         else:
             key = "valid", root, self._codec.header(view.round, owner)
             reason = self._memo.get(key, partial(self._codec.fault, found.blob, view.round, owner))
-        return PeerUpdate(
-            None if reason else found.blob, Verdict("valid", index, not reason, float(not reason), reason)
-        )
-
-    def gather(self, view: View, indices: Sequence[int]) -> dict[int, PeerUpdate]:
-        """Return several members' updates by index.
-
-        Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but who asks it.
-        """
-        get = partial(self.get, view)
-        if self._at_once == 1:
-            return {index: get(index) for index in indices}
-        with ThreadPoolExecutor(self._at_once, "rayfed-fetch") as pool:
-            return dict(zip(indices, pool.map(get, indices), strict=True))
+        return PeerUpdate(found.blob, Verdict("valid", index, not reason, float(not reason), reason))

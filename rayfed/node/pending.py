@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rayfed.protocol.messages import Receipt, Verb, View
@@ -19,12 +20,21 @@ Said = tuple[Verb, int]
 """A verb and its round; of what belongs to no round, 0."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something was refused, how often for that reason in a row, and until when it rests, in chain time."""
+
+    reason: str
+    times: int
+    until: int
+
+
 class Pending(Generic[Key]):
     """Keeps its owner from sending again what is on its way or was just refused."""
 
     def __init__(self) -> None:
         self._in_flight: set[Key] = set()
-        self._refused: dict[Key, tuple[int, int]] = {}  # how often in a row, and until when it rests
+        self._refused: dict[Key, Refusal] = {}
 
     @property
     def in_flight(self) -> frozenset[Key]:
@@ -39,18 +49,23 @@ class Pending(Generic[Key]):
         """Note what became of it; what was refused rests."""
         self._in_flight.discard(key)
         if error:
-            self.rest(key, view)
+            self.rest(key, view, error)
         else:
             self._refused.pop(key, None)
 
-    def rest(self, key: Key, view: View) -> None:
-        """Let some time pass before this is sent again; more each time in a row."""
-        times = self._refused.get(key, (0, 0))[0] + 1
-        self._refused[key] = times, view.time + min(2**times, LONGEST_PAUSE)
+    def rest(self, key: Key, view: View, reason: str = "") -> None:
+        """Let some time pass before this is sent again; more each time in a row for the same reason."""
+        before = self._refused.get(key)
+        times = before.times + 1 if before is not None and before.reason == reason else 1
+        self._refused[key] = Refusal(reason, times, view.time + min(2**times, LONGEST_PAUSE))
 
     def rests(self, key: Key, view: View) -> bool:
         """Whether the ledger refused just this a moment ago."""
-        return key in self._refused and view.time < self._refused[key][1]
+        return key in self._refused and view.time < self._refused[key].until
+
+    def refusal(self, key: Key) -> Refusal | None:
+        """Return why this was refused the last time; None if it was not, or went through since."""
+        return self._refused.get(key)
 
 
 class Outbox(Pending[Said]):
@@ -76,9 +91,10 @@ class Outbox(Pending[Said]):
         """Note what became of a transaction."""
         said = receipt.verb, receipt.round
         self.landed(said, view, receipt.error)
-        if not receipt.error and receipt.verb is not Verb.POKE:
+        if not receipt.error:
             self._heard[said] = view.time
 
     def forget(self, said: Said) -> None:
-        """Let a message that was heard be said again: it may have lost its effect since."""
+        """Let a message that was heard, or refused, be said again at once: that was in another state."""
         self._heard.pop(said, None)
+        self._refused.pop(said, None)

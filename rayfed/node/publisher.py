@@ -1,8 +1,9 @@
-"""What a node gives to its peers: its own update once COMMIT has closed, and every final model that it holds."""
+"""What a node gives to its peers: its own update once COMMIT has closed, others' updates while their round can still
+be judged, and every final model that it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from rayfed.attacks.behaviour import Behaviour
@@ -18,12 +19,22 @@ class Publisher:
         blobs: the node's.
         behaviour: may give peers something else.
         note: told in a line why something is not published.
+        keeps: whether others' updates are kept on the own disk, and given, until their round is settled; who keeps them
+            has a watchtower that lets them go then.
     """
 
-    def __init__(self, blobs: BlobRepository, behaviour: Behaviour, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        blobs: BlobRepository,
+        behaviour: Behaviour,
+        note: Callable[[str], None],
+        keeps: bool = True,
+    ) -> None:
         self._blobs = blobs
         self._behaviour = behaviour
         self._note = note
+        self._keeps = keeps
+        self._own: set[Root] = set()
         self._owed: set[Root] = set()
         self._finished_at = 0
 
@@ -33,7 +44,23 @@ class Publisher:
         Only ever called once COMMIT has closed.
         """
         root, offer = view.roots[index], partial(self._behaviour.offer, view.round)
+        self._own.add(root)
         return root == NO_ROOT or self._publish(root, offer)
+
+    def others(self, round: int, updates: Mapping[Root, memoryview]) -> None:
+        """Give updates of a round that the node has, others' too: whoever votes and does not miss one does.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        if not self._keeps:
+            return
+        self._blobs.disk.hold(round, updates)
+        for root, blob in updates.items():
+            if root not in self._own:
+                published = self._blobs.give(root, blob)
+                if not published.is_done:
+                    self._note(published.reason)
 
     def model(self, root: Root) -> None:
         """Offer a final model: whoever holds one serves it, so that a latecomer finds it however few are left."""

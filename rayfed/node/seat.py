@@ -1,9 +1,10 @@
-"""Whether what a node has lost in court keeps it out of the federation."""
+"""Whether a node may become a member (again), and when."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from rayfed.ledger import Ledger
 from rayfed.protocol.messages import COIN, Phase, View
@@ -11,11 +12,24 @@ from rayfed.protocol.messages import COIN, Phase, View
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 30
-"""How often a node without a seat asks whether somebody has put a stake down for it, in chain time."""
+"""How often a node that is not active asks whether somebody has put a stake down for it, in chain time."""
 
 
-class LostSeat:
-    """One node's, as far as the court is concerned.
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What keeps a node out.
+
+    Attributes:
+        lost: it lost its stake, and puts no other one down by itself.
+        paused_until: it was dropped, and may join again from then on; 0: it may.
+    """
+
+    lost: bool = False
+    paused_until: int = 0
+
+
+class Seat:
+    """One node's, as far as the ledger keeps it out.
 
     Args:
         ledger: the node's door.
@@ -26,32 +40,40 @@ class LostSeat:
         self._ledger = ledger
         self._note = note
         self._asked: tuple[int, Phase, int] | None = None
-        self._lost = False
+        self._access = Access()
 
-    def is_lost(self, view: View, index: int | None) -> bool:
-        """Say whether the court took all that the node had at stake.
+    def access(self, view: View, index: int | None) -> Access:
+        """Return what keeps the node out of the federation, if anything.
 
-        Such a node puts no other stake down by itself: what it was slashed for would cost that one too. It serves what
-        it has and follows the federation to its end; it is back as soon as anybody has put a stake down for it. Who
-        lost a part, or was dropped, or left, is not lost: it joins again with what it has.
+        Who lost its stake in court puts no other one down by itself: what it was slashed for would cost that one too.
+        It serves what it has and follows the federation to its end; it is back as soon as anybody has put a stake down
+        for it. Who was dropped for its absences waits, each time longer. Who left joins again.
 
         Raises:
             LedgerUnreachable: nothing answers.
         """
-        if index is None or view.active >> index & 1 or view.phase is Phase.DONE:
-            self._asked, self._lost = None, False
-            return False
+        if (index is not None and view.active >> index & 1) or view.phase is Phase.DONE:
+            self._asked, self._access = None, Access()
+            return self._access
         moment = view.round, view.phase, view.time // ASK_SECONDS
         if moment != self._asked:
-            address, stake = self._ledger.address, self._ledger.terms().stake
-            account = self._ledger.account(address)
-            was, self._lost = self._lost, account.slashed > 0 and account.stake == 0 < stake
-            if self._lost and not was:
-                line = (
-                    f"out: its whole stake was slashed ({account.slashed / COIN:g} coins in all); "
-                    f"it comes back once {stake / COIN:g} are deposited for {address} (python -m rayfed deposit)"
-                )
-                log.warning("node %s is %s", address, line)
-                self._note(line)
+            self._ask(view)
             self._asked = moment
-        return self._lost
+        return self._access
+
+    def _ask(self, view: View) -> None:
+        address, stake, was = self._ledger.address, self._ledger.terms().stake, self._access
+        account = self._ledger.account(address)
+        self._access = Access(account.slashed > 0 and account.stake < stake, account.paused_until)
+        line = ""
+        if self._access.lost and not was.lost:
+            line = (
+                f"out: its whole stake was slashed ({account.slashed / COIN:g} coins in all); "
+                f"it comes back once {stake / COIN:g} are deposited for {address} (python -m rayfed deposit)"
+            )
+        elif view.time < account.paused_until != was.paused_until:
+            line = f"out: it was dropped {account.drops} times for absences, and joins again in "
+            line += f"{account.paused_until - view.time} s"
+        if line:
+            log.warning("node %s is %s", address, line)
+            self._note(line)

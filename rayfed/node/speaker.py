@@ -8,7 +8,7 @@ from rayfed.node.pending import Outbox
 from rayfed.node.round_log import RoundLog
 from rayfed.node.status import StatusBoard
 from rayfed.protocol.commands import Command
-from rayfed.protocol.messages import View
+from rayfed.protocol.messages import Verb, View
 
 
 class Speaker:
@@ -42,7 +42,7 @@ class Speaker:
             raise
         except LedgerError as error:
             # No funds for gas, say. It stays to be said, and somebody may pay in the meantime.
-            self.outbox.rest(said, view)
+            self.outbox.rest(said, view, str(error))
             self._board.note(str(error))
         else:
             self.outbox.sent(said)
@@ -56,10 +56,14 @@ class Speaker:
                 # Someone was quicker, or the phase moved on in the meantime: the next view says what to do now.
                 # If it says to try the same again, each time a little later.
                 self._board.note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
-            elif receipt.round:
-                record, verb = self._log.of(receipt.round), receipt.verb.value
+                continue
+            steps = receipt.verb is Verb.ADVANCE  # of which a round has several
+            round = view.round if steps else receipt.round
+            if round:
+                record, verb = self._log.of(round), receipt.verb.value
+                before = record.gas.get(verb, 0) if steps else 0
                 self._log.amend(
-                    receipt.round,
-                    gas={**record.gas, verb: receipt.gas},
+                    round,
+                    gas={**record.gas, verb: before + receipt.gas},
                     transactions={**record.transactions, verb: receipt.tx_hash},
                 )

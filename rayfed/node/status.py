@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 from rayfed.protocol.messages import NodeStatus
+
+log = logging.getLogger(__name__)
 
 FAILED = "failed"
 """What a node is doing that has failed for good."""
@@ -18,6 +21,7 @@ class StatusBoard:
     def __init__(self, status: NodeStatus) -> None:
         self._status = status
         self._lock = Lock()
+        self._told = ""
 
     @property
     def now(self) -> NodeStatus:
@@ -40,3 +44,10 @@ class StatusBoard:
     def note(self, line: str) -> None:
         """Have a line shown beside the node."""
         self.show(error=line)
+
+    def tell(self, reason: str) -> None:
+        """Tell the node's owner what keeps it from going on, once as long as that stays so; empty: nothing does."""
+        if reason and reason != self._told:
+            log.warning("node %s: %s", self._status.address, reason)
+            self.note(reason)
+        self._told = reason

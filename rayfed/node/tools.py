@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rayfed.encoding.primitives import Address
 from rayfed.node.blobs import BlobRepository
 from rayfed.node.disk import OwnDisk
 from rayfed.node.memo import Memo
 from rayfed.node.merger import Merger
+from rayfed.node.merges import OwnMerges
 from rayfed.node.models import Models
 from rayfed.node.update_codec import UpdateCodec
 from rayfed.protocol.charter import Charter
@@ -19,7 +20,8 @@ from rayfed.store.files import FileStore
 
 @dataclass(frozen=True, slots=True)
 class BlobTools:
-    """One thread's way to blobs. ``disk`` and ``memo``, which are safe for that, are the node's in all of them."""
+    """One thread's way to blobs. ``disk``, ``memo`` and ``merges``, which are safe for that, are the node's in all of
+    them: whoever merges what a round has included notes it in ``merges``."""
 
     codec: UpdateCodec
     memo: Memo
@@ -28,6 +30,7 @@ class BlobTools:
     blobs: BlobRepository
     models: Models
     merger: Merger
+    merges: OwnMerges = field(default_factory=OwnMerges)
 
     @classmethod
     def of(

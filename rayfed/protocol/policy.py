@@ -108,7 +108,7 @@ class Standing(Enum):
     GOOD = "good"
     """Genesis, the own merge of its round, or settled while this node was not there."""
     WRONG = "wrong"
-    """The own merge of its round is another."""
+    """The own merge of its round, or of one that it rests on, is another."""
     UNCHECKED = "unchecked"
     """There is no own merge of its round: what it included is not to be had, or not yet."""
 
@@ -122,6 +122,7 @@ class Me:
         model: root of the model it holds, NO_ROOT if none yet.
         merges: what it has merged itself, by the ``included`` context that this rests on.
         took_part: whether it has said anything in the round that made the base.
+        distrusts: it knows that a final root which still stands, and can be undone, is wrong.
         in_flight: (verb, round) of what was sent and is not in the view yet.
         stuck: what it has tried in this very moment, in vain.
         leaving: it does not want to be a member any more, or cannot be.
@@ -134,6 +135,7 @@ class Me:
     model: Root = NO_ROOT
     merges: Mapping[bytes, Root] = field(default_factory=dict)
     took_part: bool = False
+    distrusts: bool = False
     in_flight: frozenset[tuple[Verb, int]] = frozenset()
     stuck: frozenset[Action] = frozenset()
     leaving: bool = False
@@ -168,6 +170,8 @@ def standing(view: View, me: Me) -> Standing:
     A root that is settled has stood all that could be brought against it. Who was not there when it was made takes
     that for enough, as it does for all that lies before it; who was there, and was denied what it merged, does not.
     """
+    if me.distrusts and not view.base_settled:
+        return Standing.WRONG
     own = me.merges.get(view.base_context)
     if view.base_round == 0 or own == view.base or (own is None and view.base_settled and not me.took_part):
         return Standing.GOOD
@@ -260,8 +264,8 @@ def _trouble(view: View, me: Me) -> str:
         return ""
     made = f"round {view.base_round}: its model {view.base.hex()[:12]}"
     if base is Standing.WRONG:
-        state = "settled: nothing is built on it here" if view.base_settled else "not settled yet"
-        return f"{made} is not the merge of what it included, and {state}"
+        state = "settled" if view.base_settled else "not settled yet"
+        return f"{made}, or one that it rests on, is not the merge of what was included, and {state}: not built on here"
     if view.base_settled:
-        return f"{made} cannot be checked and is settled: nothing is built on it here"
+        return f"{made} is settled and cannot be checked, for what it included is withheld: not built on here"
     return ""

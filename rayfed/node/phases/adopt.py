@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rayfed.node.kit import Kit
 from rayfed.node.phases.ready import NOTHING, Ready
-from rayfed.protocol.messages import Verb, View
+from rayfed.protocol.messages import View
 from rayfed.protocol.policy import Adopt
 
 
@@ -33,10 +33,5 @@ class AdoptHandler:
     def _prune(self, last: int) -> None:
         """Let go of the own blobs of round ``last`` and before; the journal knows them all."""
         kit = self.kit
-        said = (
-            kit.resources.journal.said(round, verb)
-            for round in range(max(1, last + 1), last + kit.options.keep_rounds + 1)
-            for verb in (Verb.COMMIT, Verb.ATTEST)
-        )
-        own = (bytes.fromhex(root) for root in said if root)
+        own = kit.resources.journal.roots(range(max(1, last + 1), last + kit.options.keep_rounds + 1))
         kit.tools.disk.prune({kit.held.model, kit.membership.charter.genesis, *own})

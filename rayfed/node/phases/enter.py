@@ -1,12 +1,13 @@
-"""Becoming a member."""
+"""Becoming a member, taking the federation a step further, and committing to nothing: what takes no work."""
 
 from __future__ import annotations
 
+from rayfed.encoding.primitives import NO_ROOT
 from rayfed.node.kit import Kit
-from rayfed.node.phases.ready import Ready
-from rayfed.protocol.commands import Join
-from rayfed.protocol.messages import View
-from rayfed.protocol.policy import Enter
+from rayfed.node.phases.ready import JournalEntry, Ready
+from rayfed.protocol import policy
+from rayfed.protocol.commands import Advance, Commit, Join
+from rayfed.protocol.messages import Verb, View
 
 
 class EnterHandler:
@@ -15,6 +16,34 @@ class EnterHandler:
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
 
-    def __call__(self, action: Enter, view: View, index: int | None) -> Ready:
+    def __call__(self, action: policy.Enter, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
         return Ready(True, command=Join(self.kit.membership.charter.hash))
+
+
+class AdvanceHandler:
+    """Takes the step that is due."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+
+    def __call__(self, action: policy.Advance, view: View, index: int | None) -> Ready:
+        """See ``Handler``."""
+        return Ready(True, command=Advance())
+
+
+class AbstainHandler:
+    """Says that the base is wrong, or that the node cannot check it."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+
+    def __call__(self, action: policy.Abstain, view: View, index: int | None) -> Ready:
+        """See ``Handler``."""
+        round, context = action.round, view.context
+        said = self.kit.resources.journal.said(round, Verb.COMMIT, context)
+        if said is not None:
+            return Ready(True, command=Commit(round, context, bytes.fromhex(said)))
+        entry = JournalEntry(round, Verb.COMMIT, context, NO_ROOT.hex())
+        note = f"round {round}: abstains, for round {view.base_round}'s model is wrong or cannot be checked"
+        return Ready(True, entry, Commit(round, context), note)

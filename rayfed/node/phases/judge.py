@@ -1,4 +1,4 @@
-"""VOTE: having the others' updates, judging them, and the ballot."""
+"""VOTE: having the others' updates, judging them, and the ballot: what the node accepts, and what it misses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from rayfed.aggregation.screens import ballot
 from rayfed.aggregation.screens.verdict import Verdict
-from rayfed.encoding.primitives import Root, bits
+from rayfed.encoding.primitives import Root, bitmap, bits
+from rayfed.errors import StoreError
 from rayfed.node.evidence import EvidenceMaker
+from rayfed.node.included import IncludedReader
 from rayfed.node.kit import Kit
 from rayfed.node.peer_updates import PeerUpdate, PeerUpdates
 from rayfed.node.phases.ready import NOTHING, JournalEntry, Ready
@@ -23,6 +25,7 @@ class JudgeHandler:
         self.kit = kit
         tools = kit.tools
         self._updates = PeerUpdates(tools.codec, tools.blobs, tools.memo, kit.options.fetches)
+        self._included = IncludedReader(kit.resources.ledger, kit.address)
         # The learner is asked by name only when a screen wants it: one of one's own may have no data to hold out.
         learner = kit.resources.learner
         self._evidence = EvidenceMaker(
@@ -35,33 +38,43 @@ class JudgeHandler:
             return NOTHING
         if not self.kit.publisher.own_update(view, index) and self.kit.has_time(view):
             return NOTHING
-        round, committed = action.round, action.committed
-        said = self.kit.resources.journal.said(round, Verb.VOTE)
-        if said is None:
-            accepted = self.accepted(view, committed, index)
-            if accepted is None:
-                return NOTHING
-            return Ready(True, JournalEntry(round, Verb.VOTE, f"{accepted:x}"), Vote(round, accepted))
-        accepted = int(said, 16)
-        if accepted & ~committed:
-            # The chain went back after this node had voted, and not all of those updates came again.
-            return Ready(note=f"round {round}: already signed another ballot; does not vote")
-        return Ready(True, command=Vote(round, accepted))
+        round, context = action.round, view.context
+        said = self.kit.resources.journal.said(round, Verb.VOTE, context)
+        if said is not None:
+            accepts, misses = (int(half, 16) for half in said.split(":"))
+            return Ready(True, command=Vote(round, context, accepts, misses))
+        ballot = self.ballot(view, action.committed, index)
+        if ballot is None:
+            return NOTHING
+        accepts, misses = ballot
+        entry = JournalEntry(round, Verb.VOTE, context, f"{accepts:x}:{misses:x}")
+        return Ready(True, entry, Vote(round, context, accepts, misses))
 
-    def accepted(self, view: View, committed: int, index: int) -> int | None:
-        """Return the ballot; None while an update is missing and there is still time to wait for it."""
+    def ballot(self, view: View, committed: int, index: int) -> tuple[int, int] | None:
+        """Return what the node accepts and what it misses; None while an update, or the base, is missing and there is
+        still time to wait for it."""
         kit, round = self.kit, view.round
         with kit.log.timed(round, "fetch"):
-            gathered = self._updates.gather(view, list(bits(committed)))
+            gathered = self._updates.gather(view, {i: self._included.holders(view, i) for i in bits(committed)})
         if kit.has_time(view) and any(update.may_come for update in gathered.values()):
             return None
-        with kit.log.timed(round, "screen"):
-            evidence = self._evidence.make(_valid(gathered), view, index)
-            accepted, verdicts = ballot(kit.resources.screens, evidence)
-            kit.hooks.behaviour.saw(round, evidence)
+        kit.publisher.others(round, {view.roots[i]: one.bytes for i, one in gathered.items() if one.bytes is not None})
+        misses = bitmap(i for i, update in gathered.items() if update.bytes is None)
         first: list[Verdict] = [update.verdict for update in gathered.values()]
+        with kit.log.timed(round, "screen"):
+            try:
+                evidence = self._evidence.make(_valid(gathered), view, index)
+            except StoreError as error:  # without the base nothing can be judged
+                if kit.has_time(view):
+                    return None
+                kit.board.note(f"round {round}: accepts nothing, for its base cannot be had: {error}")
+                kit.log.amend(round, verdicts=tuple(first))
+                return 0, misses
+            accepts, verdicts = ballot(kit.resources.screens, evidence)
+            kit.hooks.behaviour.saw(round, evidence)
         kit.log.amend(round, verdicts=(*first, *verdicts))
-        return kit.hooks.behaviour.ballot(round, accepted, committed)
+        accepts = kit.hooks.behaviour.ballot(round, accepts, committed)
+        return accepts, misses & ~accepts
 
     def _genesis(self, view: View) -> Root | None:
         """Return genesis's root once its blob is on the own disk; None if it cannot be had.
@@ -73,4 +86,4 @@ class JudgeHandler:
 
 
 def _valid(gathered: Mapping[int, PeerUpdate]) -> dict[int, memoryview]:
-    return {index: update.blob for index, update in gathered.items() if update.blob is not None}
+    return {i: update.bytes for i, update in gathered.items() if update.bytes is not None and update.verdict.accepted}

@@ -1,57 +1,94 @@
-"""ATTEST: merging the included updates, and stating the root."""
+"""ATTEST: merging the included updates, and stating the root; and checking a round that has closed the same way."""
 
 from __future__ import annotations
 
-from rayfed.encoding.primitives import NO_ROOT, Root, bits
+from rayfed.encoding.primitives import Root
+from rayfed.node.included import IncludedReader
 from rayfed.node.kit import Kit
 from rayfed.node.peer_updates import PeerUpdates
 from rayfed.node.phases.ready import NOTHING, JournalEntry, Ready
 from rayfed.protocol.commands import Attest
 from rayfed.protocol.messages import Verb, View
-from rayfed.protocol.policy import Merge
+from rayfed.protocol.policy import Check, Merge
 
 
-class MergeHandler:
-    """Merges, and attests the result; abstains where that would contradict what the node signed on another branch."""
+class MergeMaker:
+    """Makes the node's own merges, as far as it can have what they need.
+
+    Args:
+        kit: the node's parts.
+    """
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
         tools = kit.tools
-        self._updates = PeerUpdates(tools.codec, tools.blobs, tools.memo, at_once=1)
-        self._abstains: set[tuple[int, int]] = set()
+        self._updates = PeerUpdates(tools.codec, tools.blobs, tools.memo, kit.options.fetches)
+        self._included = IncludedReader(kit.resources.ledger, kit.address)
+
+    def merged(self, round: int, context: bytes, view: View, *, logged: bool) -> Root | None:
+        """Merge what a round has included; None while something of it cannot be had.
+
+        Args:
+            round, context: of the round.
+            view: as of now.
+            logged: whether what it takes goes into the round's record, which may be handed out by now.
+        """
+        kit, record = self.kit, round if logged else 0
+        inputs = self._included.read(round, context, view)
+        if inputs is None:
+            return None
+        with kit.log.timed(record, "fetch"):
+            found = self._updates.fetch(inputs.holders)
+            present = {root: one.blob for root, one in found.items() if one.blob is not None}
+        kit.publisher.others(round, present)
+        if len(present) < len(set(inputs.roots)):
+            return None
+        others = [address for address in view.members if address and address != kit.address]
+        if kit.tools.merger.lacks(inputs.base, others):
+            return None
+        with kit.log.timed(record, "merge"):
+            root, _ = kit.tools.merger.merge(inputs.roots, present, round, inputs.base)
+        kit.tools.merges.note(context, root)
+        return root
+
+
+class MergeHandler:
+    """Merges, and attests the result."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self._maker = MergeMaker(kit)
 
     def __call__(self, action: Merge, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
+        kit, round, context = self.kit, action.round, action.context
         if index is None:
             return NOTHING
-        round, included, root = action.round, action.included, action.root
-        if root == NO_ROOT:
-            self.kit.publisher.own_update(view, index)  # after a restart, those who still lack it ask again
-            merged = self.merged(included, view)
-            if merged is None:
-                return NOTHING
-            root = self.kit.hooks.behaviour.attestation(round, merged, self.kit.tools.blobs)
-        if self.kit.resources.journal.said(round, Verb.ATTEST) not in (None, root.hex()):
-            # The chain went back after this node had attested, and other updates are included now.
-            self._abstains.add((round, included))
-            return Ready(note=f"round {round}: already signed another root; does not attest")
-        return Ready(True, JournalEntry(round, Verb.ATTEST, root.hex()), Attest(round, root))
+        if round == view.round:
+            kit.publisher.own_update(view, index)  # after a restart, those who still lack it ask again
+        said = kit.resources.journal.said(round, Verb.ATTEST, context)
+        if said is not None:
+            kit.tools.merges.note(context, bytes.fromhex(said))
+            return Ready(True, command=Attest(round, context, bytes.fromhex(said)))
+        merged = self._maker.merged(round, context, view, logged=True)
+        if merged is None:
+            return NOTHING
+        root = kit.hooks.behaviour.attestation(round, merged, kit.tools.blobs)
+        return Ready(True, JournalEntry(round, Verb.ATTEST, context, root.hex()), Attest(round, context, root))
 
-    def merged(self, included: int, view: View) -> Root | None:
-        """Merge the included updates; None while one of them cannot be had (then the node abstains)."""
-        kit, round = self.kit, view.round
-        with kit.log.timed(round, "fetch"):
-            gathered = self._updates.gather(view, list(bits(included)))
-        present = {view.roots[i]: update.blob for i, update in gathered.items() if update.blob is not None}
-        if len(present) < included.bit_count():
-            return None
-        with kit.log.timed(round, "merge"):
-            root, _ = kit.tools.merger.merge(present, round, view.base)
-        kit.held.merged = (round, root)
-        return root
 
-    def refrains(self, view: View) -> frozenset[tuple[Verb, int]]:
-        """Return the attestations that would contradict an earlier one, given what is included now."""
-        last = view.previous
-        now = {(view.round, view.included)} | ({(last.round, last.included)} if last else set())
-        return frozenset((Verb.ATTEST, round) for round, _ in self._abstains & now)
+class CheckHandler:
+    """Merges what the base's round has included, which is all that it takes to know whether the base is right."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self._maker = MergeMaker(kit)
+
+    def __call__(self, action: Check, view: View, index: int | None) -> Ready:
+        """See ``Handler``."""
+        said = self.kit.resources.journal.said(action.round, Verb.ATTEST, action.context)
+        if said is not None:  # before it was started again
+            self.kit.tools.merges.note(action.context, bytes.fromhex(said))
+            return Ready(True)
+        merged = self._maker.merged(action.round, action.context, view, logged=False)
+        return NOTHING if merged is None else Ready(True)

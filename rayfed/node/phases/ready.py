@@ -12,10 +12,11 @@ from rayfed.protocol.messages import Verb, View
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """What goes into the signing journal: ``value`` is a root or a ballot, in hex."""
+    """What goes into the signing journal: ``value`` is a root, or a ballot's two bitmaps, in hex."""
 
     round: int
     verb: Verb
+    context: bytes
     value: str
 
 

@@ -50,16 +50,17 @@ class TrainHandler:
 
     def __call__(self, action: Train, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
-        said = self.kit.resources.journal.said(action.round, Verb.COMMIT)
-        if said is not None:
-            return Ready(True, command=Commit(action.round, bytes.fromhex(said)))
+        round, context = action.round, view.context
+        said = self.kit.resources.journal.said(round, Verb.COMMIT, context)
+        if said is not None and action.commits:
+            return Ready(True, command=Commit(round, context, bytes.fromhex(said)))
         job, worker = TrainJob(action.round, action.base), self.kit.resources.worker
         if worker.is_free:
             worker.start(job, partial(self.make, job, self.kit.held.state))
-        done = worker.poll(job)
-        return NOTHING if done is None else self._committed(job, done.result)
+        done = worker.poll(job) if action.commits else None  # until the base is known to be good the result waits
+        return NOTHING if done is None else self._committed(job, context, done.result)
 
-    def _committed(self, job: TrainJob, trained: Trained) -> Ready:
+    def _committed(self, job: TrainJob, context: bytes, trained: Trained) -> Ready:
         log, update = self.kit.log, trained.update
         log.add_seconds(job.round, "train", trained.train_seconds)
         log.add_seconds(job.round, "encode", trained.encode_seconds)
@@ -71,8 +72,8 @@ class TrainHandler:
             epsilon=update.epsilon,
         )
         self.kit.board.show(loss=update.loss)
-        entry = JournalEntry(job.round, Verb.COMMIT, trained.root.hex())
-        return Ready(True, entry, Commit(job.round, trained.root))
+        entry = JournalEntry(job.round, Verb.COMMIT, context, trained.root.hex())
+        return Ready(True, entry, Commit(job.round, context, trained.root))
 
     def make(self, job: TrainJob, base: State, stops: Stops) -> Trained:
         """Train, and put the update on the own disk. This runs where the worker does.
