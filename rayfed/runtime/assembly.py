@@ -132,6 +132,7 @@ class Assembly:
                 patience=charter.vote_seconds / 2,
                 alone=settings.federation.alone and slot >= 0,
                 keep_rounds=settings.store.keep_rounds,
+                keeps=honest,  # who has no watchtower lets go of nothing
             ),
             Hooks(on_record, distrusts, behaviour),
         )
