@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Signed} from "./libraries/Statements.sol";
 
 /// @title Seats and rounds of a federation: who counts, what was said, how rounds close.
-/// @notice `docs/second-edition.md` is the specification; sections are named below. A *root* is the root of a blob, a
+/// @notice `docs/protocol.md` is the specification; sections are named below. A *root* is the root of a blob, a
 /// *bitmap* a word whose bit `i` speaks of the member with index `i`, a *context* the hash of what a statement rests on.
 interface ILedger {
     /// @notice Where a federation stands (section 4).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice What a federation of the second edition is founded on; `docs/second-edition.md` has the range of each.
+/// @notice What a federation of the second edition is founded on; `docs/protocol.md` has the range of each.
 /// @param charter SHA-256 of the charter's canonical JSON; not zero
 /// @param genesis root of the blob that round 1 starts from; not zero
 /// @param rounds how many final rounds there are to be; at least 1

@@ -11,7 +11,7 @@ import {FederationTest, IFederation, cheats} from "./utils/FederationTest.sol";
 import {vm} from "./utils/Vm.sol";
 
 /// @title The attacks that worked against the first edition, and those that broke drafts of the second: the same aim by
-/// the nearest moves that are left, and nothing comes of it (docs/second-edition.md, section 9).
+/// the nearest moves that are left, and nothing comes of it (docs/protocol.md, section 9).
 contract AttacksTest is FederationTest {
     using Blobs for Blob;
 

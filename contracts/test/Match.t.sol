@@ -11,7 +11,7 @@ import {Blob, Blobs} from "./utils/Blobs.sol";
 import {FederationTest, IFederation, cheats} from "./utils/FederationTest.sol";
 import {vm} from "./utils/Vm.sol";
 
-/// @title A tournament from its entries to what comes of it (docs/second-edition.md, section 6).
+/// @title A tournament from its entries to what comes of it (docs/protocol.md, section 6).
 contract MatchTest is FederationTest {
     using Blobs for Blob;
 

@@ -7,7 +7,7 @@ import {FederationTest, IFederation} from "./utils/FederationTest.sol";
 import {vm} from "./utils/Vm.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
-/// @title Statements that others post (docs/second-edition.md, section 3).
+/// @title Statements that others post (docs/protocol.md, section 3).
 contract RelayTest is FederationTest {
     ILedger.Phase private constant C = ILedger.Phase.Commit;
     ILedger.Phase private constant V = ILedger.Phase.Vote;

@@ -8,7 +8,7 @@ import {Terms} from "../src/Terms.sol";
 import {FederationTest, IFederation, cheats} from "./utils/FederationTest.sol";
 import {vm} from "./utils/Vm.sol";
 
-/// @title Phases, ballots, absence, limits (docs/second-edition.md, sections 3 and 4).
+/// @title Phases, ballots, absence, limits (docs/protocol.md, sections 3 and 4).
 contract RoundsTest is FederationTest {
     // ------------------------------------------------------------------------------------------------- all is well
 

@@ -8,7 +8,7 @@ import {Terms} from "../src/Terms.sol";
 import {FederationTest, IFactory, IFederation, cheats} from "./utils/FederationTest.sol";
 import {vm} from "./utils/Vm.sol";
 
-/// @title Founding, seats, stakes and bonds, cards, the pool (docs/second-edition.md, sections 1, 5 and 7).
+/// @title Founding, seats, stakes and bonds, cards, the pool (docs/protocol.md, sections 1, 5 and 7).
 contract SeatsTest is FederationTest {
     // ---------------------------------------------------------------------------------------------------- founding
 
