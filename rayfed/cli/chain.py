@@ -36,8 +36,8 @@ def main(words: list[str]) -> int:
         except OSError as error:
             raise ConfigError("--key-file", f"cannot be written: {error.strerror} ({args.key_file})") from error
         print(f"The chain runs at {chain.rpc_url}. In another terminal:", flush=True)
-        words = f"ledger=rpc ledger.rpc_url={chain.rpc_url} ledger.key_file={args.key_file}"
-        print(f"python -m rayfed {words} ledger.allow_demo_times=true", flush=True)
+        chosen = f"ledger=rpc ledger.rpc_url={chain.rpc_url} ledger.key_file={args.key_file}"
+        print(f"python -m rayfed {chosen} ledger.allow_demo_times=true", flush=True)
         while chain.pid is not None:  # until Ctrl-C, or somebody ends Anvil itself
             time.sleep(1)
     raise RayfedError("the chain stopped by itself")
