@@ -282,6 +282,8 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
         Docket memory d = _dockets[round];
         bool isThere = d.count > 1 && d.start != 0 && !d.fallen;
         require(isThere && level != 0 && level <= _stages(d.count), NoTournament(round));
+        // Beyond the entries, a block's number would run into the stage of another match's key, and into its round.
+        require(block_ < d.count && block_ << level < d.count, NoTournament(round));
         uint256 key = _key(round, level - 1, block_);
         require(_matches[key].state == 0, NothingNew());
         uint256 start = _startOf(d, t, level - 1);

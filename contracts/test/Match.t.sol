@@ -563,6 +563,24 @@ contract MatchTest is FederationTest {
         f.resolve(1, 1, 0);
     }
 
+    /// @dev A block's number that ran into the stage or the round of a match's key would decide that match for nobody.
+    function test_no_block_beyond_the_entries_is_resolved() external {
+        _commitAll(1, 4);
+        _voteAll(1, 4, 15);
+        for (uint256 i = 0; i < 4; ++i) {
+            _attest(1, i, i == 0 ? _merge(1) : keccak256(abi.encode("sham", i)));
+        }
+        vm.warp(block.timestamp + ATTEST);
+        f.advance();
+        vm.warp(block.timestamp + 1);
+        uint256[5] memory blocks = [uint256(2), 1 << 16, (1 << 16) + 1, 2 << 32, 1 << 255];
+        for (uint256 k = 0; k < blocks.length; ++k) {
+            vm.expectRevert(abi.encodeWithSelector(ITournament.NoTournament.selector, 1));
+            f.resolve(1, 1, blocks[k]);
+        }
+        vm.assertEq(uint256(f.matchAt(1, 1, 0).state), uint256(ITournament.State.Absent));
+    }
+
     // ------------------------------------------------------------------------------------------------------ helpers
 
     /// @dev Three forgers of four make a wrong root final; one honest member attests the right one, later.
