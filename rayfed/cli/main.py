@@ -1,4 +1,4 @@
-"""The command line: ``python -m rayfed [run|join|audit|chaos|chain|ui|keys|status|claim|withdraw|...] ...``.
+"""The command line: ``python -m rayfed [run|join|audit|chaos|economics|chain|ui|keys|status|claim|withdraw|...] ...``.
 
 ``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
 the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
@@ -80,6 +80,6 @@ class Terminated(SystemExit):
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _command("run", "run"),
     "join": _command("run", "join"),
-    **{name: _command(name, "main") for name in ("audit", "chaos", "chain", "ui", "keys")},
+    **{name: _command(name, "main") for name in ("audit", "chaos", "economics", "chain", "ui", "keys")},
     **{name: _command("owner", "main", name) for name in OWNER},
 }
