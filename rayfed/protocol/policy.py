@@ -128,7 +128,8 @@ class Me:
         leaving: it does not want to be a member any more, or cannot be.
         paused_until: when it may join again; 0: it may.
         due_since: when it first saw that the step is due, seconds since the epoch; 0: just now.
-        hurry: so many seconds before COMMIT's deadline it commits to nothing if the base is still unchecked.
+        hurry: so many seconds before COMMIT's deadline it commits to nothing if the base is still not known to be good:
+            not before, for the base may be had or undone by then, and rounds in which nobody commits are counted.
     """
 
     address: Address
@@ -234,21 +235,21 @@ def _say(verb: Verb, view: View, me: Me, base: Standing) -> Iterator[Action]:
     elif base is Standing.GOOD:
         if me.model == view.base:
             yield Train(view.round, view.base)
-    elif base is Standing.WRONG:
-        if not view.base_settled:
-            yield Abstain(view.round)
     else:
-        if not (attests_late(view, me.address) and view.previous and view.previous.context == view.base_context):
+        last = view.previous if attests_late(view, me.address) else None  # whose merge is asked for already
+        if base is Standing.UNCHECKED and not (last and last.context == view.base_context):
             yield Check(view.base_round, view.base_context)
         if not view.base_settled and view.time >= view.deadline - me.hurry:
             yield Abstain(view.round)
-        if me.model == view.base:
+        if base is Standing.UNCHECKED and me.model == view.base:
             yield Train(view.round, view.base, commits=False)
 
 
 def _until(view: View, me: Me) -> int:
     """Return when there may be something to do though the phase has not changed."""
     moments = [view.deadline]
+    if view.phase is Phase.COMMIT:
+        moments.append(view.deadline - me.hurry)
     if view.due:
         moments.append((me.due_since or view.time) + TURN_SECONDS * turn(view, me.address))
     if view.previous is not None and attests_late(view, me.address):

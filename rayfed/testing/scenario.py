@@ -8,14 +8,18 @@ A scenario is a few lines such as::
 Nodes are letters. ``play`` lets every node follow ``policy.next_action`` over a ``MemoryChain`` until nobody has
 anything to do, then lets the time pass to the next deadline, and returns the transcript, line by line. The nodes are
 real in what they decide and trivial in what they compute: an update is a hash, a merge is the hash of its updates.
+Nobody goes to court here (``rule=1`` is for scenarios in which nobody dissents); rounds are settled when they can be.
 
 Directives (``round`` is a number or ``*`` for all):
 
-- ``federation`` with ``nodes rounds min start missed quorum join commit vote attest`` (all have defaults)
+- ``federation`` with ``nodes rounds min start missed void unsettled join commit vote attest rule window``
+  (all have defaults)
 - ``silent NODE VERB ROUND``: does not say it
 - ``wrong NODE ROUND``: attests another root than the merge
 - ``withhold NODE ROUND``: commits, but nobody can fetch the update
+- ``hide NODE OTHER ROUND``: does not give its update to the other, and neither does anybody else
 - ``refuse NODE OTHER ROUND``: votes against the other's update
+- ``slow NODE ROUND``: attests only once the round has closed
 - ``late NODE ROUND``: joins when this round is open
 - ``leave NODE ROUND``: announces its exit in this round
 - ``dead NODE ROUND``: does nothing at all from this round on
@@ -23,18 +27,31 @@ Directives (``round`` is a number or ``*`` for all):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from rayfed.encoding.primitives import NO_ROOT, Root, bitmap, bits
+from rayfed.encoding.primitives import NO_ROOT, Address, Root, bitmap, bits
 from rayfed.ledger.memory.account import MemoryLedger
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.protocol import policy
-from rayfed.protocol.commands import Attest, Command, Commit, Join, Leave, Vote
+from rayfed.protocol.commands import Advance, Attest, Command, Commit, Join, Leave, Settle, Vote
 from rayfed.protocol.messages import Phase, Terms, View
-from rayfed.protocol.phases import PHASES, PhaseTable
+from rayfed.testing.transcript import Transcript, address_of, name_of
 
-DEFAULTS = {"nodes": 3, "rounds": 1, "missed": 3, "join": 300, "commit": 60, "vote": 30, "attest": 30}
+DEFAULTS = {
+    "nodes": 3,
+    "rounds": 1,
+    "missed": 3,
+    "void": 8,
+    "unsettled": 8,
+    "join": 300,
+    "commit": 60,
+    "vote": 30,
+    "attest": 30,
+    "window": 10,
+    "rule": 0,
+}
 PATIENCE = 10_000
 """Steps after which a scenario that does not end is called a failure."""
 
@@ -65,18 +82,17 @@ class Script:
                     options |= dict(pair.split("=") for pair in pairs)
                 case ["silent", node, verb, round]:
                     faults.setdefault((f"silent {verb}", node), set()).add(round)
-                case ["refuse", node, other, round]:
-                    faults.setdefault((f"refuse {other}", node), set()).add(round)
-                case [("wrong" | "withhold" | "late" | "leave" | "dead") as fault, node, round]:
+                case [("refuse" | "hide") as fault, node, other, round]:
+                    faults.setdefault((f"{fault} {other}", node), set()).add(round)
+                case [("wrong" | "withhold" | "slow" | "late" | "leave" | "dead") as fault, node, round]:
                     faults.setdefault((fault, node), set()).add(round)
                 case _:
                     raise ValueError(f"not understood: {line}")
-        unknown = options.keys() - DEFAULTS.keys() - {"min", "start", "quorum"}
+        unknown = options.keys() - DEFAULTS.keys() - {"min", "start"}
         if unknown:
             raise ValueError(f"not understood: federation {', '.join(sorted(unknown))}")
-        o = DEFAULTS | {k: int(v) for k, v in options.items() if k != "quorum"}
+        o = DEFAULTS | {k: int(v) for k, v in options.items()}
         late = sum(1 for fault, _ in faults if fault == "late")
-        top, bottom = options.get("quorum", "2/3").split("/")
         start = o.get("start", o["nodes"] - late)
         terms = Terms(
             charter=bytes(31) + b"\1",
@@ -89,7 +105,12 @@ class Script:
             start_members=start,
             min_members=o.get("min", max(1, start // 2)),
             max_missed=o["missed"],
-            quorum=(int(top), int(bottom)),
+            max_unsettled=o["unsettled"],
+            max_void=o["void"],
+            window_seconds=o["window"],
+            clock_seconds=10,
+            proof_seconds=10,
+            rule=o["rule"],
         )
         return cls(terms, [chr(ord("a") + i) for i in range(o["nodes"])], faults)
 
@@ -106,14 +127,15 @@ class Script:
 class Player:
     """A node that decides by the protocol and computes next to nothing."""
 
-    def __init__(self, name: str, chain: MemoryChain, script: Script, phases: PhaseTable = PHASES) -> None:
+    def __init__(self, name: str, chain: MemoryChain, script: Script) -> None:
         self.name = name
-        self.ledger = MemoryLedger(chain, f"0x{name}")
+        self.ledger = MemoryLedger(chain, address_of(name))
         self._script = script
-        self._phases = phases
         self._model: Root = NO_ROOT
-        self._merged: tuple[int, Root] | None = None
+        self._merges: dict[bytes, Root] = {}
+        self._spoke: set[int] = set()
         self._left = False
+        self._due: tuple[tuple[int, Phase], int] = ((0, Phase.FORMING), 0)
 
     def step(self) -> bool:
         """Do the one next thing; return False if there is nothing to do."""
@@ -128,50 +150,100 @@ class Player:
             self._left = True
             self.ledger.submit(Leave())
             return True
-        me = policy.Me(self.ledger.address, self._model, self._merged, leaving=self._left)
-        match policy.next_action(view, me, self._phases):
+        me, stuck = self._me(view), set[policy.Action]()
+        while not isinstance(
+            action := policy.next_action(view, replace(me, stuck=frozenset(stuck))), policy.Wait | policy.Finish
+        ):
+            if self._does(action, view):
+                return True
+            stuck.add(action)
+        return False
+
+    def _me(self, view: View) -> policy.Me:
+        place = view.round, view.phase
+        if self._due[0] != place or not view.due:
+            self._due = place, 0
+        if view.due:
+            self._due = place, self._due[1] or view.time
+        account = self.ledger.account(self.ledger.address)
+        return policy.Me(
+            address=self.ledger.address,
+            model=self._model,
+            merges=self._merges,
+            took_part=view.base_round in self._spoke,
+            leaving=self._left,
+            paused_until=account.paused_until,
+            due_since=self._due[1],
+            hurry=self._script.terms.commit_seconds // 4,
+        )
+
+    def _does(self, action: policy.Action, view: View) -> bool:
+        """Do something; return False if it cannot be done now."""
+        match action:
             case policy.Enter():
                 return self._say(Join(self._script.terms.charter), view)
+            case policy.Advance():
+                return self._say(Advance(), view)
             case policy.Adopt(root):
                 self._model = root
                 return True
-            case policy.Train(round, base):
+            case policy.Train(round, base, commits):
                 update = sha256(f"{self.name} {round}".encode() + base).digest()
-                return self._say(Commit(round, update), view)
+                return commits and self._say(Commit(round, view.context, update), view)
+            case policy.Abstain(round):
+                return self._say(Commit(round, view.context), view)
             case policy.Judge(round, _, committed):
-                refused = bitmap(i for i in bits(committed) if self._refuses(i, round))
-                return self._say(Vote(round, committed & ~refused), view)
-            case policy.Merge(round, included, root):
-                merged = root if root != NO_ROOT else self._merge(view, included)
-                return self._say(Attest(round, merged), view)
+                missed = bitmap(i for i in bits(committed) if not self._gets(i, round, view))
+                refused = bitmap(i for i in bits(committed) if self._refuses(i, round, view))
+                return self._say(Vote(round, view.context, committed & ~refused & ~missed, missed), view)
+            case policy.Merge(round, context):
+                if self._script.has("slow", self.name, round) and round == view.round:
+                    return False
+                merged = self._merge(round, context, view)
+                if merged is None:
+                    return False
+                if self._script.has("wrong", self.name, round):
+                    merged = self._merges[context] = sha256(b"wrong").digest()  # and stands by it
+                return self._say(Attest(round, context, merged), view)
+            case policy.Check(round, context):
+                return self._merge(round, context, view) is not None
         return False
 
     def _say(self, command: Command, view: View) -> bool:
         if self._script.has(f"silent {command.verb}", self.name, view.round):
             return False
         self.ledger.submit(command)
+        self._spoke.add(command.round)
         for receipt in self.ledger.receipts():
             if receipt.error:
                 raise AssertionError(f"{self.name} was refused {command.verb}: {receipt.error}")
         return True
 
-    def _refuses(self, index: int, round: int) -> bool:
-        other = self._script.nodes[index] if index < len(self._script.nodes) else "?"
-        if other != self.name and self._script.has("withhold", other, round):
+    def _gets(self, index: int, round: int, view: View) -> bool:
+        """Whether this node can have a member's update."""
+        other = name_of(view.members[index])
+        if other == self.name:
             return True
-        return self._script.has(f"refuse {other}", self.name, round)
+        return not self._script.has("withhold", other, round) and not self._script.has(
+            f"hide {self.name}", other, round
+        )
 
-    def _merge(self, view: View, included: int) -> Root:
+    def _refuses(self, index: int, round: int, view: View) -> bool:
+        return self._script.has(f"refuse {name_of(view.members[index])}", self.name, round)
+
+    def _merge(self, round: int, context: bytes, view: View) -> Root | None:
+        evidence = self.ledger.merge_evidence(round)
+        if evidence is None or evidence.context != context:
+            return None
+        if not all(self._gets(i, round, view) for i in bits(evidence.included)):
+            return None
         # Order must not matter, so the twin of a merge is a hash over the sorted updates.
-        merged = sha256(b"".join(sorted(view.roots[i] for i in bits(included)))).digest()
-        if self._script.has("wrong", self.name, view.round):
-            return sha256(b"wrong").digest()
-        self._merged = (view.round, merged)
-        return merged
+        self._merges[context] = sha256(b"".join(sorted(evidence.roots))).digest()
+        return self._merges[context]
 
 
-def play(text: str, phases: PhaseTable = PHASES) -> str:
-    """Run a scenario to its end and return the transcript; ``phases`` is the protocol that nodes and ledger follow.
+def play(text: str) -> str:
+    """Run a scenario to its end and return the transcript.
 
     Raises:
         ValueError: the scenario is not understood.
@@ -179,31 +251,48 @@ def play(text: str, phases: PhaseTable = PHASES) -> str:
     """
     script = Script.parse(text)
     clock = ManualClock()
-    chain = MemoryChain(script.terms, clock, phases)
-    players = [Player(name, chain, script, phases) for name in script.nodes]
-    started, told = clock.now, 0
-    lines: list[str] = []
-
-    def tell() -> None:
-        nonlocal told
-        lines.extend(f"{clock.now - started:>5}  {line}" for line in chain.log[told:])
-        told = len(chain.log)
+    chain = MemoryChain(script.terms, clock)
+    players = [Player(name, chain, script) for name in script.nodes]
+    court, told = MemoryLedger(chain, "0x" + "f" * 40), Transcript(clock.now)
 
     for _ in range(PATIENCE):
         # Not a list in ``any``: every player gets its turn, in order, as if all had looked at the same time.
         acted = [player.step() for player in players]
-        tell()
+        told.hear(chain.events)
         if any(acted):
             continue
         view = chain.view()
-        if view.phase is Phase.DONE:
-            chain.poke()
-            tell()
-            return "\n".join(lines) + "\n"
-        deadline = max(view.deadline, chain.deadline if clock.now < chain.deadline else 0)
-        if deadline <= clock.now:
-            raise AssertionError("nobody has anything to do and no deadline is ahead")
-        clock.advance(deadline - clock.now)
-        chain.poke()
-        tell()
+        if view.phase is Phase.DONE and not view.unsettled:
+            return told.text
+        clock.advance(_pause(view, chain, [player.ledger.address for player in players]))
+        _settle(chain, court)
+        told.hear(chain.events)
     raise AssertionError(f"not over after {PATIENCE} steps")
+
+
+def _pause(view: View, chain: MemoryChain, players: Sequence[Address]) -> int:
+    """Return in how many seconds something may be due."""
+    terms, last = chain.terms(), view.previous
+    moments = [chain.account(address).paused_until for address in players]
+    moments += [view.deadline, view.deadline - terms.commit_seconds // 4, view.time + policy.TURN_SECONDS * view.due]
+    if last is not None:
+        moments.append(last.deadline)
+    for round in range(max(1, view.round - 15), view.round + 1):
+        held = chain.round_of(round)
+        if held is not None and held.status.is_unsettled:
+            moments.append(held.deadline + (terms.window_seconds if terms.rule else 0) + 1)
+    ahead = [moment for moment in moments if moment > view.time]
+    if not ahead:
+        raise AssertionError("nobody has anything to do and no deadline is ahead")
+    return min(ahead) - view.time
+
+
+def _settle(chain: MemoryChain, court: MemoryLedger) -> None:
+    """Settle what can be settled."""
+    for round in range(max(1, chain.view().round - 15), chain.view().round + 1):
+        held = chain.round_of(round)
+        if held is not None and held.status.is_unsettled:
+            court.submit(Settle(round))
+            (receipt,) = court.receipts()
+            if receipt.error not in (None, "NotOver", "BaseUnsettled"):
+                raise AssertionError(f"round {round} cannot be settled: {receipt.error}")

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from rayfed.encoding.primitives import Address, Root
 from rayfed.ledger import FederationState, Ledger
 from rayfed.ledger.reads import SharedReads
+from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.commands import Command, Statement
-from rayfed.protocol.judgement import Account, Books, Case, Record
-from rayfed.protocol.messages import Receipt, Signed
+from rayfed.protocol.court import Entry, Match, MergeEvidence, Point, Shown, Tournament
+from rayfed.protocol.messages import Outcome, Receipt, Round, Signed
 
 T = TypeVar("T")
 
@@ -30,13 +31,13 @@ class OneLook(SharedReads):
         """Read everything anew from now on."""
         self._known.clear()
 
-    def record(self, round: int) -> Record | None:
+    def round_of(self, round: int) -> Round | None:
         """See ``FederationState``."""
-        return self._once(("record", round), lambda: self._state.record(round))
+        return self._once(("round", round), lambda: self._state.round_of(round))
 
-    def included_roots(self, round: int) -> tuple[Root, ...]:
+    def outcome(self, round: int) -> Outcome | None:
         """See ``FederationState``."""
-        return self._once(("included", round), lambda: self._state.included_roots(round))
+        return self._once(("outcome", round), lambda: self._state.outcome(round))
 
     def account(self, address: Address) -> Account:
         """See ``FederationState``."""
@@ -46,9 +47,37 @@ class OneLook(SharedReads):
         """See ``FederationState``."""
         return self._once("books", self._state.books)
 
-    def open_cases(self) -> tuple[Case, ...]:
-        """See ``FederationState``."""
-        return self._once("cases", self._state.open_cases)
+    def tournament(self, round: int) -> Tournament | None:
+        """See ``CourtState``."""
+        return self._once(("tournament", round), lambda: self._state.tournament(round))
+
+    def entry(self, round: int, number: int) -> Entry | None:
+        """See ``CourtState``."""
+        return self._once(("entry", round, number), lambda: self._state.entry(round, number))
+
+    def number_of(self, round: int, root: Root) -> int | None:
+        """See ``CourtState``."""
+        return self._once(("number", round, root), lambda: self._state.number_of(round, root))
+
+    def survivor(self, round: int, level: int, block: int) -> tuple[bool, int | None]:
+        """See ``CourtState``."""
+        return self._once(("survivor", round, level, block), lambda: self._state.survivor(round, level, block))
+
+    def match(self, round: int, stage: int, block: int) -> Match | None:
+        """See ``CourtState``."""
+        return self._once(("match", round, stage, block), lambda: self._state.match(round, stage, block))
+
+    def shown(self, point: Point) -> Shown:
+        """See ``CourtState``."""
+        return self._once(("shown", point), lambda: self._state.shown(point))
+
+    def owed(self, round: int, stage: int, block: int, mover: Address) -> int:
+        """See ``CourtState``."""
+        return self._once(("owed", round, stage, block, mover), lambda: self._state.owed(round, stage, block, mover))
+
+    def merge_evidence(self, round: int) -> MergeEvidence | None:
+        """See ``CourtState``."""
+        return self._once(("evidence", round), lambda: self._state.merge_evidence(round))
 
     def _once(self, key: Hashable, read: Callable[[], T]) -> T:
         if key not in self._known:
