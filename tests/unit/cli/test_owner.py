@@ -18,6 +18,7 @@ from rayfed.ledger.memory.federation import MemoryFederation
 from rayfed.protocol.commands import (
     Advance,
     Attest,
+    Command,
     Commit,
     Deposit,
     DepositBonds,
@@ -83,7 +84,7 @@ class World:
             for index, member in enumerate(MEMBERS):
                 if not view.roster >> index & 1:
                     continue
-                said = {
+                said: dict[Phase, Command] = {
                     Phase.COMMIT: Commit(view.round, view.context, bytes([view.round, index]) * 16),
                     Phase.VOTE: Vote(view.round, view.context, view.committed),
                     Phase.ATTEST: Attest(view.round, view.context, root or bytes([view.round]) * 32),
