@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from rayfed.errors import RayfedError
+from rayfed.ledger.patience import patiently
 from rayfed.runtime.cluster import Actor, ask
 
 if TYPE_CHECKING:
+    from rayfed.ledger.backend import Federation
     from rayfed.protocol.messages import NodeStatus
     from rayfed.reporting.live_table import LiveDisplay
     from rayfed.reporting.summary import Summary
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.25
 """How often the display is brought up to date."""
+
+SETTLED_SECONDS = 1.0
+"""How often to look whether all is settled."""
 
 RECORD_SECONDS = 120
 """How long the starter waits at the end for what goes to MLflow."""
@@ -42,6 +47,23 @@ def until_over(recorder: Actor, display: LiveDisplay, funding: Funding) -> tuple
         if failed and len(failed) == len(seen.statuses):
             raise RayfedError(failed[0].error)
         time.sleep(LOOK_SECONDS)
+
+
+def until_settled(connection: Federation, display: LiveDisplay, seconds: float) -> None:
+    """Keep the nodes until all that they attested is settled: a merge that nobody stands up for can lose in court, and
+    whoever attested it its stake.
+
+    Args:
+        connection: to the federation.
+        display: tells what is waited for.
+        seconds: how long to wait at most.
+    """
+    end, told = time.monotonic() + seconds, 0
+    while (left := patiently(connection.view).unsettled) and time.monotonic() < end:
+        if left != told:
+            display.say(f"the nodes stay until all is settled: {left} rounds can still be contested")
+            told = left
+        time.sleep(SETTLED_SECONDS)
 
 
 def without_model(seen: Snapshot) -> tuple[NodeStatus, ...]:

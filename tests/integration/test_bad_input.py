@@ -23,6 +23,7 @@ pytestmark = pytest.mark.timeout(2 * PATIENCE)
 
 ADDRESS = "0x" + "12" * 20
 DEAD = 9  # the discard port: nothing listens there
+PLAYED = "ledger.allow_demo_times=true"
 
 MISSPELT = {
     "a group that does not exist": (["rules=mean"], "rules"),
@@ -35,8 +36,11 @@ MISSPELT = {
     "no name=value at all": (["faster"], "faster"),
     "257 nodes": (["federation.nodes=257"], "federation.nodes"),
     "no node": (["federation.nodes=0"], "federation.nodes"),
-    "a quorum that cannot be met": (["federation.quorum=3/3"], "federation.quorum"),
-    "a quorum of a minority": (["federation.quorum=1/3"], "federation.quorum"),
+    "a setting of the first edition": (["federation.quorum=2/3"], "federation.quorum"),
+    "a demonstration's court on a chain of others": (
+        ["ledger.rpc_url=http://127.0.0.1:9", "ledger.key_file=/nowhere/key"],
+        "stake.window_seconds",
+    ),
     "more founders than nodes": (["federation.start_members=5"], "federation.start_members"),
     "more commits wanted than founders": (["federation.min_members=5"], "federation.min_members"),
     "no folder of pictures": (["data=image_folder"], "data.root"),
@@ -44,7 +48,7 @@ MISSPELT = {
     "an Anvil that cannot be run": (["ledger.anvil=/etc/passwd"], "ledger.anvil"),
     "a chain without a key that pays": (["ledger.rpc_url=http://127.0.0.1:9"], "ledger.key_file"),
     "a key file that is not there": (
-        ["ledger.rpc_url=http://127.0.0.1:9", "ledger.key_file=/nowhere/key"],
+        ["ledger.rpc_url=http://127.0.0.1:9", "ledger.key_file=/nowhere/key", PLAYED],
         "ledger.key_file",
     ),
     "S3 without a bucket": (["store=s3"], "store.bucket"),
@@ -101,18 +105,20 @@ def web_server() -> Iterator[str]:
 
 
 def test_a_dead_rpc(tmp_path: Path, key_file: Path) -> None:
-    ended = run(f"ledger.rpc_url=http://127.0.0.1:{DEAD}", f"ledger.key_file={key_file}", folder=tmp_path)
+    ended = run(f"ledger.rpc_url=http://127.0.0.1:{DEAD}", f"ledger.key_file={key_file}", PLAYED, folder=tmp_path)
     assert ended.complaint.startswith("ledger.rpc_url: no answer from http://127.0.0.1:9")
     assert ended.out == ""
 
 
 def test_an_rpc_that_is_a_web_server(tmp_path: Path, key_file: Path, web_server: str) -> None:
-    ended = run(f"ledger.rpc_url={web_server}", f"ledger.key_file={key_file}", folder=tmp_path)
+    ended = run(f"ledger.rpc_url={web_server}", f"ledger.key_file={key_file}", PLAYED, folder=tmp_path)
     assert ended.complaint.startswith("ledger.rpc_url: what answers")
 
 
 def test_another_chain(tmp_path: Path, key_file: Path, chain: DevChain) -> None:
-    ended = run(f"ledger.rpc_url={chain.rpc_url}", f"ledger.key_file={key_file}", "ledger.chain_id=1", folder=tmp_path)
+    ended = run(
+        f"ledger.rpc_url={chain.rpc_url}", f"ledger.key_file={key_file}", PLAYED, "ledger.chain_id=1", folder=tmp_path
+    )
     assert ended.complaint.startswith("ledger.chain_id: wanted chain 1")
 
 
@@ -120,7 +126,7 @@ def test_a_key_that_others_may_read(tmp_path: Path, chain: DevChain, key_file: P
     exposed = tmp_path / "key"
     exposed.write_text(key_file.read_text())
     exposed.chmod(0o644)
-    ended = run(f"ledger.rpc_url={chain.rpc_url}", f"ledger.key_file={exposed}", folder=tmp_path)
+    ended = run(f"ledger.rpc_url={chain.rpc_url}", f"ledger.key_file={exposed}", PLAYED, folder=tmp_path)
     assert ended.complaint.startswith("ledger.key_file: ")
     assert "chmod 600" in ended.err
     assert key_file.read_text().strip()[2:] not in ended.err
@@ -137,6 +143,7 @@ def join(address: str, charter: Path, chain: DevChain, key_file: Path, folder: P
         f"+charter={charter}",
         f"ledger.rpc_url={chain.rpc_url}",
         f"ledger.key_file={key_file}",
+        PLAYED,
         "store=files",
         folder=folder,
     ).complaint

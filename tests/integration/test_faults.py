@@ -41,7 +41,14 @@ def slow_chain() -> Iterator[DevChain]:
 def slow(cluster: Cluster, slow_chain: DevChain, key_file: Path) -> tuple[str, ...]:
     """As ``shared``, with a block a second."""
     rpc = (f"ledger.rpc_url={slow_chain.rpc_url}", f"ledger.ws_url={slow_chain.ws_url}")
-    return (*SMALL, f"cluster.address={cluster.address}", "ledger=rpc", *rpc, f"ledger.key_file={key_file}")
+    return (
+        *SMALL,
+        f"cluster.address={cluster.address}",
+        "ledger=rpc",
+        "ledger.allow_demo_times=true",
+        *rpc,
+        f"ledger.key_file={key_file}",
+    )
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
     keys.write_keystore(tmp_path / "master.json", master, "not easily guessed")
     keys.write_key(tmp_path / "purse", chain.funder)
     rpc = [f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", "ledger.confirmations=0"]
+    rpc.append("ledger.allow_demo_times=true")
     shared = [*SMALL, *rpc, "store=files", f"store.path={tmp_path / 'blobs'}", "train.epochs=1", "train.threads=1"]
     # The founder's own two nodes wait for a third: nothing is over before.
     terms = ["federation.rounds=3", "federation.nodes=2", "federation.start_members=3", "stake=none", "ledger=rpc"]
@@ -36,7 +37,7 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
             f"+charter={tmp_path / 'a' / 'run' / 'charter.json'}",
             f"ledger.keystore={tmp_path / 'master.json'}", f"ledger.password_file={password}", folder=tmp_path / "b",
         )  # fmt: skip
-        joiner.says(f"send the money for gas, and the stake, to {mine.address}")
+        joiner.says(f"for its bonds and the money for gas to {mine.address}")
         rpc_door = connection.connect(chain.rpc_url)
         deployment.fund(rpc_door, chain.funder, [mine.address], 1.0)
         door = connection.EthereumFederation.open(chain.rpc_url, federation, chain_id=chain.chain_id)

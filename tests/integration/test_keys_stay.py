@@ -133,6 +133,7 @@ def test_keys_stay_where_they_belong(chain: DevChain, tmp_path: Path, encrypted:
     password.write_text(f"{PASSWORD}\n")
     accounts = {"purse": chain.funder}
     words = [*SMALL, f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", "ledger.confirmations=0"]
+    words.append("ledger.allow_demo_times=true")
     words += [f"ledger.key_file={safe / 'purse'}", f"federation.rounds={ROUNDS}", "privacy=dp", "privacy.delta=0.001"]
     words += ["track=mlflow", f"track.tracking_uri=sqlite:///{folder / 'mlflow.db'}", "train.threads=1"]
     if encrypted:

@@ -88,7 +88,12 @@ def test_whoever_carries_a_run_on_waits_for_its_chain(chain: DevChain, key_file:
     """A wrong address is told at once to who starts a run; a run that was there knows the address to be right."""
     proxy = Proxy("127.0.0.1", int(chain.rpc_url.rpartition(":")[2]))
     try:
-        words = ["ledger=rpc", f"ledger.rpc_url=http://127.0.0.1:{proxy.port}", f"ledger.key_file={key_file}"]
+        words = [
+            "ledger=rpc",
+            f"ledger.rpc_url=http://127.0.0.1:{proxy.port}",
+            f"ledger.key_file={key_file}",
+            "ledger.allow_demo_times=true",
+        ]
         settings = load(words)
         proxy.mode = "cut"
         with pytest.raises(LedgerUnreachable, match=r"^ledger\.rpc_url"):

@@ -111,7 +111,7 @@ def test_what_is_secret_in_a_url_reaches_the_run_and_no_record(
     runner: list[Any], tmp_path: Path, word: str, url: str, shown: str
 ) -> None:
     chain = ["ledger=rpc", "ledger.key_file=key", f"ledger.rpc_url={word.format(url)}"]
-    assert main(chain) == 0
+    assert main([*chain, "+profile=real"]) == 0
     [(_, settings, output)] = runner
     assert settings.ledger.rpc_url == url
     assert plain(settings)["ledger"]["rpc_url"] == shown
@@ -143,7 +143,7 @@ def test_other_settings_urls_are_kept_out_too(runner: list[Any], setting: str, u
 def test_a_secret_by_the_environment_or_in_part(
     runner: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chain = ["ledger=rpc", "ledger.key_file=key"]
+    chain = ["ledger=rpc", "ledger.key_file=key", "+profile=real"]
     word = "ledger.rpc_url=https://rpc.example.org/v2/${oc.env:KEY}"
     monkeypatch.setenv("KEY", "SECRET")
     assert main([*chain, word]) == 0
@@ -160,7 +160,7 @@ def test_a_secret_by_the_environment_or_in_part(
 
 def test_whoever_carries_on_a_run_gives_the_secret_again(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     url = "ledger.rpc_url=https://rpc.example.org/v2/SECRET"
-    assert main(["ledger=rpc", "ledger.key_file=key", url]) == 0
+    assert main(["ledger=rpc", "ledger.key_file=key", "+profile=real", url]) == 0
     again = f"resume={runner[0][2]}"
     assert main([again]) == 2
     told = capsys.readouterr().err
@@ -183,7 +183,7 @@ def test_a_secret_in_a_users_yaml_is_not_copied(runner: list[Any], tmp_path: Pat
     (tmp_path / "conf/experiment").mkdir(parents=True)
     yaml = "# @package _global_\nledger:\n  kind: rpc\n  key_file: key\n  rpc_url: https://rpc.example.org/v2/SECRET\n"
     (tmp_path / "conf/experiment/mine.yaml").write_text(yaml)
-    assert main(["--config-dir", str(tmp_path / "conf"), "+experiment=mine"]) == 0
+    assert main(["--config-dir", str(tmp_path / "conf"), "+experiment=mine", "+profile=real"]) == 0
     [(_, settings, output)] = runner
     assert settings.ledger.rpc_url == "https://rpc.example.org/v2/SECRET"
     assert "rpc_url: https://rpc.example.org/***" in written_in(output)
@@ -266,7 +266,7 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["foo"], "rayfed: foo: is neither a command (run, join, audit, chaos, chain, ui, keys, claim, "),
+        (["foo"], "rayfed: foo: is neither a command (run, join, audit, chaos, chain, ui, keys, "),
         (["adit"], "rayfed: adit: is neither a command"),
         (["seed=1", "foo"], "rayfed: foo: is not of the form name=value"),
         (["data=cifar12"], "rayfed: data: there is no 'cifar12'; did you mean cifar10?"),

@@ -75,7 +75,7 @@ class Ground:
         key = self._folder / "key"
         key.touch(mode=0o600)
         key.write_text(f"0x{bytes(self.chain.funder.key).hex()}\n")
-        words = ["ledger=rpc", f"ledger.rpc_url=http://127.0.0.1:{self.rpc_proxy.port}"]
+        words = ["ledger=rpc", "ledger.allow_demo_times=true", f"ledger.rpc_url=http://127.0.0.1:{self.rpc_proxy.port}"]
         words += [f"ledger.ws_url=ws://127.0.0.1:{self.rpc_proxy.port}", f"ledger.key_file={key}"]
         words += ["track=none"] if self._mlflow is None else [f"track.tracking_uri={self._mlflow.url}"]
         if self._s3 is not None:
