@@ -61,7 +61,8 @@ def until_settled(connection: Federation, display: LiveDisplay, seconds: float) 
     end, told = time.monotonic() + seconds, 0
     while (left := patiently(connection.view).unsettled) and time.monotonic() < end:
         if left != told:
-            display.say(f"the nodes stay until all is settled: {left} rounds can still be contested")
+            rounds = "1 round" if left == 1 else f"{left} rounds"
+            display.say(f"the nodes stay until all is settled: {rounds} can still be contested")
             told = left
         time.sleep(SETTLED_SECONDS)
 

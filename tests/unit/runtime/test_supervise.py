@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
+from pathlib import Path
 
-from rayfed.protocol.messages import NodeStatus
+import pytest
+from rich.console import Console
+
+from rayfed.ledger.memory.federation import MemoryFederation
+from rayfed.protocol.commands import Settle
+from rayfed.protocol.messages import NodeStatus, View
+from rayfed.reporting.live_table import LiveDisplay
+from rayfed.runtime import supervise
 from rayfed.runtime.recorder import Snapshot
 from rayfed.runtime.supervise import without_model
+from tests.unit.cli.test_owner import FEDERATION, STRANGER, World
 
 DONE = NodeStatus(0, "0x" + "11" * 20, 0, 3, "finished")
 
@@ -20,3 +30,45 @@ def test_nodes_that_failed_for_good_are_told_apart() -> None:
 def test_a_node_that_another_party_brought_is_that_party_s_affair() -> None:
     guest = replace(DONE, slot=-1, doing="failed", error="its host is gone")
     assert without_model(Snapshot(None, (DONE, guest))) == ()
+
+
+class Watched(MemoryFederation):
+    """A federation in which somebody settles a round after each look."""
+
+    def view(self) -> View:
+        seen = super().view()
+        self.chain.clock.advance(200)
+        for round in range(1, seen.round + 1):
+            found = self.chain.round_of(round)
+            if found is not None and found.status.is_unsettled:
+                self.chain.act(STRANGER, Settle(round))
+                break
+        return seen
+
+
+def told_while(connection: MemoryFederation, seconds: float) -> list[str]:
+    console = Console(file=io.StringIO(), width=200)
+    with LiveDisplay(2, Path("x"), console=console) as display:
+        supervise.until_settled(connection, display, seconds)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_nodes_are_kept_until_all_that_they_attested_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "SETTLED_SECONDS", 0.0)
+    world = World().gather().train().train()
+    assert world.chain.view().unsettled == 2
+    lines = told_while(Watched(world.chain, FEDERATION, {}), 3600)
+    said = "the nodes stay until all is settled: "
+    assert lines == [f"{said}2 rounds can still be contested", f"{said}1 round can still be contested"]
+    assert world.chain.view().unsettled == 0
+
+
+def test_nodes_are_kept_no_longer_than_they_linger() -> None:
+    world = World().gather().train()
+    assert told_while(world.federation, 0) == []
+    assert world.chain.view().unsettled == 1
+
+
+def test_what_is_settled_is_not_waited_for() -> None:
+    assert told_while(World().gather().federation, 3600) == []
