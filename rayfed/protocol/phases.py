@@ -1,6 +1,6 @@
 """The phases of a federation as data: the honest policy, the relay and the documents follow this table.
 
-The contract is the same machine in Solidity (``contracts/src/second/Phases.sol``). A step is taken by
+The contract is the same machine in Solidity (``contracts/src/Phases.sol``). A step is taken by
 ``commands.Advance`` alone, which anybody may send once it is due; no statement takes one.
 """
 

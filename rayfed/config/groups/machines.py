@@ -25,6 +25,8 @@ class LedgerSettings:
         anvil: path of the anvil binary; null looks in PATH and in contracts/node_modules.
         fund_ether: how much ether each node's account is given for gas.
         confirmations: blocks on top of a transaction before it counts.
+        max_gas: the most gas that one of the nodes' transactions may use; what it takes is asked of the chain. Moves in
+            court are never held back.
         allow_demo_times: whether a chain that is not the run's own may have a court whose clocks are shorter than an
             hour: for tests.
     """
@@ -40,6 +42,7 @@ class LedgerSettings:
     anvil: str | None = None
     fund_ether: float = within(10.0, 0.0, 1e9)
     confirmations: int = within(0, 0, 10_000)
+    max_gas: int = within(1 << 24, 21_000, 1 << 40)
     allow_demo_times: bool = False
 
 

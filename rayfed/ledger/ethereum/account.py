@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi, eip712
-from rayfed.ledger.ethereum.calls import contract_call, gas_limit
+from rayfed.ledger.ethereum.calls import contract_call
 from rayfed.ledger.ethereum.sender import Sender
 from rayfed.ledger.reads import SharedReads
-from rayfed.protocol.commands import Command, Deposit, Join, Relay, Statement, value_of
-from rayfed.protocol.messages import NATIVE, Receipt, Signed, Verb
+from rayfed.protocol.commands import Command, Deposit, DepositBonds, Join, Statement
+from rayfed.protocol.messages import Receipt, Signed, Verb
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -47,6 +47,7 @@ class EthereumLedger(SharedReads):
         self._sender = sender
         self._proof = proof
         self._pool = pool
+        self._domain = eip712.Domain(federation.rpc.chain_id, federation.address, federation.terms().charter)
 
     @property
     def address(self) -> Address:
@@ -66,19 +67,19 @@ class EthereumLedger(SharedReads):
             LedgerUnreachable: nothing answers.
         """
         if self._pool is not None and isinstance(command, Statement):
-            self._pool.offer(self.address, command.verb, command.round, self.sign(command))
+            self._pool.offer(self.address, command, self.sign(command))
             return
         if isinstance(command, Join):
-            missing = self._federation.terms().stake - self._federation.account(self.address).stake
-            if missing > 0:
-                self._send(Deposit(self.address, missing))
+            terms, there = self._federation.terms(), self._federation.account(self.address)
+            if there.stake < terms.stake:
+                self._send(Deposit(self.address, terms.stake - there.stake))
+            if there.bonds < terms.bonds:
+                self._send(DepositBonds(self.address, terms.bonds - there.bonds))
         self._send(command)
 
     def sign(self, statement: Statement) -> Signed:
         """See ``Ledger``."""
-        chain_id, federation = self._federation.rpc.chain_id, self._federation.address
-        said = statement.verb, statement.round, value_of(statement)
-        return eip712.sign(self._account, chain_id, federation, *said)
+        return eip712.sign(self._account, self._domain, statement)
 
     def receipts(self) -> list[Receipt]:
         """See ``Ledger``."""
@@ -94,30 +95,19 @@ class EthereumLedger(SharedReads):
 
     def _send(self, command: Command) -> None:
         federation = self._federation
-        members = len(command.members) if isinstance(command, Relay) else federation.members()
-        call = contract_call(command, federation.terms(), members, self._proof)
-        is_native = federation.terms().coin == NATIVE
-        with self._sender.paying if call.amount else nullcontext():
-            if call.amount:
-                self._provide(command.verb, call.amount, is_native)
-            self._sender.send(
-                self,
-                command.verb,
-                command.round,
-                call.data,
-                call.gas,
-                to=federation.court if call.is_for_court else None,
-                value=call.amount if is_native else 0,
-                command=command,
-            )
+        call = contract_call(command, federation.terms(), self._proof)
+        with self._sender.paying if call.coins else nullcontext():
+            if call.coins:
+                self._provide(command.verb, call.coins)
+            self._sender.send(self, command.verb, command.round, call.data, value=call.value, command=command)
         federation.hurry()
 
-    def _provide(self, verb: Verb, amount: int, is_native: bool) -> None:
-        """See to it that the court can take so much from this account."""
+    def _provide(self, verb: Verb, amount: int) -> None:
+        """See to it that the federation can take so many coins from this account."""
         federation = self._federation
         held = federation.coins(self.address)
         if held < amount:
             raise LedgerError(f"stake.amount: {self.address} has {held} of the coin, and {verb} takes {amount}")
-        if not is_native and federation.allowance(self.address) < amount:
-            data = abi.call("approve", federation.court, amount)
-            self._sender.send(self, Verb.APPROVE, 0, data, gas_limit(Verb.APPROVE, 0), to=federation.terms().coin)
+        if federation.allowance(self.address) < amount:
+            data = abi.call("approve", federation.address, amount)
+            self._sender.send(self, Verb.APPROVE, 0, data, to=federation.terms().coin)

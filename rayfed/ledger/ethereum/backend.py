@@ -71,11 +71,11 @@ class EthereumBackend:
         """See ``Backend``."""
         return deployment.deploy_coin(self.rpc, account_of(payer))
 
-    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
-        """See ``Backend``."""
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None, salt: bytes = bytes(32)) -> Founding:
+        """See ``Backend``. The contracts' code is put on the chain first, where it is not there yet."""
         if coin is None:
             coin = self.make_coin(payer) if charter.stake.coin == "dlc" else NATIVE
-        deployed = deployment.deploy(self.rpc, account_of(payer), charter.terms(coin))
+        deployed = deployment.deploy(self.rpc, account_of(payer), charter.terms(coin), salt)
         return Founding(deployed.address, deployed.block)
 
     def exists(self, federation: Address) -> bool:
@@ -90,13 +90,22 @@ class EthereumBackend:
         gas_money: float,
         *,
         stake: int | None = None,
+        bonds: int | None = None,
         pool: int = 0,
     ) -> None:
         """See ``Backend``; all in one transaction for many nodes."""
         there = federation if isinstance(federation, EthereumFederation) else self.connect(federation.address)
         terms = there.terms() if stake is None else replace(there.terms(), stake=stake)
-        account = account_of(payer)
-        deployment.fund(self.rpc, account, addresses, gas_money, terms=terms, court=there.court, pool=pool)
+        deployment.fund(
+            self.rpc,
+            account_of(payer),
+            addresses,
+            gas_money,
+            terms=terms,
+            federation=there.address,
+            bonds=bonds,
+            pool=pool,
+        )
 
     def connect(
         self, federation: Address, charter_hash: bytes | None = None, *, follow: bool = False
@@ -109,6 +118,7 @@ class EthereumBackend:
             ws_url=self.locator.where.get("ws_url") if follow else None,
             charter_hash=charter_hash,
             confirmations=self._settings.confirmations + 1,  # the block that holds a transaction counts here
+            max_gas=self._settings.max_gas,
         )
 
     def close(self) -> None:

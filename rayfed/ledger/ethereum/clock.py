@@ -30,6 +30,11 @@ class ChainClock:
             if timestamp > self.now():
                 self._mark = timestamp, time.monotonic()
 
+    @property
+    def is_set(self) -> bool:
+        """Whether the time of any block has been seen."""
+        return self._mark[0] != float("-inf")
+
     def now(self) -> float:
         """Return chain time in seconds since the epoch, fractions included; minus infinity before any ``saw``."""
         then, noted = self._mark

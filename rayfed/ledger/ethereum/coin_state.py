@@ -6,12 +6,12 @@ from typing import Any
 
 from rayfed.encoding.primitives import Address
 from rayfed.ledger.ethereum import abi, deployment
-from rayfed.ledger.ethereum.contract_state import ContractState
+from rayfed.ledger.ethereum.contract_court import ContractCourt
 from rayfed.protocol.messages import NATIVE
 
 
-class CoinState(ContractState):
-    """What accounts hold outside of the court. All amounts are in the smallest unit."""
+class CoinState(ContractCourt):
+    """What accounts hold outside of the federation. All amounts are in the smallest unit."""
 
     def coins(self, address: Address) -> int:
         """Return how much of the federation's coin an address holds, in its smallest unit."""
@@ -28,12 +28,12 @@ class CoinState(ContractState):
         return "ether" if coin == NATIVE else "DLC" if self.pays_in_dlc() else f"of {coin}"
 
     def allowance(self, owner: Address) -> int:
-        """Return how much of an owner's coins the court may take; of the chain's own currency what comes."""
-        return 0 if self.terms().coin == NATIVE else self._ask_coin("allowance", owner, self.court)
+        """Return how much of an owner's coins the federation may take; of the chain's own currency what comes."""
+        return 0 if self.terms().coin == NATIVE else self._ask_coin("allowance", owner, self.address)
 
     def balance(self, address: Address) -> int:
         """Return how many wei an account holds."""
         return deployment.balance(self.rpc, address)
 
     def _ask_coin(self, name: str, *arguments: Any) -> int:
-        return int(abi.answer(name, self._ask(name, *arguments, to=self.terms().coin)))
+        return int(self.questions.ask(name, *arguments, to=self.terms().coin))

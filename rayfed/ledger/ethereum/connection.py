@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import is_address
 
-from rayfed.encoding.primitives import MAX_MEMBERS, Address, Root
-from rayfed.errors import CharterMismatch, ConfigError, LedgerError, NotAFederation, WrongChain
-from rayfed.ledger.ethereum import abi, events
+from rayfed.encoding.primitives import Address
+from rayfed.errors import CharterMismatch, ConfigError, LedgerError, WrongChain
+from rayfed.ledger.ethereum import abi, events, parts
 from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.clock import ChainClock
 from rayfed.ledger.ethereum.coin_state import CoinState
+from rayfed.ledger.ethereum.contract_state import Questions, view_of
 from rayfed.ledger.ethereum.deployment import Deployed, deploy, fund
 from rayfed.ledger.ethereum.events import Event
 from rayfed.ledger.ethereum.fees import Fees
-from rayfed.ledger.ethereum.included import IncludedRoots
+from rayfed.ledger.ethereum.gas import Gas
 from rayfed.ledger.ethereum.keys import account_of
-from rayfed.ledger.ethereum.notifier import Waker
+from rayfed.ledger.ethereum.notifier import Place, Waker
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.ledger.ethereum.sender import Sender
-from rayfed.protocol.messages import View
+from rayfed.protocol.messages import Terms, View
 
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Signer
@@ -55,15 +56,17 @@ class EthereumFederation(CoinState):
         self,
         rpc: Rpc,
         address: Address,
+        terms: Terms,
         ws_url: str | None = None,
+        max_gas: int | None = None,
         **sending: Any,
     ) -> None:
-        super().__init__(rpc, address)
         self._clock = ChainClock()
+        super().__init__(Questions(rpc, address, self._clock), terms)
         self._fees = Fees(rpc, self._clock.saw)
+        self._gas = Gas(rpc, max_gas)
         self._waker = Waker(self._look, self._clock.saw, address, ws_url)
         self._sending = sending
-        self._included = IncludedRoots(self)
         self._lock = threading.Lock()
         self._view: View | None = None
         self._asked_at = float("-inf")  # when the question that _view answers was sent
@@ -86,33 +89,27 @@ class EthereumFederation(CoinState):
             ConfigError: ``address`` is no address.
             LedgerUnreachable: nothing answers at ``rpc_url``.
             WrongChain: it is another chain.
-            NotAFederation: there is no code at the address, or it is not this contract's.
+            NotAFederation: it is no federation that this release knows; see ``parts.believed``.
             CharterMismatch: it was founded on another charter.
         """
         if not is_address(address):
             raise ConfigError("federation_address", f"{address!r} is not an Ethereum address")
         address = str(abi.checksum(address))
         rpc = connect(rpc_url, chain_id)
-        code = bytes.fromhex(rpc.call("eth_getCode", address, "latest")[2:])
-        if not code:
-            raise NotAFederation(f"federation_address: there is no contract at {address} on chain {rpc.chain_id}")
-        if not abi.is_ours(code):
-            raise NotAFederation(f"federation_address: the contract at {address} is not a rayfed federation")
-        federation = cls(rpc, address, ws_url, **sending)
-        federation._check_court()
-        founded = federation.terms().charter
-        if charter_hash is not None and founded != charter_hash:
+        terms = parts.believed(rpc, address)
+        if charter_hash is not None and terms.charter != charter_hash:
             raise CharterMismatch(
-                f"charter: {address} was founded on charter {founded.hex()[:16]}..., yours is "
+                f"charter: {address} was founded on charter {terms.charter.hex()[:16]}..., yours is "
                 f"{charter_hash.hex()[:16]}..."
             )
+        federation = cls(rpc, address, terms, ws_url, **sending)
         federation._set_clock()
         return federation
 
     def ledger(self, signer: Signer, proof: Sequence[bytes] = (), pool: RelayPool | None = None) -> EthereumLedger:
         """See ``Federation``."""
         account = account_of(signer)
-        sender = Sender(self.rpc, self._fees, account, self.address, **self._sending)
+        sender = Sender(self.rpc, self._fees, self._gas, account, self.address, **self._sending)
         return EthereumLedger(self, account, sender, proof, pool)
 
     def view(self) -> View:
@@ -125,19 +122,15 @@ class EthereumFederation(CoinState):
         with self._lock:
             if self._view is None or self._asked_at < wanted_at:
                 asked_at, heard = time.monotonic(), self._waker.heard
-                view = abi.view(self._ask("snapshot", int(self._clock.now())))
+                view = view_of(self.questions.ask("overview"))
                 self._clock.saw(view.time)
                 self._view, self._asked_at = view, asked_at
                 self._waker.set(_place(view), heard)
             return self._view
 
-    def included_roots(self, round: int) -> tuple[Root, ...]:
-        """Return the roots of a final round's included updates; see ``included.IncludedRoots.of``."""
-        return self._included.of(round)
-
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
-        """Yield what the federation and its court have said; see ``events.events``."""
-        return events.events(self.rpc, (self.address, self.court), first, last, names)
+        """Yield what the federation has said; see ``events.events``."""
+        return events.events(self.rpc, (self.address,), first, last, names)
 
     def block(self) -> int:
         """Return the number of the newest block."""
@@ -148,7 +141,8 @@ class EthereumFederation(CoinState):
         return self._clock.now()
 
     def wait(self, seen: View, timeout: float) -> None:
-        """Block until the phase differs from ``seen``, its deadline has passed, or ``timeout`` seconds are over.
+        """Block until the phase, or whether a step is due, differs from ``seen``, the deadline has passed, or
+        ``timeout`` seconds are over.
 
         Raises:
             LedgerUnreachable: nothing answered while waiting.
@@ -166,19 +160,9 @@ class EthereumFederation(CoinState):
         self._waker.close()
         self.rpc.close()
 
-    def members(self) -> int:
-        """Return how many members there were at the last look, or may be if there was none."""
-        return len(self._view.members) if self._view is not None else MAX_MEMBERS
-
     def hurry(self) -> None:
         """Say that something was sent which may move the phase."""
         self._waker.hurry()
-
-    def _check_court(self) -> None:
-        """Check that the court is ours, and this federation's: a look-alike could send the stakes anywhere."""
-        code = bytes.fromhex(self.rpc.call("eth_getCode", self.court, "latest")[2:])
-        if not abi.is_ours(code, abi.COURT) or self._ask_court("federation") != self.address:
-            raise NotAFederation(f"federation_address: the court of {self.address} is not a rayfed federation's")
 
     def _look(self) -> bool:
         """Take a view if there is a new block; say whether anything in it is new."""
@@ -200,9 +184,10 @@ class EthereumFederation(CoinState):
             raise blocks[0] if isinstance(blocks[0], RpcError) else LedgerError("the chain has no blocks")
 
 
-def _place(view: View) -> tuple[int, int]:
-    return view.round, int(view.phase)
+def _place(view: View) -> Place:
+    return view.round, int(view.phase), view.due
 
 
 def _news(view: View) -> tuple[int, ...]:
-    return view.round, int(view.phase), view.active, view.committed, view.voted, view.attested
+    said = view.committed | view.abstained, view.voted, view.attested
+    return view.round, int(view.phase), view.due, view.active, view.unsettled, *said

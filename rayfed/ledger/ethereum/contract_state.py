@@ -1,82 +1,165 @@
-"""What a federation's two contracts hold, asked one question at a time."""
+"""What a federation's contract holds, asked one question at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rayfed.encoding.primitives import Address
 from rayfed.ledger.ethereum import abi
-from rayfed.ledger.ethereum.rpc import Rpc
-from rayfed.protocol.judgement import Account, Books, Case, Kind, Record, State
-from rayfed.protocol.messages import Outcome, Status, Terms
+from rayfed.ledger.ethereum.clock import ChainClock
+from rayfed.ledger.ethereum.history import History
+from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.protocol.accounts import Account, Books
+from rayfed.protocol.contexts import NO_CONTEXT
+from rayfed.protocol.messages import NATIVE, Outcome, Phase, Round, Status, Terms, View
 
 
-class ContractState:
-    """What ``EthereumFederation`` reads as it stands in the newest block. Safe to use from several threads.
+class Questions:
+    """Asks a contract as it stands in the newest block, and as if the next one came now. Safe to use from any thread.
+
+    A chain on which nothing is mined (Anvil) seems to stand still: its newest block's time is long past, and what time
+    alone brings about would not be seen. So the node is told what time it is. Where it does not take that, its newest
+    block's time is the time.
 
     Args:
         rpc: the chain's node.
-        address: the federation's contract.
+        address: the contract.
+        clock: tells chain time.
     """
 
-    def __init__(self, rpc: Rpc, address: Address) -> None:
+    def __init__(self, rpc: Rpc, address: Address, clock: ChainClock) -> None:
         self.rpc = rpc
         self.address = address
-        self._terms: Terms | None = None
-        self._court: Address | None = None
+        self.clock = clock
+        self._takes_time = True
+
+    def ask(self, name: str, *arguments: Any, to: Address | None = None) -> Any:
+        """Return what a view answers.
+
+        Raises:
+            RpcError: the contract refuses; ``data`` says why.
+            NotAFederation: what answers is no such contract.
+            LedgerUnreachable: nothing answers.
+        """
+        (answer,) = self.ask_all([(name, arguments)], to)
+        return answer
+
+    def ask_all(self, questions: Sequence[tuple[str, Sequence[Any]]], to: Address | None = None) -> list[Any]:
+        """Return what several views answer, in as few requests as can be."""
+        answers = self._calls(questions, to)
+        if self._takes_time and any(isinstance(one, RpcError) and not one.data for one in answers):
+            self._takes_time = False
+            answers = self._calls(questions, to)
+        for one in answers:
+            if isinstance(one, RpcError):
+                raise one
+        return [abi.answer(q[0], bytes.fromhex(one[2:])) for q, one in zip(questions, answers, strict=True)]
+
+    def _calls(self, questions: Sequence[tuple[str, Sequence[Any]]], to: Address | None) -> list[Any]:
+        when = [{}, {"time": hex(max(0, int(self.clock.now())))}] if self._takes_time and self.clock.is_set else []
+        calls = []
+        for name, arguments in questions:
+            call = {"to": to or self.address, "data": "0x" + abi.call(name, *arguments).hex()}
+            calls.append(("eth_call", [call, "latest", *when]))
+        return self.rpc.batch(calls)
+
+
+class ContractState:
+    """Seats, rounds and money of a federation. Safe to use from several threads.
+
+    Args:
+        questions: asks its contract.
+        terms: what it was founded on.
+    """
+
+    def __init__(self, questions: Questions, terms: Terms) -> None:
+        self.questions = questions
+        self.rpc = questions.rpc
+        self.address = questions.address
+        self._terms = terms
+        self.history = History(self.rpc, self.address, lambda: int(questions.ask("position")["founded"]))
 
     def terms(self) -> Terms:
-        """Return the federation's terms."""
-        if self._terms is None:
-            self._terms = abi.terms(self._ask("terms"))
+        """See ``FederationState``."""
         return self._terms
 
+    def round_of(self, round: int) -> Round | None:
+        """See ``FederationState``."""
+        return held(self.questions.ask("roundOf", round)) if 0 < round < 1 << 32 else None
+
     def outcome(self, round: int) -> Outcome | None:
-        """Return what became of a closed round, or None if it has not closed."""
-        return abi.outcome(self._ask("outcome", round))
-
-    @property
-    def court(self) -> Address:
-        """The contract that keeps stakes and judges."""
-        if self._court is None:
-            self._court = str(abi.answer("COURT", self._ask("COURT")))
-        return self._court
-
-    def record(self, round: int) -> Record | None:
-        """Return what a round rests on, or None if it has not closed; there is no round 0."""
-        if round < 1:
+        """See ``FederationState``; where the round's slot holds it no more, events tell."""
+        there = self.round_of(round)
+        if there is not None and there.status is Status.OPEN:
             return None
-        held = abi.answer("record", self._ask("record", round))
-        return Record(**{**held, "status": Status(held["status"])}) if held["status"] else None
+        told = self.history.ask(lambda told: told.outcome(round))
+        if there is None:
+            return told
+        included = told.included if told is not None else there.included
+        return Outcome(round, there.status, there.root, included, there.attesters, there.deadline)
 
     def account(self, address: Address) -> Account:
-        """Return what an address has in the court."""
-        return Account(**self._ask_court("account", address))
+        """See ``FederationState``."""
+        return self.accounts([address])[0]
 
-    def accounts(self) -> tuple[Account, ...]:
-        """Return what each member has in the court, by index."""
-        return tuple(Account(**one) for one in self._ask_court("accounts"))
+    def accounts(self, addresses: Sequence[Address]) -> tuple[Account, ...]:
+        """See ``Federation``."""
+        asked = [(name, (address,)) for address in addresses for name in ("account", "seatOf")]
+        answers = iter(self.questions.ask_all(asked))
+        past = self.history.ask(lambda told: [(told.slashed.get(a, 0), told.earned.get(a, 0)) for a in addresses])
+        found = []
+        for slashed, earned in past:
+            account, seat = next(answers), next(answers)
+            del seat["seat"]
+            found.append(Account(**account, **seat, slashed=slashed, earned=earned))
+        return tuple(found)
 
     def books(self) -> Books:
-        """Return where all the money is."""
-        return Books(**self._ask_court("books"))
+        """See ``FederationState``."""
+        return Books(**self.questions.ask("books"))
 
-    def case(self, id: int) -> Case | None:
-        """Return a case, or None if there is none of this number."""
-        held = _case(self._ask_court("caseOf", id))
-        return None if held.state is State.NONE else held
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """Return the open cases, oldest first."""
-        return tuple(_case(one) for one in self._ask_court("openCases"))
-
-    def _ask(self, name: str, *arguments: Any, to: Address | None = None) -> bytes:
-        call = {"to": to or self.address, "data": "0x" + abi.call(name, *arguments).hex()}
-        return bytes.fromhex(self.rpc.call("eth_call", call, "latest")[2:])
-
-    def _ask_court(self, name: str, *arguments: Any) -> Any:
-        return abi.answer(name, self._ask(name, *arguments, to=self.court))
+    def cards(self) -> dict[Address, bytes]:
+        """See ``FederationState``; from events."""
+        return self.history.ask(lambda told: dict(told.cards))
 
 
-def _case(held: dict[str, Any]) -> Case:
-    return Case(**{**held, "kind": Kind(held["kind"]), "state": State(held["state"])})
+def held(answer: dict[str, Any]) -> Round | None:
+    """Return a round by what ``roundOf`` answered; None if there is none."""
+    status = Status(answer["status"])
+    return None if status is Status.NONE else Round(**{**answer, "status": status})
+
+
+def view_of(answer: dict[str, Any]) -> View:
+    """Return what ``overview`` answered."""
+    position, current = answer["position"], held(answer["current"])
+    now = current if current is not None and current.status is Status.OPEN else None
+    return View(
+        time=answer["time"],
+        round=position["round"],
+        phase=Phase(position["phase"]),
+        deadline=position["deadline"],
+        due=answer["due"],
+        base=answer["base"],
+        base_round=answer["base_round"],
+        base_context=answer["base_context"],
+        base_settled=answer["base_settled"],
+        context=now.context if now is not None else NO_CONTEXT,
+        roster=now.roster if now is not None else 0,
+        active=position["active"],
+        committed=now.committed if now is not None else 0,
+        abstained=now.abstained if now is not None else 0,
+        voted=now.voted if now is not None else 0,
+        attested=now.attested if now is not None else 0,
+        included=now.included if now is not None else 0,
+        excused=now.excused if now is not None else 0,
+        finals=position["finals"],
+        voids=position["voids"],
+        unsettled=position["unsettled"],
+        since=position["since"],
+        members=tuple("" if address == NATIVE else address for address in answer["holders"]),
+        roots=answer["roots"],
+        accepts=answer["accepts"],
+        misses=answer["misses"],
+        previous=held(answer["previous"]),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError, LedgerError, Rejected
-from rayfed.ledger.ethereum import abi
+from rayfed.ledger.ethereum import abi, parts
 from rayfed.ledger.ethereum.fees import Fees
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.protocol.messages import NATIVE, Terms
@@ -38,37 +39,70 @@ SUPPLY = 10**9 * WEI
 MOST_GAS = 1 << 24
 """A transaction's limit (EIP-7825)."""
 
+FIRST = 32
+"""Among so many of a purse's first transactions the one is looked for by which it has made a deployer."""
+
+_OPCODE = re.compile(r"opcode|NotActivated|InvalidInstruction", re.IGNORECASE)
+
 _PAUSES = (0.005, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A federation just founded: its address, its court's, and the transaction that founded it."""
+    """A federation: its address and the block that it was founded in; the gas of all that founding it took now."""
 
     address: Address
-    court: Address
-    tx_hash: str
     gas: int
     block: int
 
 
-def deploy(rpc: Rpc, purse: LocalAccount, terms: Terms) -> Deployed:
-    """Found a federation on these terms; return when it has been mined.
+def deploy(rpc: Rpc, purse: LocalAccount, terms: Terms, salt: bytes = bytes(32)) -> Deployed:
+    """Found a federation on these terms, or find the one that was founded on them with this salt; return when it has
+    been mined. The contracts' code is put on the chain first, where it is not there yet.
 
     Raises:
         Rejected: the contract refuses the terms; the detail says which.
-        LedgerError: the account cannot pay, or the transaction was not mined in time.
+        LedgerError: the account cannot pay, the chain lacks an opcode, or a transaction was not mined in time.
         LedgerUnreachable: nothing answers.
     """
     try:
-        receipt = _pay(rpc, purse, abi.deployment(terms), 0)
+        deployer, gas = _deployer(rpc, purse)
+        those = parts.parts(deployer)
+        for part in parts.missing(rpc, those):
+            gas += int(_pay(rpc, purse, parts.SALT + part.init, 0, deployer)["gasUsed"], 16)
+        ledger, factory = those[-2].address, those[-1].address
+        address = parts.address_of(factory, ledger, terms, salt)
+        if not has_code(rpc, address):
+            receipt = _pay(rpc, purse, abi.call("found", abi.fields(terms), salt), 0, factory)
+            gas += int(receipt["gasUsed"], 16)
     except RpcError as error:
         if error.data:
             raise Rejected(*abi.error_name(error.data)) from error
+        if lacks_opcode(error.message):
+            raise LedgerError(
+                f"ledger.rpc_url: chain {rpc.chain_id} lacks an opcode that the contracts need (those of Cancun): "
+                f"{error.message}"
+            ) from error
         raise LedgerError(f"{purse.address} cannot found a federation: {error.message}") from error
-    address = str(abi.checksum(receipt["contractAddress"]))
-    gas, block = int(receipt["gasUsed"], 16), int(receipt["blockNumber"], 16)
-    return Deployed(address, created(address, 1), receipt["transactionHash"], gas, block)
+    where = rpc.call("eth_call", {"to": address, "data": "0x" + abi.call("position").hex()}, "latest")
+    return Deployed(address, gas, int(abi.answer("position", bytes.fromhex(where[2:]))["founded"]))
+
+
+def _deployer(rpc: Rpc, purse: LocalAccount) -> tuple[Address, int]:
+    """Return what does CREATE2 for whoever asks, and what it cost: the one that most chains have, or a copy of it that
+    this account has made before, among its first transactions, or makes now."""
+    made = int(rpc.call("eth_getTransactionCount", purse.address, "latest"), 16)
+    known = [parts.PROXY, *(created(purse.address, nonce) for nonce in range(min(made, FIRST)))]
+    for address, code in zip(known, rpc.batch([("eth_getCode", [one, "latest"]) for one in known]), strict=True):
+        if code == "0x" + parts.PROXY_CODE.hex():
+            return address, 0
+    receipt = _pay(rpc, purse, parts.PROXY_INIT, 0)
+    return str(abi.checksum(receipt["contractAddress"])), int(receipt["gasUsed"], 16)
+
+
+def lacks_opcode(message: str) -> bool:
+    """Say whether a node complains of an instruction that its chain does not know."""
+    return bool(_OPCODE.search(message))
 
 
 def deploy_coin(rpc: Rpc, purse: LocalAccount) -> Address:
@@ -79,7 +113,7 @@ def deploy_coin(rpc: Rpc, purse: LocalAccount) -> Address:
         LedgerUnreachable: nothing answers.
     """
     try:
-        receipt = _pay(rpc, purse, abi.coin_deployment(SUPPLY), 0)
+        receipt = _pay(rpc, purse, abi.init_code(abi.COIN, SUPPLY), 0)
     except RpcError as error:
         raise LedgerError(f"{purse.address} cannot deploy a coin: {error.message}") from error
     return str(abi.checksum(receipt["contractAddress"]))
@@ -92,18 +126,20 @@ def fund(
     ether: float,
     *,
     terms: Terms | None = None,
-    court: Address = NATIVE,
+    federation: Address = NATIVE,
+    bonds: int | None = None,
     pool: int = 0,
 ) -> None:
-    """Give each address ``ether`` to pay gas with and a bond to go to court with, and put its stake down; return when
-    all has arrived.
+    """Give each address ``ether`` to pay gas with and a bond to enter a root with, and put its stake and bonds down;
+    return when all has arrived.
 
     Args:
         rpc, purse: where, and who pays.
         addresses: the nodes' accounts.
-        ether: for each, beside stake and bond.
-        terms: they say how much is at stake and what a bond is, and in which coin; None: nothing is.
-        court: the contract that keeps stakes and pool.
+        ether: for each, beside stake, bonds and bond.
+        terms: they say how much is at stake and in which coin, and what a bond is; None: nothing is.
+        federation: where stakes, bonds and pool go.
+        bonds: put down for each, in wei; None: what the terms ask for.
         pool: how much goes into the pool, in the coin's smallest unit.
 
     Raises:
@@ -114,11 +150,15 @@ def fund(
     wei = round(ether * WEI)
     if wei >= 1 << 96:
         raise ConfigError("ledger.fund_ether", f"{ether:g} ether is more than can exist")
-    coin, stake, bond = (NATIVE, 0, 0) if terms is None else (terms.coin, terms.stake, terms.bond)
+    coin, stake = (NATIVE, 0) if terms is None else (terms.coin, terms.stake)
+    if terms is not None:
+        wei += terms.bond
+        bonds = terms.bonds if bonds is None else bonds
     for start in range(0, len(addresses), AT_ONCE):
         some = addresses[start : start + AT_ONCE]
-        native = wei + (bond if coin == NATIVE else 0)
-        calls = [_Call(address, native, gas=RECEIVE_GAS) for address in some if native]
+        calls = [_Call(address, wei, gas=RECEIVE_GAS) for address in some if wei]
+        if bonds:
+            calls += [_Call(federation, bonds, abi.call("depositBonds", address)) for address in some]
         given = [(abi.call("deposit", address, stake), stake) for address in some if stake]
         if pool and not start:
             given.append((abi.call("fund", pool), pool))
@@ -126,20 +166,20 @@ def fund(
         if total >= 1 << 96:
             raise ConfigError("stake.amount", f"{total / WEI:g} coins at stake and in the pool are more than can exist")
         if coin == NATIVE:
-            calls += [_Call(court, amount, data) for data, amount in given]
-        elif total or bond:
-            calls += _taken(rpc, purse, coin, court, total, total + bond * len(some))
-            calls += [_Call(court, 0, data) for data, _ in given]
-            calls += [_Call(coin, 0, abi.call("transfer", address, bond)) for address in some]
+            calls += [_Call(federation, amount, data) for data, amount in given]
+        elif total:
+            calls += _taken(rpc, purse, coin, federation, total)
+            calls += [_Call(federation, 0, data) for data, _ in given]
         if not calls:
             return
-        what = f"{ether:g} ether" + (f" and a stake of {stake / WEI:g}" if stake else "")
+        what = f"{ether:g} ether" + (f", bonds of {bonds / WEI:g} ether" if bonds else "")
+        what += f" and a stake of {stake / WEI:g}" if stake else ""
         _run(rpc, purse, calls, f"{what} to each of {len(addresses)} nodes")
 
 
-def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, court: Address, staked: int, amount: int) -> list[_Call]:
-    """Let the next contract that the purse makes take ``amount`` of its coins, and the court ``staked`` of them; return
-    the calls by which they do."""
+def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, federation: Address, amount: int) -> list[_Call]:
+    """Let the next contract that the purse makes take ``amount`` of its coins, and the federation take them from that;
+    return the calls by which they do."""
     if rpc.call("eth_getCode", coin, "latest") == "0x":
         raise ConfigError("stake.coin", f"there is no contract at {coin}")
     after = int(rpc.call("eth_getTransactionCount", purse.address, "pending"), 16) + 1
@@ -150,7 +190,7 @@ def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, court: Address, staked:
         raise ConfigError("stake.coin", f"{coin} does not let {purse.address} pay: {error.message}") from error
     return [
         _Call(coin, 0, abi.call("transferFrom", purse.address, taker, amount)),
-        _Call(coin, 0, abi.call("approve", court, staked)),
+        _Call(coin, 0, abi.call("approve", federation, amount)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a contract has said since its first block: for auditors."""
+"""What a contract has said since its first block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rayfed.ledger.backend import Event
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 
-__all__ = ["BLOCKS", "Event", "events"]
+__all__ = ["BLOCKS", "Event", "backwards", "events"]
 
 BLOCKS = 5_000
 """Blocks whose logs are asked for in one request; public nodes refuse much more, and then get half as many."""
@@ -37,13 +37,44 @@ def events(
     while start <= last:
         stop = min(start + size - 1, last)
         try:
-            logs = rpc.call("eth_getLogs", {**wanted, "fromBlock": hex(start), "toBlock": hex(stop)})
+            said = _in(rpc, wanted, start, stop)
         except RpcError:
             if size == 1:
                 raise
             size = max(1, size // 2)
             continue
-        for log in logs:
-            name, values = abi.event(log)
-            yield Event(name, values, int(log["blockNumber"], 16), int(log["logIndex"], 16), log["transactionHash"])
+        yield from said
         start = stop + 1
+
+
+def backwards(rpc: Rpc, address: Address, first: int, topics: Sequence[Any]) -> Iterator[Event]:
+    """Yield what a contract said since block ``first``, the latest first: what is asked for is mostly young.
+
+    Args:
+        topics: which events, as ``eth_getLogs`` takes it.
+
+    Raises:
+        RpcError: the node refuses to look that far back.
+        LedgerUnreachable: nothing answers.
+    """
+    wanted = {"address": address, "topics": list(topics)}
+    stop, size = int(rpc.call("eth_blockNumber"), 16), BLOCKS
+    while stop >= first:
+        start = max(first, stop - size + 1)
+        try:
+            said = _in(rpc, wanted, start, stop)
+        except RpcError:
+            if size == 1:
+                raise
+            size = max(1, size // 2)
+            continue
+        yield from reversed(said)
+        stop = start - 1
+
+
+def _in(rpc: Rpc, wanted: dict[str, Any], start: int, stop: int) -> list[Event]:
+    found = []
+    for log in rpc.call("eth_getLogs", {**wanted, "fromBlock": hex(start), "toBlock": hex(stop)}):
+        name, values = abi.event(log)
+        found.append(Event(name, values, int(log["blockNumber"], 16), int(log["logIndex"], 16), log["transactionHash"]))
+    return found

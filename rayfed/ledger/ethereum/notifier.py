@@ -1,7 +1,8 @@
 """Waiting for a federation to move on without using the processor.
 
-One thread of the process listens for all who wait in it. With a websocket URL it subscribes to the contract's
-PhaseOpened logs; without one, or while the socket is down, it asks, less and less often, and only while somebody waits.
+One thread of the process listens for all who wait in it. With a websocket URL it subscribes to the contract's logs:
+PhaseOpened says where the federation stands, others that a step may be due. Without one, or while the socket is down,
+it asks, less and less often, and only while somebody waits.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rayfed.encoding.urls import public_text
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.rpc import on_this_machine
+from rayfed.protocol.messages import Phase
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +35,16 @@ RECONNECT_SECONDS = (0.1, 10.0)
 LISTEN_SECONDS = 30.0
 """After so long a silence of the subscription the ledger is looked at all the same."""
 
-Place = tuple[int, int]
-"""Where a federation stands: round and phase. It only ever grows, unless the chain is reorganised."""
+BURST_SECONDS = 0.03
+"""How long the next statement is waited for before one looks whether a step is due: they come in bursts."""
+
+Place = tuple[int, int, bool]
+"""Where a federation stands: round, phase, and whether a step is due."""
+
+BETWEEN = 4
+
+SAID = ("Committed", "Voted", "VotedMissing", "Attested", "Relayed", "Joined", "Settled", "Undone")
+"""Events after which a step may be due."""
 
 
 class Waker:
@@ -55,7 +65,7 @@ class Waker:
         self._address = address
         self._ws_url = ws_url
         self._changed = threading.Condition()
-        self._place: Place = (0, 0)
+        self._place: Place = (0, 0, False)
         self._heard = 0
         self._waiters = 0
         self._hurried = False
@@ -78,7 +88,7 @@ class Waker:
         An announcement that came after ``heard`` was read may be younger than the view, and then stands.
         """
         with self._changed:
-            if place > self._place or (place < self._place and heard == self._heard):
+            if place != self._place and (heard == self._heard or _rank(place) > _rank(self._place)):
                 self._place = place
                 self._changed.notify_all()
 
@@ -165,7 +175,7 @@ class Waker:
     def _subscribe(self, socket: ClientConnection) -> None:
         with self._changed:
             self._socket = socket
-        wanted = {"address": self._address, "topics": [abi.TOPICS["PhaseOpened"]]}
+        wanted = {"address": self._address, "topics": [[abi.TOPICS[name] for name in ("PhaseOpened", *SAID)]]}
         socket.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["logs", wanted]}))
         answer = json.loads(socket.recv(timeout=10))
         if "result" not in answer:
@@ -174,28 +184,35 @@ class Waker:
         self.subscribed = True
 
     def _listen(self, socket: ClientConnection) -> None:
+        said = False
         while not self._closed:
             try:
-                message = json.loads(socket.recv(timeout=LISTEN_SECONDS))
+                message = json.loads(socket.recv(timeout=BURST_SECONDS if said else LISTEN_SECONDS))
             except TimeoutError:
+                said = False
                 if self._waiters:
                     self._try_look()
                 continue
-            self._hear(message)
+            said = self._hear(message) or said
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: dict[str, Any]) -> bool:
+        """Take note of a log; return whether a step may be due because of it."""
         entry = message.get("params", {}).get("result")
         if not isinstance(entry, dict) or entry.get("removed"):
-            return
+            return False
         if "blockTimestamp" in entry:
             self._saw(int(entry["blockTimestamp"], 16))
+        if entry["topics"][0] != abi.TOPICS["PhaseOpened"]:
+            return True
         round, phase = (int(topic, 16) for topic in entry["topics"][1:3])
         with self._changed:
             self._heard += 1
-            # A log may be slower than a view that has its effect already: news only if it leads further.
-            if (round, phase) > self._place:
-                self._place = (round, phase)
+            # A log may be slower than a view that has its effect already: news only if it may lead further.
+            place = (round, phase, False)
+            if place[:2] != self._place[:2] and _rank(place) >= _rank(self._place):
+                self._place = place
                 self._changed.notify_all()
+        return False
 
     def _ask(self, until: float) -> None:
         """Look at the ledger again and again while somebody waits, at most until then (by the steady clock)."""
@@ -225,6 +242,13 @@ class Waker:
                 self._failure = error
                 self._changed.notify_all()
             return False
+
+
+def _rank(place: Place) -> tuple[int, int]:
+    """Return what only grows, unless the chain goes back: the round, and how far it is; between rounds a federation may
+    gather, wait and be done in any order."""
+    round, phase, _ = place
+    return round, phase if phase in (Phase.COMMIT, Phase.VOTE, Phase.ATTEST) else BETWEEN
 
 
 def _line(error: Exception) -> str:

@@ -1,5 +1,5 @@
-"""How one account's transactions leave: with a nonce from one place and fees of today, again with higher ones if need
-be."""
+"""How one account's transactions leave: with a nonce from one place, gas as the chain reckons it and fees of today,
+again with higher ones if need be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi
+from rayfed.ledger.ethereum.calls import COURT
+from rayfed.ledger.ethereum.deployment import lacks_opcode
 from rayfed.ledger.ethereum.fees import Fees
+from rayfed.ledger.ethereum.gas import Gas
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.protocol.commands import Command
 from rayfed.protocol.messages import Receipt, Verb
@@ -23,6 +26,12 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = (0.02, 2.0)
 """First and longest pause between two looks for a receipt."""
+
+REVERTED = "Reverted"
+"""Error of a receipt: the contract refused, and did not say why."""
+
+INVALID_OPCODE = "InvalidOpcode"
+"""Error of a receipt: the chain lacks an instruction that the contracts need."""
 
 
 @dataclass(eq=False)
@@ -41,6 +50,7 @@ class Flight:
     hashes: list[str] = field(default_factory=list)
     overtaken: bool = False
     looked_after: bool = False  # some thread is about to find out what became of it
+    held: bool = False  # not sent: it waits for what was sent before it
 
     def receipt(self, tx_hash: str, gas: int, block: int, error: str | None) -> Receipt:
         """Return what became of it."""
@@ -48,24 +58,35 @@ class Flight:
 
 
 class Outgoing:
-    """Gives transactions their nonces, signs them and sends them. Safe to use from any thread, one transaction at a
-    time."""
+    """Gives transactions their gas and nonces, signs them and sends them. Safe to use from any thread, one transaction
+    at a time."""
 
-    def __init__(self, rpc: Rpc, fees: Fees, account: LocalAccount) -> None:
+    def __init__(self, rpc: Rpc, fees: Fees, gas: Gas, account: LocalAccount) -> None:
         self._rpc = rpc
         self._fees = fees
+        self._gas = gas
         self._account = account
         self._lock = threading.Lock()
         self._nonce: int | None = None
 
     def send(self, flight: Flight) -> str | None:
-        """Give a transaction its nonce and send it; return the name of the error if the contract refused at once.
+        """Give a transaction its gas and its nonce and send it; return the name of the error if the contract would
+        refuse it now, and it was not sent.
 
         Raises:
             LedgerError: the node does not take it (no funds, say).
             LedgerUnreachable: nothing answers.
         """
         with self._lock:
+            try:
+                flight.fields["gas"] = self._gas.limit(
+                    flight.verb, self._account.address, flight.fields, capped=flight.verb not in COURT
+                )
+            except RpcError as error:
+                refused = refusal(error)
+                if refused is None:
+                    raise LedgerError(self._complaint(flight.verb, error)) from error
+                return refused
             return self._send(flight)
 
     def _send(self, flight: Flight) -> str | None:
@@ -79,8 +100,7 @@ class Outgoing:
             except RpcError as error:
                 self._nonce = None  # whatever went wrong, the chain knows the right one
                 if error.data:
-                    # The node tried it out first, and the contract refused.
-                    return abi.error_name(error.data)[0]
+                    return refusal(error)  # the node tried it out once more
                 if last or not _passing(error):
                     raise LedgerError(self._complaint(flight.verb, error)) from error
                 self._fees.forget()
@@ -147,6 +167,16 @@ class Outgoing:
         if "insufficient funds" in error.message.lower():
             return f"ledger.fund_ether: {self._account.address} cannot pay for the gas of {verb}: {error.message}"
         return f"the chain does not take {verb} from {self._account.address}: {error.message}"
+
+
+def refusal(error: RpcError) -> str | None:
+    """Return the name of the contract's error if it was the contract that refused, or None."""
+    if error.data:
+        return abi.error_name(error.data)[0]
+    if lacks_opcode(error.message):
+        log.error("ledger.rpc_url: the chain lacks an instruction that the contracts need: %s", error.message)
+        return INVALID_OPCODE
+    return REVERTED if "revert" in error.message.lower() else None
 
 
 def _known(error: RpcError) -> bool:

@@ -1,7 +1,7 @@
-"""One account's transactions: signed with known gas and nonce, sent, followed until they are mined.
+"""One account's transactions: signed with a known nonce, sent, followed until they are mined.
 
 web3.py's own way costs about ten milliseconds of processor time a transaction, most of it in asking the node for what
-is known already; here a transaction is one signature and one request, and receipts come in batches.
+is known already; here a transaction is one signature and two requests, and receipts come in batches.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rayfed.encoding.primitives import Address
-from rayfed.ledger.ethereum import abi
+from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.ledger.ethereum.fees import Fees
-from rayfed.ledger.ethereum.outgoing import LOOK_SECONDS, Flight, Outgoing
+from rayfed.ledger.ethereum.gas import Gas
+from rayfed.ledger.ethereum.outgoing import LOOK_SECONDS, REVERTED, Flight, Outgoing, refusal
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.protocol.commands import Command
 from rayfed.protocol.messages import Receipt, Verb
@@ -44,7 +45,9 @@ OVERTAKEN = "Overtaken"
 class Sender:
     """Sends one account's transactions to one contract, for all who share the account. Safe to use from any thread.
 
-    Nobody who asks for receipts keeps another from sending: its lock is held only while the lists are changed.
+    Nobody who asks for receipts keeps another from sending: its lock is held only while the lists are changed. What the
+    contract would refuse while something else of the account is on its way waits for that: a deposit for its approval,
+    who joins for its deposit.
 
     Args:
         confirmations: how many blocks, its own counted, must hold a transaction before its receipt is given out.
@@ -59,6 +62,7 @@ class Sender:
         self,
         rpc: Rpc,
         fees: Fees,
+        gas: Gas,
         account: LocalAccount,
         to: Address,
         *,
@@ -75,7 +79,7 @@ class Sender:
         self._give_up_seconds = give_up_seconds
         self._quiet_seconds = quiet_seconds
         self._head: tuple[int, float] = (-1, 0.0)  # the newest block, and since when it is that, by the steady clock
-        self._outgoing = Outgoing(rpc, fees, account)
+        self._outgoing = Outgoing(rpc, fees, gas, account)
         self._listing = threading.Lock()
         self.paying = threading.Lock()
         self._flights: list[Flight] = []
@@ -87,7 +91,6 @@ class Sender:
         verb: Verb,
         round: int,
         data: bytes,
-        gas: int,
         *,
         to: Address | None = None,
         value: int = 0,
@@ -99,7 +102,6 @@ class Sender:
             owner: to whom ``receipts`` tells it.
             verb, round, command: what is said, for the receipt.
             data: the call.
-            gas: its limit.
             to: another contract than the one that this sender is for.
             value: wei that go with it.
 
@@ -107,15 +109,25 @@ class Sender:
             LedgerError: the node does not take it (no funds, say).
             LedgerUnreachable: nothing answers.
         """
-        fields = {"type": 2, "chainId": self._rpc.chain_id, "to": to or self._to, "data": data, "gas": gas}
-        fields["value"] = value
+        fields = {"type": 2, "chainId": self._rpc.chain_id, "to": to or self._to, "data": data, "value": value}
         flight = Flight(owner, verb, round, command, fields, time.monotonic())
+        with self._listing:
+            is_alone = not self._flights
+        self._send(flight, is_alone)
+
+    def _send(self, flight: Flight, is_alone: bool) -> None:
+        """Send, and put a transaction on the list that it belongs on; ``is_alone``: nothing was on its way."""
         refused = self._outgoing.send(flight)
         with self._listing:
-            if refused is None:
-                self._flights.append(flight)
-            else:
-                self._done.append((owner, flight.receipt(flight.hashes[-1], 0, 0, refused)))
+            known = flight in self._flights
+            if refused is None or not is_alone:
+                flight.held = refused is not None
+                if not known:
+                    self._flights.append(flight)
+                return
+            if known:
+                self._flights.remove(flight)
+            self._done.append((flight.owner, flight.receipt("", 0, 0, refused)))
 
     def is_waiting(self, owner: object) -> bool:
         """Say whether there is a transaction of which ``receipts`` has not told its owner yet what became of it."""
@@ -148,6 +160,32 @@ class Sender:
 
     def _look(self, due: list[Flight], now: float) -> None:
         """Find out what became of these, and put it on the list."""
+        held, due = [flight for flight in due if flight.held], [flight for flight in due if not flight.held]
+        if due:
+            self._look_for_receipts(due, now)
+        for flight in held:
+            self._try_again(flight, now)
+
+    def _try_again(self, flight: Flight, now: float) -> None:
+        """Send what has waited, if nothing stands before it any more, or it can go all the same."""
+        with self._listing:
+            before = self._flights[: self._flights.index(flight)]
+        try:
+            self._send(flight, is_alone=not before)
+        except LedgerUnreachable:
+            raise
+        except LedgerError as error:
+            with self._listing:
+                self._flights.remove(flight)
+                self._done.append((flight.owner, flight.receipt("", 0, 0, str(error))))
+        self._put_off(flight, now)
+
+    @staticmethod
+    def _put_off(flight: Flight, now: float) -> None:
+        flight.look_at = now + flight.pause
+        flight.pause = min(2 * flight.pause, LOOK_SECONDS[1])
+
+    def _look_for_receipts(self, due: list[Flight], now: float) -> None:
         calls: list[tuple[str, list[Any]]] = []
         for flight in due:
             calls += [("eth_getTransactionReceipt", [hash]) for hash in flight.hashes]
@@ -160,8 +198,7 @@ class Sender:
             receipt = self._settle(flight, mined[id(flight)], now)
             with self._listing:
                 if receipt is None:
-                    flight.look_at = now + flight.pause
-                    flight.pause = min(2 * flight.pause, LOOK_SECONDS[1])
+                    self._put_off(flight, now)
                 else:
                     self._flights.remove(flight)
                     self._done.append((flight.owner, receipt))
@@ -186,7 +223,7 @@ class Sender:
             return flight.receipt(flight.hashes[-1], 0, 0, NOT_MINED)
         if now - flight.sent > self._resend_seconds:
             with self._listing:
-                lowest = min(other.fields["nonce"] for other in self._flights)
+                lowest = min(other.fields["nonce"] for other in self._flights if not other.held)
             self._outgoing.resend(flight, lowest)
         return None
 
@@ -213,6 +250,6 @@ class Sender:
             try:
                 self._rpc.call("eth_call", {**call, "gas": hex(gas)}, height)
             except RpcError as error:
-                if error.data:
-                    return abi.error_name(error.data)[0]
-        return "Reverted"
+                if (name := refusal(error)) not in (None, REVERTED):
+                    return str(name)
+        return REVERTED
