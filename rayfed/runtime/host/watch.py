@@ -70,8 +70,8 @@ class WatchLife(Life):
         self._claims = False
 
     def is_satisfied(self, view: View) -> bool:
-        """Say whether all that is final by this view, and can still be challenged, is known to be right. Safe to call
-        from any thread."""
+        """Say whether all that is final by this view, and can still be judged, is known to be right. Safe to call from
+        any thread."""
         return all(post.tower is None or post.tower.is_satisfied(view) for post in self._posts)
 
     def begin_to_claim(self) -> None:
@@ -97,7 +97,7 @@ class WatchLife(Life):
         except LedgerUnreachable:
             raise
         except (LedgerError, StoreError) as error:
-            # No coins for a bond, or a full disk, say. Rounds go on without, and it is tried again at the next look.
+            # No money for a bond, or a full disk, say. Rounds go on without, and it is tried again at the next look.
             log.warning("watching the federation: %s", error)
         except Exception as error:
             log.exception("the watchtower of %s failed", post.node.address)
