@@ -112,6 +112,23 @@ def test_what_a_watchtower_holds_outlives_the_pruning_of_the_rounds(tmp_path: Pa
     rounds.disk.prune(set())
     assert set(rounds.disk.files.roots()) == {theirs}
     assert rounds.own(own) is None
-    watchtower.disk.release(1)
-    rounds.disk.prune(set())
+    watchtower.disk.release([1])
     assert set(rounds.disk.files.roots()) == set()
+
+
+def test_what_is_held_is_known_after_a_restart_and_what_is_ones_own_stays(tmp_path: Path) -> None:
+    before = repository(tmp_path).disk
+    own, theirs, shared = before.keep(blob(1)), merkle.root(blob(2)), merkle.root(blob(3))
+    before.hold(1, {own: blob(1), theirs: blob(2), shared: blob(3)})
+    before.hold(2, {shared: blob(3)})
+    disk = repository(tmp_path).disk
+    assert disk.held == {1, 2}
+    disk.prune(set())
+    assert set(disk.files.roots()) == {own, theirs, shared}
+    disk.release([1])
+    assert set(disk.files.roots()) == {own, shared}, "another round rests on one"
+    disk.release([2])
+    assert set(disk.files.roots()) == {own}
+    assert repository(tmp_path).disk.held == frozenset()
+    (tmp_path / "held.json").write_text('{"1": ')
+    assert repository(tmp_path).disk.held == frozenset(), "a power cut costs no more than the list"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -15,14 +16,14 @@ from rayfed.aggregation.rules.optimizer import extended
 from rayfed.aggregation.screens.norm import Norm
 from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import NO_ROOT, Address, Root, bitmap, bits
-from rayfed.errors import LedgerError, RayfedError
+from rayfed.errors import BlobMissing, ConfigError, LedgerError, RayfedError
 from rayfed.learning import State, Update
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
 from rayfed.node.parts import Hooks, Membership, Options, Resources
-from rayfed.protocol.charter import Charter, DataTerms, MergeTerms
-from rayfed.protocol.commands import Attest, Command, Commit, Vote
-from rayfed.protocol.messages import NodeRecord, Phase, Receipt, Status, Verb, View
+from rayfed.protocol.charter import Charter, DataTerms, MergeTerms, StakeTerms
+from rayfed.protocol.commands import Advance, Attest, Command, Commit, Deposit, Vote
+from rayfed.protocol.messages import NodeRecord, Outcome, Phase, Receipt, Status, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
 
@@ -44,7 +45,9 @@ def charter(**changes: Any) -> Charter:
         "start_members": 4,
         "min_members": 2,
         "max_missed": 3,
-        "quorum": (2, 3),
+        "max_unsettled": 16,
+        "max_void": 8,
+        "limit_seconds": 86_400,
         "merge": merge,
     }
     return Charter(
@@ -131,13 +134,32 @@ class World:
     def blob(self, root: Root) -> memoryview:
         return self.store.get(root, LAYOUT.blob_size)
 
+    def outcome(self, round: int) -> Outcome:
+        found = self.chain.outcome(round)
+        assert found is not None
+        return found
+
+    def said(self, slot: int, verb: Verb, round: int = 1) -> list[str]:
+        """Return all that a node has signed in a round, on whatever branch."""
+        entries = map(json.loads, (self.tmp / f"node-{slot}" / "journal.jsonl").read_text().splitlines())
+        return [entry["value"] for entry in entries if (entry["verb"], entry["round"]) == (verb, round)]
+
+    def included(self) -> list[int]:
+        """What each closed round has included."""
+        view = self.chain.view()
+        return [self.outcome(round).included for round in range(1, view.round + (not view.is_open))]
+
+    def committed(self) -> dict[int, Root]:
+        """The open round's committed roots by index."""
+        return {i: root for i, root in enumerate(self.chain.view().roots) if root != NO_ROOT}
+
 
 def test_four_nodes_train_together(tmp_path: Path) -> None:
     world = World(tmp_path)
     view = world.run()
     assert view.phase is Phase.DONE
-    assert [world.chain.outcomes[r].status for r in (1, 2, 3)] == [Status.FINAL] * 3
-    assert all(world.chain.outcomes[r].included == 0b1111 for r in (1, 2, 3))
+    assert [world.outcome(r).status for r in (1, 2, 3)] == [Status.FINAL] * 3
+    assert all(world.outcome(r).included == 0b1111 for r in (1, 2, 3))
     assert {node.model for node in world.nodes.values()} == {view.base}
     # The mean of the targets is 2.5, and each round goes a tenth of the way.
     expected = 2.5 + (GENESIS["w"] - 2.5) * 0.9**3
@@ -214,7 +236,7 @@ def test_a_killed_node_carries_on(tmp_path: Path, phase: Phase, moment: str) -> 
     world.nodes[0] = world.start(0)  # everything it had in memory is gone
     view = world.run()
     assert view.phase is Phase.DONE
-    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b1111] * 3
+    assert [world.outcome(r).included for r in (1, 2, 3)] == [0b1111] * 3
     assert world.clock.now == ManualClock().now, "nobody had to wait for a deadline"
     assert len(world.learners[0].trained) <= 4
 
@@ -233,11 +255,11 @@ def test_a_restart_after_the_journal_but_before_the_sending_repeats_itself(tmp_p
     world.nodes[0] = world.start(0, ledger=Deaf(world.chain, world.address(0)))
     with pytest.raises(KeyboardInterrupt):
         world.run()
-    said = Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.COMMIT)
+    said = Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.COMMIT, world.chain.view().context)
     assert said is not None
     world.nodes[0] = world.start(0)
     world.run(until=lambda view: view.phase is Phase.VOTE)
-    assert world.chain.roots[0].hex() == said
+    assert world.committed()[0].hex() == said
     assert world.learners[0].trained == [1], "it did not train again"
 
 
@@ -250,8 +272,8 @@ def test_an_update_that_cannot_be_fetched_is_left_out(tmp_path: Path) -> None:
 
     world.nodes[3] = world.start(3, store=_both(Withholding(), world.store))
     world.run()
-    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b0111] * 3
-    assert [world.chain.outcomes[r].status for r in (1, 2, 3)] == [Status.FINAL] * 3
+    assert [world.outcome(r).included for r in (1, 2, 3)] == [0b0111] * 3
+    assert [world.outcome(r).status for r in (1, 2, 3)] == [Status.FINAL] * 3
 
 
 def _both(write: Any, read: Any) -> Any:
@@ -271,9 +293,10 @@ def test_a_bad_blob_costs_its_sender_the_place_and_nobody_anything_else(tmp_path
         """Commits to something that is no update of this node in this round."""
 
         def submit(self, command: Command) -> None:
-            super().submit(self.garbage(command.round, command.root) if isinstance(command, Commit) else command)
+            super().submit(self.garbage(command) if isinstance(command, Commit) else command)
 
-        def garbage(self, round: int, root: Root) -> Commit:
+        def garbage(self, command: Commit) -> Commit:
+            round, root = command.round, command.root
             update = bytes(world.nodes[3].kit.tools.disk.read(root))
             if how == "garbage":
                 update = bytes(len(update))
@@ -287,7 +310,7 @@ def test_a_bad_blob_costs_its_sender_the_place_and_nobody_anything_else(tmp_path
                 update = bytes(codec.encode(LAYOUT, GENESIS, header).blob)
             committed = root if how == "flipped byte" else merkle.root(update)
             honest.blobs[committed] = update if how != "flipped byte" else update[:5000] + b"\xff" + update[5001:]
-            return Commit(round, committed)
+            return replace(command, root=committed)
 
     class Silent(MemoryStore):
         def put(self, root: Root, blob: memoryview) -> None:
@@ -299,11 +322,11 @@ def test_a_bad_blob_costs_its_sender_the_place_and_nobody_anything_else(tmp_path
             world.nodes[slot].step(world.chain.view())
         with suppress(RayfedError):  # the cheat stumbles over its own lie; that is its problem alone
             world.nodes[3].step(world.chain.view())
-        if world.chain.outcomes.get(1):
+        if world.chain.outcome(1):
             break
         world.clock.advance(3)
-    assert world.chain.outcomes[1].status is Status.FINAL
-    assert world.chain.outcomes[1].included == 0b0111
+    assert world.outcome(1).status is Status.FINAL
+    assert world.outcome(1).included == 0b0111
     refusals = [v for r in world.records if r.round == 1 for v in r.verdicts if not v.accepted]
     assert {v.index for v in refusals} <= {3}
 
@@ -314,7 +337,7 @@ def test_a_late_node_fetches_the_base_and_takes_part(tmp_path: Path) -> None:
     world.nodes[3] = world.start(3)
     view = world.run()
     assert view.members[3] == world.address(3)
-    assert world.chain.outcomes[3].included == 0b1111
+    assert world.outcome(3).included == 0b1111
 
 
 def test_a_node_that_builds_another_genesis_fetches_the_charters(tmp_path: Path) -> None:
@@ -327,26 +350,20 @@ def test_a_node_that_builds_another_genesis_fetches_the_charters(tmp_path: Path)
     world.learners[3] = OtherLibrary(3)
     world.nodes[3] = world.start(3)
     world.run()
-    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b1111] * 3
+    assert [world.outcome(r).included for r in (1, 2, 3)] == [0b1111] * 3
 
 
-def test_a_phase_that_nobody_opened_does_not_last_for_ever(tmp_path: Path) -> None:
-    """VOTE ends by its deadline, and all abstain in ATTEST: without a transaction its deadline would move along."""
-    world = World(tmp_path, rounds=2)
+def test_a_phase_ends_though_whose_turn_it_is_to_end_it_is_dead(tmp_path: Path) -> None:
+    """An update that nobody has is included: nobody can merge, and ATTEST ends by its deadline."""
+    world = World(tmp_path, rounds=2, max_void=2)
 
     class AcceptsAll(MemoryLedger):
         """Votes for the update that nobody has, too."""
 
         def submit(self, command: Command) -> None:
+            everything = bitmap(i for i, root in enumerate(self.chain.view().roots) if root != NO_ROOT)
             accepts_all = isinstance(command, Vote)
-            super().submit(Vote(command.round, bitmap(self.chain.roots)) if accepts_all else command)
-
-    class CommitsOnly(MemoryLedger):
-        def submit(self, command: Command) -> None:
-            if isinstance(command, Vote):
-                self._receipts.append(Receipt(Verb.VOTE, command.round, "0x", 0, 0, "OutOfGas"))
-            else:
-                super().submit(command)
+            super().submit(replace(command, accepts=everything, misses=0) if accepts_all else command)
 
     class Withholding(MemoryStore):
         def put(self, root: Root, blob: memoryview) -> None:
@@ -354,22 +371,26 @@ def test_a_phase_that_nobody_opened_does_not_last_for_ever(tmp_path: Path) -> No
 
     for slot in range(3):
         world.nodes[slot] = world.start(slot, ledger=AcceptsAll(world.chain, world.address(slot)))
-    silent = CommitsOnly(world.chain, world.address(3))
-    world.nodes[3] = world.start(3, ledger=silent, store=_both(Withholding(), world.store))
-    for _ in range(400):
+    world.nodes[3] = world.start(3, store=_both(Withholding(), world.store))
+    places: set[tuple[int, Phase]] = set()
+    for _ in range(600):
+        view = world.chain.view()
+        places.add((view.round, view.phase))
         for slot in range(3):
             world.nodes[slot].step(world.chain.view())
-        if world.chain.phase in (Phase.FORMING, Phase.COMMIT):
+        if view.phase in (Phase.FORMING, Phase.COMMIT):
             world.nodes[3].step(world.chain.view())  # it disappears once it has committed
-        if world.chain.view().phase is Phase.DONE:
+        if view.phase is Phase.DONE:
             break
         world.clock.advance(1)
-    outcomes = [world.chain.outcome(round) for round in (1, 2)]
-    assert [outcome and outcome.status for outcome in outcomes] == [Status.VOID] * 2
+    assert places == {(0, Phase.FORMING), (2, Phase.DONE)} | {
+        (round, phase) for round in (1, 2) for phase in (Phase.COMMIT, Phase.VOTE, Phase.ATTEST)
+    }
+    assert [world.outcome(round).status for round in (1, 2)] == [Status.OVER] * 2
 
 
 def test_a_starved_quorum_keeps_the_base(tmp_path: Path) -> None:
-    world = World(tmp_path, rounds=2)
+    world = World(tmp_path, rounds=1)
 
     class NoAttest(MemoryLedger):
         def submit(self, command: Command) -> None:
@@ -381,8 +402,8 @@ def test_a_starved_quorum_keeps_the_base(tmp_path: Path) -> None:
     for slot in (2, 3):
         world.nodes[slot] = world.start(slot, ledger=NoAttest(world.chain, world.address(slot)))
     view = world.run()
-    assert world.chain.outcomes[1].status is Status.VOID
-    assert world.chain.outcomes[2].status is Status.FINAL
+    assert world.outcome(1).status is Status.VOID
+    assert world.outcome(2).status is Status.FINAL
     assert view.base_round == 2
     assert all(r.accuracy is None for r in world.records if r.round == 1)
 
@@ -405,20 +426,119 @@ def test_a_transaction_that_the_chain_does_not_take_is_sent_again(tmp_path: Path
     world.nodes[0] = world.start(0, ledger=ledger)
     world.run()
     assert ledger.tries == 3
-    assert world.chain.outcomes[1].included == 0b1111
+    assert world.outcome(1).included == 0b1111
     assert world.learners[0].trained == [1]
 
 
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        ("OutOfGas", "ledger: commit of round 1 was refused 5 times, though it is still due: OutOfGas"),
+        ("UnderStaked", "stake.amount: commit of round 1 was refused 5 times, .*: the account has too little at stake"),
+        ("ledger.max_gas: too low", "ledger.max_gas: commit of round 1 was refused 5 times, .*: too low"),
+    ],
+)
+def test_a_node_whose_act_is_refused_again_and_again_stops_with_the_reason(
+    tmp_path: Path, reason: str, line: str
+) -> None:
+    world = World(tmp_path, commit_seconds=600)
+
+    class Refusing(MemoryLedger):
+        tries = 0
+
+        def submit(self, command: Command) -> None:
+            if isinstance(command, Commit):
+                self.tries += 1
+                self._receipts.append(Receipt(Verb.COMMIT, command.round, "0x", 0, 0, reason, command))
+            else:
+                super().submit(command)
+
+    ledger = Refusing(world.chain, world.address(0))
+    world.nodes[0] = world.start(0, ledger=ledger)
+    with pytest.raises(ConfigError, match=line):
+        world.run()
+    assert ledger.tries == 5
+    assert world.chain.view().phase is Phase.COMMIT, "long before the phase is over"
+
+
+def test_what_is_refused_because_it_is_not_due_any_more_stops_nobody(tmp_path: Path) -> None:
+    """Somebody else was quicker, time and again: each time the view says something else afterwards."""
+    world = World(tmp_path)
+
+    class Outrun(MemoryLedger):
+        """Whatever step it takes, another has just taken it."""
+
+        refused = 0
+
+        def submit(self, command: Command) -> None:
+            if isinstance(command, Advance):
+                self.chain.act(world.address(9), command)
+                self.refused += 1
+            super().submit(command)
+
+    ledgers = [Outrun(world.chain, world.address(slot)) for slot in range(4)]
+    world.nodes = {slot: world.start(slot, ledger=ledger) for slot, ledger in enumerate(ledgers)}
+    world.run()
+    assert world.included() == [0b1111] * 3
+    assert sum(ledger.refused for ledger in ledgers) >= 9
+
+
+def test_who_has_an_update_gives_it_to_who_was_denied_it(tmp_path: Path) -> None:
+    """Node 3 gives its update to 1 and 2 alone: it is included, and 0 has it from them."""
+    world = World(tmp_path, rounds=1)
+    world.run(until=lambda view: view.phase is Phase.COMMIT)
+    shelves = {slot: Guarded(world.store) for slot in range(4)}
+    world.nodes = {slot: world.start(slot, store=shelf) for slot, shelf in shelves.items()}
+    world.run(until=lambda view: len(world.committed()) == 4)
+    update = world.committed()[3]
+    shelves[0].denied = update
+    world.run(until=lambda view: view.phase is Phase.ATTEST)
+    assert world.chain.view().misses == (0b1000, 0, 0, 0)
+    for slot in (1, 2):
+        assert update in shelves[slot].given, "they vote, and do not miss it"
+    shelves[0].denied = NO_ROOT
+    world.run()
+    assert world.outcome(1).attesters == 0b1111, "0 has attested late"
+    assert world.outcome(1).included == 0b1111
+
+
+class Guarded:
+    """One node's way to a store: one update it cannot have, and what it offers is noted."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.denied = NO_ROOT
+        self.given: set[Root] = set()
+
+    def put(self, root: Root, blob: memoryview) -> None:
+        self._store.put(root, blob)
+
+    def get(self, root: Root, size: int, holders: Any = ()) -> memoryview:
+        if root == self.denied:
+            raise BlobMissing("denied")
+        return self._store.get(root, size, holders)
+
+    def has(self, root: Root) -> bool:
+        self.given.add(root)  # a shared store has it: nobody puts it there again
+        return self._store.has(root)
+
+    def close(self) -> None: ...
+
+
 def _slashed(world: World, slot: int) -> None:
-    """Let a member lose its whole stake: it has signed two roots in round 1."""
-    thief = world.address(slot)
-    said = (thief, b"\1" * 32), (thief, b"\2" * 32)
-    world.chain.court.equivocation(world.address(9), thief, Phase.COMMIT, 1, *said)
+    """Let a member lose its stake and its seat, as by a lost match."""
+    after = world.chain.storage.copied()
+    account = after.account(world.address(slot))
+    account.stake, account.slashed = 0, account.stake
+    after.active &= ~(1 << slot)
+    world.chain.restore(after)
+
+
+STAKED = {"stake": StakeTerms(stake=1000)}
 
 
 def test_a_node_that_lost_its_whole_stake_stays_out_and_follows_to_the_end(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.chain.terms = replace(world.chain.terms, stake=1000)
+    world = World(tmp_path, **STAKED)
     world.run(lambda view: view.phase is Phase.COMMIT)
     _slashed(world, 3)
     view = world.run()
@@ -427,20 +547,44 @@ def test_a_node_that_lost_its_whole_stake_stays_out_and_follows_to_the_end(tmp_p
     assert joined == [0, 1, 2, 3], "it does not put another stake down by itself"
     assert world.nodes[3].status.error.startswith("out: its whole stake was slashed")
     assert world.nodes[3].model == view.base
-    assert [world.chain.outcomes[round].included for round in (1, 2, 3)] == [0b1111, 0b0111, 0b0111]
+    assert world.included() == [0b1111, 0b0111, 0b0111]
 
 
 def test_a_node_that_lost_its_whole_stake_is_back_when_somebody_puts_one_down(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.chain.terms = replace(world.chain.terms, stake=1000)
+    world = World(tmp_path, **STAKED)
     world.run(lambda view: view.phase is Phase.COMMIT)
     _slashed(world, 3)
     world.run(lambda view: view.round == 2)
     world.clock.advance(20)
-    world.chain.court.deposit(world.address(9), world.address(3), 1000)
+    world.chain.act(world.address(9), Deposit(world.address(3), 1000))
     view = world.run()
     assert view.active == 0b1111
-    assert world.chain.outcomes[3].included == 0b1111
+    assert world.outcome(3).included == 0b1111
+
+
+def test_a_node_that_was_dropped_waits_for_its_pause_and_joins_again(tmp_path: Path) -> None:
+    world = World(tmp_path, rounds=40, max_missed=1)
+
+    class Commitless(MemoryLedger):
+        """Loses its first commit."""
+
+        def submit(self, command: Command) -> None:
+            if not isinstance(command, Commit) or command.round > 1:
+                super().submit(command)
+
+    world.nodes[3] = world.start(3, ledger=Commitless(world.chain, world.address(3)))
+    started, active = world.clock.now, list[int]()
+
+    def back(view: View) -> bool:
+        active.append(view.active)
+        world.clock.advance(1)
+        return 0b0111 in active and view.active == 0b1111
+
+    view = world.run(back, limit=2000)
+    paused = world.chain.account(world.address(3)).paused_until
+    assert paused - started >= 60 + 2 * 120, "two lengths of a round after it was dropped"
+    assert paused <= view.time < paused + 10
+    assert "refused" not in world.nodes[3].status.error, "it did not try before"
 
 
 def test_an_outlier_is_voted_out(tmp_path: Path) -> None:
@@ -454,17 +598,35 @@ def test_an_outlier_is_voted_out(tmp_path: Path) -> None:
     world.learners[3] = Wild(3)
     world.nodes[3] = world.start(3)
     world.run()
-    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b0111] * 3
+    assert [world.outcome(r).included for r in (1, 2, 3)] == [0b0111] * 3
 
 
 def test_old_blobs_are_let_go_of(tmp_path: Path) -> None:
     world = World(tmp_path, rounds=5)
-    world.nodes[0] = world.start(0, keep_rounds=2)
+    for slot in range(4):
+        world.nodes[slot] = world.start(slot, keeps=False)
+    world.nodes[0] = world.start(0, keep_rounds=2, keeps=False)
     view = world.run()
     kept, all_of_them = (set(FileStore(tmp_path / f"node-{slot}" / "blobs").roots()) for slot in (0, 1))
     assert len(all_of_them) == 1 + 2 * 5, "genesis, and an update and a merge a round"
     assert {view.base, world.charter.genesis} <= kept
     assert len(kept) <= 1 + 2 * 2 + 1
+
+
+def test_others_updates_lie_on_the_own_disk_until_they_are_let_go(tmp_path: Path) -> None:
+    world = World(tmp_path, rounds=2)
+    world.nodes[0] = world.start(0, keep_rounds=1)
+    world.run()
+    disk = world.nodes[0].kit.tools.disk
+    files, held = disk.files, disk.held
+    assert held == {1, 2}
+    evidence = [world.chain.merge_evidence(round) for round in (1, 2)]
+    assert all(files.has(root) for one in evidence if one for root in one.roots)
+    disk.release([1])
+    first, second = (set(one.roots) for one in evidence if one)
+    own = {root for root in first if files.has(root)}
+    assert len(own) == 1, "its own is another matter"
+    assert all(files.has(root) for root in second)
 
 
 def test_nodes_of_one_process_share_what_is_pure(tmp_path: Path) -> None:

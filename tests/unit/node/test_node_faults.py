@@ -11,9 +11,8 @@ from rayfed.encoding.primitives import Root
 from rayfed.errors import StoreError
 from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.node.edge_node import Progress
-from rayfed.node.journal import Journal
 from rayfed.node.pending import HEARD_SECONDS
-from rayfed.protocol.commands import Command, Vote
+from rayfed.protocol.commands import Vote
 from rayfed.protocol.messages import Phase, Status, Verb
 from rayfed.testing import MemoryStore
 from tests.unit.node.test_edge_node import LAYOUT, World
@@ -36,23 +35,23 @@ def test_a_base_that_the_own_disk_has_lost_is_fetched_again(tmp_path: Path, dama
             file.write_bytes(bytes(size if damage == "zeros" else 0))
     world.nodes[0] = world.start(0)
     world.run()
-    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b1111] * 3
+    assert [world.outcome(r).included for r in (1, 2, 3)] == [0b1111] * 3
     assert world.clock.now == 1_000_000, "nobody had to wait for it"
 
 
 def test_an_own_update_that_is_lost_costs_its_place_and_not_the_vote(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.run(until=lambda view: view.round == 1)
-    while 0 not in world.chain.roots:
+    while 0 not in world.committed():
         world.nodes[0].step(world.chain.view())
-    root = world.chain.roots[0]
+    root = world.committed()[0]
     file = tmp_path / "node-0" / "blobs" / root.hex()[:2] / root.hex()
     file.write_bytes(bytes(file.stat().st_size))
     world.nodes[0] = world.start(0)
     world.run()
-    assert world.chain.outcomes[1].status is Status.FINAL
-    assert world.chain.outcomes[1].included == 0b1110
-    assert Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.VOTE) == "e"
+    assert world.outcome(1).status is Status.FINAL
+    assert world.outcome(1).included == 0b1110
+    assert world.said(0, Verb.VOTE) == ["e:1"], "it misses its own"
 
 
 def test_what_the_chain_has_forgotten_is_said_again(tmp_path: Path) -> None:
@@ -62,64 +61,52 @@ def test_what_the_chain_has_forgotten_is_said_again(tmp_path: Path) -> None:
     before = kept(world.chain)
     world.nodes[0].step(world.chain.view())
     world.nodes[0].step(world.chain.view())
-    first = world.chain.roots[0]
+    first = world.committed()[0]
     world.chain.restore(before)
-    assert 0 not in world.chain.roots
+    assert 0 not in world.committed()
     world.nodes[0].step(world.chain.view())
-    assert 0 not in world.chain.roots, "the view may be older than the receipt"
+    assert 0 not in world.committed(), "the view may be older than the receipt"
     world.clock.advance(HEARD_SECONDS)
     world.nodes[0].step(world.chain.view())
-    assert world.chain.roots[0] == first, "the same update as before"
+    assert world.committed()[0] == first, "the same update as before"
     world.run()
-    assert [world.chain.outcomes[r].included for r in (1, 2, 3)] == [0b1111] * 3
+    assert [world.outcome(r).included for r in (1, 2, 3)] == [0b1111] * 3
 
 
-def test_a_node_that_has_attested_on_another_branch_abstains_and_lives_on(tmp_path: Path) -> None:
+def test_a_node_speaks_anew_on_another_branch(tmp_path: Path) -> None:
     """The chain goes back to VOTE, and another ballot leaves an update out: the merge is another one."""
     world = World(tmp_path)
     world.run(until=lambda view: view.round == 1 and view.phase is Phase.VOTE)
     before = kept(world.chain)
-    world.run(until=lambda view: view.round == 1 and bool(view.attested & 1))
-    said = Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.ATTEST)
+    world.run(until=lambda view: view.round == 2)
     world.chain.restore(before)
-    for slot in range(3):
-        world.chain.vote(world.address(slot), 1, 0b0111)
-    world.clock.advance(31)
+    context = world.chain.view().context
+    for slot in range(1, 3):
+        world.chain.act(world.address(slot), Vote(1, context, 0b0111))
+    world.clock.advance(31)  # who had voted says so again, too late
     view = world.run()
-    first = world.chain.outcomes[1]
-    assert first.included == 0b0111
-    assert not first.attesters & 1
-    assert Journal(tmp_path / "node-0" / "journal.jsonl").said(1, Verb.ATTEST) == said
-    assert [world.chain.outcomes[r].included for r in (2, 3)] == [0b1111] * 2
+    first = world.outcome(1)
+    assert first.included == 0
+    assert first.status is Status.OVER
+    assert world.included()[1:] == [0b1111] * 3
+    assert len(world.said(0, Verb.COMMIT)) == 1
     assert {node.model for node in world.nodes.values()} == {view.base}
 
 
-def test_a_ballot_of_another_branch_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was voted for is not committed any more: the contract would refuse it time and again."""
-    world = World(tmp_path)
-    world.run(until=lambda view: view.round == 1)
+def test_an_attestation_of_another_branch_is_no_hindrance(tmp_path: Path) -> None:
+    """The chain goes back before one of the votes: less is included, and the node attests that merge, too."""
+    world = World(tmp_path, rounds=1)
+    world.run(until=lambda view: view.round == 1 and view.phase is Phase.VOTE)
     before = kept(world.chain)
-    world.run(until=lambda view: bool(view.voted & 1))
+    world.run(until=lambda view: view.round == 2)
     world.chain.restore(before)
-    for slot in range(3):
-        world.chain.commit(world.address(slot), 1, bytes.fromhex(str(_said(tmp_path, slot, Verb.COMMIT))))
-    world.clock.advance(60)
-    sent: list[Command] = []
-    submit = world.nodes[0].ledger.submit
-    with monkeypatch.context() as patch:
-        said = lambda command: sent.append(command) if isinstance(command, Vote) else submit(command)  # noqa: E731
-        patch.setattr(world.nodes[0].ledger, "submit", said)
-        for _ in range(20):
-            world.nodes[0].step(world.chain.view())
-            world.clock.advance(1)
-    assert sent == []
-    assert "already signed another ballot" in world.nodes[0].status.error
+    context = world.chain.view().context
+    for slot in range(4):
+        world.chain.act(world.address(slot), Vote(1, context, 0b0111))
     world.run()
-    assert world.chain.outcomes[3].included == 0b1111
-
-
-def _said(folder: Path, slot: int, verb: Verb) -> str | None:
-    return Journal(folder / f"node-{slot}" / "journal.jsonl").said(1, verb)
+    assert world.included() == [0b0111]
+    assert world.outcome(1).attesters & 1
+    assert len(world.said(0, Verb.ATTEST)) == 2, "one on each branch"
 
 
 class Refusing(MemoryStore):
@@ -149,19 +136,18 @@ def test_a_store_that_never_comes_back_keeps_nobody_from_finishing(tmp_path: Pat
     for node in world.nodes.values():
         node.kit.tools.blobs._store = Refusing(world.store, world, 1 << 40)
     world.run(until=lambda view: view.phase is Phase.DONE)
-    # The quorum was quicker than one of them, which has to get the model from a peer and cannot.
-    able = [node for node in world.nodes.values() if node.kit.held.merged]
+    able = [node for node in world.nodes.values() if node.kit.tools.merges]
     assert len(able) >= 3
     for _ in range(30):
         progress = [node.step(world.chain.view()) for node in able]
         world.clock.advance(1)
     assert set(progress) == {Progress.FINISHED}
-    assert world.chain.base not in world.store.blobs
+    assert world.chain.view().base not in world.store.blobs
 
 
 def test_a_node_whose_own_update_is_not_taken_votes_all_the_same(tmp_path: Path) -> None:
     world = World(tmp_path, rounds=1)
     world.nodes[0] = world.start(0, store=Refusing(world.store, world, 1 << 40))
     world.run()
-    assert world.chain.outcomes[1].included == 0b1110
-    assert _said(tmp_path, 0, Verb.VOTE) is not None
+    assert world.outcome(1).included == 0b1110
+    assert len(world.said(0, Verb.VOTE)) == 1

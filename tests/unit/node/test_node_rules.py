@@ -35,7 +35,7 @@ STEPS = [
 def test_all_nodes_and_an_auditor_come_to_one_root(tmp_path: Path, terms: MergeTerms) -> None:
     world = AuditedWorld(tmp_path, merge=terms)
     view = world.run()
-    assert [world.chain.outcomes[r].status for r in (1, 2, 3)] == [Status.FINAL] * 3
+    assert [world.outcome(r).status for r in (1, 2, 3)] == [Status.FINAL] * 3
     assert view.base != NO_ROOT
     assert {node.model for node in world.nodes.values()} == {view.base}
     report = audit(world.record(), [world.folder])
@@ -46,7 +46,7 @@ def test_all_nodes_and_an_auditor_come_to_one_root(tmp_path: Path, terms: MergeT
 def test_without_its_base_a_clipped_merge_is_not_checkable(tmp_path: Path) -> None:
     world = AuditedWorld(tmp_path, merge=TERMS[0])
     world.run()
-    world.shared.file(world.chain.outcomes[1].root).unlink()
+    world.shared.file(world.outcome(1).root).unlink()
     report = audit(world.record(), [world.folder])
     assert [round.merge for round in report.rounds] == ["verified", "verified", "not checkable", "verified"]
 
@@ -58,7 +58,7 @@ def test_a_node_without_a_disk_takes_the_optimisers_next_step(tmp_path: Path, te
     world.run(lambda view: view.round == 3)
     world.nodes[3] = world.start(3, disk=FileStore(tmp_path / "empty"))
     view = world.run()
-    last, index = world.chain.outcomes[3], view.index_of(world.address(3))
+    last, index = world.outcome(3), view.index_of(world.address(3))
     assert last.status is Status.FINAL
     assert index is not None
     assert last.attesters >> index & 1, "it came to the same root"
@@ -71,7 +71,7 @@ def test_momentum_goes_on_where_the_mean_stands_still(tmp_path: Path) -> None:
         world = AuditedWorld(tmp_path / optimizer, merge=MergeTerms("mean", optimizer=optimizer))
         world.run()
         layout = world.charter.blob_layout
-        roots = [world.chain.outcomes[number].root for number in (1, 2)]
+        roots = [world.outcome(number).root for number in (1, 2)]
         models = [
             codec.decode(LAYOUT, world.shared.get(root, layout.blob_size), within=layout)["w"].copy() for root in roots
         ]

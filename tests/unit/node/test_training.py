@@ -145,7 +145,7 @@ def test_nodes_that_train_in_threads_end_with_the_same_bits(tmp_path: Path) -> N
         start(threads, slot, Pull(slot))
     play(threads)
     assert threads.chain.view().base == inline.run().base
-    assert [threads.chain.outcomes[round].included for round in (1, 2, 3)] == [0b1111] * 3
+    assert [threads.outcome(round).included for round in (1, 2, 3)] == [0b1111] * 3
     assert sorted((r.round, r.slot) for r in threads.records) == sorted((r.round, r.slot) for r in inline.records)
     assert all(r.accuracy is not None and {"train", "encode"} <= r.seconds.keys() for r in threads.records)
 
@@ -160,25 +160,25 @@ def test_a_step_does_not_wait_for_training(tmp_path: Path) -> None:
     assert node.status.doing == "training"
     learner.go.set()
     play(world)
-    assert [world.chain.outcomes[round].included for round in (1, 2, 3)] == [0b1111] * 3
+    assert [world.outcome(round).included for round in (1, 2, 3)] == [0b1111] * 3
 
 
 @pytest.mark.parametrize("kind", [Held, Deaf])
 def test_training_that_the_phase_has_outrun_ends_and_its_result_is_thrown_away(tmp_path: Path, kind: Any) -> None:
     world = World(tmp_path, rounds=2)
     learner = kind(0)
-    node = start(world, 0, learner)
+    start(world, 0, learner)
     play(world, learner.begun.is_set)
-    play(world, lambda: world.chain.phase is Phase.COMMIT and world.chain.roots.keys() == {1, 2, 3})
+    play(world, lambda: world.chain.view().phase is Phase.COMMIT and world.committed().keys() == {1, 2, 3})
     world.clock.advance(60)
-    play(world, lambda: world.chain.round == 2, limit=300)
-    assert world.chain.outcomes[1].status is Status.FINAL
-    assert world.chain.outcomes[1].included & 1 == 0
-    assert node.kit.resources.journal.said(1, Verb.COMMIT) is None
+    play(world, lambda: world.chain.view().round == 2, limit=300)
+    assert world.outcome(1).status is Status.FINAL
+    assert world.outcome(1).included & 1 == 0
+    assert world.said(0, Verb.COMMIT) == []
     learner.go.set()
     play(world)
-    assert world.chain.outcomes[2].included == 0b1111, "it takes part in the next round"
-    assert node.kit.resources.journal.said(1, Verb.COMMIT) is None, "and has never signed the late update"
+    assert world.outcome(2).included == 0b1111, "it takes part in the next round"
+    assert world.said(0, Verb.COMMIT) == [], "and has never signed the late update"
     if kind is Held:
         assert learner.stopped == [1]
         assert learner.trained == [2]
