@@ -94,7 +94,7 @@ def believe(s: Storage, point: Point, proven: int, winner: int | None) -> None:
     m.proven = proven
     s.emit("Proved", **_place(point), proven=m.proven)
     if m.proven.bit_count() == included:
-        _decide(s, point, m, winner == m.i + 1, winner == m.j + 1)
+        _decide(s, point, m, winner == m.i, winner == m.j)
 
 
 # -- what all moves have in common ------------------------------------------------------------------
