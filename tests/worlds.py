@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -101,7 +100,7 @@ class World:
             if self.chain.view().due:
                 self.advance()
 
-    # -- acting -------------------------------------------------------------------------------------------------------
+    # -- acting ------------------------------------------------------------------
 
     def do(self, sender: Address, command: Command, **how: object) -> None:
         """Let somebody say something."""
@@ -175,7 +174,7 @@ class World:
             self.attest(round, index, self.right(round).root)
         self.advance()
 
-    # -- in court -------------------------------------------------------------------------------------------------------
+    # -- in court ------------------------------------------------------------------
 
     def updates(self, round: int) -> tuple[Blob, ...]:
         """Return the updates of a round in which ``commit_all`` was said."""
@@ -263,7 +262,7 @@ class World:
         """Prove all inputs of a match at a leaf."""
         self.do(who, self.proof(self.point(round, stage, i, j)))
 
-    # -- asking ---------------------------------------------------------------------------------------------------------
+    # -- asking ------------------------------------------------------------------
 
     @property
     def now(self) -> int:
@@ -296,8 +295,3 @@ class World:
     def stakes(self) -> list[int]:
         """Return what members have at stake, in whole stakes of the terms."""
         return [self.chain.account(member(index)).stake // STAKE for index in range(self.n)]
-
-
-def raised(text: str) -> set[str]:
-    """Return the names of the contract's errors that a source raises."""
-    return set(re.findall(r'Rejected\(\s*"(\w+)"', text)) | set(re.findall(r'"(\w+)" if .* else "\w+"', text))

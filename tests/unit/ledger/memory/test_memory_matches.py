@@ -79,7 +79,7 @@ def test_a_right_final_root_beats_a_sham_and_is_paid(rule: int) -> None:
     assert w.chain.view().base_settled
 
 
-# -- what moves pay -------------------------------------------------------------------------------------------------------
+# -- what moves pay ------------------------------------------------------------------
 
 
 def test_the_losers_bond_pays_who_moved_and_the_rest_is_burned() -> None:
@@ -151,7 +151,7 @@ def test_where_both_lose_their_bonds_pay_what_was_for_both() -> None:
     assert w.chain.books().native_burned == BOND // 2
 
 
-# -- clocks -----------------------------------------------------------------------------------------------------------------
+# -- clocks ------------------------------------------------------------------
 
 
 def test_who_is_silent_loses_when_its_clock_has_run_out() -> None:
@@ -230,7 +230,7 @@ def test_unproved_inputs_are_both_sides_loss() -> None:
         w.do(WATCHER, w.proof(point, [3]))
 
 
-# -- what is judged -----------------------------------------------------------------------------------------------------------
+# -- what is judged ------------------------------------------------------------------
 
 
 def test_if_both_values_are_wrong_both_lose_and_the_third_passes() -> None:
@@ -335,7 +335,7 @@ def test_descents_through_trees_of_many_shapes(leaves: int) -> None:
     assert w.fate(1, 0) is Fate.WON
 
 
-# -- what is refused ------------------------------------------------------------------------------------------------------------
+# -- what is refused ------------------------------------------------------------------
 
 
 def test_entries_that_cannot_be() -> None:
@@ -495,9 +495,10 @@ def test_nothing_is_resolved_before_the_tournament_begins_nor_beyond_the_entries
     w.open(1)
     for index in range(4):
         w.attest(1, index, root("sham") if index == 3 else root("m"))
-        for name, command in {"NoTournament": commands.Resolve(1, 1, 0), "NothingToCollect": commands.Collect(1, 1)}.items():
-            with refused(name):
-                w.do(WATCHER, command)
+        with refused("NoTournament"):
+            w.do(WATCHER, commands.Resolve(1, 1, 0))
+        with refused("NothingToCollect"):
+            w.do(WATCHER, commands.Collect(1, 1))
     w.advance()
     w.at(w.chain.tournament(1).start)  # type: ignore[union-attr]
     with refused("TooEarly"):
@@ -521,7 +522,7 @@ def test_nothing_is_resolved_before_the_tournament_begins_nor_beyond_the_entries
     assert w.match(1, 0, 0).state is MatchState.DECIDED
 
 
-# -- what only another ledger can say -----------------------------------------------------------------------------------------
+# -- what only another ledger can say ------------------------------------------------------------------
 
 
 def test_what_is_believed_of_another_ledger() -> None:
