@@ -188,6 +188,7 @@ _KNOWN = {
     "heavy": "heavy.Heavy",
     "voters": "voters.Voters",
     "shun": "shun.Shun",
+    "denial": "denial.Denial",
     "wrong_attestation": "wrong_attestation.WrongAttestation",
     "forged_merge": "forged_merge.ForgedMerge",
     "withheld": "withheld.Withheld",

@@ -32,7 +32,15 @@ class Shelf(Protocol):
 
 
 class Behaviour:
-    """Honest in everything."""
+    """Honest in everything.
+
+    Attributes:
+        defends: whether a dishonest node stands up in court for what it has attested.
+        trusts: whether it builds on whatever is final.
+    """
+
+    defends = False
+    trusts = False
 
     def poison(self, x: NDArray[np.uint8], y: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return the images (n, c, h, w) and classes (n,) to train on, given the node's own."""
@@ -64,6 +72,10 @@ class Behaviour:
     def ballot(self, round: int, accepted: int, committed: int) -> int:
         """Return the bitmap to vote, given what the screens accept of what was committed."""
         return accepted
+
+    def misses(self, round: int, missing: int, committed: int) -> int:
+        """Return the bitmap of updates to call missing, given those that are."""
+        return missing
 
     def attestation(self, round: int, root: Root, blobs: Shelf) -> Root:
         """Return the root to attest, given the one of the merge, which is among the node's own blobs."""

@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 class ForgedMerge(Attack):
     """All of the crew attest, and publish, the same model, in which every value is turned round.
 
-    With more than the quorum it becomes final; whoever looks finds it, and one honest node can have it rolled back.
+    With the quorum it becomes final, and they go on from there. Whoever looks finds it; one honest node that has the
+    updates has it undone, and the crew lose their stakes.
 
     Args:
         round: the only one in which they do so; 0: in all.
+        defend: whether they go to court for it; else they are silent there, and lose by that.
     """
 
-    def __init__(self, crew: Crew, round: int = 0) -> None:
+    trusts = True
+
+    def __init__(self, crew: Crew, round: int = 0, defend: bool = False) -> None:
         super().__init__(crew)
         self._round = round
+        self.defends = defend
 
     def attestation(self, round: int, root: Root, blobs: Shelf) -> Root:
         """See ``Behaviour``."""

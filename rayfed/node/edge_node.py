@@ -171,9 +171,9 @@ class EdgeNode:
         return policy.Me(
             address=self.address,
             model=kit.held.model,
-            merges=kit.tools.merges,
+            merges={view.base_context: view.base} if kit.hooks.behaviour.trusts else kit.tools.merges,
             took_part=kit.resources.journal.spoke_in(view.base_round),
-            distrusts=kit.hooks.distrusts(),
+            distrusts=kit.hooks.distrusts() and not kit.hooks.behaviour.trusts,
             in_flight=outbox.said(view),
             leaving=access.lost,
             paused_until=access.paused_until,

@@ -165,7 +165,7 @@ class Assembly:
         return attacks.make(chosen.kind, made, chosen.options)
 
     def watchtower(self, node: EdgeNode, ledger: Ledger) -> Watchtower:
-        """Return what looks after the federation for an honest node.
+        """Return what looks after the federation for a node.
 
         Args:
             node: has been built here.
@@ -176,7 +176,13 @@ class Assembly:
         kit = node.kit
         tools, board = kit.tools.apart(self._disks), kit.board
         server = self._servers.get(kit.resources.disk)
-        return Watchtower(ledger, tools, partial(_reveal, server), board.note, board.count, lasts=lasts)
+        behaviour = kit.hooks.behaviour
+
+        def believes(round: int, root: Root) -> Root:
+            return behaviour.attestation(round, root, tools.blobs)
+
+        told = (partial(_reveal, server), board.note, board.count)
+        return Watchtower(ledger, tools, *told, believes=believes, lasts=lasts)
 
     def _privately(self, slot: int) -> dict[str, Private]:
         """Return what a learner needs for DP-SGD. Its secret follows from the node's key: one thing less to lose."""

@@ -73,8 +73,9 @@ class JudgeHandler:
             accepts, verdicts = ballot(kit.resources.screens, evidence)
             kit.hooks.behaviour.saw(round, evidence)
         kit.log.amend(round, verdicts=(*first, *verdicts))
-        accepts = kit.hooks.behaviour.ballot(round, accepts, committed)
-        return accepts, misses & ~accepts
+        behaviour = kit.hooks.behaviour
+        accepts = behaviour.ballot(round, accepts, committed)
+        return accepts, behaviour.misses(round, misses, committed) & ~accepts
 
     def _genesis(self, view: View) -> Root | None:
         """Return genesis's root once its blob is on the own disk; None if it cannot be had.

@@ -45,8 +45,8 @@ class WatchReport:
 
     @property
     def distrusted(self) -> bool:
-        """Whether a root that stands is known to be wrong: nothing should be built on it."""
-        return bool(self.wrong or self.settled_wrong)
+        """Whether a root that stands, and can still be undone, is known to be wrong: nothing should be built on it."""
+        return bool(self.wrong - self.settled_wrong)
 
     def is_satisfied(self, view: View) -> bool:
         """Say whether all that has become final, and can still be judged, is known to be right."""
@@ -66,6 +66,7 @@ class Watchtower:
         reveal: called with the updates that a round has included: whoever holds one gives it to all who ask.
         note: told in a line what is wrong, and what was done about it.
         count: told the gas of every transaction.
+        believes: returns the root to stand up for in a round, given its merge's: another one in experiments only.
         looks_back: whether to verify settled rounds as well, as long as the ledger has a slot for them.
         lasts: for how long after a round is settled its inputs stay, in seconds.
     """
@@ -78,6 +79,7 @@ class Watchtower:
         note: Callable[[str], None] = lambda line: None,
         count: Callable[[int], None] = lambda gas: None,
         *,
+        believes: Callable[[int, Root], Root] = lambda round, root: root,
         looks_back: bool = False,
         lasts: int = LASTING_SECONDS,
     ) -> None:
@@ -87,7 +89,7 @@ class Watchtower:
         self._count = count
         self._looks_back = looks_back
         self._lasts = lasts
-        self._verifier = Verifier(ledger, tools, InputFinder(tools, reveal), note)
+        self._verifier = Verifier(ledger, tools, InputFinder(tools, reveal), note, believes)
         self._turns = Turns(ledger.address, turn_seconds(ledger.terms()))
         files = tools.disk.files.path
         self._interests = Interests(files.parent / f"{files.name}.court.json", ledger, ledger.address)
@@ -101,7 +103,7 @@ class Watchtower:
         return self._report
 
     def distrusts(self) -> bool:
-        """Say whether a root that stands is known to be wrong. Safe to call from any thread."""
+        """Say whether a root that stands, and can be undone, is known to be wrong. Safe to call from any thread."""
         return self._report.distrusted
 
     def is_satisfied(self, view: View) -> bool:

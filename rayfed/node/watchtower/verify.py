@@ -50,13 +50,22 @@ class Verifier:
         tools: the watchtower's own.
         inputs: finds what a round has included.
         note: told in a line what is wrong, or cannot be judged.
+        believes: returns what is right in a round, given the root of its merge: that, but in experiments.
     """
 
-    def __init__(self, ledger: CourtReads, tools: BlobTools, inputs: InputFinder, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        ledger: CourtReads,
+        tools: BlobTools,
+        inputs: InputFinder,
+        note: Callable[[str], None],
+        believes: Callable[[int, Root], Root],
+    ) -> None:
         self._ledger = ledger
         self._tools = tools
         self._inputs = inputs
         self._note = note
+        self._believes = believes
         self._verdicts: dict[bytes, Verdict] = {}
         self.wrong: frozenset[int] = frozenset()
         self.unknown: frozenset[int] = frozenset()
@@ -114,7 +123,7 @@ class Verifier:
         if round.status.is_unsettled:
             self._inputs.keep(round.round, {**found.updates, root: blob})
         self._tools.merges.note(round.context, root)
-        verdict.merge = root
+        verdict.merge = self._believes(round.round, root)
         return verdict
 
     def _wait(self, verdict: Verdict, lacks: str, view: View) -> None:

@@ -134,7 +134,7 @@ class Builder:
 
     def _post(self, node: EdgeNode, reads: OneLook) -> Post:
         ledger = WatchLedger(reads, node.ledger.handle())
-        tower = self._tower(node, ledger) if node.is_honest else None
+        tower = self._tower(node, ledger) if node.is_honest or node.kit.hooks.behaviour.defends else None
         return Post(node, ledger, tower, self._spec.settings.ledger.payout_address or node.address)
 
     def _tower(self, node: EdgeNode, ledger: Any) -> Watchtower:

@@ -1,7 +1,7 @@
 """A node that trains for longer than the court waits: its watchtower, in a thread of its own, makes every move in time.
 
-Before the watchtower had a thread of its own, nothing was answered while a node trained, and an honest author whose
-leaf was demanded lost its stake.
+Before the watchtower had a thread of its own, nothing was answered while a node trained, and an honest author who was
+asked in court lost its stake.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from rayfed.node.edge_node import Progress
 from rayfed.node.training import ThreadWorker
 from rayfed.node.watchtower import Watchtower
 from rayfed.protocol.charter import StakeTerms
-from rayfed.protocol.commands import Challenge, Demand
-from rayfed.protocol.judgement import State
+from rayfed.protocol.commands import DepositBonds, EnterRoot
+from rayfed.protocol.court import Fate
 from rayfed.protocol.messages import Phase, Status
 from tests.unit.node.test_edge_node import World
 from tests.unit.node.test_training import SECONDS, Held, until
 
-PROOF, STAKE = 30, 1_000
+WINDOW, CLOCK, STAKE = 10, 30, 1_000
 OUTSIDER = "0x" + "99" * 20
 
 
@@ -76,7 +76,8 @@ class Court(World):
     """Four nodes with something at stake, each with a worker and a watchtower of its own."""
 
     def __init__(self, tmp: Path, forgers: range = range(0)) -> None:
-        stake = StakeTerms(stake=STAKE, reward=0, bond=50, challenge_seconds=500, proof_seconds=PROOF)
+        times = {"window_seconds": WINDOW, "clock_seconds": CLOCK, "proof_seconds": CLOCK}
+        stake = StakeTerms(stake=STAKE, reward=0, bond=50, **times)
         super().__init__(tmp, rounds=2, commit_seconds=400, stake=stake)
         rule = self.charter.rule()
         for slot in range(4):
@@ -129,61 +130,78 @@ def playing(court: Court) -> Iterator[None]:
         yield
 
 
-def test_a_demand_is_answered_while_all_train(tmp_path: Path) -> None:
-    court = Court(tmp_path)
-    with playing(court):
-        court.outsider.submit(Demand(1, 1, 2, court.outsider.included_roots(1)))
-        court.pass_time(2 * PROOF)
-        assert court.all_train(), "training has outlasted the court"
-        case = court.outsider.case(1)
-    assert case is not None
-    assert case.state is State.ANSWERED
-    assert [account.slashed for account in court.chain.court.accounts()[:4]] == [0] * 4
+def enter_a_sham(court: Court) -> None:
+    closed = court.chain.round_of(1)
+    assert closed is not None
+    court.outsider.submit(DepositBonds(OUTSIDER, 1))
+    court.outsider.submit(EnterRoot(1, closed.context, b"\1" * 32))
+    assert [receipt.error for receipt in court.outsider.receipts()] == [None, None]
+
+
+def let_go(court: Court) -> None:
     for learner in court.learners.values():
         assert isinstance(learner, LongRound)
         learner.go.set()
-    court.step(lambda: court.chain.view().phase is Phase.DONE)
-    assert court.chain.outcomes[2].included == 0b1111
 
 
-def test_a_challenge_that_nobody_proves_is_ended_while_all_train(tmp_path: Path) -> None:
+def stakes(court: Court) -> list[int]:
+    return [court.chain.account(court.address(slot)).stake for slot in range(4)]
+
+
+def test_a_right_root_is_defended_while_all_train(tmp_path: Path) -> None:
     court = Court(tmp_path)
     with playing(court):
-        court.outsider.submit(Challenge(1, 1, 7, court.outsider.included_roots(1)))
-        court.pass_time(PROOF + 15)
-        assert court.all_train()
-        case = court.outsider.case(1)
-    assert case is not None
-    assert case.state is State.EXPIRED
+        enter_a_sham(court)
+        court.pass_time(WINDOW + 2 * CLOCK + 20)
+        assert court.all_train(), "training has outlasted the court"
+        entry = court.chain.entry(1, 1)
+    assert entry is not None
+    assert (entry.fate, entry.collected) == (Fate.LOST, True)
+    outcome = court.chain.outcome(1)
+    assert outcome is not None
+    assert outcome.status is Status.SETTLED
+    assert stakes(court) == [STAKE] * 4
+    let_go(court)
+    court.step(lambda: court.chain.view().phase is Phase.DONE)
+    outcome = court.chain.outcome(2)
+    assert outcome is not None
+    assert outcome.included == 0b1111
 
 
-def test_a_wrong_merge_is_undone_while_the_honest_node_trains(tmp_path: Path) -> None:
+def test_a_wrong_merge_is_undone_while_its_forgers_train(tmp_path: Path) -> None:
     court = Court(tmp_path, forgers=range(3))
-    court.step(lambda: court.chain.round == 2 and court.nodes[3].model == court.chain.base)
-    with playing(court):
-        court.clock.advance(1)
-        until(lambda: court.outsider.outcome(1).status is Status.VOID)  # type: ignore[union-attr]
-    stakes = [court.chain.court.account(court.address(slot)).stake for slot in range(4)]
-    assert stakes == [0, 0, 0, STAKE]
-    court.nodes[3].step(court.nodes[3].ledger.view())
-    held = court.learners[3]
-    assert isinstance(held, LongRound)
-    until(lambda: held.stopped == [2])
+    forgers = [court.learners[slot] for slot in range(3)]
+
+    def they_train() -> bool:
+        return all(isinstance(one, LongRound) and one.begun.is_set() for one in forgers)
+
+    court.step(they_train)
+    assert court.chain.view().base_round == 1
+    honest = court.nodes[3]
+    assert not court.learners[3].trained[1:], "it does not build on that"
+    with court.towers[0].running():
+        for _ in range(court.charter.attest_seconds + WINDOW + 2 * CLOCK):
+            before = court.towers[0].turns
+            court.clock.advance(1)
+            until(lambda before=before: court.towers[0].turns > before + 1 or court.towers[0].failure)
+    assert court.towers[0].failure is None
+    outcome = court.chain.outcome(1)
+    assert outcome is not None
+    assert outcome.status in (Status.VOID, Status.OVER)
+    assert stakes(court) == [0, 0, 0, STAKE]
+    honest.step(honest.ledger.view())
+    let_go(court)
 
 
-def test_without_a_watchtower_the_author_loses(tmp_path: Path) -> None:
-    """With nobody looking in time, the same demand is judged against the author: the towers above did answer it."""
+def test_without_a_watchtower_whoever_attested_loses(tmp_path: Path) -> None:
+    """With nobody looking in time, the same entry costs the honest their stake: the towers above did answer it."""
     court = Court(tmp_path)
     court.step(court.all_train)
-    court.outsider.submit(Demand(1, 1, 2, court.outsider.included_roots(1)))
-    court.clock.advance(PROOF + 1)
+    enter_a_sham(court)
+    court.clock.advance(WINDOW + CLOCK + 5)
     late = court.towers[1].tower
-    for _ in range(12):
+    for _ in range(30):
         late.step(court.outsider.view())
         court.clock.advance(1)
-    case = court.outsider.case(1)
-    assert case is not None
-    assert case.state is State.FORFEITED
-    for learner in court.learners.values():
-        assert isinstance(learner, LongRound)
-        learner.go.set()
+    assert stakes(court) == [0] * 4
+    let_go(court)
