@@ -121,7 +121,7 @@ class Summary:
         settings: the flat settings that a reader wants beside the figures (name, seed, nodes, rule, ...).
         final_root: of the last round that stands, None if there was none: the base is still genesis then.
         final_accuracy: the accuracy of that round.
-        gas_per_node_round: mean gas of commit, vote and attest together, over all (node, round) pairs that sent any.
+        gas_per_node_round: mean gas of commit, vote, attest and advance together, over all (node, round) that sent any.
     """
 
     federation: Address

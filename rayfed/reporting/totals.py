@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from rayfed.protocol.messages import NodeRecord, Verb
 
-ROUND_VERBS = (Verb.COMMIT.value, Verb.VOTE.value, Verb.ATTEST.value)
-"""What a node sends in every round; joining and leaving are not counted in ``gas_per_node_round``."""
+ROUND_VERBS = (Verb.COMMIT.value, Verb.VOTE.value, Verb.ATTEST.value, Verb.ADVANCE.value)
+"""What makes a round; joining, leaving and what comes after it are not counted in ``gas_per_node_round``."""
 
 
 def weighted_accuracy(records: Iterable[NodeRecord]) -> float | None:
@@ -44,7 +44,7 @@ def summed_gas(records: Iterable[NodeRecord]) -> dict[str, int]:
 
 
 def gas_per_node_round(records: Iterable[NodeRecord]) -> float | None:
-    """Return the mean gas of commit, vote and attest together, over the records that sent any."""
+    """Return the mean gas of commit, vote, attest and advance together, over the records that sent any."""
     spent = [sum(r.gas.get(verb, 0) for verb in ROUND_VERBS) for r in records]
     spent = [gas for gas in spent if gas > 0]
     return round(sum(spent) / len(spent), 1) if spent else None

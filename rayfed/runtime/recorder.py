@@ -274,6 +274,7 @@ def facts(settings: Settings) -> dict[str, Any]:
         "epochs": settings.train.epochs,
         "store": settings.store.kind,
         "coin": settings.stake.coin,
+        "ledger": settings.ledger.kind,
     }
 
 

@@ -1,8 +1,9 @@
-"""``claim``, ``withdraw``, ``leave``, ``deposit`` and ``fund`` as an owner types them, on a real chain."""
+"""``status``, ``claim``, ``withdraw``, ``leave``, ``deposit`` and the rest as an owner types them, on a real chain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,69 @@ from eth_account.signers.local import LocalAccount
 
 from rayfed.cli.complaints import BAD_INPUT
 from rayfed.cli.main import main
-from rayfed.ledger.ethereum import deployment, identity, keys
+from rayfed.encoding.primitives import Address
+from rayfed.ledger.ethereum import abi, connection, deployment, identity, keys
+from rayfed.ledger.ethereum.accounts import open_door
+from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain
-from rayfed.protocol.commands import Poke
-from rayfed.protocol.messages import NATIVE
-from tests.integration.test_ethereum_court import ETHER, Court, passed
+from rayfed.protocol.commands import Advance, Attest, Command, Commit, Join, Vote
+from rayfed.protocol.messages import COIN, NATIVE, Phase
+from tests.unit.cli.test_owner import TERMS
+
+SECONDS = dict.fromkeys(("join_seconds", "commit_seconds", "vote_seconds", "attest_seconds", "window_seconds"), 600)
+
+
+class Founded:
+    """A federation of four whose founder has put down stakes and bonds."""
+
+    def __init__(self, dev: DevChain, coin: str, rounds: int = 2) -> None:
+        self.dev = dev
+        self.rpc = connection.connect(dev.rpc_url)
+        self.coin: Address = deployment.deploy_coin(self.rpc, dev.funder) if coin == "dlc" else NATIVE
+        salt = Account.create().key  # another federation each time
+        self.terms = replace(TERMS, coin=self.coin, rounds=rounds, **SECONDS)  # type: ignore[arg-type]
+        made = deployment.deploy(self.rpc, dev.funder, self.terms, bytes(salt))
+        self.keys: list[LocalAccount] = [Account.create() for _ in range(4)]
+        addresses = [key.address for key in self.keys]
+        given = {"terms": self.terms, "federation": made.address, "pool": 50 * COIN}
+        deployment.fund(self.rpc, dev.funder, addresses, 1, **given)  # type: ignore[arg-type]
+        self.federation = EthereumFederation.open(dev.rpc_url, made.address)
+        self.doors = [open_door(self.federation, key) for key in self.keys]
+
+    def close(self) -> None:
+        self.federation.close()
+
+    def later(self, seconds: int) -> None:
+        self.rpc.call("evm_increaseTime", seconds)
+        self.rpc.call("evm_mine")
+
+    def say(self, who: int, command: Command) -> None:
+        door = self.doors[who]
+        door.submit(command)
+        while door.is_sending:
+            for receipt in door.receipts():
+                assert receipt.error is None, receipt
+
+    def gather(self) -> None:
+        for who in range(4):
+            self.say(who, Join(self.terms.charter))
+        self.say(0, Advance())
+
+    def train(self) -> None:
+        for phase in (Phase.COMMIT, Phase.VOTE, Phase.ATTEST):
+            view = self.federation.view()
+            assert view.phase is phase
+            for who, door in enumerate(self.doors):
+                index = view.index_of(door.address)
+                if index is None or not view.roster >> index & 1:
+                    continue
+                said = {
+                    Phase.COMMIT: Commit(view.round, view.context, bytes([view.round, who]) * 16),
+                    Phase.VOTE: Vote(view.round, view.context, view.committed),
+                    Phase.ATTEST: Attest(view.round, view.context, bytes([view.round]) * 32),
+                }
+                self.say(who, said[phase])
+            self.say(0, Advance())
 
 
 @pytest.fixture(scope="module")
@@ -25,19 +84,19 @@ def dev() -> Iterator[DevChain]:
 
 
 @pytest.fixture
-def court(dev: DevChain) -> Iterator[Court]:
-    court = Court(dev, "dlc")
-    court.gather()
-    yield court
-    court.close()
+def founded(dev: DevChain) -> Iterator[Founded]:
+    made = Founded(dev, "dlc")
+    made.gather()
+    yield made
+    made.close()
 
 
-class Owner:
-    """Somebody at a terminal."""
+class Terminal:
+    """Somebody who types commands."""
 
-    def __init__(self, court: Court, key: LocalAccount, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, founded: Founded, key: LocalAccount, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         keys.write_key(folder / "key", key)
-        self.place = ["--rpc", court.dev.rpc_url, "--federation", court.federation.address]
+        self.place = ["--rpc", founded.dev.rpc_url, "--federation", founded.federation.address]
         self.key = ["--node", str(folder)]
         self.capsys = capsys
 
@@ -57,102 +116,106 @@ class Owner:
 
 
 @pytest.fixture
-def owner(court: Court, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Owner:
-    return Owner(court, court.keys[0], tmp_path, capsys)
+def owner(founded: Founded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(founded, founded.keys[0], tmp_path, capsys)
 
 
-def test_what_was_earned_is_paid_to_any_address_once_it_is_settled(court: Court, owner: Owner) -> None:
+def test_what_was_earned_is_paid_to_any_address_once_it_is_settled(founded: Founded, owner: Terminal) -> None:
     elsewhere = Account.create().address
     assert "nothing to claim: everything that was earned has been paid" in owner.fails("claim")
-    court.train()
-    told = owner.fails("claim", "--to", elsewhere)
-    assert "nothing to claim yet: 2.5 DLC will be, if no merge is rolled back; come back after 20" in told
-    court.later(700)
-    court.doors[1].submit(Poke())
-    passed(court.doors[1])
+    founded.train()
+    assert "nothing to claim yet: round 1 can be contested; come back after 20" in owner.fails("claim")
+    founded.later(700)
     said = owner.says("claim", "--to", elsewhere)
-    assert "settled rounds 1 to" in said
-    assert f"2.5 DLC to {elsewhere}\n" in said
-    assert court.coins(elsewhere) == 25 * ETHER // 10
+    assert said == f"settled round 1\n2.5 DLC to {elsewhere}\n"
+    assert founded.federation.coins(elsewhere) == 25 * COIN // 10
     assert "everything that was earned has been paid" in owner.fails("claim")
 
 
-def test_a_stake_comes_back_when_nothing_that_was_signed_can_be_challenged(court: Court, owner: Owner) -> None:
+def test_stake_and_bonds_come_back_when_nothing_that_was_signed_can_be_judged(
+    founded: Founded, owner: Terminal
+) -> None:
     elsewhere = Account.create().address
-    court.train()
+    founded.train()
     assert "still runs (round 2): stop its node, then: python -m rayfed leave" in owner.fails("withdraw")
     assert owner.says("leave") == "left\n"
     assert "has already left, or lost its seat" in owner.fails("leave")
     told = owner.fails("withdraw", "--to", elsewhere)
-    assert "100 DLC can still be slashed; a round has yet to close" in told
-    for _ in range(2):
-        court.later(700)
-        court.doors[1].submit(Poke())
-        passed(court.doors[1])
-    assert f"100 DLC to {elsewhere}\n" in owner.says("withdraw", "--to", elsewhere)
-    assert court.coins(elsewhere) == 100 * ETHER
+    assert "stake and bonds can still be lost: round 2 counts on its seat and is still open" in told
+    founded.train()
+    founded.later(700)
+    said = owner.says("withdraw", "--to", elsewhere).splitlines()
+    assert said[-2:] == [f"105 DLC to {elsewhere}", f"0.04 ether to {elsewhere}"]
+    assert founded.federation.coins(elsewhere) == 105 * COIN
+    assert founded.federation.balance(elsewhere) == 4 * COIN // 100
     assert "nothing at stake" in owner.fails("withdraw")
 
 
 def test_after_the_end_withdrawing_does_all_that_comes_before(
     dev: DevChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    court = Court(dev, "native", rounds=1)
-    court.gather()
-    court.train()
-    owner = Owner(court, court.keys[0], tmp_path, capsys)
-    told = owner.fails("withdraw")
-    assert "100 ether can still be slashed; come back after 20" in told
-    assert court.federation.account(court.keys[0].address).exiting
-    court.later(700)
+    founded = Founded(dev, "native", rounds=1)
+    founded.gather()
+    founded.train()
+    owner = Terminal(founded, founded.keys[0], tmp_path, capsys)
+    assert "round 1 can be contested; come back after 20" in owner.fails("withdraw")
+    founded.later(700)
     elsewhere = Account.create().address
-    assert owner.says("withdraw", "--to", elsewhere) == f"settled rounds 1 to 1\n100 ether to {elsewhere}\n"
-    assert owner.says("claim", "--to", elsewhere) == f"2.5 ether to {elsewhere}\n"
-    assert court.federation.balance(elsewhere) == 1025 * ETHER // 10
-    court.close()
+    said = owner.says("withdraw", "--to", elsewhere).splitlines()
+    assert said[0] == "settled round 1"
+    assert said[-2:] == [f"102.5 ether to {elsewhere}", f"0.04 ether to {elsewhere}"]
+    assert founded.federation.balance(elsewhere) == 10254 * COIN // 100
+    founded.close()
 
 
-def test_who_has_no_part_in_it_is_told_so(court: Court, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stranger = Owner(court, Account.create(), tmp_path / "other", capsys)
+def test_who_has_no_part_in_it_is_told_so(founded: Founded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stranger = Terminal(founded, Account.create(), tmp_path / "other", capsys)
     for command in ("claim", "withdraw", "leave"):
         assert "is not a member of" in stranger.fails(command)
 
 
-def test_another_chain_is_not_spoken_to(owner: Owner) -> None:
+def test_anybody_may_look(founded: Founded, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--rpc", founded.dev.rpc_url, "--federation", founded.federation.address]
+    assert main(["status", *place, "--address", founded.keys[2].address]) == 0
+    told = capsys.readouterr().out
+    assert "round 1/2 · commit 0/4" in told
+    assert "bonds        0.04 ether of 0.04 ether\n" in told
+    assert "stake        100 DLC of 100 DLC\n" in told
+
+
+def test_another_chain_is_not_spoken_to(owner: Terminal) -> None:
     assert "--chain-id: wanted chain 5, but" in owner.fails("claim", "--chain-id", "5")
     assert "--to: '0x12' is not an Ethereum address" in owner.fails("claim", "--to", "0x12")
 
 
-def test_stake_and_pool_grow_by_what_is_put_in(court: Court, owner: Owner) -> None:
-    deployment._pay(
-        court.rpc, court.dev.funder, deployment.abi.call("transfer", court.keys[0].address, 9 * ETHER), 0, court.coin
-    )
-    member = court.keys[1].address
+def test_stake_bonds_and_pool_grow_by_what_is_put_in(founded: Founded, owner: Terminal) -> None:
+    funder, mine = founded.dev.funder, founded.keys[0].address
+    deployment._pay(founded.rpc, funder, abi.call("transfer", mine, 9 * COIN), 0, founded.coin)
+    member = founded.keys[1].address
     assert f"the stake of {member} is complete" in owner.fails("deposit", "--member", member)
     assert owner.says("deposit", "--member", member, "--amount", "1.5") == f"1.5 DLC at stake for {member}\n"
+    assert owner.says("bonds", "--member", member, "--amount", "0.01") == f"0.01 ether in bonds for {member}\n"
     assert owner.says("fund", "--amount", "2") == "2 DLC more in the pool, which holds 52 DLC\n"
     assert "stake.amount: " in owner.fails("fund", "--amount", "1000")
+    assert owner.says("announce", "--card", "here") == "announced card 1\n"
+    assert "SeatInUse: a round that is open" in owner.fails("release", "--seat", "1")
 
 
 def test_the_account_of_a_master_keys_node(dev: DevChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    court = Court(dev, "native")
+    founded = Founded(dev, "native")
     master: LocalAccount = Account.create()
     keys.write_keystore(tmp_path / "master.json", master, "a long password")
     (tmp_path / "password").touch(mode=0o600)
     (tmp_path / "password").write_text("a long password\n")
-    node = identity.derive(master, court.rpc.chain_id, court.federation.address, 2)
-    deployment.fund(court.rpc, dev.funder, [node.address], 200)
-    assert court.coin == NATIVE
-    words = [
-        "--rpc",
-        dev.rpc_url,
-        "--federation",
-        court.federation.address,
-        "--keystore",
-        str(tmp_path / "master.json"),
-    ]
+    node = identity.derive(master, founded.rpc.chain_id, founded.federation.address, 2)
+    deployment.fund(founded.rpc, dev.funder, [node.address], 200)
+    words = ["--rpc", dev.rpc_url, "--federation", founded.federation.address]
+    words += ["--keystore", str(tmp_path / "master.json")]
     words += ["--password-file", str(tmp_path / "password"), "--index", "2"]
     assert main(["deposit", *words]) == 0
-    assert capsys.readouterr().out == f"100 ether at stake for {node.address}\n"
-    assert court.federation.account(node.address).stake == 100 * ETHER
-    court.close()
+    assert main(["bonds", *words]) == 0
+    told = capsys.readouterr().out
+    assert told == f"100 ether at stake for {node.address}\n0.04 ether in bonds for {node.address}\n"
+    account = founded.federation.account(node.address)
+    assert (account.stake, account.bonds) == (100 * COIN, 4 * COIN // 100)
+    founded.close()

@@ -192,6 +192,11 @@ def test_where_a_federation_stands_in_few_words() -> None:
 def test_what_can_still_be_contested_is_said_at_the_end() -> None:
     text = "\n".join(play(fake_run(), console(terminal=False)))
     assert "unsettled     4 rounds can still be contested; then: python -m rayfed claim" in text
+    one = fake_run(rounds=1, void=()).summary()
+    to = console(terminal=False)
+    with LiveDisplay(1, Path("x"), console=to) as display:
+        display.final(replace(one, settings={**one.settings, "ledger": "devchain"}))
+    assert "1 round to settle when the chain ended" in written(to), "nobody can claim where no chain is"
 
 
 def test_an_error_leaves_the_terminal_as_it_was() -> None:
