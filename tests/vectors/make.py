@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 LEAF = 512
-COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 33)
+COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 31, 32, 33, 65)
+PARTS = 32
 LOW, HIGH = -(2**31), 2**31 - 1
 TRIM_UNIT = 10_000
 
@@ -80,8 +82,17 @@ def merkle() -> dict[str, Any]:
         leaves = [leaf(i) for i in range(count)]
         indices = range(count) if count <= 9 else sorted({0, 1, count // 2, count - 2, count - 1})
         proofs = [{"index": i, "proof": [text(node) for node in audit_path(i, leaves)]} for i in indices]
-        cases.append({"count": count, "root": text(tree_hash(leaves)), "proofs": proofs})
+        parts = [text(tree_hash(part)) for part in parts_of(leaves)] if count > 1 else []
+        cases.append({"count": count, "root": text(tree_hash(leaves)), "proofs": proofs, "parts": parts})
     return {"cases": cases}
+
+
+def parts_of(leaves: list[bytes]) -> list[list[bytes]]:
+    """The parts of a tree: the smallest power of two of leaves each that makes no more than PARTS, and what is left."""
+    size = 1
+    while math.ceil(len(leaves) / size) > PARTS:
+        size *= 2
+    return [leaves[i : i + size] for i in range(0, len(leaves), size)]
 
 
 def rules() -> dict[str, Any]:
@@ -123,16 +134,21 @@ def rules() -> dict[str, Any]:
 
 def header() -> dict[str, Any]:
     """Headers and their words."""
-    magic = hashlib.sha256(b"rayfed.blob.v1").digest()
-    layout = hashlib.sha256(b"a layout").digest()
+    magic = hashlib.sha256(b"rayfed.blob.v2").digest()
+    layout, encoding, frozen = (hashlib.sha256(what).digest() for what in (b"a layout", b"an encoding", b"a trunk"))
+    nothing = bytes(32)
     cases = []
-    for kind, chain_id, federation, round_, node, weight, size in (
-        (1, 31337, 0x5FBDB2315678AFECB367F032D93F642F64180AA3, 1, 0xF39FD6E51AAD88F6F4CE6AB8827279CFFFB92266, 1437, 4),
-        (1, 2**256 - 1, 2**160 - 1, 2**32 - 1, 1, 2**32 - 1, 2**40 - 1),
-        (2, 0, 0, 0, 0, 0, 4),
-        (2, 0, 0, 15, 0, 0, 11_200_000),
+    us = 0x5FBDB2315678AFECB367F032D93F642F64180AA3, 0xF39FD6E51AAD88F6F4CE6AB8827279CFFFB92266
+    for kind, chain_id, federation, round_, node, weight, size, reserved in (
+        (1, 31337, us[0], 1, us[1], 1437, 4, (nothing, nothing)),
+        (1, 2**256 - 1, 2**160 - 1, 2**32 - 1, 1, 2**32 - 1, 2**40 - 1, (nothing, nothing)),
+        (1, 1, us[0], 7, us[1], 9, 128, (encoding, frozen)),
+        (2, 0, 0, 0, 0, 0, 4, (nothing, nothing)),
+        (2, 0, 0, 15, 0, 0, 11_200_000, (nothing, nothing)),
+        (2, 0, 0, 16, 0, 0, 129, (encoding, frozen)),
     ):
         words = [kind, chain_id, federation, round_, node, int.from_bytes(layout, "big"), weight, size]
+        words += [int.from_bytes(word, "big") for word in reserved]
         leaf_bytes = (magic + b"".join(word.to_bytes(32, "big") for word in words)).ljust(LEAF, b"\x00")
         cases.append(
             {
@@ -144,7 +160,9 @@ def header() -> dict[str, Any]:
                 "layoutHash": text(layout),
                 "weight": weight,
                 "size": size,
-                "words": text(leaf_bytes[: 9 * 32]),
+                "encoding": text(reserved[0]),
+                "frozen": text(reserved[1]),
+                "words": text(leaf_bytes[: 11 * 32]),
                 "leafHash": text(hashlib.sha256(b"\x00" + leaf_bytes).digest()),
             }
         )

@@ -59,9 +59,12 @@ class TestLayout:
         layout = Layout.of(model_state())
         assert layout.size == 216 + 8 + 8 + 8 + 1 + 1
         assert layout.offsets == (0, 216, 224, 232, 240, 241, 242)
-        assert layout.blob_size == 2 * merkle.LEAF
-        assert Layout.of({"w": np.zeros(1024, np.float32)}).blob_size == 2 * merkle.LEAF
-        assert Layout.of({"w": np.zeros(1025, np.float32)}).blob_size == 3 * merkle.LEAF
+        assert layout.blob_size == 3 * merkle.LEAF
+        assert Layout.of({"w": np.zeros(128, np.float32)}).blob_size == 2 * merkle.LEAF
+        assert Layout.of({"w": np.zeros(129, np.float32)}).blob_size == 3 * merkle.LEAF
+        for size in (1, 127, 128, 129, 256, 257):
+            blob_size = Layout.of({"w": np.zeros(size, np.float32)}).blob_size
+            assert blob_size == merkle.leaves(size) * merkle.LEAF, "as the contract counts"
 
     def test_json_there_and_back(self) -> None:
         layout = Layout.of(model_state())
@@ -295,7 +298,7 @@ class TestCheck:
         assert "another layout hash" in codec.check(other, blob, HEADER)
         assert "bytes instead of" in codec.check(layout, blob[:-1], HEADER)
 
-    @pytest.mark.parametrize("place", [9 * 32, merkle.LEAF - 1, -1, merkle.LEAF + 4 * 242])
+    @pytest.mark.parametrize("place", [11 * 32, merkle.LEAF - 1, -1, merkle.LEAF + 4 * 242])
     def test_padding_must_be_zero(self, place: int) -> None:
         layout, blob = self.blob()
         blob[place] = 1

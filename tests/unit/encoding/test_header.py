@@ -76,6 +76,17 @@ def test_a_merged_header_names_nobody() -> None:
             codec.read_header(changed)
 
 
+def test_reserved_words_are_part_of_what_is_expected() -> None:
+    """A node expects what its charter says: another encoding, or another frozen trunk, is another blob."""
+    bound = HEADER.bound(Layout.of(STATE))
+    for name, word in (("encoding", "another encoding"), ("frozen", "another hash of what is frozen")):
+        other = replace(bound, **{name: b"\1" * 32})
+        assert codec.read_header(other.to_bytes()) == other
+        assert word in other.differs(bound)
+    with pytest.raises(CodecError, match="encoding has 32 bytes"):
+        replace(bound, encoding=b"short")
+
+
 def test_less_than_a_leaf_is_no_header() -> None:
     with pytest.raises(CodecError, match="less than a leaf"):
         codec.read_header(HEADER.to_bytes()[:-1])

@@ -84,9 +84,31 @@ def test_a_leaf_of_another_length_is_no_proof() -> None:
 
 
 def test_a_leaf_is_not_taken_for_an_inner_node() -> None:
-    """The prefixes: 4096 bytes that are the children of a node must not hash as that node."""
+    """The prefixes: 64 bytes that are the children of a node must not hash as that node."""
     leaves = leaves_of(2)
     assert merkle.root(b"".join(leaves)) != hashlib.sha256(b"".join(leaves)).digest()
+
+
+@pytest.mark.parametrize("count", [2, 3, 31, 32, 33, 63, 64, 65, 700, 1023, 1025])
+def test_a_descent_comes_from_the_root_to_every_leaf(count: int) -> None:
+    """Each range's parts hash to its root, and the parts' parts to theirs, down to the leaves: the court's moves."""
+    leaves = leaves_of(count)
+    tree = merkle.tree(b"".join(leaves))
+    seen: list[bytes] = []
+
+    def descend(root: bytes, first: int, size: int) -> None:
+        if size == 1:
+            assert root == merkle.leaf_hash(leaves[first])
+            seen.append(root)
+            return
+        parts, each = tree.parts(first, size), merkle.part_of(size)
+        assert len(parts) == -(-size // each) <= merkle.PARTS
+        assert merkle.root_of(parts) == root == reference(leaves[first : first + size])
+        for number, part in enumerate(parts):
+            descend(part, first + number * each, min(each, size - number * each))
+
+    descend(tree.root, 0, count)
+    assert len(seen) == count
 
 
 def test_any_contiguous_buffer_will_do() -> None:

@@ -48,6 +48,9 @@ def test_merkle(case: dict[str, Any], make: ModuleType) -> None:
     leaves = [make.leaf(index) for index in range(count)]
     tree = merkle.tree(b"".join(leaves))
     assert tree.root == root
+    if count > 1:
+        assert tree.parts(0, count) == tuple(unhex(part) for part in case["parts"])
+        assert merkle.root_of(tree.parts(0, count)) == root
     for entry in case["proofs"]:
         proof = tuple(unhex(node) for node in entry["proof"])
         assert tree.proof(entry["index"]) == proof
@@ -75,6 +78,8 @@ def test_header(case: dict[str, Any]) -> None:
         layout_hash=unhex(case["layoutHash"]),
         weight=case["weight"],
         size=case["size"],
+        encoding=unhex(case["encoding"]),
+        frozen=unhex(case["frozen"]),
     )
     leaf = unhex(case["words"]).ljust(merkle.LEAF, b"\x00")
     assert expected.to_bytes() == leaf
