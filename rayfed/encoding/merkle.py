@@ -28,7 +28,7 @@ PARTS = 32
 _VALUE = 4
 _HASH = 32
 _ROWS_A_TASK = 256
-_WORTH_COMPILING = 1 << 29
+_WORTH_COMPILING = 1 << 27
 """Bytes after which a process has spent as long in hashlib as the start of ``sha256`` takes: time to change over."""
 
 _hashed = 0  # bytes so far; threads may lose each other's additions, which only delays the change
