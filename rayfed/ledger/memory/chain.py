@@ -1,4 +1,4 @@
-"""A ledger in memory that follows the second edition's contracts word for word (``contracts/src/second``).
+"""A ledger in memory that follows the second edition's contracts word for word (``contracts/src``).
 
 A test feeds it and the contracts the same random histories and compares what they answer. Tests build worlds with it
 (``rayfed.testing``), the adversary that searches tries its moves on copies of it, and the auditor replays a contract's

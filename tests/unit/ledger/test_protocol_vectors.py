@@ -1,4 +1,4 @@
-"""The second edition's vectors, which Solidity reads, are what their script makes from the specification."""
+"""The protocol's vectors, which Solidity reads, are what their script makes from the specification."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from types import ModuleType
 
 import pytest
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "second"
+VECTORS = Path(__file__).parents[2] / "vectors" / "protocol"
 
 
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("vectors_make_second", VECTORS / "make.py")
+    spec = importlib.util.spec_from_file_location("vectors_make_protocol", VECTORS / "make.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -23,7 +23,7 @@ def make() -> ModuleType:
 
 def test_the_file_is_what_the_script_makes(make: ModuleType) -> None:
     assert (VECTORS / "vectors.json").read_text(encoding="utf-8") == make.content(), (
-        "vectors.json is stale: run python tests/vectors/second/make.py"
+        "vectors.json is stale: run python tests/vectors/protocol/make.py"
     )
 
 

@@ -1,7 +1,7 @@
-"""Makes the vectors of the second edition: ``python tests/vectors/second/make.py`` writes ``vectors.json`` here.
+"""Makes the vectors of the protocol: ``python tests/vectors/protocol/make.py`` writes ``vectors.json`` here.
 
-Written from docs/protocol.md alone, plainly and without the contracts: Solidity reads them in
-``contracts/test/second/SecondVectors.t.sol``.
+Written from docs/second-edition.md alone, plainly and without the contracts: Solidity reads them in
+``contracts/test/Protocol.t.sol``.
 """
 
 from __future__ import annotations
