@@ -15,7 +15,7 @@ from unittest.mock import patch
 from rayfed.cli.main import COMMANDS, main
 
 PAGE = Path(__file__).parent / "reference" / "command-line.md"
-HYDRA = ("run", "join")
+HYDRA = ("run", "join", "watch")
 TOP = """\
 # Command line
 
@@ -25,7 +25,7 @@ TOP = """\
 | --- | --- |
 | 0 | all went well |
 | 1 | from `run`: a node failed for good and lacks the final model; from `audit`: there are discrepancies; \
-from `chaos`: a check failed; from any command: a bug, with its trace |
+from `chaos`: a check failed; from `watch`: a wrong root was seen to stand; from any command: a bug, with its trace |
 | 2 | bad input, or something that was asked for is not there or does not answer (chain, store, Ray): one line \
 on standard error, which names the setting to change where there is one |
 | 130 | Ctrl-C |
@@ -35,12 +35,13 @@ In a sweep (`--multirun`) it is the highest code of all its runs.
 
 `RAYFED_TRACE=1` shows the trace of an error that has one line otherwise.
 
-## run and join
+## run, join and watch
 
-Both take Hydra's words: `GROUP=OPTION`, `SETTING=VALUE`, `+experiment=NAME`, `--multirun`, `--cfg job` (show the
+They take Hydra's words: `GROUP=OPTION`, `SETTING=VALUE`, `+experiment=NAME`, `--multirun`, `--cfg job` (show the
 settings, run nothing). What there is to set stands in [Settings](settings.md); `python -m rayfed --help` lists groups
 and examples, `python -m rayfed --hydra-help` Hydra's own options. `join` brings one party's node into a federation that
-is there already: see [Use a real chain](../how-to/chain.md).
+is there already: see [Use a real chain](../how-to/chain.md). `watch` takes the same settings and needs no seat: see
+[Watch a federation](../how-to/watch.md).
 """
 
 

@@ -1,8 +1,8 @@
-"""The command line: ``python -m rayfed [run|join|audit|chaos|economics|chain|ui|keys|status|claim|withdraw|...] ...``.
+"""The command line: ``python -m rayfed [run|join|watch|audit|chaos|economics|chain|ui|keys|status|claim|...] ...``.
 
-``run`` (the default; with ``resume=DIR`` it carries on a run that was killed) and ``join`` are Hydra applications over
-the same configuration; the others take ordinary options. Nothing heavy is imported before the settings are known to be
-good.
+``run`` (the default; with ``resume=DIR`` it carries on a run that was killed), ``join`` and ``watch`` are Hydra
+applications over the same configuration; the others take ordinary options. Nothing heavy is imported before the
+settings are known to be good.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ OWNER = ("status", "claim", "withdraw", "leave", "release", "deposit", "bonds", 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0, 1 (a bug, with its trace; from ``run``: a node failed for good and has no final model; from ``audit`` and
-    ``chaos``: something is not as it must be), 2 (bad input, one line), 130 (Ctrl-C).
+    0, 1 (a bug, with its trace; from ``run``: a node failed for good and has no final model; from ``audit``,
+    ``chaos`` and ``watch``: something is not as it must be), 2 (bad input, one line), 130 (Ctrl-C).
     """
     words = list(sys.argv[1:] if argv is None else argv)
     command = words.pop(0) if words and words[0] in COMMANDS else "run"
@@ -80,6 +80,7 @@ class Terminated(SystemExit):
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _command("run", "run"),
     "join": _command("run", "join"),
+    "watch": _command("run", "watch"),
     **{name: _command(name, "main") for name in ("audit", "chaos", "economics", "chain", "ui", "keys")},
     **{name: _command("owner", "main", name) for name in OWNER},
 }

@@ -1,4 +1,4 @@
-"""``python -m rayfed [run]`` and ``python -m rayfed join``: federations, as Hydra applications."""
+"""``python -m rayfed [run]``, ``join`` and ``watch``: federations, as Hydra applications."""
 
 from __future__ import annotations
 
@@ -43,5 +43,20 @@ def join(words: list[str]) -> int:
 
         join.join(settings, output)
         return 0
+
+    return application(job, words)
+
+
+def watch(words: list[str]) -> int:
+    """Look after a federation without a seat in it; return FAILED where a wrong root was seen to stand."""
+
+    def job(cfg: DictConfig, output: Path) -> int:
+        from rayfed.config import check_join, settings_from
+
+        settings = settings_from(cfg)
+        check_join(settings)
+        from rayfed.runtime import watching
+
+        return FAILED if watching.watch(settings, output).settled_wrong else 0
 
     return application(job, words)
