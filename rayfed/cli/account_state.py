@@ -126,7 +126,7 @@ class AccountState:
         if not open_:
             return ": everything that was earned has been paid"
         until = self.settles_at(open_[0])
-        return f" yet: round {open_[0]} can be contested{at(until, self.federation.now())}"
+        return f": round {open_[0]} can be contested{at(until, self.federation.now())}"
 
     def lines(self) -> Iterator[str]:
         """Yield where the federation stands, and what the account has there, for people."""

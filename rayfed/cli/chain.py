@@ -32,6 +32,8 @@ def main(words: list[str]) -> int:
 
     with DevChain(args.anvil, chain_id=args.chain_id, block_time=args.block_time, state=args.state) as chain:
         try:
+            args.key_file.touch(mode=0o600)
+            args.key_file.chmod(0o600)  # or the command below would refuse it
             args.key_file.write_text(f"0x{bytes(chain.funder.key).hex()}\n")
         except OSError as error:
             raise ConfigError("--key-file", f"cannot be written: {error.strerror} ({args.key_file})") from error

@@ -167,7 +167,8 @@ class Owner:
         self._settle()
         view = self.federation.view()
         if view.phase is not Phase.DONE or view.unsettled:
-            raise RayfedError(f"the pool is in use until all is over and settled{self.standing.what_may_come()}")
+            why = self.standing.what_may_come() if view.phase is Phase.DONE else ""
+            raise RayfedError(f"the pool is in use until all is over and settled{why}")
         before = self.federation.books().pool
         self._wait(Refund(to))
         print(f"{self.standing.coins(before - self.federation.books().pool)} to {to}")
@@ -218,7 +219,10 @@ class Owner:
         for receipt in receipts:
             if receipt.error:
                 why = f": {WHY[receipt.error]}" if receipt.error in WHY else ""
-                raise LedgerError(f"{receipt.verb} was refused: {receipt.error}{why} (transaction {receipt.tx_hash})")
+                place = (
+                    f" (transaction {receipt.tx_hash})" if receipt.tx_hash else ""
+                )  # what cannot succeed is not sent
+                raise LedgerError(f"{receipt.verb} was refused: {receipt.error}{why}{place}")
 
 
 def _status(standing: AccountState) -> None:

@@ -101,8 +101,8 @@ class FoundOrResume:
 
     @property
     def pool(self) -> int:
-        """What is still to be put into the pool, in the coin's smallest unit."""
-        return 0 if self._kept else drafting.pool(self._settings)
+        """What is to be put into the pool, if that has not been done, in the coin's smallest unit."""
+        return drafting.pool(self._settings)
 
     def prepare(self) -> None:
         """Begin to draft the charter, on the cluster, where there is no federation yet; does not wait for it."""

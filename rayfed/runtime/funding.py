@@ -31,7 +31,7 @@ class Funding:
         federation: whose nodes.
         addresses: their accounts.
         ether: for each, beside stake and bonds.
-        pool: how much goes into the pool, in the coin's smallest unit; 0 where that was done.
+        pool: how much goes into the pool, in the coin's smallest unit, before the first round.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Funding:
     def give(self) -> None:
         """Give to those who have nothing; see ``Backend.give`` for what it raises."""
         poor = patiently(self._poor)
-        pool = self._pool if not patiently(self._federation.books).pool else 0
+        forming = patiently(self._federation.view).phase is Phase.FORMING
+        pool = self._pool if forming and not patiently(self._federation.books).pool else 0
         self._backend.give(self._payer, self._federation, poor, self._ether, pool=pool)
 
     def look(self, view: View | None) -> None:

@@ -43,6 +43,7 @@ def test_it_answers_and_goes(stop: signal.Signals, code: int, tmp_path: Path) ->
         assert found, printed
         url, key_file = found[1], tmp_path / found[2]
         assert ask(url, "eth_chainId") == 4242
+        assert key_file.stat().st_mode & 0o777 == 0o600, "or the printed command refuses it"
         payer = Account.from_key(key_file.read_text().strip()).address
         assert ask(url, "eth_getBalance", payer, "latest") > 10**18
         process.send_signal(stop)

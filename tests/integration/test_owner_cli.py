@@ -124,7 +124,7 @@ def test_what_was_earned_is_paid_to_any_address_once_it_is_settled(founded: Foun
     elsewhere = Account.create().address
     assert "nothing to claim: everything that was earned has been paid" in owner.fails("claim")
     founded.train()
-    assert "nothing to claim yet: round 1 can be contested; come back after 20" in owner.fails("claim")
+    assert "nothing to claim: round 1 can be contested; come back after 20" in owner.fails("claim")
     founded.later(700)
     said = owner.says("claim", "--to", elsewhere)
     assert said == f"settled round 1\n2.5 DLC to {elsewhere}\n"
@@ -199,6 +199,20 @@ def test_stake_bonds_and_pool_grow_by_what_is_put_in(founded: Founded, owner: Te
     assert "stake.amount: " in owner.fails("fund", "--amount", "1000")
     assert owner.says("announce", "--card", "here") == "announced card 1\n"
     assert "SeatInUse: a round that is open" in owner.fails("release", "--seat", "1")
+
+
+def test_the_founder_has_back_what_is_left_of_its_pool(
+    dev: DevChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    founded = Founded(dev, "dlc", rounds=1)
+    founded.gather()
+    founded.train()
+    founder, elsewhere = Terminal(founded, dev.funder, tmp_path, capsys), Account.create().address
+    assert "the pool is in use until all is over and settled: round 1" in founder.fails("refund")
+    founded.later(700)
+    assert founder.says("refund", "--to", elsewhere) == f"settled round 1\n40 DLC to {elsewhere}\n"
+    assert founded.federation.coins(elsewhere) == 40 * COIN
+    founded.close()
 
 
 def test_the_account_of_a_master_keys_node(dev: DevChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

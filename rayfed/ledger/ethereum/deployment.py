@@ -140,7 +140,8 @@ def fund(
         terms: they say how much is at stake and in which coin, and what a bond is; None: nothing is.
         federation: where stakes, bonds and pool go.
         bonds: put down for each, in wei; None: what the terms ask for.
-        pool: how much goes into the pool, in the coin's smallest unit.
+        pool: how much goes into the pool, in the coin's smallest unit: by a transaction of the purse's own, as what is
+            left of it goes back to whoever called.
 
     Raises:
         ConfigError: the purse does not hold that much.
@@ -160,21 +161,33 @@ def fund(
         if bonds:
             calls += [_Call(federation, bonds, abi.call("depositBonds", address)) for address in some]
         given = [(abi.call("deposit", address, stake), stake) for address in some if stake]
-        if pool and not start:
-            given.append((abi.call("fund", pool), pool))
         total = sum(amount for _, amount in given)
         if total >= 1 << 96:
-            raise ConfigError("stake.amount", f"{total / WEI:g} coins at stake and in the pool are more than can exist")
+            raise ConfigError("stake.amount", f"{total / WEI:g} coins at stake are more than can exist")
         if coin == NATIVE:
             calls += [_Call(federation, amount, data) for data, amount in given]
         elif total:
             calls += _taken(rpc, purse, coin, federation, total)
             calls += [_Call(federation, 0, data) for data, _ in given]
         if not calls:
-            return
+            break
         what = f"{ether:g} ether" + (f", bonds of {bonds / WEI:g} ether" if bonds else "")
         what += f" and a stake of {stake / WEI:g}" if stake else ""
         _run(rpc, purse, calls, f"{what} to each of {len(addresses)} nodes")
+    if pool:
+        _fill(rpc, purse, coin, federation, pool)
+
+
+def _fill(rpc: Rpc, purse: LocalAccount, coin: Address, federation: Address, amount: int) -> None:
+    """Add so much of the purse's coins to the pool."""
+    try:
+        if coin != NATIVE:
+            _pay(rpc, purse, abi.call("approve", federation, amount), 0, coin)
+        _pay(rpc, purse, abi.call("fund", amount), 0 if coin != NATIVE else amount, federation)
+    except RpcError as error:
+        why = abi.error_name(error.data)[0] if error.data else error.message
+        words = f"{purse.address} cannot put {amount / WEI:g} coins into the pool: {why}"
+        raise ConfigError("stake.pool", words) from error
 
 
 def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, federation: Address, amount: int) -> list[_Call]:

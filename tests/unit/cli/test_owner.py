@@ -117,7 +117,7 @@ def test_what_was_earned_is_paid_to_any_address_once_it_is_settled(
     with pytest.raises(RayfedError, match=r"^nothing to claim: everything that was earned has been paid$"):
         owner.claim(ELSEWHERE)
     world.train()
-    with pytest.raises(RayfedError, match=r"^nothing to claim yet: round 1 can be contested; come back after .* s\)$"):
+    with pytest.raises(RayfedError, match=r"^nothing to claim: round 1 can be contested; come back after .* s\)$"):
         owner.claim(ELSEWHERE)
     world.later(200)
     owner.claim(ELSEWHERE)
@@ -174,7 +174,7 @@ def test_after_the_end_withdrawing_does_all_that_comes_before(capsys: pytest.Cap
 def test_the_founder_has_its_share_of_what_is_left_of_the_pool(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(replace(TERMS, rounds=1)).gather().train()
     owner = world.owner(FOUNDER)
-    with pytest.raises(RayfedError, match="the pool is in use until all is over and settled yet: round 1 can be"):
+    with pytest.raises(RayfedError, match="the pool is in use until all is over and settled: round 1 can be"):
         owner.refund(FOUNDER)
     world.later(200)
     owner.refund(FOUNDER)
