@@ -26,7 +26,8 @@ class Moving(Protocol):
         """Return the federation as of now."""
 
     def wait(self, seen: View, timeout: float) -> None:
-        """Block until the phase differs from ``seen``, its deadline has passed, or ``timeout`` seconds are over."""
+        """Block until the phase, or whether a step is due, differs from ``seen``, the phase's deadline has passed, or
+        ``timeout`` seconds are over."""
 
 
 class Listener:
@@ -36,7 +37,7 @@ class Listener:
     def __init__(self, federation: Moving, wakes: Sequence[Callable[[], None]]) -> None:
         self._federation = federation
         self._wakes = wakes
-        self._place: tuple[int, Phase] | None = None
+        self._place: tuple[int, Phase, bool] | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rayfed-listener", daemon=True)
 
@@ -64,7 +65,7 @@ class Listener:
     def _listen(self) -> None:
         """Wait for the next move; one made between the last wake and this look counts."""
         view = self._federation.view()
-        place = view.round, view.phase
+        place = view.round, view.phase, view.due
         if place != self._place:
             self._place = place
             self._wake()

@@ -52,8 +52,9 @@ class RoundsLife(Life):
 
     @property
     def over(self) -> View | None:
-        """The view by which every node has finished or failed; None while one has not. A chain that goes back may
-        change that. Safe to read from any thread."""
+        """The view by which every node has finished or failed; None while one has not, or has failed and has a seat
+        while rounds are unsettled: its watchtower stands up for what it attested. A chain that goes back may change
+        that. Safe to read from any thread."""
         return self._over
 
     def step(self, view: View) -> float:
@@ -63,7 +64,9 @@ class RoundsLife(Life):
         for node in ready:
             self._guarded(node, partial(node.serve, view))
         progress = {self._guarded(node, partial(node.step, view)) or Progress.FINISHED for node in ready}
-        self._over = view if len(ready) == len(living) and progress <= {Progress.FINISHED} else None
+        done = len(ready) == len(living) and progress <= {Progress.FINISHED}
+        defends = view.unsettled and any(view.index_of(address) is not None for address in self._failed)
+        self._over = view if done and not defends else None
         return min(self._rest(progress, ready), self._wait_for_funds(len(living) - len(ready)))
 
     def _rest(self, progress: set[Progress], nodes: Sequence[EdgeNode]) -> float:

@@ -43,3 +43,19 @@ def test_a_move_between_two_looks_wakes_the_lives() -> None:
     assert woken.acquire(timeout=PATIENCE), "the move that nobody waited for"
     listener.stop()
     federation.go_on.set()
+
+
+def test_a_step_that_falls_due_wakes_the_lives() -> None:
+    """The last of a phase has spoken: no phase has changed, and it is somebody's turn to take the step."""
+    chain = MemoryChain(charter(rounds=3).terms(), ManualClock())
+    federation, woken = Quiet(chain.view()), threading.Semaphore(0)
+    listener = Listener(federation, [lambda: woken.release()])
+    listener.start()
+    assert woken.acquire(timeout=PATIENCE)
+    assert federation.asked.wait(PATIENCE)
+    federation.now = replace(federation.now, due=True)
+    federation.go_on.set()
+    assert woken.acquire(timeout=PATIENCE), "the wait is over"
+    assert woken.acquire(timeout=PATIENCE), "the step"
+    listener.stop()
+    federation.go_on.set()

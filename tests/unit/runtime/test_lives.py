@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from rayfed.node.edge_node import EdgeNode
 from rayfed.node.training import ThreadWorker
 from rayfed.node.watchtower import Watchtower
 from rayfed.protocol.charter import StakeTerms
-from rayfed.protocol.commands import Demand
-from rayfed.protocol.judgement import Case, Kind
-from rayfed.protocol.messages import Phase, Receipt, Signed, Verb, View
+from rayfed.protocol.commands import Commit, EnterRoot
+from rayfed.protocol.court import Entry, Fate
+from rayfed.protocol.messages import Phase, Receipt, Signed, Status, Verb, View
 from rayfed.runtime.host import life as living
 from rayfed.runtime.host.life import Life
 from rayfed.runtime.host.listener import Listener
@@ -33,7 +33,8 @@ from tests.unit.node.test_edge_node import Pull, World
 
 PATIENCE = 60.0
 OUTSIDER = "0x" + "99" * 20
-PROOF_SECONDS = 30
+WINDOW, CLOCK = 10, 30
+SHAM = b"s" * 32
 
 
 def eventually(what: str, ask: Callable[[], Any]) -> Any:
@@ -69,7 +70,7 @@ class Moving:
         end = time.monotonic() + min(timeout, 0.2)
         while time.monotonic() < end:
             now = self.view()
-            if (now.round, now.phase) != (seen.round, seen.phase):
+            if (now.round, now.phase, now.due) != (seen.round, seen.phase, seen.due):
                 return
             time.sleep(0.01)
 
@@ -79,7 +80,8 @@ class House:
 
     def __init__(self, tmp: Path) -> None:
         self.gate = threading.Event()
-        stake = StakeTerms(stake=1_000, bond=10, challenge_seconds=5_000, proof_seconds=PROOF_SECONDS)
+        times = {"window_seconds": WINDOW, "clock_seconds": CLOCK, "proof_seconds": CLOCK}
+        stake = StakeTerms(stake=1_000, bond=10, **times)
         self.world = World(tmp, stake=stake, rounds=2, commit_seconds=100_000)
         self.world.learners = {slot: Held(slot, self.gate) for slot in range(4)}
         self.look = MemoryLedger(self.world.chain, OUTSIDER).view
@@ -111,26 +113,34 @@ class House:
         for life in self.lives:
             life.stop()
 
-    @property
-    def cases(self) -> Mapping[int, Case]:
-        with self.world.chain.lock:
-            return dict(self.world.chain.court.cases)
-
-    def demand(self) -> Case:
-        """Have an outsider ask for a leaf of round 1; return the case."""
+    def sue(self) -> None:
+        """Have an outsider enter a sham root against round 1's."""
         ledger = MemoryLedger(self.world.chain, OUTSIDER)
-        ledger.submit(Demand(1, 0, 1, ledger.included_roots(1)))
+        closed = ledger.round_of(1)
+        assert closed is not None
+        ledger.submit(EnterRoot(1, closed.context, SHAM))
         assert [receipt.error for receipt in ledger.receipts()] == [None]
-        (case,) = self.cases.values()
-        return case
 
-    def tick(self) -> bool:
+    @property
+    def sham(self) -> Entry:
+        chain = self.world.chain
+        number = chain.number_of(1, SHAM)
+        entry = None if number is None else chain.entry(1, number)
+        assert entry is not None
+        return entry
+
+    def second(self) -> None:
         """Let a second pass on the chain, and a moment here."""
         with self.world.chain.lock:
             self.world.clock.advance(1)
-        self.watch.wake()
+        for life in self.lives:
+            life.wake()
         time.sleep(0.05)
-        return not MemoryLedger(self.world.chain, OUTSIDER).open_cases()
+
+    def tick(self) -> bool:
+        """Let a second pass; say whether the sham has lost."""
+        self.second()
+        return self.sham.fate is Fate.LOST
 
 
 @pytest.fixture
@@ -148,17 +158,17 @@ def held_up(house: House) -> bool:
 def test_what_is_due_in_court_comes_in_time_while_every_node_trains(house: House) -> None:
     house.start()
     eventually("round 2 trains", lambda: held_up(house))
-    case = house.demand()
-    assert case.kind is Kind.DEMAND
-    eventually("the leaf is shown", house.tick)
-    assert house.look().time < case.deadline
+    house.sue()
+    eventually("the sham has lost", house.tick)
+    assert house.world.chain.match(1, 0, 0) is not None, "somebody has moved"
     with house.world.chain.lock:
-        house.world.clock.advance(10 * PROOF_SECONDS)  # training takes far longer than the court's time
+        house.world.clock.advance(10 * CLOCK)  # training takes far longer than the court's time
     time.sleep(0.2)
     view = house.look()
     assert (view.round, view.phase, view.committed) == (2, Phase.COMMIT, 0)
-    accounts = [house.world.chain.court.account(node.address) for node in house.nodes]
+    accounts = [house.world.chain.account(node.address) for node in house.nodes]
     assert [(account.stake, account.slashed) for account in accounts] == [(1_000, 0)] * 4
+    assert house.world.outcome(1).status in (Status.FINAL, Status.SETTLED)
     house.gate.set()
     eventually("all are finished", lambda: house.rounds.over is not None)
     assert {node.status.doing for node in house.nodes} == {"finished"}
@@ -178,8 +188,8 @@ def test_rounds_that_fail_do_not_end_the_watch(house: House, monkeypatch: pytest
         house.wake()
         said = "rounds failed and begins again: ZeroDivisionError: a bug"
         eventually("it is told", lambda: {node.status.error for node in house.nodes} == {said})
-        house.demand()
-        eventually("the leaf is shown all the same", house.tick)
+        house.sue()
+        eventually("the sham loses all the same", house.tick)
     house.gate.set()
     eventually("what failed goes on", lambda: house.rounds.over is not None)
     assert {node.status.doing for node in house.nodes} == {"finished"}
@@ -192,8 +202,8 @@ def test_a_watchtower_that_fails_is_built_anew(house: House, monkeypatch: pytest
     house.start()
     eventually("round 2 trains", lambda: held_up(house))
     assert not {id(post.tower) for post in house.watch._posts} & {id(tower) for tower in broken}
-    house.demand()
-    eventually("the leaf is shown", house.tick)
+    house.sue()
+    eventually("the sham has lost", house.tick)
 
 
 def test_a_node_that_fails_stops_alone_and_its_watch_goes_on(house: House) -> None:
@@ -207,9 +217,32 @@ def test_a_node_that_fails_stops_alone_and_its_watch_goes_on(house: House) -> No
     eventually("the others have committed", lambda: house.look().committed.bit_count() == 3)
     with house.world.chain.lock:
         house.world.clock.advance(100_001)  # the round goes on without it
-    eventually("the others go on", lambda: house.tick() and house.look().base_round == 1)
-    assert house.watch._posts[3].tower is not None
-    eventually("its watch has verified the round", lambda: house.watch._posts[3].tower.report().verified == 1)
+    eventually("the others go on", lambda: house.second() or house.look().base_round == 1)
+    eventually("its watch has verified the round", lambda: house.watch._posts[3].tower.report().verified >= 1)
+
+
+def test_a_host_whose_nodes_have_failed_stays_while_what_they_attested_can_be_judged(house: House) -> None:
+    house.start()
+    eventually("round 2 trains", lambda: held_up(house))
+    for learner in house.world.learners.values():
+        learner.train = lambda base, round: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    for node in house.nodes:
+        node.kit.resources.worker.stop()
+    house.gate.set()
+    house.wake()
+    eventually("all have failed", lambda: {node.status.doing for node in house.nodes} == {"failed"})
+    time.sleep(0.1)
+    assert house.look().unsettled
+    assert house.rounds.over is None
+    house.sue()
+    eventually("the sham loses all the same", house.tick)
+
+    def settled() -> bool:
+        house.second()
+        return house.rounds.over is not None
+
+    eventually("it leaves when all is settled", settled)
+    assert house.world.outcome(1).status is Status.SETTLED
 
 
 def test_nodes_wait_for_something_to_pay_gas_with(house: House) -> None:
@@ -265,10 +298,12 @@ MEMBERS = tuple(f"0x{i:040x}" for i in range(200))
 
 def crowd() -> View:
     n = len(MEMBERS)
-    everybody = (1 << n) - 1
+    everybody, nothing = (1 << n) - 1, bytes(32)
     return View(
-        0, 1, Phase.COMMIT, 100, NO_ROOT, 0, everybody, everybody, 0, 0, 0, 0,
-        MEMBERS, (NO_ROOT,) * n, (0,) * n, (NO_ROOT,) * n, None,
+        time=0, round=1, phase=Phase.COMMIT, deadline=100, due=False, base=NO_ROOT, base_round=0, base_context=nothing,
+        base_settled=True, context=nothing, roster=everybody, active=everybody, committed=0, abstained=0, voted=0,
+        attested=0, included=0, excused=0, finals=0, voids=0, unsettled=0, since=0, members=MEMBERS,
+        roots=(NO_ROOT,) * n, accepts=(0,) * n, misses=(0,) * n, previous=None,
     )  # fmt: skip
 
 
@@ -300,11 +335,11 @@ def test_nodes_and_peers_talk_to_a_relay_at_the_same_time(monkeypatch: pytest.Mo
 
     def say(members: range) -> None:
         for i in members:
-            relay.pool.offer(MEMBERS[i], Verb.COMMIT, 1, signed)
+            relay.pool.offer(MEMBERS[i], Commit(1, bytes(32)), signed)
 
     def tell(members: range) -> None:
         for i in members:
-            relay.told(Verb.COMMIT, 1, {i: Receipt(Verb.COMMIT, 1, "", 0, 0)})
+            relay.told(Verb.COMMIT, 1, bytes(32), {i: Receipt(Verb.COMMIT, 1, "", 0, 0)})
 
     try:
         for task in (say, tell):
@@ -314,7 +349,7 @@ def test_nodes_and_peers_talk_to_a_relay_at_the_same_time(monkeypatch: pytest.Mo
             for part in parts:
                 part.join()
             if task is say:
-                eventually("all are handed over", lambda: sum(len(sent[3]) for sent in away.sent) == 200)
+                eventually("all are handed over", lambda: sum(len(sent[4]) for sent in away.sent) == 200)
         heard: dict[Address, list[Receipt]] = {}
 
         def listen() -> bool:

@@ -12,7 +12,7 @@ import pytest
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing
-from rayfed.protocol.commands import Commit
+from rayfed.protocol.commands import Advance, Commit, Join
 from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, Receipt, Signed, Terms, Verb
 from rayfed.runtime.host.relay import RelayLife
 from rayfed.runtime.transport import HostService, Transport
@@ -45,11 +45,11 @@ class Host:
     def blob(self, root: Root) -> Any:
         return self.store.server.blob(root)
 
-    def take(self, verb: Verb, round: int, messages: Mapping[int, Signed]) -> None:
-        self.relay.take(verb, round, messages)
+    def take(self, verb: Verb, round: int, context: bytes, messages: Mapping[int, Signed]) -> None:
+        self.relay.take(verb, round, context, messages)
 
-    def told(self, verb: Verb, round: int, receipts: Mapping[int, Receipt]) -> None:
-        self.relay.told(verb, round, receipts)
+    def told(self, verb: Verb, round: int, context: bytes, receipts: Mapping[int, Receipt]) -> None:
+        self.relay.told(verb, round, context, receipts)
 
     def status(self) -> list[NodeStatus]:
         return [NodeStatus(0, member, None, 0, "waiting") for member in self.members]
@@ -63,7 +63,8 @@ class World:
         terms = Terms(CHARTER, bytes(31) + b"g", 3, 60, 60, 60, 60, start_members=4, min_members=2, max_missed=3)
         self.chain, self.hub = MemoryChain(terms, ManualClock()), Hub()
         for member in MEMBERS:
-            self.chain.join(member, CHARTER)
+            MemoryLedger(self.chain, member).submit(Join(CHARTER))
+        self.chain.act(MEMBERS[0], Advance())
         self.transports: list[Transport] = [QueueTransport(self.hub, f"host-{k}") for k in range(2)]
         self.hosts = [Host(k, transport, self.chain, folder) for k, transport in enumerate(self.transports)]
         endpoints: list[HostService] = [*self.hosts]
@@ -87,9 +88,9 @@ def blob_of(seed: int) -> tuple[Root, memoryview]:
 def test_hosts_relay_each_other_s_messages(world: World) -> None:
     for host in world.hosts:
         for member in host.members:
-            commit = Commit(1, bytes(31) + bytes([MEMBERS.index(member) + 1]))
+            commit = Commit(1, world.chain.view().context, bytes(31) + bytes([MEMBERS.index(member) + 1]))
             signed = MemoryLedger(world.chain, member).sign(commit)
-            host.relay.pool.offer(member, Verb.COMMIT, 1, signed)
+            host.relay.pool.offer(member, commit, signed)
     eventually("all have committed", lambda: world.hosts[0].relay._look().phase is Phase.VOTE)
     told: dict[Address, list[Receipt]] = {}
 
