@@ -45,7 +45,7 @@ def lived(kind: str, folder: Path, tick: Callable[[Backend], None], later: Calla
         tick: lets happen what was submitted.
         later: lets so many seconds pass.
     """
-    stake = StakeTerms(stake=STAKE, reward=REWARD, bond=10, challenge_seconds=60, proof_seconds=60)
+    stake = StakeTerms(stake=STAKE, reward=REWARD, bond=10)
     agreed = replace(charter(start_members=NODES, rounds=ROUNDS), stake=stake)
     settings = LedgerSettings(kind=kind)
     registry.check(settings)
@@ -86,15 +86,16 @@ def lived(kind: str, folder: Path, tick: Callable[[Backend], None], later: Calla
         view = federation.view()
         assert [federation.outcome(round).status for round in (1, 2)] == [Status.FINAL] * ROUNDS  # type: ignore[union-attr]
         assert set(view.members) == set(addresses)
-        record = federation.record(1)
-        assert record is not None
-        assert len(federation.included_roots(1)) == record.included.bit_count() == NODES
+        evidence = federation.merge_evidence(1)
+        assert evidence is not None
+        assert len(evidence.roots) == evidence.included.bit_count() == NODES
         names = [event.name for event in federation.events(founded.block, names=["RoundClosed"])]
         assert names == ["RoundClosed"] * ROUNDS
         later(backend, 1_000)
         watcher = nodes[0].ledger.handle()
-        watcher.submit(Settle())
-        _mined(watcher, backend, tick)
+        for round in range(1, ROUNDS + 1):
+            watcher.submit(Settle(round))
+            _mined(watcher, backend, tick)
         earned = {node.address: federation.account(node.address).claimable for node in nodes}
         for node in nodes:
             handle = node.ledger.handle()

@@ -65,7 +65,8 @@ def main(folder: Path) -> None:
         if Progress.ACTED not in progress:
             clock.advance(30)
     view = chain.view()
-    final = chain.outcomes[1]
+    final = chain.outcome(1)
+    assert final is not None
     print(view.phase is Phase.DONE, final.status is Status.FINAL, final.included)
     print(final.root in SHELVES["upper"], assembly.serve(final.root))
     with opened("shelf:upper", FEDERATION) as places:

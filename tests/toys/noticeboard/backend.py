@@ -16,13 +16,11 @@ from typing import Any
 from rayfed.encoding.primitives import Address
 from rayfed.errors import CharterMismatch, LedgerError, NotAFederation, Rejected
 from rayfed.ledger.backend import Event, Founding, Locator, Signer
-from rayfed.ledger.memory.calls import carry_out
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
-from rayfed.ledger.memory.federation import MemoryState
 from rayfed.ledger.reads import SharedReads
+from rayfed.protocol.accounts import Account
 from rayfed.protocol.charter import Charter
-from rayfed.protocol.commands import Command, Statement, value_of
-from rayfed.protocol.judgement import Account
+from rayfed.protocol.commands import Command, Deposit, DepositBonds, Fund, Join, Statement, misses_of, value_of
 from rayfed.protocol.messages import Receipt, Signed
 
 TRADES = ("baker", "smith", "miller", "tailor", "cooper")
@@ -58,7 +56,7 @@ class Board:
             self.read += 1
             error = None
             try:
-                carry_out(chain, notice.author.address, notice.command)
+                chain.act(notice.author.address, notice.command)
             except Rejected as rejected:
                 error = rejected.name
             command, number = notice.command, self.read
@@ -83,7 +81,7 @@ class BoardLedger(SharedReads):
     """One writer's handle on one federation."""
 
     def __init__(self, board: Board, chain: MemoryChain, signer: BoardSigner) -> None:
-        super().__init__(MemoryState(chain))
+        super().__init__(chain)
         self._board = board
         self._chain = chain
         self._signer = signer
@@ -97,6 +95,13 @@ class BoardLedger(SharedReads):
         return any(notice.owner is self for _, notice in self._board.notices)
 
     def submit(self, command: Command) -> None:
+        if isinstance(command, Join):  # what is missing of bonds goes before it
+            missing = self.terms().bonds - self.account(self.address).bonds
+            if missing > 0:
+                self._hang(DepositBonds(self.address, missing))
+        self._hang(command)
+
+    def _hang(self, command: Command) -> None:
         self._board.notices.append((self._chain, Notice(self._signer, self, command)))
 
     def receipts(self) -> list[Receipt]:
@@ -106,7 +111,7 @@ class BoardLedger(SharedReads):
         return [notice.receipt for notice in mine if notice.receipt is not None]
 
     def sign(self, statement: Statement) -> Signed:
-        return Signed(value_of(statement), self._signer.words.encode().ljust(32), bytes(32))
+        return Signed(value_of(statement), self._signer.words.encode().ljust(32), bytes(32), misses_of(statement))
 
     def handle(self) -> BoardLedger:
         return BoardLedger(self._board, self._chain, self._signer)
@@ -114,11 +119,12 @@ class BoardLedger(SharedReads):
     def close(self) -> None: ...
 
 
-class BoardFederation(MemoryState):
+class BoardFederation(SharedReads):
     """One federation on the board, as all who write there share it."""
 
     def __init__(self, board: Board, address: Address) -> None:
         super().__init__(board.parishes[address])
+        self.chain = board.parishes[address]
         self._board = board
         self.address = address
 
@@ -127,8 +133,8 @@ class BoardFederation(MemoryState):
             raise LedgerError(f"{signer.address} cannot write on this board")
         return BoardLedger(self._board, self.chain, signer)
 
-    def accounts(self) -> tuple[Account, ...]:
-        return self.chain.court.accounts()
+    def accounts(self, addresses: Sequence[Address]) -> tuple[Account, ...]:
+        return tuple(self.account(address) for address in addresses)
 
     def coins(self, address: Address) -> int:
         return self._board.purses.get(address, 0)
@@ -177,11 +183,10 @@ class BoardBackend:
     def make_coin(self, payer: Signer) -> Address:
         return opaque("the parish's shilling")
 
-    def found(self, payer: Signer, charter: Charter, coin: Address | None = None) -> Founding:
-        address = opaque(f"parish {len(self.board.parishes)}")
-        chain = MemoryChain(charter.terms(), self.board.clock)
-        chain.court.chain_id, chain.court.federation = self.locator.chain_id, address
-        self.board.parishes[address] = chain
+    def found(self, payer: Signer, charter: Charter, coin: Address | None = None, salt: bytes = bytes(32)) -> Founding:
+        address = opaque(f"parish {charter.hash.hex()} {salt.hex()}")
+        if address not in self.board.parishes:
+            self.board.parishes[address] = MemoryChain(charter.terms(), self.board.clock)
         return Founding(address, 0)
 
     def exists(self, federation: Address) -> bool:
@@ -195,16 +200,19 @@ class BoardBackend:
         gas_money: float,
         *,
         stake: int | None = None,
+        bonds: int | None = None,
         pool: int = 0,
     ) -> None:
         chain = self.board.parishes[federation.address]
-        amount = chain.terms.stake if stake is None else stake
+        terms = chain.terms()
         for address in addresses:
             self.board.purses[address] = self.board.purses.get(address, 0) + 1
-            if amount:
-                chain.court.deposit(payer.address, address, amount)
+            if amount := terms.stake if stake is None else stake:
+                chain.act(payer.address, Deposit(address, amount))
+            if amount := terms.bonds if bonds is None else bonds:
+                chain.act(payer.address, DepositBonds(address, amount))
         if pool:
-            chain.court.fund(payer.address, pool)
+            chain.act(payer.address, Fund(pool))
 
     def connect(
         self, federation: Address, charter_hash: bytes | None = None, *, follow: bool = False
