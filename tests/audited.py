@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from rayfed.audit import ChainRecord, Entry
+from rayfed.audit.events import EVENTS
 from rayfed.audit.places import Folder
 from rayfed.encoding.primitives import Address
+from rayfed.ledger.memory.chain import MemoryChain
+from rayfed.protocol.messages import NATIVE
 from rayfed.store.files import FileStore
 from tests.unit.node.test_edge_node import FEDERATION, World
 
@@ -35,18 +38,33 @@ class AuditedWorld(World):
 
     def record(self) -> ChainRecord:
         """Return what a contract would have said."""
-        entries = tuple(
-            Entry(said.name, said.values, said.time, n, 0, f"0x{n:064x}") for n, said in enumerate(self.chain.events)
-        )
-        return ChainRecord(
-            chain_id=31337,
-            federation=FEDERATION,
-            terms=self.chain.terms,
-            founded=FOUNDED,
-            entries=entries,
-            outcomes=tuple(self.chain.outcomes[number] for number in sorted(self.chain.outcomes)),
-            view=self.chain.view(),
-            block=len(entries),
-            block_hash="0x" + "ab" * 32,
-            charter=self.charter.canonical_json(),
-        )
+        return record_of(self.chain, self.charter.canonical_json())
+
+
+def record_of(chain: MemoryChain, charter: str = "") -> ChainRecord:
+    """Return the record of a federation in memory; each event is a block of its own."""
+    entries = tuple(
+        Entry(said.name, said.values, said.time, n, 0, f"0x{n:064x}") for n, said in enumerate(chain.events[1:])
+    )
+    view = chain.view()
+    found = [chain.outcome(number) for number in range(1, view.round + 1)]
+    addresses = {
+        entry.values[key]
+        for entry in entries
+        for key, kind in EVENTS[entry.name].items()
+        if kind == "address" and entry.values[key] != NATIVE
+    }
+    return ChainRecord(
+        chain_id=31337,
+        federation=FEDERATION,
+        terms=chain.terms(),
+        founded=FOUNDED,
+        entries=entries,
+        outcomes=tuple(outcome for outcome in found if outcome is not None),
+        view=view,
+        block=len(entries),
+        block_hash="0x" + "ab" * 32,
+        charter=charter,
+        accounts={address: chain.account(address) for address in sorted(addresses)},
+        books=chain.books(),
+    )

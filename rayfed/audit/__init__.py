@@ -85,7 +85,7 @@ def audit(
     if record.transactions or signatures:
         from rayfed.audit.signatures import check
 
-        report.signed, forged = check(record, history.members)
+        report.signed, forged = check(record)
         report.findings += forged
         if signatures and report.signed + len(forged) < report.messages:
             words = f"{report.messages - report.signed - len(forged)} messages come without their signed transactions"
@@ -112,7 +112,7 @@ def _examine(
     threads: int | None,
     progress: Callable[[int, int], None],
 ) -> None:
-    total = sum(len(facts.roots) + bool(facts.included) for facts in history.rounds)
+    total = sum(len(facts.updates) + bool(facts.included) for facts in history.rounds)
     done = 0
 
     def seen() -> None:
@@ -120,11 +120,13 @@ def _examine(
         done += 1
         progress(done, total)
 
-    examiner = Examiner(
-        charter, record.chain_id, record.federation, history.members, places, memory=memory, threads=threads, seen=seen
-    )
-    started = any(facts.roots for facts in history.rounds)
-    for one, findings in (examiner.genesis(record.terms.genesis, started), *map(examiner.round, history.rounds)):
+    examiner = Examiner(charter, record.chain_id, record.federation, places, memory=memory, threads=threads, seen=seen)
+    members = [address for address in history.members if address]
+    started = any(facts.updates for facts in history.rounds)
+    for one, findings in (
+        examiner.genesis(record.terms.genesis, started, members),
+        *map(examiner.round, history.rounds),
+    ):
         report.rounds.append(one)
         report.findings += findings
 
@@ -150,8 +152,8 @@ def _charter(record: ChainRecord, findings: list[Finding]) -> Charter | None:
 
 def _published(facts: RoundFacts) -> bool:
     """Whether a round has blobs that can be had. Before COMMIT has closed, and where it closed void, none is."""
-    voted = facts.status is not Status.NONE and facts.phase is not Phase.COMMIT
-    return bool(facts.roots) and (voted or bool(facts.included))
+    voted = facts.status is not Status.OPEN and facts.phase is not Phase.COMMIT
+    return bool(facts.updates) and (voted or bool(facts.included))
 
 
 def _unseen(facts: RoundFacts) -> RoundReport:

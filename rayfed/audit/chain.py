@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rayfed.audit.events import EVENTS, MESSAGES, Entry
 from rayfed.audit.record import ChainRecord
+from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError
-from rayfed.ledger.backend import Federation
+from rayfed.ledger.backend import Event, Federation
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.connection import EthereumFederation
-from rayfed.ledger.ethereum.rpc import BATCH, Rpc, RpcError
-from rayfed.protocol.judgement import Account, Books
-
-LOOK_BACK = 5_000
-"""Blocks before the first event in which the founding is looked for, where the node has no old states."""
+from rayfed.ledger.ethereum.contract_state import held, view_of
+from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.ledger.ethereum.told import HEARD, Told
+from rayfed.protocol.accounts import Account, Books
+from rayfed.protocol.messages import NATIVE, Outcome, Status
 
 
 def read(federation: Federation, charter: str = "", first: int | None = None) -> ChainRecord:
@@ -23,7 +25,7 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
     Args:
         federation: an open connection.
         charter: the charter's canonical JSON, to be kept with the record.
-        first: the block to read events from, best the one in which the contract was founded; None looks for that.
+        first: the block to read events from; None: the one in which it was founded, which the contract knows.
 
     Raises:
         LedgerUnreachable: nothing answers.
@@ -35,24 +37,26 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
     rpc = federation.rpc
     head = rpc.call("eth_getBlockByNumber", "latest", False)
     last = int(head["number"], 16)
-    born = _by_code(rpc, federation.address, last)
-    events = list(federation.events(first if first is not None else born or 0, last))
-    if born is None:
-        born = _by_receipts(rpc, federation.address, events[0].block if events else last)
-    blocks = sorted({event.block for event in events} | ({born} if born is not None else set()))
+    asking = _Asking(rpc, federation.address, last)
+    born = int(asking.one("position")["founded"])
+    events = list(federation.events(born if first is None else first, last))
+    blocks = sorted({event.block for event in events} | {born})
     headers = rpc.batch([("eth_getBlockByNumber", [hex(number), False]) for number in blocks])
     times: dict[int, int] = {}
     for number, header in zip(blocks, headers, strict=True):
-        if not isinstance(header, dict):
+        if isinstance(header, dict):
+            times[number] = int(header["timestamp"], 16)
+        elif number != born:  # without that one it is not known when round 1 might have opened, and that is all
             raise header if isinstance(header, RpcError) else LedgerError(f"{rpc.name} lacks block {number}")
-        times[number] = int(header["timestamp"], 16)
+    told = Told()
+    for event in events:
+        if event.name in HEARD:
+            told.hear(event)
+    entries = tuple(_entry(event, times[event.block]) for event in events)
     raw = _transactions(rpc, [event.tx_hash for event in events if event.name in MESSAGES])
-    view = abi.view(_ask(rpc, federation.address, last, "snapshot", 0))
-    closed = range(1, view.round + 1)
-    outcomes = [abi.outcome(_ask(rpc, federation.address, last, "outcome", number)) for number in closed]
-    court = federation.court
-    accounts = abi.answer("accounts", _ask(rpc, court, last, "accounts"))
-    books = Books(**abi.answer("books", _ask(rpc, court, last, "books")))
+    view = view_of(asking.one("overview"))
+    outcomes = asking.outcomes(told, view.round)
+    accounts, books = asking.accounts(told, _addresses(entries)), Books(**asking.one("books"))
     again = rpc.call("eth_getBlockByNumber", hex(last), False)
     if not isinstance(again, dict) or again["hash"] != head["hash"]:
         raise LedgerError("the chain was reorganised while it was being read: try again")
@@ -60,32 +64,80 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
         chain_id=rpc.chain_id,
         federation=federation.address,
         terms=federation.terms(),
-        founded=times[born] if born is not None else 0,
-        entries=tuple(
-            Entry(
-                event.name,
-                _values(event.name, event.values),
-                times[event.block],
-                event.block,
-                event.position,
-                event.tx_hash,
-            )
-            for event in events
-        ),
-        outcomes=tuple(outcome for outcome in outcomes if outcome is not None),
+        founded=times.get(born, 0),
+        entries=entries,
+        outcomes=outcomes,
         view=view,
         block=last,
         block_hash=str(head["hash"]),
         charter=charter,
         transactions=raw,
-        accounts=tuple(Account(**account) for account in accounts),
+        accounts=accounts,
         books=books,
     )
 
 
-def _ask(rpc: Rpc, address: str, block: int, name: str, *arguments: Any) -> bytes:
-    call = {"to": address, "data": "0x" + abi.call(name, *arguments).hex()}
-    return bytes.fromhex(rpc.call("eth_call", call, hex(block))[2:])
+class _Asking:
+    """Asks a contract as it stood in one block."""
+
+    def __init__(self, rpc: Rpc, address: Address, block: int) -> None:
+        self._rpc = rpc
+        self._address = address
+        self._block = block
+
+    def one(self, name: str, *arguments: Any) -> Any:
+        return self.all([(name, arguments)])[0]
+
+    def all(self, questions: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        calls = []
+        for name, arguments in questions:
+            call = {"to": self._address, "data": "0x" + abi.call(name, *arguments).hex()}
+            calls.append(("eth_call", [call, hex(self._block)]))
+        answers = self._rpc.batch(calls)
+        for one in answers:
+            if isinstance(one, RpcError):
+                raise one
+        return [abi.answer(name, bytes.fromhex(one[2:])) for (name, _), one in zip(questions, answers, strict=True)]
+
+    def outcomes(self, told: Told, last: int) -> tuple[Outcome, ...]:
+        """Return what became of each closed round: by its slot, or where that is another's by what was said of it."""
+        found = []
+        for number, answer in enumerate(self.all([("roundOf", (number,)) for number in range(1, last + 1)]), 1):
+            there, said = held(answer), told.outcome(number)
+            if there is not None and there.status is not Status.OPEN:
+                included = said.included if said is not None else there.included
+                said = Outcome(number, there.status, there.root, included, there.attesters, there.deadline)
+            if said is not None:
+                found.append(said)
+        return tuple(found)
+
+    def accounts(self, told: Told, addresses: Sequence[Address]) -> dict[Address, Account]:
+        """Return what each of these has."""
+        answers = self.all([(name, (address,)) for address in addresses for name in ("account", "seatOf")])
+        found = {}
+        for number, address in enumerate(addresses):
+            account, seat = answers[2 * number : 2 * number + 2]
+            del seat["seat"]
+            past = {"slashed": told.slashed.get(address, 0), "earned": told.earned.get(address, 0)}
+            found[address] = Account(**account, **seat, **past)
+        return found
+
+
+def _entry(event: Event, time: int) -> Entry:
+    addresses = [key for key, kind in EVENTS[event.name].items() if kind == "address"]
+    values = {**event.values, **{key: str(abi.checksum(event.values[key])) for key in addresses}}
+    return Entry(event.name, values, time, event.block, event.position, event.tx_hash)
+
+
+def _addresses(entries: Sequence[Entry]) -> list[Address]:
+    """Return all addresses that events name."""
+    named = {
+        entry.values[key]
+        for entry in entries
+        for key, kind in EVENTS[entry.name].items()
+        if kind == "address" and entry.values[key] != NATIVE
+    }
+    return sorted(named)
 
 
 def _transactions(rpc: Rpc, hashes: list[str]) -> dict[str, str]:
@@ -93,39 +145,3 @@ def _transactions(rpc: Rpc, hashes: list[str]) -> dict[str, str]:
     wanted = list(dict.fromkeys(hashes))
     answers = rpc.batch([("eth_getRawTransactionByHash", [tx_hash]) for tx_hash in wanted])
     return {tx_hash: raw for tx_hash, raw in zip(wanted, answers, strict=True) if isinstance(raw, str) and raw != "0x"}
-
-
-def _values(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    addresses = [key for key, kind in EVENTS[name].items() if kind == "address"]
-    return {**values, **{key: str(abi.checksum(values[key])) for key in addresses}}
-
-
-def _by_code(rpc: Rpc, address: str, last: int) -> int | None:
-    """Return the first block after which there was code at the address; None if the node has forgotten its past."""
-    low, high = 0, last
-    try:
-        while low < high:
-            middle = (low + high) // 2
-            if rpc.call("eth_getCode", address, hex(middle)) == "0x":
-                low = middle + 1
-            else:
-                high = middle
-    except RpcError:
-        return None
-    return low
-
-
-def _by_receipts(rpc: Rpc, address: str, last: int) -> int | None:
-    """Return the block whose receipts tell of the founding, not long before the first event; None if none does.
-
-    Nodes that forget old states, as most do, keep receipts for longer.
-    """
-    for stop in range(last, max(-1, last - LOOK_BACK), -BATCH):
-        blocks = range(stop, max(-1, stop - BATCH), -1)
-        answers = rpc.batch([("eth_getBlockReceipts", [hex(number)]) for number in blocks])
-        for number, receipts in zip(blocks, answers, strict=True):
-            if isinstance(receipts, list) and any(
-                str(receipt.get("contractAddress")).lower() == address.lower() for receipt in receipts
-            ):
-                return number
-    return None

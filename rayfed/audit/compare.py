@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
+from rayfed.audit.deeds import collect_bonds
 from rayfed.audit.findings import Finding, Severity
 from rayfed.audit.record import ChainRecord
 from rayfed.ledger.memory.chain import MemoryChain
@@ -16,8 +17,8 @@ def outcomes(record: ChainRecord, chain: MemoryChain) -> Iterator[Finding]:
     kept = {outcome.round: outcome for outcome in record.outcomes}
     if len(kept) != len(record.outcomes):
         yield Finding(Severity.DISCREPANCY, "outcome", "a round has two outcomes")
-    for number in sorted(kept.keys() | chain.outcomes.keys()):
-        ours, theirs = chain.outcomes.get(number), kept.get(number)
+    for number in sorted(kept.keys() | chain.storage.outcomes.keys()):
+        ours, theirs = chain.outcome(number), kept.get(number)
         if ours is None or theirs is None:
             holds = "an outcome that the rules do not give" if ours is None else "no outcome, though the round closed"
             yield Finding(Severity.DISCREPANCY, "outcome", f"the contract holds {holds}", number)
@@ -35,16 +36,15 @@ def view(record: ChainRecord, chain: MemoryChain) -> Iterator[Finding]:
 
 
 def money(record: ChainRecord, chain: MemoryChain) -> Iterator[Finding]:
-    """Compare what the court holds in the end: who has how much, and how much there is in all."""
+    """Compare what there is in the end: what each address has, and what nobody owns."""
     if record.books is None:
         return
-    yield from _fields("money", "the court's books have", record.books, chain.court.books(), None)
-    if len(record.accounts) != len(chain.members):
-        yield Finding(Severity.DISCREPANCY, "money", "there is not one account for each member")
-    for index, (held, ours) in enumerate(zip(record.accounts, chain.court.accounts(), strict=False)):
-        # Up to which round somebody claimed no event says, and it matters to nobody: the amount does.
-        for finding in _fields("money", "the court has", held, replace(ours, claimed=held.claimed), None):
-            yield replace(finding, node=index, address=chain.members[index])
+    yield from _fields("money", "the books have", record.books, chain.books(), None)
+    indices = {holder.lower(): index for index, holder in chain.storage.holders.items()}
+    for address, held in record.accounts.items():
+        collect_bonds(chain, address, held.native_claimable)
+        for finding in _fields("money", f"{address} has", held, chain.account(address), None):
+            yield replace(finding, node=indices.get(address.lower()), address=address)
 
 
 def _fields(what: str, words: str, theirs: Any, ours: Any, number: int | None) -> Iterator[Finding]:

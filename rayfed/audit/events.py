@@ -1,4 +1,4 @@
-"""What the contract can say: its events by name, and of which kind each of their values is."""
+"""What a federation's contract can say: its events by name, and of which kind each of their values is."""
 
 from __future__ import annotations
 
@@ -6,60 +6,52 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_PLACE = {"round": "number", "stage": "number", "block": "number"}
+
 EVENTS: dict[str, dict[str, str]] = {
     "Joined": {"member": "address", "index": "number"},
     "Left": {"index": "number"},
+    "Released": {"member": "address", "index": "number"},
+    "Announced": {"member": "address", "sequence": "number", "card": "bytes"},
     "Dropped": {"members": "bitmap", "round": "number"},
-    "PhaseOpened": {"round": "number", "phase": "number", "deadline": "number"},
-    "Committed": {"round": "number", "index": "number", "root": "root"},
-    "Voted": {"round": "number", "index": "number", "ballot": "bitmap"},
-    "Attested": {"round": "number", "index": "number", "root": "root"},
-    "RoundClosed": {
-        "round": "number",
-        "status": "number",
-        "root": "root",
-        "included": "bitmap",
-        "attesters": "bitmap",
-    },
-    "Relayed": {"round": "number", "phase": "number", "members": "bitmap", "values": "roots"},
-    "Undone": {"round": "number", "last": "number", "baseRound": "number"},
-    "Unseated": {"members": "bitmap"},
+    "PhaseOpened": {"round": "number", "phase": "number", "deadline": "number", "context": "root"},
+    "Committed": {"place": "number", "root": "root"},
+    "Voted": {"place": "number", "accepts": "bitmap"},
+    "VotedMissing": {"place": "number", "accepts": "bitmap", "misses": "bitmap"},
+    "Attested": {"place": "number", "root": "root"},
+    "Relayed": {"round": "number", "phase": "number", "members": "bitmap", "values": "roots", "misses": "bitmaps"},
+    "RoundClosed": {"round": "number", "root": "root", "included": "bitmap", "attesters": "bitmap"},
+    "Undone": {"round": "number", "last": "number"},
     "Deposited": {"member": "address", "from": "address", "amount": "number"},
-    "Funded": {"from": "address", "amount": "number"},
-    "Exited": {"member": "address", "round": "number"},
-    "Withdrawn": {"member": "address", "to": "address", "amount": "number"},
-    "Slashed": {"member": "address", "amount": "number", "reason": "number", "round": "number"},
-    "Rewarded": {"round": "number", "share": "number", "earners": "bitmap"},
-    "Settled": {"round": "number"},
-    "Credited": {"account": "address", "amount": "number", "id": "number"},
+    "Bonded": {"member": "address", "from": "address", "amount": "number"},
+    "Funded": {"from": "address", "amount": "number", "shares": "number"},
+    "Refunded": {"funder": "address", "amount": "number"},
+    "Withdrawn": {"member": "address", "stake": "number", "bonds": "number"},
     "Claimed": {"account": "address", "to": "address", "amount": "number"},
-    "Challenged": {
-        "id": "number",
+    "ClaimedNative": {"account": "address", "to": "address", "amount": "number"},
+    "Slashed": {"member": "address", "round": "number", "stake": "number", "bond": "number"},
+    "BondsSpent": {"round": "number", "number": "number", "setAside": "number", "burned": "number"},
+    "Reimbursed": {"round": "number", "mover": "address", "amount": "number"},
+    "Settled": {
         "round": "number",
-        "challenger": "address",
-        "leaf": "number",
-        "coordinate": "number",
-        "deadline": "number",
+        "share": "number",
+        "earners": "bitmap",
+        "right": "number",
+        "rightful": "bitmap",
     },
-    "Proved": {"id": "number", "proven": "bitmap", "mergedProven": "flag"},
-    "Upheld": {"id": "number", "merged": "root", "expected": "root"},
-    "Failed": {"id": "number", "expired": "flag"},
-    "Demanded": {
-        "id": "number",
-        "round": "number",
-        "challenger": "address",
-        "which": "number",
-        "leaf": "number",
-        "deadline": "number",
-    },
-    "Answered": {"id": "number", "answerer": "address"},
-    "Forfeited": {"id": "number"},
-    "Closed": {"id": "number"},
-    "Equivocated": {"member": "address", "round": "number", "phase": "number", "challenger": "address"},
+    "Entered": {"round": "number", "number": "number", "root": "root", "entrant": "address"},
+    "Shown": {**_PLACE, "from": "number", "count": "number", "partsI": "roots", "partsJ": "roots"},
+    "LeafShown": {**_PLACE, "leafI": "bytes", "leafJ": "bytes"},
+    "Disputed": {**_PLACE, "coordinate": "number", "valueI": "signed", "valueJ": "signed"},
+    "Proved": {**_PLACE, "proven": "bitmap"},
+    "Decided": {**_PLACE, "winner": "number"},
 }
-"""What the federation and its court say, and of which kind each value is."""
+"""What the federation says, its court and its treasury included, and of which kind each value is."""
 
-MESSAGES = frozenset({"Joined", "Left", "Committed", "Voted", "Attested", "Relayed"})
+SPOKEN = frozenset({"Committed", "Voted", "VotedMissing", "Attested"})
+"""Statements that came in their members' own transactions; ``place`` is the round times 256, and the index."""
+
+MESSAGES = SPOKEN | {"Joined", "Left", "Relayed"}
 """Those in which the federation repeats what members said."""
 
 
@@ -76,3 +68,17 @@ class Entry:
     block: int
     position: int
     tx_hash: str
+
+    @property
+    def round(self) -> int | None:
+        """Of which round it speaks; None if of none."""
+        place = self.values.get("place")
+        number: int | None = self.values.get("round") if place is None else place >> 8
+        return number
+
+    @property
+    def index(self) -> int | None:
+        """Of which member it speaks; None if of none, or of several."""
+        place = self.values.get("place")
+        number: int | None = self.values.get("index") if place is None else place & 0xFF
+        return number

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from rayfed.audit.courts import attested, judged, short
 from rayfed.audit.facts import RoundFacts
 from rayfed.audit.findings import Finding, RoundReport, Severity
 from rayfed.audit.places import BlobPlace
 from rayfed.audit.searcher import DAMAGED, MISSING, Searcher, Sighting
 from rayfed.encoding import blocks, codec, merkle
 from rayfed.encoding.header import Header
-from rayfed.encoding.primitives import NO_ROOT, Address, Root
+from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import ConfigError
+from rayfed.node.update_codec import UpdateCodec
 from rayfed.protocol.charter import Charter
-from rayfed.protocol.messages import Phase, Status
+from rayfed.protocol.messages import NATIVE, Phase, Status
+
+NOBODY: Mapping[int, Address] = {}
 
 MEMORY = 2 << 30
 """Bytes of blobs held at a time; where a merge needs more, they wait in a temporary file."""
@@ -27,7 +31,7 @@ class Examiner:
 
     Args:
         charter: gives the layout, and with it every size, and the merge rule.
-        chain_id, federation, members: what the headers must name.
+        chain_id, federation: what the headers must name.
         places: where copies may lie; every copy in every place is checked.
         memory: bytes of blobs held at a time.
         threads: how many blobs are looked at at a time; None means one a core.
@@ -42,7 +46,6 @@ class Examiner:
         charter: Charter,
         chain_id: int,
         federation: Address,
-        members: Sequence[Address],
         places: Sequence[BlobPlace],
         *,
         memory: int = MEMORY,
@@ -54,7 +57,6 @@ class Examiner:
         self._rule = charter.rule()
         self._chain_id = chain_id
         self._federation = federation
-        self._members = members
         self._searcher = Searcher(self._layout, places)
         self._memory = memory
         if 2 * self._size > memory:
@@ -63,12 +65,11 @@ class Examiner:
         # Each thread holds one blob, and one more is the merge.
         self._threads = min(threads or blocks.cores(), memory // self._size - 1)
         self._seen = seen
-        self._base = (charter.genesis, 0)  # root and round of the model that the next round starts from
 
-    def genesis(self, root: Root, needed: bool) -> tuple[RoundReport, list[Finding]]:
+    def genesis(self, root: Root, needed: bool, holders: Sequence[Address]) -> tuple[RoundReport, list[Finding]]:
         """Check the blob that round 1 starts from; ``needed``: somebody has started from it, so it must be there."""
         started = time.perf_counter()
-        sighting = self._searcher.look(root, self._members, Header.merged(0))
+        sighting = self._searcher.look(root, holders, Header.merged(0))
         report = RoundReport(0, Status.NONE, root=root)
         findings = self._take(report, [sighting], 0)
         if needed or not sighting.missing:
@@ -86,18 +87,16 @@ class Examiner:
         spool = (kept + self._threads + 1) * self._size > self._memory
         sightings = []
         with ThreadPoolExecutor(self._threads, "rayfed-audit") as pool:
-            for sighting in pool.map(lambda index: self._update(facts, index, spool), sorted(facts.roots)):
+            for sighting in pool.map(lambda index: self._update(facts, index, spool), sorted(facts.updates)):
                 sightings.append(sighting)
                 self._seen()
-        findings = self._take(report, sightings, facts.round)
+        findings = self._take(report, sightings, facts.round, facts.members)
         for sighting in sightings:
             findings += self._judge(sighting, facts)
         included = [sighting for sighting in sightings if facts.included >> sighting.owner & 1]
         if facts.included:
             findings += self._merge(report, facts, included)
         self._searcher.give_back(sightings)
-        if facts.status is Status.FINAL:
-            self._base = (facts.root, facts.round)
         report.seconds = time.perf_counter() - started
         return report, findings
 
@@ -105,10 +104,10 @@ class Examiner:
 
     def _update(self, facts: RoundFacts, index: int, spool: bool) -> Sighting:
         """Check every copy of one update; keep its blob if it goes into the merge."""
-        owner = self._members[index]
+        owner = facts.members.get(index, NATIVE)
         header = Header.update(self._chain_id, self._federation, facts.round, owner)
         # The owner has it; whoever checked it in time may have it too.
-        holders = [owner, *(member for member in self._members if member != owner)]
+        holders = [owner, *(member for member in facts.members.values() if member != owner)]
         sighting = self._searcher.look(facts.roots[index], holders, header)
         sighting.index = index
         if not facts.included >> index & 1:
@@ -119,13 +118,17 @@ class Examiner:
 
     # -- judgements -------------------------------------------------------------------------------------------------
 
-    def _take(self, report: RoundReport, sightings: Iterable[Sighting], number: int) -> list[Finding]:
+    def _take(
+        self, report: RoundReport, sightings: Iterable[Sighting], number: int, members: Mapping[int, Address] = NOBODY
+    ) -> list[Finding]:
         """Add what was read to the report; return what was found on the way, with round and node."""
         findings = []
         for sighting in sightings:
             report.blobs += sighting.copies
             report.bytes += sighting.hashed
-            findings += [self._placed(finding, number, sighting.index) for finding in sighting.findings]
+            index = sighting.index
+            owner = "" if index is None else members.get(index, "")
+            findings += [replace(one, round=number, node=index, address=owner) for one in sighting.findings]
         return findings
 
     def _judge(self, sighting: Sighting, facts: RoundFacts) -> Iterable[Finding]:
@@ -135,12 +138,12 @@ class Examiner:
             return
         if sighting.missing:
             # Nothing is published before COMMIT has closed, so where it closed void there is nothing to be had.
-            if facts.status is not Status.NONE and facts.phase is not Phase.COMMIT:
+            if facts.status is not Status.OPEN and facts.phase is not Phase.COMMIT:
                 words = "was included, but nobody has it" if included else "was committed, but nobody has it"
                 yield self._finding(Severity.UNCHECKED, "update", words, facts, sighting)
             return
         if included:
-            accepted = [str(i) for i, ballot in sorted(facts.ballots.items()) if ballot >> sighting.owner & 1]
+            accepted = [str(i) for i, ballot in sorted(facts.accepts.items()) if ballot >> sighting.owner & 1]
             words = f"included by the ballots of {', '.join(accepted)}, but {sighting.reason}"
             yield self._finding(Severity.DISCREPANCY, "update", words, facts, sighting)
         else:
@@ -154,60 +157,57 @@ class Examiner:
             yield Finding(Severity.DISCREPANCY, "base", sighting.reason, number, root=sighting.root)
 
     def _merge(self, report: RoundReport, facts: RoundFacts, included: list[Sighting]) -> Iterable[Finding]:
-        """Compute the merge again; compare it with what was attested, what is final, and what the places hold."""
-        blobs = [sighting.blob for sighting in included if sighting.valid and sighting.blob is not None]
+        """Compute the merge again; compare it with what was attested, what is final, what came of it in court, and what
+        the places hold."""
+        # A merge is total over any bytes: what is no update and was included counts as it lies there.
+        blobs = [sighting.blob for sighting in included if sighting.blob is not None]
         merged: memoryview | None = None
         computed = facts.root  # where nothing can be computed, what the quorum said
-        base = self._start()
+        base = self._start(facts)
         if len(blobs) == facts.included.bit_count() and (base is not None or not self._rule.needs_base):
             merged = self._compute(blobs, facts.round, base)
             computed = merkle.root(merged)
             report.bytes += self._size
-        if merged is not None or facts.status is Status.FINAL:
-            yield from self._attestations(facts, computed)
-        if facts.undone and facts.root != NO_ROOT:
-            report.merge = "rolled back"
-            if facts.upheld and merged is not None and computed == facts.root:
-                yield Finding(Severity.DISCREPANCY, "merge", "it was rolled back as wrong, and is right", facts.round)
-        elif facts.status is not Status.FINAL:
-            report.merge = "no quorum" if facts.status is Status.VOID else "open"
-        elif merged is None:
-            refused = any(sighting.reason not in (MISSING, DAMAGED, "") for sighting in included)
-            report.merge = "wrong" if refused else "not checkable"
-        else:
-            report.merge = "verified" if computed == facts.root else "wrong"
-        if facts.status is Status.FINAL:
+            yield from judged(facts, computed)
+        if merged is not None or facts.status.stands:
+            yield from attested(facts, computed)
+        report.merge = self._word(facts, merged is not None, computed, included)
+        if facts.status.stands:
             same = merged if computed == facts.root else None
-            final = self._searcher.look(facts.root, self._members, Header.merged(facts.round), same)
+            holders = list(facts.members.values())
+            final = self._searcher.look(facts.root, holders, Header.merged(facts.round), same)
             yield from self._take(report, [final], facts.round)
             if merged is None:
                 yield from self._model(final, facts.round)
             elif computed != facts.root:
                 leaf = _first_leaf(merged, final.blob) if final.blob is not None else None
-                words = f"the final root is {_short(facts.root)}, the merge by the rule is {_short(computed)}"
+                words = f"the final root is {short(facts.root)}, the merge by the rule is {short(computed)}"
                 yield Finding(Severity.DISCREPANCY, "merge", words, facts.round, leaf=leaf, root=facts.root)
             self._searcher.give_back([final])
         self._seen()
         if merged is not None:
             self._searcher.reuse(merged)
 
-    def _attestations(self, facts: RoundFacts, right: Root) -> Iterable[Finding]:
-        """Name who attested another root than the right one."""
-        for index, root in sorted(facts.attestations.items()):
-            if root != right:
-                words = f"attested {_short(root)}, the merge is {_short(right)}"
-                who = self._members[index]
-                # Where the round was rolled back, the court has dealt with it.
-                severity = Severity.NOTE if facts.undone else Severity.DISCREPANCY
-                yield Finding(severity, "attestation", words, facts.round, index, who, root=root)
+    def _word(self, facts: RoundFacts, is_computed: bool, computed: Root, included: list[Sighting]) -> str:
+        """Return what came of a round's merge, in a word."""
+        if facts.undone:
+            return "undone"
+        if not facts.status.stands:
+            return "open" if facts.status is Status.OPEN else "no quorum"
+        if is_computed:
+            return "verified" if computed == facts.root else "wrong"
+        refused = any(sighting.reason not in (MISSING, DAMAGED, "") for sighting in included)
+        return "wrong" if refused else "not checkable"
 
-    def _start(self) -> memoryview | None:
+    def _start(self, facts: RoundFacts) -> memoryview | None:
         """Return the round's base where the rule needs it and somebody has it; its own findings are its round's."""
-        root, number = self._base
-        return self._searcher.look(root, self._members, Header.merged(number)).blob if self._rule.needs_base else None
+        if not self._rule.needs_base:
+            return None
+        holders = list(facts.members.values())
+        return self._searcher.look(facts.base, holders, Header.merged(facts.base_round)).blob
 
     def _compute(self, chosen: list[memoryview], number: int, base: memoryview | None) -> memoryview:
-        weights = [codec.read_header(blob).weight for blob in chosen]
+        weights = [UpdateCodec.weight(blob) for blob in chosen]
         merged = codec.blank(self._layout, Header.merged(number), self._searcher.room())
         values = [codec.values(blob, self._layout.size) for blob in chosen]
         start = None if base is None else codec.values(base, self._layout.size)
@@ -217,16 +217,8 @@ class Examiner:
     # -- small things -----------------------------------------------------------------------------------------------
 
     def _finding(self, severity: Severity, what: str, message: str, facts: RoundFacts, sighting: Sighting) -> Finding:
-        return Finding(
-            severity, what, message, facts.round, sighting.owner, self._members[sighting.owner], root=sighting.root
-        )
-
-    def _placed(self, finding: Finding, number: int, index: int | None) -> Finding:
-        return replace(finding, round=number, node=index, address="" if index is None else self._members[index])
-
-
-def _short(root: Root) -> str:
-    return f"0x{root.hex()[:16]}..."
+        owner = facts.members.get(sighting.owner, "")
+        return Finding(severity, what, message, facts.round, sighting.owner, owner, root=sighting.root)
 
 
 def _first_leaf(one: memoryview, other: memoryview) -> int | None:

@@ -25,7 +25,7 @@ class Finding:
 
     Attributes:
         severity: what it means for the verdict.
-        what: what it is about: record, charter, replay, signature, outcome, view, money, blob, update, merge,
+        what: what it is about: record, charter, replay, signature, outcome, view, money, blob, update, merge, court,
             attestation or base.
         message: one line.
         round: which round it concerns, or None.
@@ -67,7 +67,8 @@ class Finding:
 class RoundReport:
     """What the audit made of one round.
 
-    ``merge`` is ``verified``, ``wrong``, ``rolled back``, ``not checkable`` or empty (there was nothing to merge);
+    ``merge`` is ``verified``, ``wrong``, ``undone``, ``no quorum``, ``open``, ``not checkable`` or empty (there was
+    nothing to merge);
     ``blobs`` counts copies that were read, ``bytes`` what was hashed.
     """
 

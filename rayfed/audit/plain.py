@@ -1,6 +1,7 @@
 """The values of a record as its JSON holds them, and back: whatever a file says is checked for its kind first.
 
-Kinds are address, root (32 bytes, in hex), bitmap (in hex), number, flag, and lists of some of them.
+Kinds are address ("" where a seat is free), root (32 bytes, in hex), bitmap (in hex), number, signed, flag, bytes (in
+hex), and lists of some of them.
 """
 
 from __future__ import annotations
@@ -13,40 +14,43 @@ from typing import Any
 from rayfed.audit.events import EVENTS, Entry
 from rayfed.encoding import canonical
 from rayfed.errors import CodecError
-from rayfed.protocol.judgement import Account, Books
-from rayfed.protocol.messages import Outcome, Phase, Status, Terms, View
+from rayfed.protocol.accounts import Account, Books
+from rayfed.protocol.messages import Outcome, Phase, Round, Status, Terms, View
 
-_SINGULAR = {"members": "address", "roots": "root", "ballots": "bitmap", "attestations": "root"}
-_BITMAPS = frozenset({"roster", "active", "committed", "voted", "attested", "included", "attesters"})
-_OTHERS = {"coin": "address", "exiting": "flag"}
-_ROOTS = frozenset({"charter", "genesis", "root", "base", "allow_list", "layout"})
+MOST_BYTES = 512
+"""Bytes of a card or a leaf at most."""
+
+_SINGULAR = {"addresses": "address", "roots": "root", "bitmaps": "bitmap"}
+_FIELDS = {
+    **dict.fromkeys(("charter", "genesis", "root", "base", "allow_list", "layout", "encoding", "frozen"), "root"),
+    **dict.fromkeys(("context", "base_context"), "root"),
+    **dict.fromkeys(("roster", "active", "committed", "abstained", "voted", "attested"), "bitmap"),
+    **dict.fromkeys(("included", "excused", "attesters"), "bitmap"),
+    **dict.fromkeys(("due", "base_settled"), "flag"),
+    **{"coin": "address", "members": "addresses", "roots": "roots", "accepts": "bitmaps", "misses": "bitmaps"},
+}
+"""Of which kind the fields of views and terms are, if they are no numbers."""
 
 
 def _kind(name: str) -> str:
-    if name in _SINGULAR:
-        return name
-    if name in _OTHERS:
-        return _OTHERS[name]
-    return "bitmap" if name in _BITMAPS else "root" if name in _ROOTS else "number"
+    return _FIELDS.get(name, "number")
 
 
 def write(kind: str, value: Any) -> Any:
     if kind in _SINGULAR:
         return [write(_SINGULAR[kind], item) for item in value]
-    if kind == "root":
+    if kind in ("root", "bytes"):
         return "0x" + value.hex()
     if kind == "bitmap":
         return hex(value)
     return str(value) if kind == "address" else int(value)
 
 
-def write_all(value: Terms | Outcome | View | Account | Books) -> dict[str, Any]:
+def write_all(value: Terms | Outcome | Round | View | Account | Books) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for item in fields_of(value):
         held = getattr(value, item.name)
-        if item.name == "quorum":
-            plain[item.name] = list(held)
-        elif item.name == "previous":
+        if item.name == "previous":
             plain[item.name] = {} if held is None else write_all(held)
         else:
             plain[item.name] = write(_kind(item.name), held)
@@ -66,12 +70,17 @@ def read(kind: str, value: Any, where: str) -> Any:
     if kind == "number":
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 256:
             return value
+    elif kind == "signed":
+        if isinstance(value, int) and not isinstance(value, bool) and -(1 << 31) <= value < 1 << 31:
+            return value
     elif kind == "flag":
         if value in (0, 1) and not isinstance(value, bool):
             return bool(value)
     elif isinstance(value, str):
-        if kind == "address" and re.fullmatch(r"0x[0-9a-fA-F]{40}", value):
+        if kind == "address" and re.fullmatch(r"(0x[0-9a-fA-F]{40})?", value):
             return value
+        if kind == "bytes" and re.fullmatch(r"0x([0-9a-f]{2})*", value) and len(value) <= 2 + 2 * MOST_BYTES:
+            return bytes.fromhex(value[2:])
         if kind == "root" and re.fullmatch(r"0x[0-9a-f]{64}", value):
             return bytes.fromhex(value[2:])
         if kind == "bitmap" and re.fullmatch(r"0x[0-9a-f]{1,64}", value):
@@ -87,13 +96,7 @@ def read_all(cls: Any, value: Any, where: str, special: Mapping[str, Any]) -> An
 
 
 def terms(value: Any) -> Terms:
-    def quorum(pair: Any) -> tuple[int, int]:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise CodecError("record.terms.quorum: not two whole numbers")
-        top, bottom = (read("number", part, "record.terms.quorum") for part in pair)
-        return top, bottom
-
-    found: Terms = read_all(Terms, value, "record.terms", {"quorum": quorum})
+    found: Terms = read_all(Terms, value, "record.terms", {})
     return found
 
 
@@ -111,9 +114,14 @@ def view(value: Any) -> View:
     where = "record.view"
     special = {
         "phase": lambda given: _enum(Phase, given, where),
-        "previous": lambda given: None if given == {} else outcome(given, f"{where}.previous"),
+        "previous": lambda given: None if given == {} else _round(given, f"{where}.previous"),
     }
     found: View = read_all(View, value, where, special)
+    return found
+
+
+def _round(value: Any, where: str) -> Round:
+    found: Round = read_all(Round, value, where, {"status": lambda given: _enum(Status, given, where)})
     return found
 
 

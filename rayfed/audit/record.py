@@ -17,10 +17,10 @@ from rayfed.audit.events import EVENTS, Entry
 from rayfed.encoding import canonical
 from rayfed.encoding.primitives import Address
 from rayfed.errors import CodecError
-from rayfed.protocol.judgement import Account, Books
+from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.messages import Outcome, Terms, View
 
-FORMAT = "rayfed.record.v2"
+FORMAT = "rayfed.record.v3"
 
 FILE = "record.json"
 """What a run calls the record in its output folder."""
@@ -40,7 +40,7 @@ class ChainRecord:
         block, block_hash: the newest block that was looked at.
         charter: its canonical JSON, or empty.
         transactions: the signed transactions behind the messages, in hex by their hash, as far as they could be had.
-        accounts, books: what the court held, by member and in all; None where it was not asked.
+        accounts, books: what each address had that the events name, and what nobody owned; None: nobody asked.
         intact: whether the file said the digest that it has; True if it came from no file.
     """
 
@@ -55,7 +55,7 @@ class ChainRecord:
     block_hash: str
     charter: str = ""
     transactions: Mapping[str, str] = field(default_factory=dict)
-    accounts: tuple[Account, ...] = ()
+    accounts: Mapping[Address, Account] = field(default_factory=dict)
     books: Books | None = None
     intact: bool = True
 
@@ -82,8 +82,8 @@ class ChainRecord:
         kinds = {
             **dict.fromkeys(("format", "federation", "block_hash", "charter", "digest"), str),
             **dict.fromkeys(("chain_id", "founded", "block"), int),
-            **dict.fromkeys(("terms", "view", "transactions", "books"), dict),
-            **dict.fromkeys(("entries", "outcomes", "accounts"), list),
+            **dict.fromkeys(("terms", "view", "transactions", "books", "accounts"), dict),
+            **dict.fromkeys(("entries", "outcomes"), list),
         }
         whole = canonical.fields(canonical.loads(text), kinds, "record")
         if whole["format"] != FORMAT:
@@ -100,7 +100,10 @@ class ChainRecord:
             block_hash=whole["block_hash"],
             charter=whole["charter"],
             transactions=plain.texts(whole["transactions"]),
-            accounts=tuple(plain.account(one, f"record.accounts[{n}]") for n, one in enumerate(whole["accounts"])),
+            accounts={
+                plain.read("address", address, "record.accounts"): plain.account(one, f"record.accounts[{address}]")
+                for address, one in whole["accounts"].items()
+            },
             books=plain.read_all(Books, whole["books"], "record.books", {}) if whole["books"] else None,
         )
         return record if record.digest == whole["digest"] else replace(record, intact=False)
@@ -129,6 +132,6 @@ class ChainRecord:
             "block_hash": self.block_hash,
             "charter": self.charter,
             "transactions": dict(self.transactions),
-            "accounts": [plain.write_all(account) for account in self.accounts],
+            "accounts": {address: plain.write_all(account) for address, account in self.accounts.items()},
             "books": plain.write_all(self.books) if self.books else {},
         }

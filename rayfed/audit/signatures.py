@@ -7,7 +7,6 @@ by anybody who lacks the members' keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +22,19 @@ from rayfed.audit.findings import Finding, Severity
 from rayfed.audit.record import ChainRecord
 from rayfed.encoding.primitives import Address, bits
 from rayfed.ledger.ethereum import abi, eip712
-from rayfed.protocol.messages import Phase, Signed, Verb
+from rayfed.protocol.contexts import NO_CONTEXT
+from rayfed.protocol.messages import Phase, Signed
+from rayfed.protocol.phases import SPOKEN_IN
 
-_VERBS = {"Joined": "join", "Left": "leave", "Committed": "commit", "Voted": "vote", "Attested": "attest"}
+_VERBS = {
+    "Joined": "join",
+    "Left": "leave",
+    "Committed": "commit",
+    "Voted": "vote",
+    "VotedMissing": "vote",
+    "Attested": "attest",
+}
+_SPOKEN = {int(phase): verb for verb, phase in SPOKEN_IN.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,92 +47,116 @@ class Call:
     chain_id: int
 
 
-def check(record: ChainRecord, members: Sequence[Address]) -> tuple[int, list[Finding]]:
+def check(record: ChainRecord) -> tuple[int, list[Finding]]:
     """Return how many messages carry their member's signature, and which carry a wrong one.
 
     A message that came to the contract by way of another one, or without its transaction, is neither.
     """
-    calls: dict[str, Call | str] = {}
-    signed, findings = 0, []
+    checking = _Checking(record)
     for entry in record.entries:
-        raw = record.transactions.get(entry.tx_hash)
+        checking.hear(entry)
+    return checking.signed, checking.findings
+
+
+class _Checking:
+    """Goes through a record; knows who has which seat, and what statements rest on, when each message is said."""
+
+    def __init__(self, record: ChainRecord) -> None:
+        self._record = record
+        self._domain = eip712.Domain(record.chain_id, record.federation, record.terms.charter)
+        self._calls: dict[str, Call | str] = {}
+        self._holders: dict[int, Address] = {}
+        self._contexts: dict[tuple[int, int], bytes] = {}
+        self.signed = 0
+        self.findings: list[Finding] = []
+
+    def hear(self, entry: Entry) -> None:
+        """Check a message, or take note of what others rest on."""
+        said = entry.values
+        if entry.name == "PhaseOpened":
+            self._contexts[said["round"], said["phase"]] = said["context"]
+        elif entry.name == "Released":
+            self._holders.pop(said["index"], None)
+        elif entry.name == "Joined":
+            self._holders[said["index"]] = said["member"]
+        raw = self._record.transactions.get(entry.tx_hash)
         if entry.name not in MESSAGES or raw is None:
-            continue
-        if entry.tx_hash not in calls:
-            calls[entry.tx_hash] = _read(raw, entry.tx_hash)
-        call = calls[entry.tx_hash]
-        if entry.name == "Relayed" and isinstance(call, Call):
-            right, wrongs = _relayed(call, entry, record, members)
-            signed += right
-            findings += wrongs
-            continue
-        wrong = call if isinstance(call, str) else _wrong(call, entry, record, members)
-        if wrong is None:
-            continue
+            return
+        if entry.tx_hash not in self._calls:
+            self._calls[entry.tx_hash] = _read(raw, entry.tx_hash)
+        call = self._calls[entry.tx_hash]
+        if entry.name == "Relayed":
+            self._relayed(call, entry)
+            return
+        wrong = call if isinstance(call, str) else self._wrong(call, entry)
+        if wrong is not None and entry.index is not None:
+            self._note(wrong, entry, entry.index)
+
+    def _note(self, wrong: str, entry: Entry, index: int) -> None:
         if not wrong:
-            signed += 1
-            continue
-        relayed = entry.name == "Relayed"
-        for index in bits(entry.values["members"]) if relayed else (entry.values["index"],):
-            findings.append(_finding(wrong, entry, index, members))
-    return signed, findings
+            self.signed += 1
+            return
+        words = f"{entry.name}: {wrong} (transaction {entry.tx_hash[:18]}...)"
+        owner = self._holders.get(index, "")
+        self.findings.append(Finding(Severity.DISCREPANCY, "signature", words, entry.round, index, owner))
 
+    def _relayed(self, call: Call | str, entry: Entry) -> None:
+        """Check each message of a batch by itself."""
+        said = entry.values
+        if isinstance(call, str):
+            for index in bits(said["members"]):
+                self._note(call, entry, index)
+            return
+        if call.to.lower() != self._record.federation.lower() or call.data[:4] != _RELAY:
+            return
+        try:
+            phase, round, context, signers, statements, misses, _, _ = abi.arguments("relay", call.data)
+        except (DecodingError, ValueError):
+            phase, round, context, signers, statements, misses = 0, 0, NO_CONTEXT, 0, (), ()  # somebody made up these
+        missed = tuple(misses) or (0,) * len(statements)
+        posted = {
+            index: Signed(value, r, vs, number)
+            for index, (value, r, vs), number in zip(bits(signers), statements, missed, strict=False)
+        }
+        told = tuple(said["misses"]) or (0,) * len(said["values"])
+        same = (phase, round, context) == (said["phase"], said["round"], self._context(entry.round, said["phase"]))
+        for index, value, number in zip(bits(said["members"]), said["values"], told, strict=False):
+            message = posted.get(index)
+            if message is None or not same or (message.value, message.misses) != (value, number):
+                self._note("something else was posted", entry, index)
+                continue
+            who = eip712.signer(self._domain, _SPOKEN[phase], round, context, message) if phase in _SPOKEN else None
+            owner = self._holders.get(index, "")
+            right = who is not None and who.lower() == owner.lower()
+            self._note("" if right else f"it was signed by {who or 'nobody'}", entry, index)
 
-def _finding(wrong: str, entry: Entry, index: int, members: Sequence[Address]) -> Finding:
-    owner = members[index] if index < len(members) else ""
-    words = f"{entry.name}: {wrong} (transaction {entry.tx_hash[:18]}...)"
-    return Finding(Severity.DISCREPANCY, "signature", words, entry.values.get("round"), index, owner)
-
-
-def _relayed(call: Call, entry: Entry, record: ChainRecord, members: Sequence[Address]) -> tuple[int, list[Finding]]:
-    """Return how many messages of a batch carry their member's signature, and which carry a wrong one."""
-    if call.to.lower() != record.federation.lower() or call.data[:4] != _RELAY:
-        return 0, []
-    said = entry.values
-    try:
-        phase, round, signers, messages, _ = abi.arguments("relay", call.data)
-    except (DecodingError, ValueError):
-        phase, round, signers, messages = 0, 0, 0, ()  # whoever made the record made up these bytes
-    posted = dict(zip(bits(signers), messages, strict=False))
-    right, findings = 0, []
-    for index, value in zip(bits(said["members"]), said["values"], strict=False):
-        owner = members[index] if index < len(members) else ""
-        message = Signed(*posted[index]) if index in posted else None
-        wrong = ""
-        if message is None or (phase, round, message.value) != (said["phase"], said["round"], value):
-            wrong = "something else was posted"
+    def _wrong(self, call: Call, entry: Entry) -> str | None:
+        """Say what is wrong with the transaction of a message; empty if nothing is, None if it speaks to nobody we
+        know."""
+        said, record = entry.values, self._record
+        if call.to.lower() != record.federation.lower() or call.data[:4] not in _SELECTORS:
+            return None
+        if call.chain_id != record.chain_id:
+            return f"it was signed for chain {call.chain_id}"
+        if entry.name == "Joined":  # what follows the charter is the proof that the allow-list names the member
+            same = call.data[:36] == abi.call("join", record.terms.charter, [])[:36]
         else:
-            verb = _SPOKEN.get(phase, Verb.COMMIT)
-            who = eip712.signer(record.chain_id, record.federation, verb, round, message)
-            wrong = "" if who is not None and who.lower() == owner.lower() else f"it was signed by {who or 'nobody'}"
-        right += not wrong
-        if wrong:
-            findings.append(_finding(wrong, entry, index, members))
-    return right, findings
+            same = call.data == abi.call(_VERBS[entry.name], *self._arguments(entry))
+        if not same:
+            return "something else was signed"
+        owner = said["member"] if entry.name == "Joined" else self._holders.get(entry.index or 0, "")
+        return "" if call.sender.lower() == owner.lower() else f"it was signed by {call.sender}"
 
+    def _arguments(self, entry: Entry) -> list[Any]:
+        said = entry.values
+        if entry.name == "Left":
+            return []
+        phase = {"Committed": Phase.COMMIT, "Attested": Phase.ATTEST}.get(entry.name, Phase.VOTE)
+        start = [entry.round, self._context(entry.round, phase)]
+        return [*start, said["accepts"], said.get("misses", 0)] if phase is Phase.VOTE else [*start, said["root"]]
 
-def _wrong(call: Call, entry: Entry, record: ChainRecord, members: Sequence[Address]) -> str | None:
-    """Say what is wrong with the transaction of a message; empty if nothing is, None if it speaks to nobody we know."""
-    said = entry.values
-    arguments: dict[str, list[Any]] = {
-        "Left": [],
-        "Committed": [said.get("round"), said.get("root")],
-        "Voted": [said.get("round"), said.get("ballot")],
-        "Attested": [said.get("round"), said.get("root")],
-    }
-    if call.to.lower() != record.federation.lower() or call.data[:4] not in _SELECTORS:
-        return None
-    if call.chain_id != record.chain_id:
-        return f"it was signed for chain {call.chain_id}"
-    if entry.name == "Joined":  # what follows the charter is the proof that the allow-list names the member
-        same = call.data[:36] == abi.call("join", record.terms.charter, [])[:36]
-    else:
-        same = call.data == abi.call(_VERBS[entry.name], *arguments[entry.name])
-    if not same:
-        return "something else was signed"
-    index = said["index"]
-    owner = said["member"] if entry.name == "Joined" else members[index] if index < len(members) else ""
-    return "" if call.sender.lower() == owner.lower() else f"it was signed by {call.sender}"
+    def _context(self, round: int | None, phase: int) -> bytes:
+        return self._contexts.get((round or 0, int(phase)), NO_CONTEXT)
 
 
 def _read(raw: str, tx_hash: str) -> Call | str:
@@ -147,10 +180,9 @@ def _read(raw: str, tx_hash: str) -> Call | str:
 _EXAMPLES: dict[str, list[Any]] = {
     "join": [bytes(32), []],
     "leave": [],
-    "commit": [0, bytes(32)],
-    "vote": [0, 0],
-    "attest": [0, bytes(32)],
+    "commit": [0, bytes(32), bytes(32)],
+    "vote": [0, bytes(32), 0, 0],
+    "attest": [0, bytes(32), bytes(32)],
 }
 _SELECTORS = {abi.call(verb, *arguments)[:4] for verb, arguments in _EXAMPLES.items()}
-_RELAY = abi.call("relay", 0, 0, 0, [], [])[:4]
-_SPOKEN = {int(Phase.COMMIT): Verb.COMMIT, int(Phase.VOTE): Verb.VOTE, int(Phase.ATTEST): Verb.ATTEST}
+_RELAY = abi.call("relay", 0, 0, bytes(32), 0, [], [], [], False)[:4]

@@ -18,7 +18,6 @@ from rayfed.audit.record import FILE
 from rayfed.encoding.primitives import bits
 from rayfed.encoding.urls import public
 from rayfed.errors import CodecError, ConfigError
-from rayfed.protocol.messages import Status
 
 CLEAN = 0
 DISCREPANCIES = 1
@@ -190,10 +189,9 @@ def show(report: Report, console: Console) -> None:
 
 
 def _row(one: RoundReport) -> list[str]:
-    status = {Status.NONE: "open", Status.FINAL: "final", Status.VOID: "void"}[one.status]
     return [
         str(one.round) if one.round else "genesis",
-        status if one.round else "",
+        one.status.name.lower() if one.round else "",
         _members(one.included),
         _members(one.attesters),
         one.merge,
