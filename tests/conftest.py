@@ -73,4 +73,4 @@ def shared(cluster: Cluster, chain: DevChain, key_file: Path) -> tuple[str, ...]
     rpc = (f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", f"ledger.key_file={key_file}")
     # This chain makes no block without a transaction, so nothing would confirm the last one.
     rpc = (*rpc, "ledger.confirmations=0")
-    return (f"cluster.address={cluster.address}", "ledger=rpc", *rpc)
+    return (f"cluster.address={cluster.address}", "ledger=rpc", "ledger.allow_demo_times=true", *rpc)

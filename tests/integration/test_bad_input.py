@@ -177,7 +177,7 @@ def test_a_contract_that_is_not_ours(tmp_path: Path, chain: DevChain, key_file: 
     rpc.call("anvil_setCode", ADDRESS[:-2] + "ff", "0x6080604052600080fd")
     complaint = join(ADDRESS[:-2] + "ff", charter, chain, key_file, tmp_path)
     assert complaint.startswith("federation_address: the contract at ")
-    assert complaint.endswith("is not a rayfed federation")
+    assert complaint.endswith("is not a rayfed federation of this release's contracts")
 
 
 def test_another_charter(tmp_path: Path, chain: DevChain, key_file: Path, charter: Path) -> None:
