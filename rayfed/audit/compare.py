@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
@@ -45,6 +46,19 @@ def money(record: ChainRecord, chain: MemoryChain) -> Iterator[Finding]:
         collect_bonds(chain, address, held.native_claimable)
         for finding in _fields("money", f"{address} has", held, chain.account(address), None):
             yield replace(finding, node=indices.get(address.lower()), address=address)
+
+
+def costs(record: ChainRecord) -> Iterator[Finding]:
+    """Check that nobody was reimbursed more than losers' bonds had left for it: gas alone is the contract's word."""
+    left: Counter[int] = Counter()
+    for entry in record.entries:
+        if entry.name == "BondsSpent":
+            left[entry.values["round"]] += entry.values["setAside"]
+        elif entry.name == "Reimbursed":
+            left[entry.values["round"]] -= entry.values["amount"]
+            if left[entry.values["round"]] < 0:
+                words = f"{entry.values['mover']} was reimbursed more than losers' bonds had left"
+                yield Finding(Severity.DISCREPANCY, "money", words, entry.round, address=entry.values["mover"])
 
 
 def _fields(what: str, words: str, theirs: Any, ours: Any, number: int | None) -> Iterator[Finding]:

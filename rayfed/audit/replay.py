@@ -63,6 +63,7 @@ class _Replay:
             self._findings += compare.outcomes(self._record, self._chain)
             self._findings += compare.view(self._record, self._chain)
             self._findings += compare.money(self._record, self._chain)
+            self._findings += compare.costs(self._record)
         if not self._record.founded:
             self._findings.append(
                 Finding(Severity.UNCHECKED, "replay", "the time of the founding, on which round 1's opening depends")

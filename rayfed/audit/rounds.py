@@ -64,7 +64,7 @@ class RoundBooks:
             if outcome is None:
                 facts.status = self._fallen(number)
                 continue
-            facts.status = outcome.status
+            facts.status, facts.included = outcome.status, outcome.included
             late = sum(1 << i for i, root in facts.attestations.items() if root == facts.root != NO_ROOT)
             facts.attesters |= late
             tournament = self._chain.tournament(number)
