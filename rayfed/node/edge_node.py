@@ -68,6 +68,8 @@ class EdgeNode:
             resources.store,
             resources.memo,
         )
+        for context, root in resources.journal.attested().items():  # before it was started again
+            tools.merges.note(context, root)
         board = StatusBoard(NodeStatus(membership.slot, address, None, 0, "starting"))
         records = RoundLog(membership.slot, address, hooks.on_record)
         publisher = self.publishes(tools.blobs, hooks.behaviour, board.note, options.keeps)

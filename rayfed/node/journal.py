@@ -56,6 +56,11 @@ class Journal:
         """Say whether anything was signed for this round, on whatever branch of the chain."""
         return round in self._rounds
 
+    def attested(self) -> dict[bytes, bytes]:
+        """Return all roots that were ever attested, by the context that they rest on, in the order of their rounds."""
+        said = sorted(self._said.items(), key=lambda entry: entry[0][0])
+        return {bytes.fromhex(c): bytes.fromhex(root) for (_, verb, c), root in said if verb == Verb.ATTEST.value}
+
     def roots(self, rounds: range) -> set[bytes]:
         """Return all roots that were committed to, or attested, in these rounds."""
         verbs = (Verb.COMMIT.value, Verb.ATTEST.value)

@@ -12,6 +12,9 @@ from rayfed.protocol.messages import Verb
 TRIES = 5
 """Refusals in a row, for one reason, after which an act is hopeless."""
 
+UNHEARD = ("NotMined", "NotHeard")
+"""What a handle says of what the chain has not refused: it may be heard the next time, or in the next round."""
+
 _SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+): (.+)")
 
 _CAUSES = {
@@ -29,7 +32,7 @@ _CAUSES = {
 
 def hopeless(verb: Verb, round: int, refusal: Refusal | None) -> ConfigError | None:
     """Return why an act that is still due has been refused too often; None if it may be tried again."""
-    if refusal is None or refusal.times < TRIES:
+    if refusal is None or refusal.times < TRIES or refusal.reason in UNHEARD:
         return None
     named = _SETTING.fullmatch(refusal.reason)
     if named is not None:

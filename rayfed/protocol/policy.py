@@ -261,12 +261,12 @@ def _until(view: View, me: Me) -> int:
 
 def _trouble(view: View, me: Me) -> str:
     base = standing(view, me)
-    if base is Standing.GOOD or not view.base_round:
+    if base is Standing.GOOD or not view.base_round or view.phase not in (Phase.COMMIT, Phase.DONE):
         return ""
     made = f"round {view.base_round}: its model {view.base.hex()[:12]}"
     if base is Standing.WRONG:
         state = "settled" if view.base_settled else "not settled yet"
         return f"{made}, or one that it rests on, is not the merge of what was included, and {state}: not built on here"
-    if view.base_settled:
+    if view.base_settled and view.phase is Phase.COMMIT:
         return f"{made} is settled and cannot be checked, for what it included is withheld: not built on here"
     return ""

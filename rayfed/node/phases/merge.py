@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rayfed.encoding.primitives import Root
-from rayfed.node.included import IncludedReader
+from rayfed.node.included import Included, IncludedReader
 from rayfed.node.kit import Kit
 from rayfed.node.peer_updates import PeerUpdates
 from rayfed.node.phases.ready import NOTHING, JournalEntry, Ready
@@ -25,6 +27,10 @@ class MergeMaker:
         self._updates = PeerUpdates(tools.codec, tools.blobs, tools.memo, kit.options.fetches)
         self._included = IncludedReader(kit.resources.ledger, kit.address)
 
+    def inputs(self, round: int, context: bytes, view: View) -> Included | None:
+        """Return what is to be merged; None if the ledger does not tell."""
+        return self._included.read(round, context, view)
+
     def merged(self, round: int, context: bytes, view: View, *, logged: bool) -> Root | None:
         """Merge what a round has included; None while something of it cannot be had.
 
@@ -34,7 +40,7 @@ class MergeMaker:
             logged: whether what it takes goes into the round's record, which may be handed out by now.
         """
         kit, record = self.kit, round if logged else 0
-        inputs = self._included.read(round, context, view)
+        inputs = self.inputs(round, context, view)
         if inputs is None:
             return None
         with kit.log.timed(record, "fetch"):
@@ -55,9 +61,11 @@ class MergeMaker:
 class MergeHandler:
     """Merges, and attests the result."""
 
+    makes: ClassVar[type[MergeMaker]] = MergeMaker
+
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
-        self._maker = MergeMaker(kit)
+        self._maker = self.makes(kit)
 
     def __call__(self, action: Merge, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
@@ -68,12 +76,12 @@ class MergeHandler:
             kit.publisher.own_update(view, index)  # after a restart, those who still lack it ask again
         said = kit.resources.journal.said(round, Verb.ATTEST, context)
         if said is not None:
-            kit.tools.merges.note(context, bytes.fromhex(said))
             return Ready(True, command=Attest(round, context, bytes.fromhex(said)))
         merged = self._maker.merged(round, context, view, logged=True)
         if merged is None:
             return NOTHING
         root = kit.hooks.behaviour.attestation(round, merged, kit.tools.blobs)
+        kit.tools.merges.note(context, root)  # who attests another root stands by it
         return Ready(True, JournalEntry(round, Verb.ATTEST, context, root.hex()), Attest(round, context, root))
 
 
@@ -86,9 +94,5 @@ class CheckHandler:
 
     def __call__(self, action: Check, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
-        said = self.kit.resources.journal.said(action.round, Verb.ATTEST, action.context)
-        if said is not None:  # before it was started again
-            self.kit.tools.merges.note(action.context, bytes.fromhex(said))
-            return Ready(True)
         merged = self._maker.merged(action.round, action.context, view, logged=False)
         return NOTHING if merged is None else Ready(True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
-from rayfed.ledger.memory.calls import carry_out
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
-from rayfed.ledger.memory.transactions import copied
+from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.commands import Command
 from rayfed.protocol.messages import View
 
@@ -48,7 +46,7 @@ class ChaosChain:
         self.pool: list[Transaction] = []
         self.reorganisations = 0
         self._random = random
-        self._blocks: list[tuple[Any, Transaction]] = []  # the state before it, and the transaction
+        self._blocks: list[tuple[Storage, Transaction]] = []  # the state before it, and the transaction
         self._height = 0
 
     @property
@@ -84,7 +82,7 @@ class ChaosChain:
         if transaction.in_vain:
             return
         try:
-            carry_out(self.chain, transaction.sender, transaction.command)
+            self.chain.act(transaction.sender, transaction.command)
         except Rejected as rejected:
             transaction.error = rejected.name
 
@@ -98,9 +96,7 @@ class ChaosChain:
         if not back:
             return 0
         self._blocks = self._blocks[: -len(back)]
-        clock = self.chain.clock
         self.chain.restore(back[0][0])
-        self.chain.clock = clock
         self._height -= len(back)
         self.reorganisations += 1
         returned = [transaction for _, transaction in back]
@@ -122,7 +118,4 @@ class ChaosChain:
         if not behind and not skew:
             return self.chain.view()
         state = self._blocks[-behind][0] if behind and len(self._blocks) >= behind else self.chain.saved()
-        twin = MemoryChain.__new__(MemoryChain)
-        twin.__dict__.update(copied(state[0]))
-        twin.clock = ManualClock(self.clock.now + skew)
-        return twin.view()
+        return self.chain.fork(state, self.clock.now + skew).view()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 
-from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError, LedgerUnreachable
-from rayfed.ledger.memory.calls import signed
+from rayfed.ledger.memory.relays import signed
+from rayfed.ledger.memory.state import MemoryState
+from rayfed.ledger.memory.storage import Storage
 from rayfed.ledger.reads import SharedReads
-from rayfed.protocol.commands import Command, Statement, value_of
-from rayfed.protocol.judgement import Account, Books, Case, Record
-from rayfed.protocol.messages import Outcome, Receipt, Signed, Terms, Verb, View
+from rayfed.protocol.commands import Command, Statement
+from rayfed.protocol.messages import Receipt, Signed, Terms, Verb, View
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
 from rayfed.testing.chaos.faults import Fuse
 from rayfed.testing.chaos.scenarios import RESEND_SECONDS
@@ -21,7 +22,7 @@ Sent = tuple[Address, Command]
 """Something that a node handed to its ledger: who, and what."""
 
 
-class ChaosState:
+class ChaosState(MemoryState):
     """What one node can read of a ``ChaosChain``; follows the ``rayfed.ledger.FederationState`` protocol."""
 
     def __init__(self, chain: ChaosChain, weather: Weather, fuse: Fuse) -> None:
@@ -29,9 +30,15 @@ class ChaosState:
         self._weather = weather
         self._fuse = fuse
 
+    @property
+    def storage(self) -> Storage:  # type: ignore[override]
+        """What is read, if anything answers."""
+        self.reach()
+        return self._chain.chain.storage
+
     def terms(self) -> Terms:
-        """See ``FederationState``."""
-        return self._chain.chain.terms
+        """See ``FederationState``; everybody knows them."""
+        return self._chain.chain.terms()
 
     def view(self) -> View:
         """See ``FederationState``."""
@@ -39,46 +46,6 @@ class ChaosState:
         weather = self._weather
         behind = weather.random.randint(1, 4) if weather.happens(weather.scenario.stale) else 0
         return self._chain.view(behind, 0 if weather.calm else weather.skew)
-
-    def account(self, address: Address) -> Account:
-        """See ``FederationState``."""
-        self.reach()
-        return self._chain.chain.court.account(address)
-
-    def outcome(self, round: int) -> Outcome | None:
-        """See ``FederationState``."""
-        self.reach()
-        return self._chain.chain.outcome(round)
-
-    def record(self, round: int) -> Record | None:
-        """See ``FederationState``."""
-        self.reach()
-        return self._chain.chain.record(round)
-
-    def included_roots(self, round: int) -> tuple[Root, ...]:
-        """See ``FederationState``."""
-        self.reach()
-        if round not in self._chain.chain.evidence:
-            raise LedgerError(f"the chain knows of no merge in round {round}")
-        return tuple(self._chain.chain.included_roots(round))
-
-    def books(self) -> Books:
-        """See ``FederationState``."""
-        self.reach()
-        return self._chain.chain.court.books()
-
-    def case(self, id: int) -> Case | None:
-        """See ``FederationState``."""
-        self.reach()
-        return self._chain.chain.court.cases.get(id)
-
-    def open_cases(self) -> tuple[Case, ...]:
-        """See ``FederationState``."""
-        self.reach()
-        return self._chain.chain.court.open_cases()
-
-    def wait(self, seen: View, timeout: float) -> None:
-        """Return at once: in this world time passes only when the world says so."""
 
     def reach(self) -> None:
         """Die, or find that nothing answers, if it is time for that."""
@@ -149,7 +116,7 @@ class ChaosLedger(SharedReads):
         """Nothing to let go of."""
 
     def submit(self, command: Command) -> None:
-        """See ``Ledger``; what is missing of a stake is not put down here."""
+        """See ``Ledger``; what is missing of stake and bonds is not put down here."""
         self._told((self._address, command))
         self._reads.reach()
         weather, scenario, now = self._weather, self._weather.scenario, self._weather.clock.now
@@ -171,7 +138,7 @@ class ChaosLedger(SharedReads):
 
     def sign(self, statement: Statement) -> Signed:
         """See ``Ledger``."""
-        return signed(self._address, value_of(statement))
+        return signed(self._address, statement)
 
     def handle(self) -> ChaosLedger:
         """See ``Ledger``."""

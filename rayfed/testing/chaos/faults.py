@@ -96,18 +96,19 @@ class FailingJournal(Journal):
         self._fuse = fuse
         self._full = full
 
-    def say(self, round: int, verb: Verb, value: str) -> None:
+    def say(self, round: int, verb: Verb, context: bytes, value: str) -> None:
         """See ``Journal``."""
-        if self.said(round, verb) != value:
+        if self.said(round, verb, context) != value:
             self._fuse.check()
             if self._full():
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if self.said(round, verb) is None and self._fuse.burn():
-                line = json.dumps({"round": round, "verb": verb, "value": value}).encode()
+            if self.said(round, verb, context) is None and self._fuse.burn():
+                entry = {"round": round, "verb": verb, "context": context.hex(), "value": value}
+                line = json.dumps(entry).encode()
                 self._file.write(line[: len(line) // 2])
                 self._file.flush()
                 raise Killed
-        super().say(round, verb, value)
+        super().say(round, verb, context, value)
         self._fuse.check()
 
 

@@ -10,22 +10,25 @@ from numpy.typing import NDArray
 
 from rayfed.encoding import codec, merkle
 from rayfed.learning import State, Update
-from rayfed.protocol.charter import Charter, DataTerms, MergeTerms, StakeTerms
+from rayfed.protocol.charter import MAX_UNSETTLED, Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.testing.chaos.scenarios import (
     ATTEST_SECONDS,
     BOND,
-    CHALLENGE_SECONDS,
+    CLOCK_SECONDS,
     COMMIT_SECONDS,
     JOIN_SECONDS,
+    LIMIT_SECONDS,
+    MOST_VOID,
     PROOF_SECONDS,
     REWARD,
     STAKE,
     VOTE_SECONDS,
+    WINDOW_SECONDS,
     Scenario,
 )
 
 VALUES = 1500
-"""A header leaf and two leaves of values, the last one padded."""
+"""A header leaf and twelve leaves of values, the last one padded."""
 
 GENESIS: dict[str, Any] = {"w": np.arange(VALUES, dtype=np.int32) * 1000}
 LAYOUT = codec.Layout.of(GENESIS)
@@ -89,15 +92,17 @@ def charter(scenario: Scenario) -> Charter:
         start_members=founders,
         min_members=scenario.min_members or max(1, founders // 2),
         max_missed=scenario.max_missed,
-        quorum=(2, 3),
+        max_unsettled=MAX_UNSETTLED,
+        max_void=MOST_VOID,
+        limit_seconds=LIMIT_SECONDS,
         genesis=merkle.root(genesis),
         genesis_source={"seed": 0},
         stake=StakeTerms(
             stake=STAKE,
             reward=REWARD,
             bond=BOND,
-            challenge_seconds=CHALLENGE_SECONDS,
+            window_seconds=WINDOW_SECONDS,
+            clock_seconds=CLOCK_SECONDS,
             proof_seconds=PROOF_SECONDS,
-            refused_share=scenario.refused_share,
         ),
     )

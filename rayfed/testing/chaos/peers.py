@@ -8,7 +8,7 @@ from rayfed.attacks import Crew
 from rayfed.attacks.behaviour import Behaviour
 from rayfed.attacks.forged_merge import ForgedMerge
 from rayfed.encoding import codec, merkle
-from rayfed.encoding.primitives import Address, Root, bitmap
+from rayfed.encoding.primitives import Address, Root, bitmap, bits
 from rayfed.protocol.commands import Attest, Command, Commit, Vote
 from rayfed.testing.chaos.doors import ChaosLedger
 from rayfed.testing.chaos.model import CHAIN_ID, FEDERATION, GENESIS, LAYOUT, charter
@@ -35,15 +35,15 @@ class Cheat(ChaosLedger):
 
     def _twisted(self, command: Command) -> Command:
         match self.how, command:
-            case "garbage", Commit(round):
-                return Commit(round, self._garbage(round))
-            case (("wrong" | "collude"), Attest(round)):
+            case "garbage", Commit(round, context):
+                return Commit(round, context, self._garbage(round))
+            case (("wrong" | "collude"), Attest(round, context)):
                 # What colluders attest is the same for all of them.
                 wrong = sha256(f"{'' if self.how == 'collude' else self.address}{round}".encode()).digest()
-                return Attest(round, wrong)
-            case "collude", Vote(round):
-                chain = self._chain.chain
-                return Vote(round, bitmap(i for i in chain.roots if chain.members[i] in self.friends))
+                return Attest(round, context, wrong)
+            case "collude", Vote(round, context):
+                view = self._chain.chain.view()
+                return Vote(round, context, bitmap(i for i in bits(view.committed) if view.members[i] in self.friends))
         return command
 
     def _garbage(self, round: int) -> Root:

@@ -11,7 +11,8 @@ from pathlib import Path
 from statistics import mean
 
 from rayfed.node.edge_node import EdgeNode
-from rayfed.testing.chaos.checks import CHECKS, Broken, rounds_lost, slashed
+from rayfed.testing.chaos.checks import CHECKS, Broken
+from rayfed.testing.chaos.readings import outcomes, rounds_lost, slashed
 from rayfed.testing.chaos.scenarios import SCENARIOS, Scenario
 from rayfed.testing.chaos.world import World
 
@@ -70,7 +71,7 @@ def run(scenario: Scenario, seed: int, build: type[EdgeNode] = EdgeNode) -> tupl
         seed,
         broken,
         world.over - world.began,  # undisturbed, no second passes: everybody acts at once
-        scenario.rounds,
+        len(outcomes(world)),
         rounds_lost(world),
         world.chain.reorganisations,
         sum(seat.starts - 1 for seat in world.seats),

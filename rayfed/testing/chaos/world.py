@@ -14,7 +14,7 @@ from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.watchtower import LOOK_SECONDS
-from rayfed.protocol.commands import Leave
+from rayfed.protocol.commands import Deposit, DepositBonds, Fund, Leave
 from rayfed.protocol.messages import Phase, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing.chaos.chain import ChaosChain, Transaction
@@ -29,11 +29,14 @@ from rayfed.testing.chaos.weather import Weather
 MAX_TICKS = 20_000
 """Turns of all nodes after which a run that is not over is called one that does not end."""
 
-MAX_LINGERS = 2_000
+MOST_ROUNDS = 4
+"""Times as many rounds as are to be final, after which nothing goes wrong any more: most were void."""
+
+MAX_LINGERS = 4_000
 """Turns after which rounds that are not settled are called ones that cannot be."""
 
 FOUNDER = "0x" + "99" * 20
-"""Puts down all stakes and fills the pool, as ``rayfed.ledger.ethereum.deployment`` does it."""
+"""Puts down all stakes and bonds and fills the pool, as ``rayfed.ledger.ethereum.deployment`` does it."""
 
 DEADLY_OPERATIONS = 30
 """A lit fuse ends within so many operations; a whole round of a node has about as many."""
@@ -73,10 +76,11 @@ class World:
         self._starter = Starter(scenario, self.charter, self.chain, self.blobs, self.said, self.trained, build)
         honest = scenario.nodes - len(scenario.byzantine)
         self.seats = [self._seat(slot, scenario.cheats(slot), folder) for slot in range(scenario.nodes)]
-        court = self.chain.chain.court
-        court.fund(FOUNDER, REWARD * scenario.rounds)
+        ledger = self.chain.chain
+        ledger.act(FOUNDER, Fund(REWARD * scenario.rounds))
         for seat in self.seats:
-            court.deposit(FOUNDER, seat.address, STAKE)
+            ledger.act(FOUNDER, Deposit(seat.address, STAKE))
+            ledger.act(FOUNDER, DepositBonds(seat.address, ledger.terms().bonds))
         # Latecomers are honest; which round they wait for is drawn.
         self._late = {
             slot: self.random.randint(1, max(1, scenario.rounds - scenario.calm))
@@ -93,7 +97,8 @@ class World:
         """Run to the end; return whether there was one."""
         for self.ticks in range(1, MAX_TICKS + 1):
             view = self.chain.chain.view()
-            if not self.calm and view.round > self.scenario.rounds - self.scenario.calm:
+            enough = view.finals >= self.scenario.rounds - self.scenario.calm
+            if not self.calm and (enough or view.round >= MOST_ROUNDS * self.scenario.rounds):
                 self._calm_down()
             order = list(self.seats)
             self.random.shuffle(order)
@@ -119,7 +124,8 @@ class World:
             view = self.chain.chain.view()
             acted = [self._linger(seat, view) for seat in honest]
             mined = self.chain.mine()
-            if self.chain.chain.court.settled == self.scenario.rounds and not any(acted) and not mined:
+            waits = any(seat.watch is not None and seat.watch.is_sending for seat in honest)
+            if not self.chain.chain.view().unsettled and not any(acted) and not mined and not waits:
                 return
             if not mined and not any(acted):
                 self.clock.advance(LOOK_SECONDS)
@@ -259,10 +265,10 @@ class World:
         if any(seat.node is not None and seat.progress is Progress.RETRY for seat in self.seats):
             self.clock.advance(1)
             return
-        moments = [self.chain.chain.deadline, self.chain.chain.view().deadline]
+        moments = [self.chain.chain.view().deadline]
         moments += [seat.down_until for seat in self.seats if seat.node is None]
         moments += [seat.still_until for seat in self.seats]
         moments += [transaction.due for transaction in self.chain.pool]
-        # Receipts, resending, patience and pokes have clocks of their own: look again every few seconds.
+        # Receipts, resending, patience and turns have clocks of their own: look again every few seconds.
         ahead = [moment for moment in moments if moment > now]
         self.clock.advance(max(1, min([*ahead, now + 5]) - now))

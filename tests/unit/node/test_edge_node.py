@@ -18,6 +18,7 @@ from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import NO_ROOT, Address, Root, bitmap, bits
 from rayfed.errors import BlobMissing, ConfigError, LedgerError, RayfedError
 from rayfed.learning import State, Update
+from rayfed.ledger.relay.batches import NOT_HEARD
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
 from rayfed.node.parts import Hooks, Membership, Options, Resources
@@ -459,6 +460,24 @@ def test_a_node_whose_act_is_refused_again_and_again_stops_with_the_reason(
         world.run()
     assert ledger.tries == 5
     assert world.chain.view().phase is Phase.COMMIT, "long before the phase is over"
+
+
+def test_what_the_chain_has_not_heard_is_said_again_and_again(tmp_path: Path) -> None:
+    world = World(tmp_path, commit_seconds=600, rounds=1)
+
+    class Unheard(MemoryLedger):
+        tries = 0
+
+        def submit(self, command: Command) -> None:
+            self.tries += isinstance(command, Commit)
+            if isinstance(command, Commit) and self.tries < 10:
+                self._receipts.append(Receipt(Verb.COMMIT, command.round, "", 0, 0, NOT_HEARD, command))
+            else:
+                super().submit(command)
+
+    world.nodes[0] = world.start(0, ledger=Unheard(world.chain, world.address(0)))
+    world.run()
+    assert world.included() == [0b1111]
 
 
 def test_what_is_refused_because_it_is_not_due_any_more_stops_nobody(tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ def test_names_the_roots_of_rounds(tmp_path: Path) -> None:
         journal.say(round, Verb.VOTE, HERE, "7:0")
         journal.say(round, Verb.ATTEST, HERE, f"a{round}")
     assert journal.roots(range(2, 4)) == {b"\x02", b"\x03", b"\xa2", b"\xa3"}
+    assert journal.attested() == {HERE: b"\xa3"}
+    journal.say(4, Verb.ATTEST, THERE, "a4")
+    assert list(journal.attested().items()) == [(HERE, b"\xa3"), (THERE, b"\xa4")]
 
 
 def test_the_first_editions_journal_is_refused(tmp_path: Path) -> None:

@@ -29,12 +29,13 @@ def all_hold_the_final_model(testbed: Testbed) -> None:
 
 
 def no_journal_contradicts_itself(testbed: Testbed) -> None:
-    """No node wrote down two things for the same round and verb."""
+    """No node wrote down two things for the same round, verb and context."""
     for path in (testbed.output / "nodes").glob("0x*/node-*/journal.jsonl"):
-        said: dict[tuple[int, str], str] = {}
+        said: dict[tuple[int, str, str], str] = {}
         for line in path.read_text().splitlines():
             entry = json.loads(line)
-            if said.setdefault((entry["round"], entry["verb"]), entry["value"]) != entry["value"]:
+            key = entry["round"], entry["verb"], entry["context"]
+            if said.setdefault(key, entry["value"]) != entry["value"]:
                 raise Broken(f"{path.parent.name} signed two things with {entry['verb']} in round {entry['round']}")
 
 
@@ -56,7 +57,7 @@ def no_round_is_lost(testbed: Testbed) -> None:
 
 
 def no_honest_stake_is_lost(testbed: Testbed) -> None:
-    """Once nothing can be challenged any more, and all rounds are settled, every member has what it had put down."""
+    """Once all rounds are settled, every member has what it had put down."""
     try:
         stake = testbed.settled()
     except (TimeoutError, LedgerError) as error:

@@ -13,14 +13,17 @@ from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.protocol.accounts import Account
 from rayfed.protocol.commands import Settle
-from rayfed.protocol.judgement import Account
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server
 from rayfed.testing.proxy import Proxy
 
 BLOCK_SECONDS = 1.0
 SETTLE_SECONDS = 60.0
+
+RING = 16
+"""So many rounds have a slot on the ledger."""
 
 NOWHERE = 9
 """The discard port, for a proxy that nobody uses."""
@@ -104,21 +107,20 @@ class Ground:
         there = EthereumFederation.open(self.chain.rpc_url, federation)
         try:
             terms = there.terms()
-            self.rpc.call("evm_increaseTime", terms.attest_seconds + terms.challenge_seconds + terms.proof_seconds)
+            self.rpc.call("evm_increaseTime", terms.attest_seconds + terms.window_seconds)
             self.rpc.call("evm_mine")
             door = open_door(there, self.chain.funder)
             end = time.monotonic() + SETTLE_SECONDS
-            if left := there.open_cases():
-                raise TimeoutError(f"{len(left)} cases are open, the first one: {left[0]}")
-            while (books := there.books()).settled < terms.rounds:
+            while left := _unsettled(there):
                 if time.monotonic() > end:
-                    raise TimeoutError(f"{books.settled} of {terms.rounds} rounds are settled")
+                    raise TimeoutError(f"rounds {left} are not settled")
                 if not door.is_sending:
-                    door.submit(Settle())
+                    door.submit(Settle(left[0]))
                 self.rpc.call("evm_mine")
                 door.receipts()
                 time.sleep(0.05)
-            return terms.stake, there.accounts()
+            members = [address for address in there.view().members if address]
+            return terms.stake, there.accounts(members)
         finally:
             there.close()
 
@@ -146,3 +148,10 @@ class Ground:
         )
         chain.start()
         return chain
+
+
+def _unsettled(there: EthereumFederation) -> list[int]:
+    """Return the rounds that can still be judged, in their order."""
+    last = there.view().round
+    rounds = [there.round_of(number) for number in range(max(1, last - RING + 1), last + 1)]
+    return [round.round for round in rounds if round is not None and round.status.is_unsettled]

@@ -16,7 +16,7 @@ import rayfed
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import find_anvil
-from rayfed.protocol.judgement import Account
+from rayfed.protocol.accounts import Account
 from rayfed.protocol.messages import Phase, View
 from rayfed.runtime import founding
 from rayfed.runtime.results import SUMMARY
