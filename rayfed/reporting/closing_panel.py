@@ -59,7 +59,7 @@ def facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
         what = "1 round" if summary.unsettled == 1 else f"{summary.unsettled} rounds"
         lasts = summary.settings.get("ledger") != "devchain"
         then = "can still be contested; then: python -m rayfed claim" if lasts else "to settle when the chain ended"
-        rows.append(("unsettled", Text(f"{what} {then}", "yellow" if lasts else "dim")))
+        rows.append(("open", Text(f"{what} {then}", "yellow" if lasts else "dim")))
     rows.append(("contract", Text(f"{summary.federation} (chain {summary.chain_id})")))
     if summary.gas_per_node_round is not None:
         rows.append(("gas", Text(f"{summary.gas_per_node_round:,.0f} a node and round")))

@@ -191,7 +191,7 @@ def test_where_a_federation_stands_in_few_words() -> None:
 
 def test_what_can_still_be_contested_is_said_at_the_end() -> None:
     text = "\n".join(play(fake_run(), console(terminal=False)))
-    assert "unsettled     4 rounds can still be contested; then: python -m rayfed claim" in text
+    assert "open          4 rounds can still be contested; then: python -m rayfed claim" in text
     one = fake_run(rounds=1, void=()).summary()
     to = console(terminal=False)
     with LiveDisplay(1, Path("x"), console=to) as display:
