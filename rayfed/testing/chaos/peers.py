@@ -52,7 +52,7 @@ class Cheat(ChaosLedger):
         header = codec.Header.update(CHAIN_ID, FEDERATION, round + 1, self.address, LAYOUT.hash, 10)
         late = bytes(codec.encode(LAYOUT, GENESIS, header).blob)
         noise = sha256(f"{self.address}{round}".encode()).digest() * (size // 32)
-        blob = self._weather.random.choice((bytes(size), noise, late, late[: size // 2]))
+        blob = self._weather.random.choice((bytes(size), noise, late, late[: merkle.LEAF]))
         root = merkle.root(blob)
         self.blobs.bytes[root], self.blobs.since[root] = blob, 0
         return root
