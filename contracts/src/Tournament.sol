@@ -371,7 +371,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
     }
 
     /// @inheritdoc ITournament
-    function survivor(uint32 round, uint256 level, uint256 block_) external view returns (bool, uint256) {
+    function survivor(uint32 round, uint256 level, uint256 block_) external view returns (bool ended, uint256 who) {
         Docket memory d = _dockets[round];
         require(_begun(d) && !d.fallen && level <= _stages(d.count), NoTournament(round));
         return _survivor(round, d, TermsOf.all(), level, block_);
