@@ -208,7 +208,7 @@ def test_a_node_tells_what_it_spent_and_its_lonely_run_adds_nothing(tmp_path: Pa
 
 
 def test_a_delta_that_would_give_a_picture_away_is_refused(fitted: Any) -> None:
-    with pytest.raises(ConfigError, match=r"^privacy\.delta: 0\.025 is too large for 40 images"):
+    with pytest.raises(ConfigError, match=r"^privacy\.delta: 0\.025 is too large for 40 examples"):
         fitted(1, noise_multiplier=1.0, delta=0.025)
 
 
