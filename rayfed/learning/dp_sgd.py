@@ -95,8 +95,7 @@ class PrivateTrainer(Trainer):
 
     def schedule(self, n: int) -> tuple[float, int]:
         """Return the sampling rate and the steps of one round on ``n`` images."""
-        rate = min(1.0, self.batch_size / n)
-        return rate, self.epochs * math.ceil(n / self.batch_size)
+        return schedule(n, self.batch_size, self.epochs)
 
     def fit_privately(
         self,
@@ -161,6 +160,7 @@ class PrivateTrainer(Trainer):
                         # The first layer's hook fires although the images need no gradient: that is meant.
                         warnings.filterwarnings("ignore", message="Full backward hook is firing")
                         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+                    _forget_unused(model)
                     if step >= steps - steps // self.epochs:
                         loss_sum += loss.detach()
                         with torch.no_grad():
@@ -197,8 +197,22 @@ class PrivateTrainer(Trainer):
         )
 
 
+def schedule(n: int, batch_size: int, epochs: int) -> tuple[float, int]:
+    """Return the sampling rate and the steps of one round on ``n`` images."""
+    return min(1.0, batch_size / n), epochs * math.ceil(n / batch_size)
+
+
 def _seed(stream: SecretStream) -> int:
     return int(stream.whole(1)[0]) >> 1
+
+
+def _forget_unused(model: nn.Module) -> None:
+    """Let go of what Opacus would keep for ever: that of layers which the loss did not reach (auxiliary outputs)."""
+    for module in model.modules():
+        if getattr(module, "activations", None):
+            module.activations = []  # type: ignore[assignment]  # a list, which nn.Module does not know of
+            for p in module.parameters(recurse=False):
+                p._forward_counter = 0  # type: ignore[attr-defined]  # Opacus' count of what is to come back
 
 
 def _complete(parameters: Sequence[nn.Parameter], n: int) -> None:

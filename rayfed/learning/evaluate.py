@@ -39,7 +39,7 @@ class Evaluation:
         return self.correct / self.total if self.total else 0.0
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode: what a model keeps from here it may train with
 def evaluate(
     model: nn.Module,
     x: NDArray[np.uint8] | torch.Tensor | tuple[NDArray[Any] | torch.Tensor, ...],

@@ -19,6 +19,7 @@ from rayfed.learning.data import Dataset
 from rayfed.learning.dp_sgd import PrivateTrainer
 from rayfed.learning.images import Normalise, resident
 from rayfed.learning.private import Private
+from rayfed.learning.states import state_of
 from rayfed.learning.stopping import never
 from rayfed.learning.targets import locate
 from rayfed.learning.train import Fit, Trainer
@@ -106,23 +107,31 @@ def genesis(settings: Settings, pictures: Dataset, charter: Charter | None = Non
     Args:
         charter: says whether group norm takes the place of batch norm; None before there is one: then it does if this
             federation is founded with ``privacy=dp``.
+
+    Raises:
+        ConfigError: the model cannot be built, does not fit the images, or has what cannot travel.
     """
     shape = pictures.train_x.shape[1:]
     model = models.build(settings.model, shape, len(pictures.classes), settings.seed, settings.model.get("pretrained"))
     if group_norm.chosen(charter.model) if charter else settings.privacy.kind == "dp":
         group_norm.replace(model)
-    return model, {name: value.clone() for name, value in model.state_dict().items()}
+    return model, state_of(model)
 
 
 class Workshop:
     """What the nodes of one process train with: the images, the genesis state and one trainer, used in turn.
 
     Nothing that a result depends on stays in the trainer between two calls, so sharing it changes no bit.
+
+    Args:
+        settings: the run's.
+        charter: the federation's.
+        pictures: the images; None: those that the settings point at.
     """
 
-    def __init__(self, settings: Settings, charter: Charter) -> None:
+    def __init__(self, settings: Settings, charter: Charter, pictures: Dataset | None = None) -> None:
         self.settings = settings
-        self.pictures = load(settings, charter.data)
+        self.pictures = load(settings, charter.data) if pictures is None else pictures
         model, self.genesis = genesis(settings, self.pictures, charter)
         training = {**asdict(settings.train), "augment": asdict(settings.data.augment)}
         self.trainer: Trainer

@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from rayfed.errors import ConfigError
 from rayfed.learning.cnn import PaperCNN, SmallCNN
-from rayfed.learning.seeding import seeded
+from rayfed.learning.scores import scores_of
+from rayfed.learning.seeding import seeded_everywhere
 from rayfed.learning.targets import locate
 
 __all__ = ["PaperCNN", "SmallCNN", "build"]
@@ -51,13 +53,20 @@ def build(
     for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes)):
         if key in accepted or (ours and key == "num_classes"):
             parameters.setdefault(key, value)
-    with seeded(seed):
+    with seeded_everywhere(seed):
         try:
             net = constructor(**parameters)
         except (TypeError, ValueError) as error:
-            raise ConfigError("model", f"{target} does not take these parameters: {error}") from error
-    if not isinstance(net, nn.Module):
-        raise ConfigError("model._target_", f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+            raise ConfigError("model", f"{target} does not take these parameters: {_line(error)}") from error
+        except ConfigError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {_line(error)}"
+            raise ConfigError("model", f"{target} cannot be built with these parameters: {reason}") from error
+        if not isinstance(net, nn.Module):
+            raise ConfigError("model._target_", f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+        if _lazy(net):  # the first forward pass draws their weights
+            _look(net, target, in_shape)
     if pretrained is not None:
         _load(net, _weights(pretrained, target), pretrained, num_classes)
     _check(net, target, in_shape, num_classes)
@@ -66,20 +75,37 @@ def build(
 
 def _check(net: nn.Module, target: str, in_shape: Sequence[int], num_classes: int) -> None:
     """Send two blank images through: a model that does not fit the data is found here, not in a node."""
-    net.eval()
-    shape = "x".join(map(str, in_shape))
+    output, shape = _look(net, target, in_shape), "x".join(map(str, in_shape))
+    if lazy := _lazy(net):
+        raise ConfigError(
+            "model._target_", f"{target}: {_few(lazy)} has no shape after a forward pass in evaluation mode"
+        )
     try:
-        with torch.inference_mode():
-            scores = net(torch.zeros(2, *in_shape))
+        got = "x".join(map(str, scores_of(output).shape))
+    except TypeError:
+        got = type(output).__name__
+    if got != f"2x{num_classes}":
+        raise ConfigError("model._target_", f"{target} gives {got} for 2 images of shape {shape}, not 2x{num_classes}")
+
+
+def _look(net: nn.Module, target: str, in_shape: Sequence[int]) -> Any:
+    """Return what the model gives for two blank images, in evaluation mode."""
+    net.eval()
+    try:
+        with torch.no_grad():  # inference mode would give lazy layers weights that cannot be trained
+            return net(torch.zeros(2, *in_shape))
     except Exception as error:  # whatever a user's module raises, the setting to change is this one
+        shape = "x".join(map(str, in_shape))
         raise ConfigError(
             "model._target_", f"{target} does not take images of shape {shape}: {_line(error)}"
         ) from error
     finally:
         net.train()
-    if not isinstance(scores, torch.Tensor) or scores.shape != (2, num_classes):
-        got = "x".join(map(str, scores.shape)) if isinstance(scores, torch.Tensor) else type(scores).__name__
-        raise ConfigError("model._target_", f"{target} gives {got} for 2 images of shape {shape}, not 2x{num_classes}")
+
+
+def _lazy(net: nn.Module) -> list[str]:
+    """Return the names of what gets its shape, and its weights, in the first forward pass."""
+    return [name for name, value in [*net.named_parameters(), *net.named_buffers()] if is_lazy(value)]
 
 
 def _weights(pretrained: str, target: str) -> Mapping[str, torch.Tensor]:

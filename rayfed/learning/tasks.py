@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from rayfed.errors import CodecError, ConfigError
+from rayfed.learning.scores import scores_of
 from rayfed.learning.targets import call, locate
 from rayfed.learning.task import Steps, Task, forward
 from rayfed.protocol.metric import ACCURACY, Metric
@@ -35,17 +36,18 @@ class Classification:
     label_smoothing: float = 0.0
     metric: Metric = ACCURACY
 
-    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def loss(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
         """See ``Task``. (b, classes) scores and (b,) classes give (b,)."""
         return self.reduced(outputs, targets, "none")
 
-    def reduced(self, outputs: torch.Tensor, targets: torch.Tensor, how: str) -> torch.Tensor:
+    def reduced(self, outputs: Any, targets: torch.Tensor, how: str) -> torch.Tensor:
         """See ``Reduces``."""
-        return functional.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing, reduction=how)
+        scores = scores_of(outputs)
+        return functional.cross_entropy(scores, targets, label_smoothing=self.label_smoothing, reduction=how)
 
-    def score(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def score(self, outputs: Any, targets: torch.Tensor) -> torch.Tensor:
         """See ``Task``."""
-        return outputs.argmax(1) == targets
+        return scores_of(outputs).argmax(1) == targets
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,12 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
     with ExitStack() as stack:
         stack.enter_context(alone_in(output_dir))
         founding = FoundOrResume(settings, output_dir)
+        stack.callback(founding.end)
+        founding.begin()
         preflight.check(settings, founding.patience)
         display = LiveDisplay(settings.federation.rounds, output_dir, name=settings.name, console=console)
         stack.enter_context(display)
+        founding.tried(display.say)
         display.say("starting Ray" if settings.cluster.address is None else "joining the Ray cluster")
         stack.enter_context(cluster.connected(settings))
         founding.prepare()
