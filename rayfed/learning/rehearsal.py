@@ -1,7 +1,7 @@
 """A model's rehearsal: what would fail in a node's first round fails here, before anything is founded and paid for.
 
 The model is built once more and compared, comes out of a blob again, takes real training steps with what the settings
-say, on images of the kind that it will see, and is evaluated; all by the class that the nodes will train with.
+say, on examples of the kind that it will see, and is evaluated; all by the class that the nodes will train with.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rayfed.errors import CodecError, ConfigError, RayfedError
 from rayfed.learning import Update, dp_sgd, learner
 from rayfed.learning.budget import Budget
 from rayfed.learning.data import Dataset
+from rayfed.learning.examples import Examples, take
 from rayfed.learning.learner import Share, Workshop
 from rayfed.learning.private import Private
 
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from rayfed.protocol.charter import Charter
 
 BEYOND = 2
-"""Images beyond a batch: a second step is then taken on a batch that is not full."""
+"""Examples beyond a batch: a second step is then taken on a batch that is not full."""
 
 LOOKED_AT = 8
-"""Test images that the model is evaluated on."""
+"""Test examples that the model is evaluated on."""
 
 ONE_IMAGE = "Expected more than 1 value per channel when training"
 """What torch says where batch norm gets a single image."""
@@ -44,11 +45,11 @@ class Rehearsal:
     Args:
         settings: the run's.
         charter: what they will agree on.
-        pictures: the images.
+        pictures: the data.
         here: whether this machine is one that the nodes will run on; their GPU is then used, too.
     """
 
-    def __init__(self, settings: Settings, charter: Charter, pictures: Dataset, here: bool) -> None:
+    def __init__(self, settings: Settings, charter: Charter, pictures: Dataset | Examples, here: bool) -> None:
         self._given = settings
         self._settings = _brief(settings, here)
         self._charter, self._pictures = charter, pictures
@@ -77,9 +78,9 @@ class Rehearsal:
     def _round(self, share: Share, images: int, genesis: Mapping[str, Any], base: Mapping[str, Any]) -> None:
         few = replace(
             self._pictures,
-            train_x=share.train_x[:images],
+            train_x=take(share.train_x, slice(images)),
             train_y=share.train_y[:images],
-            test_x=share.test_x[:LOOKED_AT],
+            test_x=take(share.test_x, slice(LOOKED_AT)),
             test_y=share.test_y[:LOOKED_AT],
         )
         workshop = Workshop(self._settings, self._charter, few)

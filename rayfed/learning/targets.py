@@ -59,3 +59,14 @@ def call(spec: Mapping[str, Any], setting: str, *args: Any, **extra: Any) -> Any
         return function(*args, **parameters, **extra)
     except (TypeError, ValueError) as error:
         raise ConfigError(setting, f"{target} does not take these parameters: {error}") from error
+
+
+def in_charter(value: Any) -> Any:
+    """Return a config value as a charter may hold it: floats as their shortest text, and nothing that is not set."""
+    if isinstance(value, dict):
+        return {str(key): in_charter(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [in_charter(inner) for inner in value]
+    if isinstance(value, float):
+        return repr(value)
+    return value

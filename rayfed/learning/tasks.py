@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -240,8 +240,3 @@ def _like(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def _loss_in(found: Any) -> torch.Tensor | None:
     found = found.get("loss") if isinstance(found, Mapping) else found
     return found if isinstance(found, torch.Tensor) else None
-
-
-def shapes(inputs: Sequence[torch.Tensor]) -> str:
-    """Return the shapes of one example's inputs in words."""
-    return " and ".join("x".join(map(str, value.shape[1:])) or "1" for value in inputs)

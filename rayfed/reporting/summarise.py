@@ -8,6 +8,7 @@ from typing import Any
 
 from rayfed.encoding.primitives import NO_ROOT, Address, bits
 from rayfed.protocol.messages import COIN, NodeRecord, NodeStatus, Outcome, Status, Verb, View
+from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.summary import NodeSummary, Refusal, RoundSummary, Summary, hexed
 from rayfed.reporting.totals import gas_per_node_round, mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 
@@ -25,6 +26,7 @@ def build(
     members: Sequence[Address] = (),
     wall_seconds: float = 0.0,
     mlflow_run_id: str | None = None,
+    metric: Metric = ACCURACY,
 ) -> Summary:
     """Put together what the ledger and the nodes said.
 
@@ -37,6 +39,7 @@ def build(
             come the ballots and the committed roots; where they are missing, a node's ballot is what its screens
             said.
         members: addresses by index; needed only when neither a view nor a record tells them.
+        metric: by which the model is measured, as the charter says.
 
     Returns:
         The summary. An index that nobody can name appears as ``member-<index>``.
@@ -50,6 +53,7 @@ def build(
             sorted((r for r in latest.values() if r.round == outcome.round), key=lambda r: r.index),
             last_view.get(outcome.round),
             names,
+            metric,
         )
         for outcome in sorted(outcomes, key=lambda outcome: outcome.round)
         if outcome.status is not Status.NONE
@@ -67,6 +71,7 @@ def build(
         gas_per_node_round=gas_per_node_round(latest.values()),
         wall_seconds=round(wall_seconds, 3),
         mlflow_run_id=mlflow_run_id,
+        metric=metric,
     )
 
 
@@ -90,7 +95,11 @@ def _named(bitmap: int, names: Mapping[int, Address]) -> tuple[Address, ...]:
 
 
 def _round(
-    outcome: Outcome, records: Sequence[NodeRecord], view: View | None, names: Mapping[int, Address]
+    outcome: Outcome,
+    records: Sequence[NodeRecord],
+    view: View | None,
+    names: Mapping[int, Address],
+    metric: Metric,
 ) -> RoundSummary:
     voted = {} if view is None else {index: view.ballots[index] for index in bits(view.voted)}
     for record in records:
@@ -102,7 +111,7 @@ def _round(
         root=None if outcome.root == NO_ROOT else hexed(outcome.root),
         included=_named(outcome.included, names),
         attesters=_named(outcome.attesters, names),
-        accuracy=weighted_accuracy(records),
+        accuracy=weighted_accuracy(records, metric),
         loss=weighted_loss(records),
         seconds=mean_seconds(records),
         gas=summed_gas(records),

@@ -16,7 +16,8 @@ from rayfed.aggregation.rules import TRIM_UNIT
 from rayfed.aggregation.rules.clipping import CLIP_UNIT
 from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
 from rayfed.errors import CodecError, ConfigError
-from rayfed.protocol.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
+from rayfed.learning.targets import in_charter
+from rayfed.protocol.charter import SHARES, Charter, MergeTerms, StakeTerms
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +47,8 @@ def draft(settings: Settings, here: bool = False) -> Charter:
     from rayfed.learning.rehearsal import Rehearsal
 
     pictures = learner.load(settings)
+    if settings.attack.kind == "label_flip" and pictures.labels is None:
+        raise ConfigError("attack.kind", "label_flip exchanges classes, and what is learned here has none")
     shares = (learner.share(settings, pictures, slot) for slot in range(settings.federation.nodes))
     model, state = learner.genesis(settings, pictures)
     _check_optimizer(settings, model)
@@ -53,7 +56,7 @@ def draft(settings: Settings, here: bool = False) -> Charter:
     if settings.privacy.kind == "dp":
         from rayfed.learning import dp_sgd
 
-        dp_sgd.require(model)
+        dp_sgd.require(model, learner.task(settings, pictures))
         described[group_norm.KEY] = group_norm.VALUE
     layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
     blob = codec.encode(layout, state, codec.Header.merged(0), within=extended(layout, settings.merge.optimizer)).blob
@@ -61,7 +64,7 @@ def draft(settings: Settings, here: bool = False) -> Charter:
     charter = Charter(
         name=settings.name,
         layout=layout,
-        data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std, settings.data.bits or 0),
+        data=learner.terms(settings, pictures),
         model=described,
         merge=_merge_terms(settings.merge),
         rounds=terms.rounds,
@@ -192,20 +195,9 @@ def _optimizer_terms(merge: MergeSettings) -> dict[str, Any]:
 def _described(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the model's settings as the charter has them. A file of weights lies somewhere else on every machine: what
     all agree on is its content."""
-    described: dict[str, Any] = _plain(model)
+    described: dict[str, Any] = in_charter(model)
     weights = described.get("pretrained")
     if weights not in (None, TORCHVISION):
         with Path(weights).open("rb") as file:
             described["pretrained"] = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
     return described
-
-
-def _plain(value: Any) -> Any:
-    """Return a config value as a charter may hold it: floats as their shortest text, and nothing that is not set."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float):
-        return repr(value)
-    return value

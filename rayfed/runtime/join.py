@@ -51,7 +51,9 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
         stack.enter_context(alone_in(output_dir))
         preflight.check(settings)
         text = preflight.charter_of(settings)
-        display = stack.enter_context(LiveDisplay(Charter.from_json(text).rounds, output_dir, console=console))
+        charter = Charter.from_json(text)
+        display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, console=console))
+        display.found(settings.federation_address, charter.data.metric)
         display.say("loading data and trying the model")
         is_own = cluster.is_own(settings)
         if is_own:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.runtime import chain, cluster, launch, preflight, supervise
 from rayfed.runtime.alone import alone_in
@@ -56,7 +57,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         place = Place(founded.federation, backend.locator, charter)
         connection = chain.watched(place)
         stack.callback(connection.close)
-        display.found(place.federation)
+        display.found(place.federation, Charter.from_json(charter).data.metric)
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[cluster.Actor] = []
         stack.callback(keep_record, place, founded.block, output_dir)
