@@ -25,7 +25,7 @@ from rayfed.runtime import drafting
 
 DICE = np.random.default_rng(0)
 TOKENS, NUMBERS = DICE.integers(0, 20, (60, 5)), DICE.normal(size=(60, 3))
-HERE = "tests.unit.learning.test_examples"
+HERE = "tests.unit.learning.test_own_data"
 SMALL = ["federation.nodes=2", "partition=iid", "train.threads=1", "train.batch_size=8", "train.optimizer.lr=0.05"]
 
 
