@@ -77,7 +77,7 @@ $(KUBO):
 	@echo "== Kubo $(KUBO_VERSION) from its Go module (two minutes) into $(KUBO)"
 	@mkdir -p $(dir $(KUBO))build
 	@cd $(dir $(KUBO))build && rm -f go.mod go.sum && go mod init kubo 2>/dev/null && \
-		go get -tool github.com/ipfs/kubo/cmd/ipfs@v$(KUBO_VERSION) 2>/dev/null && \
+		{ go get -tool github.com/ipfs/kubo/cmd/ipfs@v$(KUBO_VERSION) >get.log 2>&1 || { cat get.log; exit 1; }; } && \
 		go build -trimpath -ldflags=-s -o ../ipfs.part github.com/ipfs/kubo/cmd/ipfs
 	@mv $(KUBO).part $(KUBO) && rm -rf $(dir $(KUBO))build
 

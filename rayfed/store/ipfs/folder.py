@@ -77,8 +77,9 @@ class KuboFolder:
         path = self._path(root)
         if self._cid(path) != cid:
             self._kubo.call("files/cp", f"/ipfs/{plain_cid(cid)}", path, parents=True, force=True)
-        with self._lock:
-            self._ours[root] = cid
+        if self._disk.has(root):
+            with self._lock:
+                self._ours[root] = cid
 
     def cids(self, root: Root) -> list[str]:
         """Return where any node that uses this Kubo has put a blob, each once; empty if none has.

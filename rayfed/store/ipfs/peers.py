@@ -1,8 +1,8 @@
 """From a root to where it may lie: what the Kubos of other parties say that they have.
 
 Every party publishes the folder ``/rayfed`` of its Kubo under that Kubo's own name, ``/ipns/<peer id>``. So who knows a
-party's peer id finds all of its blobs by their roots. Peer ids come from settings, from the members' cards, or else from
-a meeting point that follows from the federation's address alone: a block whose CID everybody can compute, and
+party's peer id finds all of its blobs by their roots. Peer ids come from settings, from the members' cards, or else
+from a meeting point that follows from the federation's address alone: a block whose CID everybody can compute, and
 that all parties say to provide.
 
 All of it is hearsay: anybody may claim to be such a party, and list anything. Only what hashes to its root is
@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -37,6 +37,9 @@ AGAIN_SECONDS = 5.0
 
 CONNECT_AGAIN_SECONDS = 60.0
 
+TRIES, TRY_AGAIN_SECONDS = 4, 0.25
+"""Two nodes that have just been connected ask each other for names a moment later only."""
+
 MOST_PEERS = 64
 """Strangers who can be met: each may cost a question and a download."""
 
@@ -55,8 +58,8 @@ class Hint:
 class HintSource(Protocol):
     """Says where a blob may lie. Safe to use from several threads."""
 
-    def find(self, root: Root, holders: Sequence[Address]) -> list[Hint]:
-        """Return hints, the most credible first; empty if nobody knows.
+    def find(self, root: Root, holders: Sequence[Address]) -> Iterator[Hint]:
+        """Yield hints, the most credible first, and look further only for who wants more; none if nobody knows.
 
         Raises:
             StoreError: the own Kubo does not answer.
@@ -100,15 +103,13 @@ class PeerFolders:
         self._faults: Counter[str] = Counter()
         self._own: str | None = None
 
-    def find(self, root: Root, holders: Sequence[Address]) -> list[Hint]:
-        """See ``HintSource``."""
+    def find(self, root: Root, holders: Sequence[Address]) -> Iterator[Hint]:
+        """See ``HintSource``. Peers known by now are asked first; if what they say is not enough, others are met."""
         named = [*self._given, *(self._cards(holders) if self._cards else ())]
         known = self._met
-        hints = self._ask([*named, *known], root)
-        if not hints:
-            met = self._meet()
-            hints = self._ask([peer for peer in met if peer not in known], root)
-        return hints
+        yield from self._ask([*named, *known], root)
+        met = self._meet()
+        yield from self._ask([peer for peer in met if peer not in known], root)
 
     def failed(self, hint: Hint) -> None:
         """See ``HintSource``."""
@@ -134,27 +135,42 @@ class PeerFolders:
     def _look(self, peer: str, address: str, root: Root) -> list[str]:
         """Return what one peer's folder has for a root."""
         try:
-            self._connect(peer, address)
-            options = {"nocache": True, "dht_record_count": 1, "dht_timeout": f"{FIND_SECONDS:g}s"}
-            path = self._kubo.value("Path", "name/resolve", peer, seconds=FIND_SECONDS + 2, **options)
+            path = self._resolve(peer, tries=TRIES if self._connect(peer, address) else 1)
             folder = f"/ipfs/{plain_cid(path.removeprefix('/ipfs/'))}/{self._federation}"
             return listed(self._kubo, folder, root, timeout=f"{FIND_SECONDS:g}s")
         except KuboComplaint as error:
             log.info("%s", error)
             return []
 
-    def _connect(self, peer: str, address: str) -> None:
-        """Be connected, so that blocks come from there without a search; Kubo may find a way by itself, too."""
+    def _resolve(self, peer: str, tries: int) -> str:
+        """Return the path of what a peer has published."""
+        options = {"nocache": True, "dht_record_count": 1, "dht_timeout": f"{FIND_SECONDS:g}s"}
+        while True:
+            tries -= 1
+            try:
+                return self._kubo.value("Path", "name/resolve", peer, seconds=FIND_SECONDS + 2, **options)
+            except KuboComplaint:
+                if not tries:
+                    raise
+            time.sleep(TRY_AGAIN_SECONDS)
+
+    def _connect(self, peer: str, address: str) -> bool:
+        """Be connected, so that blocks come from there without a search; Kubo may find a way by itself, too.
+
+        Returns:
+            whether it was tried just now.
+        """
         now = time.monotonic()
         with self._lock:
             if now - self._connected.get(peer, float("-inf")) < CONNECT_AGAIN_SECONDS:
-                return
+                return False
             self._connected[peer] = now
         try:
             target = address if address.startswith("/") else f"/p2p/{peer}"
             self._kubo.call("swarm/connect", target, seconds=FIND_SECONDS + 2, timeout=f"{FIND_SECONDS:g}s")
         except KuboComplaint as error:
             log.info("%s", error)
+        return True
 
     def _meet(self) -> tuple[str, ...]:
         """Return who provides the meeting point, by peer id; asked for at most every ``AGAIN_SECONDS``."""

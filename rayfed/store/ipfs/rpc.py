@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
 
-from rayfed.encoding.urls import public
+from rayfed.encoding.urls import public, public_text
 from rayfed.errors import StoreError
 
 CONNECT_SECONDS = 5.0
@@ -76,6 +76,8 @@ class Kubo:
         """
         with self._answer(command, arguments, options, blob, seconds) as answer:
             text = answer.read(LONGEST_ANSWER + 1)
+            if len(text) <= LONGEST_ANSWER and answer.length:
+                raise http.client.IncompleteRead(text)
         if len(text) > LONGEST_ANSWER:
             raise self.nonsense(command)
         try:
@@ -106,6 +108,8 @@ class Kubo:
         with self._answer("cat", (cid,), {"length": size + 1, **options}, None, seconds) as answer:
             while count := answer.readinto(room[filled:]):
                 filled += count
+            if filled <= size and answer.length:
+                raise http.client.IncompleteRead(b"")
         return room[:filled]
 
     def close(self) -> None:
@@ -138,6 +142,8 @@ class Kubo:
             try:
                 self._check(command, answer)
                 yield answer
+                if overdue.is_set():  # a connection that is cut looks like one at its end
+                    raise TimeoutError
                 # Not at its end: what follows on this connection would be the rest of it.
                 whole = answer.isclosed() or not answer.read(1)
             except BaseException:
@@ -222,7 +228,7 @@ class Kubo:
         message = said if isinstance(said, str) else said.get("Message") if isinstance(said, dict) else None
         if not isinstance(message, str):
             raise StoreError(f"store.rpc_url: {self.place} answers {command} with {answer.status}: no Kubo's RPC API")
-        words = public(" ".join(message.split()))[:QUOTED]
+        words = public_text(" ".join(message.split()))[:QUOTED]
         if "no space left" in message or "file too large" in message or "quota" in message:
             raise StoreError(f"store.rpc_url: {self.place} has no room left: {words}")
         raise KuboComplaint(f"store.rpc_url: {self.place} says to {command}: {words}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError
@@ -71,8 +72,7 @@ class IpfsStore:
             if blob is not None:
                 return blob
         tried.clear()  # what is cut here may be whole elsewhere
-        hints = self._hints.find(root, holders)
-        for hint in hints[:MOST_HINTS]:
+        for hint in islice(self._hints.find(root, holders), MOST_HINTS):
             blob = self._try(hint, root, size, tried)
             if blob is not None:
                 return blob
