@@ -17,8 +17,12 @@ PYTHON_READY := $(VENV)/.ready-$(call hash,pyproject.toml requirements-uv.lock r
 DOCS_READY := .venv-docs/.ready-$(call hash,requirements-docs.lock)
 CHAIN_READY := contracts/node_modules/.ready-$(call hash,contracts/package-lock.json)
 
+# Built once for all clones of this user.
+KUBO_VERSION := 0.42.0
+KUBO := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/kubo-$(KUBO_VERSION)/ipfs
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-contracts test-integration lint format docs bench ui setup lock clean
+.PHONY: help demo test test-fast test-contracts test-integration lint format docs bench ui kubo setup lock clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
@@ -63,6 +67,19 @@ bench: setup  ## the benchmarks; tables and JSON go to benchmarks/results
 
 ui: setup  ## MLflow's pages on the runs so far
 	@$(BIN)/python -m rayfed ui $(ARGS)
+
+kubo: $(KUBO)  ## build the IPFS node that tests of store=ipfs run; needs Go 1.24 or newer
+	@echo "$(KUBO)"
+
+# Not `go install`: that takes no module whose go.mod excludes versions.
+$(KUBO):
+	@command -v go >/dev/null || { echo "make kubo needs Go 1.24 or newer" >&2; exit 1; }
+	@echo "== Kubo $(KUBO_VERSION) from its Go module (two minutes) into $(KUBO)"
+	@mkdir -p $(dir $(KUBO))build
+	@cd $(dir $(KUBO))build && rm -f go.mod go.sum && go mod init kubo 2>/dev/null && \
+		{ go get -tool github.com/ipfs/kubo/cmd/ipfs@v$(KUBO_VERSION) >get.log 2>&1 || { cat get.log; exit 1; }; } && \
+		go build -trimpath -ldflags=-s -o ../ipfs.part github.com/ipfs/kubo/cmd/ipfs
+	@mv $(KUBO).part $(KUBO) && rm -rf $(dir $(KUBO))build
 
 setup: $(PYTHON_READY) $(CHAIN_READY)  ## only set up
 

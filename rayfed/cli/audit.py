@@ -29,8 +29,9 @@ LINES = 40
 """Findings of a kind that are shown; the JSON report has them all."""
 
 STORES = """where blobs lie; may be given several times. files:PATH is a store's folder, a node's, or a run's output
-folder with all its nodes' disks; s3:BUCKET/PREFIX?endpoint_url=URL&region=NAME is a bucket (credentials come from the
-environment, as always); ray_peers:ADDRESS asks the nodes that still run on a Ray cluster"""
+folder with all its nodes' disks; s3:BUCKET/PREFIX?endpoint_url=URL&region=NAME is a bucket (credentials come from
+the environment, as always); ipfs:RPC_URL?peer=ADDRESS asks by a Kubo node of one's own; ray_peers:ADDRESS asks the
+nodes that still run on a Ray cluster"""
 
 
 def main(words: Sequence[str]) -> int:

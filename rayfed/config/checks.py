@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rayfed.config.groups.federation import MergeSettings, StakeSettings
+from rayfed.config.groups.learning import IMAGES
 from rayfed.config.schema import Settings
 from rayfed.encoding.urls import public
 from rayfed.errors import ConfigError
@@ -23,6 +24,9 @@ COURT_TIMES = ("window_seconds", "clock_seconds", "proof_seconds")
 
 COURT_SECONDS = 3600
 """The least of them on a chain that is not the run's own."""
+
+OWNED = ("image_folder", "table", "text", "arrays", "custom")
+"""Kinds of data that may say whose each example is."""
 
 _TARGET = re.compile(r"\w+(\.\w+)*[.:]\w+")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -185,12 +189,10 @@ def _court(stake: StakeSettings) -> None:
 
 
 def _learning(settings: Settings) -> None:
-    data, train = settings.data, settings.train
-    if data.kind in ("image_folder", "tiny_imagenet") and not data.root:
-        raise ConfigError("data.root", f"{data.kind} needs the folder of the images")
-    if settings.partition.kind == "folders" and data.kind != "image_folder":
-        raise ConfigError("partition.kind", f"folders needs data=image_folder, not {data.kind}")
+    train = settings.train
+    _data(settings)
     _targeted(settings.model, "model")
+    _targeted(settings.task, "task")
     _targeted(train.optimizer, "train.optimizer")
     if train.schedule is not None:
         _targeted(train.schedule, "train.schedule")
@@ -200,6 +202,23 @@ def _learning(settings: Settings) -> None:
         raise ConfigError("train.device", "cpu would leave the GPUs that cluster.num_gpus reserves idle")
     _privacy(settings)
     _targeted(settings.learner, "learner")
+
+
+def _data(settings: Settings) -> None:
+    data = settings.data
+    if data.kind in ("image_folder", "tiny_imagenet", "table", "arrays") and not data.root:
+        what = "the folder of the images" if data.kind in IMAGES else "a file or a folder"
+        raise ConfigError("data.root", f"{data.kind} needs {what}")
+    if settings.partition.kind == "folders" and data.kind not in OWNED:
+        words = f"folders needs data={OWNED[0]} (or {', '.join(OWNED[1:])}), not {data.kind}"
+        raise ConfigError("partition.kind", words)
+    target = data.target if isinstance(data.target, list) else [data.target or "last"]
+    if not target or not all(isinstance(name, str) for name in target):
+        raise ConfigError("data.target", f"{data.target!r} is neither the name of a column nor a list of names")
+    if data.kind == "custom":
+        _targeted(data.loader, "data.loader")
+    if settings.attack.kind == "backdoor" and data.kind not in IMAGES:
+        raise ConfigError("attack.kind", f"backdoor stamps images, and data={data.kind} has none")
 
 
 def _screens(settings: Settings) -> None:

@@ -27,6 +27,7 @@ GROUPS = (
     "data",
     "partition",
     "model",
+    "task",
     "train",
     "train/optimizer",
     "train/schedule",
@@ -45,7 +46,7 @@ GROUPS = (
 )
 """Hydra's groups, in the order in which the data flows."""
 
-FREE = ("model", "train.optimizer", "train.schedule", "learner", "screens", "attack.options")
+FREE = ("model", "task", "data.loader", "train.optimizer", "train.schedule", "learner", "screens", "attack.options")
 """Groups that take any parameter of their ``_target_``."""
 
 # Hydra says which override it could not apply in the first line of its message, and nowhere else.

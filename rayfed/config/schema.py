@@ -18,6 +18,7 @@ from rayfed.config.groups.machines import ClusterSettings, LedgerSettings, Track
 from rayfed.config.groups.store import StoreSettings
 
 LEARNER = "rayfed.learning.learner.TorchLearner"
+TASK = "rayfed.learning.tasks.Classification"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class Settings:
             with the same versions).
         federation_address: of the federation to join; null founds a new one.
         charter: path of the charter.json of the federation to join.
-        model: ``_target_`` and parameters of a torch module; the number of classes and the shape of an image are
-            filled in. ``pretrained``: null, a path of weights, or "torchvision".
+        model: ``_target_`` and parameters of a torch module; the number of classes and the shape of an image (or of
+            another input) are filled in. ``pretrained``: null, a path of weights, or "torchvision".
+        task: what is learned: ``_target_`` and parameters of a class with a loss and a score.
         learner: ``_target_``: the class that trains; one of your own may replace ours.
         screens: the tests by which a node decides its ballot, in order: settings by name. Well-formedness is always
             tested.
@@ -44,6 +46,7 @@ class Settings:
     data: DataSettings = field(default_factory=DataSettings)
     partition: PartitionSettings = field(default_factory=PartitionSettings)
     model: dict[str, Any] = field(default_factory=dict)
+    task: dict[str, Any] = field(default_factory=lambda: {"_target_": TASK})
     train: TrainSettings = field(default_factory=TrainSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     learner: dict[str, Any] = field(default_factory=lambda: {"_target_": LEARNER})

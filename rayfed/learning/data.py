@@ -54,6 +54,11 @@ class Dataset:
     owners: tuple[str, ...] = ()
 
     @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) class of each training image."""
+        return self.train_y
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width of an image."""
         c, h, w = self.train_x.shape[1:]

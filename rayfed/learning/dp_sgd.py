@@ -15,21 +15,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from rayfed.errors import ConfigError
-from rayfed.learning.images import Normalise, autocast
+from rayfed.learning.feeds import Feed, targets_on
+from rayfed.learning.images import autocast
 from rayfed.learning.noise import SecretStream
 from rayfed.learning.seeding import seeded
 from rayfed.learning.stopping import check, never
+from rayfed.learning.task import Steps, Task, forward
 from rayfed.learning.train import Fit, Trainer, _threads
 
 GRADIENT_BYTES = 512 << 20
 """Memory for the gradients of single images; a step of more images is done in parts, with the same result."""
 
 
-def require(model: nn.Module) -> None:
-    """Check that Opacus is there and can train this model.
+def require(model: nn.Module, task: Task | None = None) -> None:
+    """Check that Opacus is there and can train this model, and that the task tells the loss of each example.
 
     Raises:
         ConfigError: names ``privacy`` or ``model``.
@@ -39,6 +40,9 @@ def require(model: nn.Module) -> None:
         from opacus.validators import ModuleValidator
     except ImportError as error:
         raise ConfigError("privacy", "dp needs the package opacus: pip install 'rayfed[privacy]'") from error
+    if isinstance(task, Steps):
+        name = type(task).__name__
+        raise ConfigError("privacy", f"dp needs the loss of each example, and {name} gives one for a whole batch")
     training = model.training
     model.train()
     try:
@@ -64,20 +68,22 @@ class PrivateTrainer(Trainer):
     """A ``Trainer`` whose steps are those of DP-SGD; see ``fit_privately``. Needs Opacus.
 
     Args:
-        model, settings: as for ``Trainer``.
-        max_grad_norm: C, the L2 norm to which the gradient of each image is clipped.
+        model, settings, task: as for ``Trainer``.
+        max_grad_norm: C, the L2 norm to which the gradient of each example is clipped.
 
     Raises:
         ConfigError: names the key under ``train``, ``privacy`` or ``model``.
     """
 
-    def __init__(self, model: nn.Module, settings: Mapping[str, Any], max_grad_norm: float) -> None:
-        require(model)
+    def __init__(
+        self, model: nn.Module, settings: Mapping[str, Any], max_grad_norm: float, task: Task | None = None
+    ) -> None:
+        require(model, task)
         from opacus.grad_sample import GradSampleHooks
 
         # Matters of speed alone: steps of random size are not recorded, and Opacus 1.6 gets the gradients of
         # channels_last convolutions wrong, silently.
-        super().__init__(model, {**settings, "channels_last": False, "capture": False})
+        super().__init__(model, {**settings, "channels_last": False, "capture": False}, task)
         self.max_grad_norm = max_grad_norm
         for module in self.model.modules():
             if hasattr(module, "inplace"):
@@ -89,14 +95,13 @@ class PrivateTrainer(Trainer):
 
     def schedule(self, n: int) -> tuple[float, int]:
         """Return the sampling rate and the steps of one round on ``n`` images."""
-        rate = min(1.0, self.batch_size / n)
-        return rate, self.epochs * math.ceil(n / self.batch_size)
+        return schedule(n, self.batch_size, self.epochs)
 
     def fit_privately(
         self,
         base: Mapping[str, torch.Tensor],
-        x: NDArray[np.uint8],
-        y: NDArray[np.integer[Any]],
+        x: NDArray[np.uint8] | tuple[NDArray[Any], ...],
+        y: NDArray[Any],
         mean: Sequence[int],
         std: Sequence[int],
         stream: SecretStream,
@@ -112,57 +117,54 @@ class PrivateTrainer(Trainer):
         """
         with self._busy, seeded(_seed(stream), self._cuda()), _threads(self.threads):
             generator = torch.Generator().manual_seed(_seed(stream))
-            normalise = Normalise(mean, std, self.device, self.channels_last)
+            feed, targets = self._feed(x, mean, std), targets_on(y, self.device)
             self._hooks.enable_hooks()
             try:
-                return self._fit_privately(
-                    base, x, y, normalise, generator, stream, noise_multiplier, round, should_stop
-                )
+                return self._fit_privately(base, feed, targets, generator, stream, noise_multiplier, round, should_stop)
             finally:
                 self._hooks.disable_hooks()
 
     def _fit_privately(
         self,
         base: Mapping[str, torch.Tensor],
-        x: NDArray[np.uint8],
-        y: NDArray[np.integer[Any]],
-        normalise: Normalise,
+        feed: Feed,
+        targets: torch.Tensor,
         generator: torch.Generator,
         stream: SecretStream,
         noise_multiplier: float,
         round: int,
         should_stop: Callable[[], bool],
     ) -> Fit:
-        model, device, n = self.model, self.device, len(x)
+        model, device, n = self.model, self.device, len(targets)
         rate, steps = self.schedule(n)
         model.load_state_dict(base)
         model.train()
-        images, labels = self._resident(x), torch.from_numpy(np.array(y, dtype=np.int64)).to(device)
         optimizer = self._private_optimizer(round)
         parameters = optimizer.params
         anchors = [p.detach().clone() for p in parameters] if self.mu else []
         loss_sum = torch.zeros((), device=device)
-        correct = torch.zeros((), dtype=torch.int64, device=device)
+        correct = torch.zeros((), dtype=torch.float64, device=device)
         seen = 0
         for step in range(steps):
             check(should_stop)
             drawn = torch.from_numpy(np.flatnonzero(stream.uniform(n) < rate)).to(device)
             parts = torch.split(drawn, self._part) if len(drawn) else (drawn,)
             for number, chosen in enumerate(parts):
-                wanted = labels[chosen]
+                wanted = targets[chosen]
                 optimizer.zero_grad()
                 if len(chosen):
-                    draws = self.augment.draw(len(chosen), images.shape[2:], generator, device)
+                    feed.begin(len(chosen), generator)
                     with autocast(device, self.precision):
-                        scores = model(normalise(draws.apply(images[chosen], 0)))
-                        loss = cross_entropy(scores, wanted, label_smoothing=self.label_smoothing, reduction="sum")
+                        loss, outputs = forward(self._trained_task, model, feed.batch(chosen, 0), wanted, "sum")
                     with warnings.catch_warnings():
                         # The first layer's hook fires although the images need no gradient: that is meant.
                         warnings.filterwarnings("ignore", message="Full backward hook is firing")
                         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+                    _forget_unused(model)
                     if step >= steps - steps // self.epochs:
                         loss_sum += loss.detach()
-                        correct += (scores.detach().argmax(1) == wanted).sum()
+                        with torch.no_grad():
+                            correct += self.task.score(outputs, wanted).sum()
                         seen += len(chosen)
                 _complete(parameters, len(chosen))
                 optimizer.signal_skip_step(do_skip=number + 1 < len(parts))
@@ -180,7 +182,7 @@ class PrivateTrainer(Trainer):
         for name in state.keys() - trained:
             if not torch.equal(state[name], base[name].cpu()):
                 raise ConfigError("model", f"{name} changes while it trains, and dp adds no noise to it")
-        return Fit(state, float(loss_sum) / max(1, seen), int(correct) / max(1, seen), n, steps)
+        return Fit(state, float(loss_sum) / max(1, seen), float(correct) / max(1, seen), n, steps)
 
     def _private_optimizer(self, round: int) -> Any:
         """Return Opacus' optimiser around a fresh one; it clips and sums, the noise is ours."""
@@ -195,8 +197,22 @@ class PrivateTrainer(Trainer):
         )
 
 
+def schedule(n: int, batch_size: int, epochs: int) -> tuple[float, int]:
+    """Return the sampling rate and the steps of one round on ``n`` images."""
+    return min(1.0, batch_size / n), epochs * math.ceil(n / batch_size)
+
+
 def _seed(stream: SecretStream) -> int:
     return int(stream.whole(1)[0]) >> 1
+
+
+def _forget_unused(model: nn.Module) -> None:
+    """Let go of what Opacus would keep for ever: that of layers which the loss did not reach (auxiliary outputs)."""
+    for module in model.modules():
+        if getattr(module, "activations", None):
+            module.activations = []  # type: ignore[assignment]  # a list, which nn.Module does not know of
+            for p in module.parameters(recurse=False):
+                p._forward_counter = 0  # type: ignore[attr-defined]  # Opacus' count of what is to come back
 
 
 def _complete(parameters: Sequence[nn.Parameter], n: int) -> None:

@@ -1,8 +1,8 @@
-"""How well a model does on images that it was not trained on."""
+"""How well a model does on examples that it was not trained on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rayfed.learning.feeds import targets_on
 from rayfed.learning.images import Normalise, autocast, batches_of
+from rayfed.learning.task import Task, forward
+from rayfed.learning.tasks import Classification
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,60 +24,80 @@ class Evaluation:
     """Counts rather than a rate, so that several nodes' can be added up exactly.
 
     Attributes:
-        correct: how many images got their own class as the likeliest.
-        total: how many images there were.
-        loss: mean cross-entropy in nats; 0 if there were none.
+        correct: sum of the task's scores; with classes, how many examples got their own class as the likeliest.
+        total: how many examples there were.
+        loss: mean loss, with classes the cross-entropy in nats; 0 if there were none.
     """
 
-    correct: int
+    correct: float
     total: int
     loss: float
 
     @property
     def accuracy(self) -> float:
-        """Part of the images that were classified right, 0..1; 0 if there were none."""
+        """Mean score, with classes the part of the examples that were classified right, 0..1; 0 if there were none."""
         return self.correct / self.total if self.total else 0.0
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode: what a model keeps from here it may train with
 def evaluate(
     model: nn.Module,
-    x: NDArray[np.uint8] | torch.Tensor,
-    y: NDArray[np.integer[Any]] | torch.Tensor,
+    x: NDArray[np.uint8] | torch.Tensor | tuple[NDArray[Any] | torch.Tensor, ...],
+    y: NDArray[Any] | torch.Tensor,
     mean: Sequence[int],
     std: Sequence[int],
     *,
     batch: int | None = None,
     precision: str = "fp32",
     channels_last: bool = False,
+    task: Task | None = None,
 ) -> Evaluation:
     """Evaluate ``model`` where it is (its device decides), in evaluation mode; its training mode is put back.
 
     Args:
-        model: gives (b, classes) scores for (b, c, h, w) images.
-        x: (n, c, h, w) uint8; may be a read-only memory map.
-        y: (n,) class of each, from 0.
-        mean, std: by channel, in millionths of the 0..1 range.
-        batch: images at a time; None: as many as fit 16 Mi values, at most 512.
+        model: gives (b, classes) scores for (b, c, h, w) images, or what ``task`` takes.
+        x: (n, c, h, w) uint8 images, perhaps a read-only memory map; or a tuple of inputs that are used as they are.
+        y: (n, ...) targets; with classes (n,) from 0.
+        mean, std: by channel, in millionths of the 0..1 range; not used for what is not images.
+        batch: examples at a time; None: as many as fit 16 Mi values, at most 512.
         precision: ``fp32`` or ``bf16`` (autocast).
         channels_last: memory format of the images; the model should have the same.
+        task: how wrong and how good outputs are; None: ``Classification``.
     """
     device = next(model.parameters()).device
-    normalise = Normalise(mean, std, device, channels_last)
-    labels = torch.as_tensor(np.array(y) if isinstance(y, np.ndarray) else y).to(device, torch.int64)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    learned: Task = task or Classification()
+    targets = targets_on(y, device)
+    correct = torch.zeros((), dtype=torch.float64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
-    batch = batch or max(1, min(512, 2**24 // int(np.prod(x.shape[1:]))))
+    batch = batch or max(1, min(512, 2**24 // max(1, _values(x))))
     training = model.training
     model.eval()
     try:
-        for start, images in batches_of(x, batch, device):
-            wanted = labels[start : start + batch]
+        for start, inputs in _batches(x, batch, mean, std, device, channels_last):
+            wanted = targets[start : start + batch]
             with autocast(device, precision):
-                scores = model(normalise(images))
-            loss += torch.nn.functional.cross_entropy(scores.float(), wanted, reduction="sum")
-            correct += (scores.argmax(1) == wanted).sum()
+                lost, outputs = forward(learned, model, inputs, wanted, "sum")
+            loss += lost
+            correct += learned.score(outputs, wanted).sum()
     finally:
         model.train(training)
-    total = len(labels)
-    return Evaluation(int(correct), total, float(loss) / total if total else 0.0)
+    total = len(targets)
+    return Evaluation(float(correct), total, float(loss) / total if total else 0.0)
+
+
+def _values(x: Any) -> int:
+    """Return how many values one example has."""
+    return sum(int(np.prod(one.shape[1:])) for one in (x if isinstance(x, tuple) else (x,)))
+
+
+def _batches(
+    x: Any, batch: int, mean: Sequence[int], std: Sequence[int], device: torch.device, channels_last: bool
+) -> Iterator[tuple[int, tuple[torch.Tensor, ...]]]:
+    """Yield (first example, what the model is called with), images normalised."""
+    if isinstance(x, tuple):
+        for parts in zip(*(batches_of(one, batch, device) for one in x), strict=True):
+            yield parts[0][0], tuple(part for _, part in parts)
+        return
+    normalise = Normalise(mean, std, device, channels_last)
+    for start, images in batches_of(x, batch, device):
+        yield start, (normalise(images),)

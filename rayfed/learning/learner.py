@@ -4,144 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from rayfed.errors import ConfigError
-from rayfed.learning import Update, data, group_norm, models, partition
+from rayfed.learning import Update
 from rayfed.learning.data import Dataset
 from rayfed.learning.dp_sgd import PrivateTrainer
+from rayfed.learning.examples import Examples, take
+from rayfed.learning.feeds import targets_on
 from rayfed.learning.images import Normalise, resident
+from rayfed.learning.material import Inputs, Share, Targets, genesis, load, share, task, terms
 from rayfed.learning.private import Private
 from rayfed.learning.stopping import never
 from rayfed.learning.targets import locate
 from rayfed.learning.train import Fit, Trainer
 
+__all__ = ["Share", "TorchLearner", "Workshop", "genesis", "kind", "load", "share", "task", "terms"]
+
 if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.protocol.charter import Charter
-    from rayfed.protocol.charter_parts import DataTerms
 
 State = dict[str, torch.Tensor]
-Pictures = NDArray[np.uint8]
-Classes = NDArray[np.int64]
-
 JUDGED = (64, 512)
-"""Images at least and at most on which peers' updates are judged: enough for a loss to two digits."""
+"""Examples at least and at most on which peers' updates are judged: enough for a loss to two digits."""
 
 JUDGING = 0.1
 """What judging all peers' updates in a round may cost, in parts of what training costs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The images that one node owns: (n, c, h, w) uint8 with (n,) classes, for training and for testing."""
+class Workshop:
+    """What the nodes of one process train with: the data, the genesis state and one trainer, used in turn.
 
-    train_x: NDArray[np.uint8]
-    train_y: NDArray[np.int64]
-    test_x: NDArray[np.uint8]
-    test_y: NDArray[np.int64]
-
-
-def load(settings: Settings, agreed: DataTerms | None = None) -> Dataset:
-    """Load the images that the settings point at; once in a process however many nodes ask.
+    Nothing that a result depends on stays in the trainer between two calls, so sharing it changes no bit.
 
     Args:
         settings: the run's.
-        agreed: the charter's, for a party whose own images may lack some of its classes, and which reads deep images as
-            the others do unless its own settings say how its files are written; None before there is a charter.
-
-    Raises:
-        DataError: they cannot be used.
-    """
-    chosen = settings.data
-    classes, bits = (agreed.classes, chosen.bits or agreed.bits or None) if agreed else (None, chosen.bits)
-    return _load(chosen.kind, chosen.root, chosen.download, chosen.image_size, chosen.cache_dir, classes, bits)
-
-
-_load = cache(data.load)
-
-
-def share(settings: Settings, pictures: Dataset, slot: int) -> Share:
-    """Return what node ``slot`` owns. With slot -1, a party of its own, that is everything at ``data.root``."""
-    if slot < 0:
-        return Share(pictures.train_x, pictures.train_y, pictures.test_x, pictures.test_y)
-    nodes = settings.federation.nodes
-    mine = _split(settings, pictures)[slot]
-    test: slice | NDArray[np.int64] = slice(None)
-    if settings.data.test == "split":
-        order = np.random.default_rng([settings.seed, nodes]).permutation(len(pictures.test_y))
-        test = np.sort(order[partition.part_of(nodes, slot)])
-    return Share(
-        np.ascontiguousarray(pictures.train_x[mine]),
-        pictures.train_y[mine],
-        np.ascontiguousarray(pictures.test_x[test]),
-        pictures.test_y[test],
-    )
-
-
-def _split(settings: Settings, pictures: Dataset) -> list[NDArray[np.int64]]:
-    chosen = settings.partition
-    return partition.split(
-        chosen.kind,
-        pictures.train_y,
-        settings.federation.nodes,
-        settings.seed,
-        alpha=chosen.alpha,
-        classes_per_node=chosen.classes_per_node,
-        min_examples=chosen.min_examples,
-        folders=pictures.folders,
-    )
-
-
-def genesis(settings: Settings, pictures: Dataset, charter: Charter | None = None) -> tuple[torch.nn.Module, State]:
-    """Build the model that the federation starts from; return it and its state.
-
-    Args:
-        charter: says whether group norm takes the place of batch norm; None before there is one: then it does if this
-            federation is founded with ``privacy=dp``.
-    """
-    shape = pictures.train_x.shape[1:]
-    model = models.build(settings.model, shape, len(pictures.classes), settings.seed, settings.model.get("pretrained"))
-    if group_norm.chosen(charter.model) if charter else settings.privacy.kind == "dp":
-        group_norm.replace(model)
-    return model, {name: value.clone() for name, value in model.state_dict().items()}
-
-
-class Workshop:
-    """What the nodes of one process train with: the images, the genesis state and one trainer, used in turn.
-
-    Nothing that a result depends on stays in the trainer between two calls, so sharing it changes no bit.
+        charter: the federation's.
+        pictures: the data; None: those that the settings point at.
     """
 
-    def __init__(self, settings: Settings, charter: Charter) -> None:
+    def __init__(self, settings: Settings, charter: Charter, pictures: Dataset | Examples | None = None) -> None:
         self.settings = settings
-        self.pictures = load(settings, charter.data)
+        self.pictures = load(settings, charter.data) if pictures is None else pictures
         model, self.genesis = genesis(settings, self.pictures, charter)
         training = {**asdict(settings.train), "augment": asdict(settings.data.augment)}
+        learned = task(settings, self.pictures)
         self.trainer: Trainer
         if settings.privacy.kind == "dp":
-            self.trainer = PrivateTrainer(model, training, settings.privacy.max_grad_norm)
+            self.trainer = PrivateTrainer(model, training, settings.privacy.max_grad_norm, learned)
         else:
-            self.trainer = Trainer(model, training)
+            self.trainer = Trainer(model, training, learned)
 
 
 class TorchLearner:
     """Trains with torch; follows ``rayfed.learning.Learner``. The setting ``learner._target_`` may name a subclass.
 
     A subclass that trains in its own way replaces ``train``, for which ``settings``, ``model``, ``training_pictures``
-    and ``seed`` give it what it needs.
+    (or ``training_data``) and ``seed`` give it what it needs.
 
     Args:
         workshop: shared with the process's other nodes.
-        charter: whose preprocessing the images get.
-        slot: which share of the images is this node's.
+        charter: whose preprocessing the data get.
+        slot: which share of the data is this node's.
         private: how it trains under DP-SGD; None: it does not.
     """
 
@@ -154,7 +84,7 @@ class TorchLearner:
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
         self._judged = np.sort(order[: _judged(workshop.settings, len(order))])
-        self._judging: tuple[Pictures, Classes] | None = None
+        self._judging: tuple[Inputs, Targets] | None = None
         self._momentum: State = {}
         self._should_stop = never
 
@@ -162,8 +92,8 @@ class TorchLearner:
         """See ``Stoppable``. A subclass that trains its own way may ask ``should_stop`` as ``stopping.check`` does."""
         self._should_stop = should_stop
 
-    def poison(self, change: Callable[[Pictures, Classes], tuple[Pictures, Classes]]) -> None:
-        """Train on other images and classes than the node's own: for experiments with dishonest nodes."""
+    def poison(self, change: Callable[[Inputs, Targets], tuple[Inputs, Targets]]) -> None:
+        """Train on other inputs and targets than the node's own: for experiments with dishonest nodes."""
         x, y = change(self._share.train_x, self._share.train_y)
         self._share = replace(self._share, train_x=x, train_y=y)
         self._judging = None
@@ -200,14 +130,14 @@ class TorchLearner:
         return self._score(state, self._share.test_x, self._share.test_y)
 
     def loss(self, state: Mapping[str, Any]) -> float:
-        """See ``Learner``. On some of the training images: the test images are there to measure the outcome."""
+        """See ``Learner``. On some of the training examples: the test examples are there to measure the outcome."""
         if self._judging is None:  # the same arrays each time: a GPU has them already
-            self._judging = self._share.train_x[self._judged], self._share.train_y[self._judged]
+            self._judging = take(self._share.train_x, self._judged), self._share.train_y[self._judged]
         x, y = self._judging
         return self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std, quick=True).loss
 
     def alone(self) -> Iterator[float]:
-        """See ``Learner``. Scored on all test images, not on the node's part: a lone model has no others to add."""
+        """See ``Learner``. Scored on all test examples, not on the node's part: a lone model has no others to add."""
         self._momentum = {}
         state: Mapping[str, Any] = self.genesis()
         for round in range(1, self._workshop.settings.federation.rounds + 1):
@@ -242,22 +172,30 @@ class TorchLearner:
 
     def training_pictures(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the node's images, normalised (n, c, h, w) float32, and their classes (n,) int64, on that device."""
-        trainer = self._workshop.trainer
+        inputs, classes = self.training_data()
+        return inputs[0], classes
+
+    def training_data(self) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Return the node's inputs, as the model is called with them, and their targets, on that device."""
+        trainer, x = self._workshop.trainer, self._share.train_x
+        targets = targets_on(self._share.train_y, trainer.device)
+        if isinstance(x, tuple):
+            return tuple(resident(one, trainer.device) for one in x), targets
         normalise = Normalise(self._mean, self._std, trainer.device, trainer.channels_last)
-        classes = torch.from_numpy(np.array(self._share.train_y)).to(trainer.device)
-        return normalise(resident(self._share.train_x, trainer.device)), classes
+        return (normalise(resident(x, trainer.device)),), targets
 
     def seed(self, round: int) -> int:
         """Return the seed of whatever this node draws in a round: its own, and the same in every run."""
         return int(np.random.SeedSequence([self._seed, round]).generate_state(1)[0])
 
-    def _score(self, state: Mapping[str, Any], x: NDArray[np.uint8], y: NDArray[np.int64]) -> tuple[float, int]:
-        scored = self._workshop.trainer.evaluate(_tensors(state), x, y, self._mean, self._std)
-        return scored.accuracy, scored.total
+    def _score(self, state: Mapping[str, Any], x: Inputs, y: Targets) -> tuple[float, int]:
+        trainer = self._workshop.trainer
+        scored = trainer.evaluate(_tensors(state), x, y, self._mean, self._std)
+        return trainer.task.metric.finished(scored.accuracy), scored.total
 
 
 def _judged(settings: Settings, examples: int) -> int:
-    """Return on how many images to judge: a pass over them a node and two more, beside training's three an epoch."""
+    """Return on how many examples to judge: a pass over them a node and two more, beside training's three an epoch."""
     affordable = JUDGING * 3 * settings.train.epochs * examples / (settings.federation.nodes + 2)
     return int(min(max(affordable, JUDGED[0]), JUDGED[1]))
 

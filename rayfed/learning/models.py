@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from rayfed.errors import ConfigError
 from rayfed.learning.cnn import PaperCNN, SmallCNN
-from rayfed.learning.seeding import seeded
+from rayfed.learning.scores import scores_of
+from rayfed.learning.seeding import seeded_everywhere
 from rayfed.learning.targets import locate
 
 __all__ = ["PaperCNN", "SmallCNN", "build"]
@@ -25,18 +27,23 @@ def build(
     num_classes: int,
     seed: int,
     pretrained: str | None = None,
+    blank: tuple[torch.Tensor, ...] | None = None,
+    **filled: Any,
 ) -> nn.Module:
     """Return the model on the CPU in float32, the same for the same arguments whatever was drawn before.
 
     Args:
         model: ``_target_`` and its parameters. ``in_shape`` and ``num_classes`` are filled in where the target takes
             them; ``pretrained`` in it is ignored.
-        in_shape: channels, height, width of the images.
+        in_shape: channels, height, width of the images; or of other inputs: a tuple of several shapes for several.
         num_classes: scores that must come out.
         seed: of the random weights.
         pretrained: None, ``torchvision`` (the model's best published weights, downloaded), or a file with a state
             dict: ``.safetensors``, or anything ``torch.load`` reads with ``weights_only``. Where its last layer has
             another number of classes, that layer keeps its random weights.
+        blank: inputs for two examples that are no images; whether the model fits them and the task is for
+            ``tasks.check`` to find out.
+        filled: further parameters that are filled in where the target takes them (``vocabulary``).
 
     Raises:
         ConfigError: names ``model._target_``, ``model`` or ``model.pretrained``.
@@ -48,38 +55,64 @@ def build(
     parameters = {key: value for key, value in model.items() if key not in ("_target_", "pretrained")}
     ours = constructor.__module__.startswith("torchvision.models")
     accepted = inspect.signature(constructor).parameters
-    for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes)):
+    for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes), *filled.items()):
         if key in accepted or (ours and key == "num_classes"):
             parameters.setdefault(key, value)
-    with seeded(seed):
+    with seeded_everywhere(seed):
         try:
             net = constructor(**parameters)
         except (TypeError, ValueError) as error:
-            raise ConfigError("model", f"{target} does not take these parameters: {error}") from error
-    if not isinstance(net, nn.Module):
-        raise ConfigError("model._target_", f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+            raise ConfigError("model", f"{target} does not take these parameters: {_line(error)}") from error
+        except ConfigError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {_line(error)}"
+            raise ConfigError("model", f"{target} cannot be built with these parameters: {reason}") from error
+        if not isinstance(net, nn.Module):
+            raise ConfigError("model._target_", f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+        if _lazy(net):  # the first forward pass draws their weights
+            _look(net, target, blank or (torch.zeros(2, *in_shape),))
     if pretrained is not None:
         _load(net, _weights(pretrained, target), pretrained, num_classes)
-    _check(net, target, in_shape, num_classes)
+    if blank is None:
+        _check(net, target, in_shape, num_classes)
     return net
 
 
 def _check(net: nn.Module, target: str, in_shape: Sequence[int], num_classes: int) -> None:
     """Send two blank images through: a model that does not fit the data is found here, not in a node."""
-    net.eval()
-    shape = "x".join(map(str, in_shape))
-    try:
-        with torch.inference_mode():
-            scores = net(torch.zeros(2, *in_shape))
-    except Exception as error:  # whatever a user's module raises, the setting to change is this one
+    output, shape = _look(net, target, (torch.zeros(2, *in_shape),)), "x".join(map(str, in_shape))
+    if lazy := _lazy(net):
         raise ConfigError(
-            "model._target_", f"{target} does not take images of shape {shape}: {_line(error)}"
+            "model._target_", f"{target}: {_few(lazy)} has no shape after a forward pass in evaluation mode"
+        )
+    try:
+        got = "x".join(map(str, scores_of(output).shape))
+    except TypeError:
+        got = type(output).__name__
+    if got != f"2x{num_classes}":
+        raise ConfigError("model._target_", f"{target} gives {got} for 2 images of shape {shape}, not 2x{num_classes}")
+
+
+def _look(net: nn.Module, target: str, inputs: tuple[torch.Tensor, ...]) -> Any:
+    """Return what the model gives for two blank examples, in evaluation mode."""
+    net.eval()
+    try:
+        with torch.no_grad():  # inference mode would give lazy layers weights that cannot be trained
+            return net(*inputs)
+    except Exception as error:  # whatever a user's module raises, the setting to change is this one
+        shape = " and ".join("x".join(map(str, one.shape[1:])) for one in inputs)
+        what = "images" if inputs[0].ndim == 4 else "inputs"
+        raise ConfigError(
+            "model._target_", f"{target} does not take {what} of shape {shape}: {_line(error)}"
         ) from error
     finally:
         net.train()
-    if not isinstance(scores, torch.Tensor) or scores.shape != (2, num_classes):
-        got = "x".join(map(str, scores.shape)) if isinstance(scores, torch.Tensor) else type(scores).__name__
-        raise ConfigError("model._target_", f"{target} gives {got} for 2 images of shape {shape}, not 2x{num_classes}")
+
+
+def _lazy(net: nn.Module) -> list[str]:
+    """Return the names of what gets its shape, and its weights, in the first forward pass."""
+    return [name for name, value in [*net.named_parameters(), *net.named_buffers()] if is_lazy(value)]
 
 
 def _weights(pretrained: str, target: str) -> Mapping[str, torch.Tensor]:

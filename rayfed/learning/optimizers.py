@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -50,6 +51,11 @@ class Optimizers:
             optimizer = call(self._optimizer, "train.optimizer", groups)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} is no torch optimiser")
+        if needed := _needed(optimizer.step):
+            raise ConfigError(
+                "train.optimizer._target_",
+                f"{type(optimizer).__name__} asks for a {needed} in each step; choose one that needs gradients alone",
+            )
         if len(groups) > 1 and "weight_decay" not in optimizer.defaults:
             raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} has no weight_decay to be given")
         if self._schedule:
@@ -101,6 +107,13 @@ class Optimizers:
             {"params": members} if decay is None else {"params": members, "weight_decay": decay}
             for decay, members in groups.items()
         ]
+
+
+def _needed(step: Callable[..., Any]) -> str | None:
+    """Return the name of what a step cannot be taken without: LBFGS evaluates the loss again and again."""
+    given = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    parameters = signature(step).parameters.values()
+    return next((one.name for one in parameters if one.default is Parameter.empty and one.kind not in given), None)
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:

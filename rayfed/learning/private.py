@@ -47,8 +47,8 @@ class Private:
         self,
         trainer: PrivateTrainer,
         base: Mapping[str, torch.Tensor],
-        x: NDArray[np.uint8],
-        y: NDArray[np.integer[Any]],
+        x: NDArray[np.uint8] | tuple[NDArray[Any], ...],
+        y: NDArray[Any],
         mean: Sequence[int],
         std: Sequence[int],
         round: int,
@@ -62,14 +62,13 @@ class Private:
             should_stop: as in ``Trainer.fit``. What a stopped round would have cost stays spent, for that round alone.
 
         Raises:
-            ConfigError: delta is no protection for so few images, or no noise keeps the target.
+            ConfigError: delta is no protection for so few examples, or no noise keeps the target.
             BudgetSpent: this round would go over the target.
         """
         chosen = self._settings
-        if chosen.delta * len(x) >= 1:
-            raise ConfigError("privacy.delta", f"{chosen.delta:g} is too large for {len(x)} images: below 1/{len(x)}")
-        rate, steps = trainer.schedule(len(x))
-        noise = self._noise_multiplier(rate, steps)
+        n = len(y)
+        rate, steps = trainer.schedule(n)
+        noise = self.noise_multiplier(n, rate, steps)
         run = _name(self._secret, base, "shown" if spend else "alone", round, noise, rate, steps, chosen.max_grad_norm)
         entry = Spent(round, run.hex(), noise, rate, steps)
         spent = self._budget.epsilon()
@@ -84,8 +83,19 @@ class Private:
         stream = SecretStream(hmac.digest(self._secret, b"rayfed dp-sgd stream" + run, "sha256"))
         return trainer.fit_privately(base, x, y, mean, std, stream, noise, round, should_stop), spent
 
-    def _noise_multiplier(self, rate: float, steps: int) -> float:
+    def noise_multiplier(self, n: int, rate: float, steps: int) -> float:
+        """Return the noise over the clipping norm with which so many rounds of such steps keep the budget.
+
+        Args:
+            n: the node's examples.
+            rate, steps: as ``PrivateTrainer.schedule`` gives them.
+
+        Raises:
+            ConfigError: delta is no protection for so few examples, or no noise keeps the target.
+        """
         chosen = self._settings
+        if chosen.delta * n >= 1:
+            raise ConfigError("privacy.delta", f"{chosen.delta:g} is too large for {n} examples: below 1/{n}")
         if chosen.noise_multiplier is not None:
             return chosen.noise_multiplier
         if chosen.target_epsilon is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -24,3 +26,21 @@ def seeded(seed: int, cuda: Sequence[int] = ()) -> Iterator[None]:
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def seeded_everywhere(seed: int) -> Iterator[None]:
+    """As ``seeded``, with NumPy's and Python's own generators too: some models draw their weights from those.
+
+    Args:
+        seed: 0..2**64 - 1.
+    """
+    with seeded(seed):
+        before = random.getstate(), np.random.get_state(legacy=True)
+        random.seed(seed)
+        np.random.seed(np.random.SeedSequence(seed).generate_state(4))
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])

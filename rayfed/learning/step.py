@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from rayfed.learning.augment import Augment, Draws
 from rayfed.learning.idle import IdleBiases
 from rayfed.learning.images import Normalise, autocast
+from rayfed.learning.scores import scores_of
 from rayfed.learning.uncompiled import step_of
 
 
@@ -82,7 +83,7 @@ class Course:
     def train(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         """Take one step on normalised (b, c, h, w) images and (b,) classes; gradients must have been cleared."""
         with autocast(self.device, self.recipe.precision), self._idle.left_out():
-            scores = self.model(images)
+            scores = scores_of(self.model(images))
             loss = cross_entropy(scores, labels, label_smoothing=self.recipe.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         with torch.no_grad():

@@ -29,11 +29,16 @@ def locate(target: str, setting: str) -> Callable[..., Any]:
     if not module_name or not name:
         raise ConfigError(setting, f"{target!r} names no class; write it as package.module.Class")
     try:
-        found = getattr(import_module(module_name), name)
+        module = import_module(module_name)
     except ImportError as error:
         raise ConfigError(setting, f"cannot import {module_name!r} for {target!r}: {error}") from error
-    except AttributeError as error:
-        raise ConfigError(setting, f"there is no {name!r} in {module_name!r}") from error
+    except Exception as error:  # a module of the user's own runs as it is imported
+        first = next(iter(str(error).splitlines()), "")
+        reason = f"{type(error).__name__}: {first}".removesuffix(": ")
+        raise ConfigError(setting, f"importing {module_name!r} for {target!r} fails: {reason}") from error
+    if not hasattr(module, name):
+        raise ConfigError(setting, f"there is no {name!r} in {module_name!r}")
+    found = getattr(module, name)
     if not callable(found):
         raise ConfigError(setting, f"{target!r} is neither a class nor a function")
     return found  # type: ignore[no-any-return]  # callable() narrows Any to a callable object only
@@ -54,3 +59,14 @@ def call(spec: Mapping[str, Any], setting: str, *args: Any, **extra: Any) -> Any
         return function(*args, **parameters, **extra)
     except (TypeError, ValueError) as error:
         raise ConfigError(setting, f"{target} does not take these parameters: {error}") from error
+
+
+def in_charter(value: Any) -> Any:
+    """Return a config value as a charter may hold it: floats as their shortest text, and nothing that is not set."""
+    if isinstance(value, dict):
+        return {str(key): in_charter(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [in_charter(inner) for inner in value]
+    if isinstance(value, float):
+        return repr(value)
+    return value

@@ -1,7 +1,7 @@
-"""Local training: from a base model and a node's own images to that node's update.
+"""Local training: from a base model and a node's own examples to that node's update.
 
 FedAvg's client step (McMahan et al. 2017, algorithm 1), with FedProx's proximal term (Li et al. 2020, equation 2) if
-asked. The loop touches images in whole batches only and never waits for the device within an epoch.
+asked. The loop touches examples in whole batches only and never waits for the device within an epoch.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from rayfed.errors import ConfigError
 from rayfed.learning.augment import Augment
 from rayfed.learning.captured import CapturedLoop, Job
 from rayfed.learning.evaluate import Evaluation, evaluate
+from rayfed.learning.feeds import ArrayFeed, Feed, ImageFeed, targets_on
 from rayfed.learning.images import Kept, Normalise, autocast
 from rayfed.learning.optimizers import Optimizers
 from rayfed.learning.seeding import seeded
 from rayfed.learning.step import Recipe
 from rayfed.learning.stopping import check, never
+from rayfed.learning.task import Task, forward
+from rayfed.learning.tasks import Classification, smoothed
 from rayfed.learning.uncompiled import step_of
 
 State = dict[str, torch.Tensor]
@@ -41,9 +43,9 @@ class Fit:
 
     Attributes:
         state: the model's state dict, on the CPU, the caller's to keep.
-        loss: mean training loss over the last epoch, in nats.
-        accuracy: part of the images classified right while training in the last epoch, 0..1.
-        examples: images in an epoch: this node's weight in the merge.
+        loss: mean training loss over the last epoch, with classes in nats.
+        accuracy: mean score while training in the last epoch; with classes the part that is classified right, 0..1.
+        examples: examples in an epoch: this node's weight in the merge.
         steps: optimiser steps over all epochs.
     """
 
@@ -57,7 +59,7 @@ class Fit:
 class Trainer:
     """Trains one model again and again from whatever base it is given. Threads that share it wait for each other.
 
-    Keeps the module, its buffers and the images' tensors between calls, and nothing that a result depends on: ``fit``
+    Keeps the module, its buffers and the examples' tensors between calls, and nothing that a result depends on: ``fit``
     is a function of its arguments, bit for bit on one machine with one number of threads (on a GPU as far as torch's
     own operations are). On a GPU steps are recorded as CUDA graphs, unless ``captured.unfit`` says why not.
 
@@ -70,17 +72,20 @@ class Trainer:
             optimiser's ``weight_decay`` is for; all if empty), ``device`` (auto), ``threads`` (None: torch's own),
             ``precision`` (fp32 or bf16), ``channels_last`` (None: on a GPU), ``capture`` (true: CUDA graphs where there
             can be any), ``augment`` (None; the group ``data.augment``).
+        task: what is learned; None: ``Classification``. Only that is recorded.
 
     Raises:
         ConfigError: names the key under ``train``.
     """
 
-    def __init__(self, model: nn.Module, settings: Mapping[str, Any]) -> None:
+    def __init__(self, model: nn.Module, settings: Mapping[str, Any], task: Task | None = None) -> None:
+        self.task: Task = task or Classification()
         self.epochs = _at_least(1, settings, "epochs", 1)
         self.batch_size = _at_least(1, settings, "batch_size", 64)
         self.threads = _at_least(1, settings, "threads", None)
         self.mu = float(settings.get("mu") or 0.0)
         self.label_smoothing = float(settings.get("label_smoothing") or 0.0)
+        self._trained_task = smoothed(self.task, self.label_smoothing)
         self.precision = str(settings.get("precision") or "fp32")
         if self.precision not in ("fp32", "bf16"):
             raise ConfigError("train.precision", f"{self.precision!r} is unknown; choose fp32 or bf16")
@@ -103,8 +108,8 @@ class Trainer:
     def fit(
         self,
         base: Mapping[str, torch.Tensor],
-        x: NDArray[np.uint8],
-        y: NDArray[np.integer[Any]],
+        x: NDArray[np.uint8] | tuple[NDArray[Any], ...],
+        y: NDArray[Any],
         mean: Sequence[int],
         std: Sequence[int],
         seed: int,
@@ -115,9 +120,9 @@ class Trainer:
 
         Args:
             base: state dict that the round starts from; not changed.
-            x: (n, c, h, w) this node's images.
-            y: (n,) their classes, from 0.
-            mean, std: by channel, in millionths of the 0..1 range.
+            x: (n, c, h, w) uint8, this node's images; or a tuple of inputs, (n, ...) each, that are used as they are.
+            y: (n, ...) their targets; classes are from 0.
+            mean, std: by channel of images, in millionths of the 0..1 range.
             seed: this node's; order, augmentation and dropout follow from it and ``round``.
             round: from 1; the schedule's position.
             should_stop: asked between batches.
@@ -125,28 +130,33 @@ class Trainer:
         Raises:
             TrainingStopped: ``should_stop`` said so.
         """
-        if len(x) == 0:
-            raise ConfigError("partition.min_examples", "a node without a single training image cannot train")
+        n = len(y)
+        if n == 0:
+            raise ConfigError("partition.min_examples", "a node without a single training example cannot train")
         draw, dropout = (int(word >> 1) for word in np.random.SeedSequence([seed, round]).generate_state(2, np.uint64))
         with self._busy, seeded(dropout, self._cuda()), _threads(self.threads):
             generator = torch.Generator().manual_seed(draw)
-            images, labels = self._resident(x), torch.from_numpy(np.array(y, dtype=np.int64)).to(self.device)
-            batches = list(_batches(len(x), self.batch_size))
-            if self.captured is not None:
-                job = Job(base, images, labels, mean, std, batches, self.epochs, round)
+            targets, batches = targets_on(y, self.device), list(_batches(n, self.batch_size))
+            if self.captured is not None and not isinstance(x, tuple):
+                job = Job(base, self._resident(x), targets, mean, std, batches, self.epochs, round)
                 ready = self.captured.prepare(job)
                 torch.manual_seed(dropout)  # whatever a trial has drawn
                 if ready:
                     sums = self.captured.run(job, generator, should_stop)
-                    return self._outcome(sums.loss, sums.correct, len(x), len(batches))
-            normalise = Normalise(mean, std, self.device, self.channels_last)
-            return self._fit(base, images, labels, batches, normalise, generator, round, should_stop)
+                    return self._outcome(sums.loss, sums.correct, n, len(batches))
+            return self._fit(base, self._feed(x, mean, std), targets, batches, generator, round, should_stop)
+
+    def _feed(self, x: NDArray[np.uint8] | tuple[NDArray[Any], ...], mean: Sequence[int], std: Sequence[int]) -> Feed:
+        """Return what gives batches of these examples."""
+        if isinstance(x, tuple):
+            return ArrayFeed([self._resident(one) for one in x])
+        return ImageFeed(self._resident(x), Normalise(mean, std, self.device, self.channels_last), self.augment)
 
     def evaluate(
         self,
         state: Mapping[str, torch.Tensor],
-        x: NDArray[np.uint8],
-        y: NDArray[np.integer[Any]],
+        x: NDArray[np.uint8] | tuple[NDArray[Any], ...],
+        y: NDArray[Any],
         mean: Sequence[int],
         std: Sequence[int],
         batch: int | None = None,
@@ -161,10 +171,12 @@ class Trainer:
         channels_last = self.channels_last or (quick and self.device.type == "cpu")
         with self._busy, _threads(self.threads), self._format(channels_last):
             self.model.load_state_dict(state)
-            pictures: NDArray[np.uint8] | torch.Tensor = x if self.device.type == "cpu" else self._resident(x)
+            there: Any = x
+            if self.device.type != "cpu":
+                there = tuple(map(self._resident, x)) if isinstance(x, tuple) else self._resident(x)
             return evaluate(
-                self.model, pictures, y, mean, std,
-                batch=batch, precision=self.precision, channels_last=channels_last,
+                self.model, there, y, mean, std,
+                batch=batch, precision=self.precision, channels_last=channels_last, task=self.task,
             )  # fmt: skip
 
     @contextmanager
@@ -182,15 +194,14 @@ class Trainer:
     def _fit(
         self,
         base: Mapping[str, torch.Tensor],
-        pictures: torch.Tensor,
-        labels: torch.Tensor,
+        feed: Feed,
+        targets: torch.Tensor,
         batches: Sequence[tuple[int, int]],
-        normalise: Normalise,
         generator: torch.Generator,
         round: int,
         should_stop: Callable[[], bool],
     ) -> Fit:
-        model, device, n = self.model, self.device, len(pictures)
+        model, device, n = self.model, self.device, len(targets)
         model.load_state_dict(base)
         model.train()
         optimizer = self._build_optimizer(round)
@@ -198,20 +209,19 @@ class Trainer:
         parameters = [p for p in model.parameters() if p.requires_grad]
         anchors = [p.detach().clone() for p in parameters] if self.mu else []
         loss_sum = torch.zeros((), device=device)
-        correct = torch.zeros((), dtype=torch.int64, device=device)
+        correct = torch.zeros((), dtype=torch.float64, device=device)
         for epoch in range(1, self.epochs + 1):
             order = torch.randperm(n, generator=generator).to(device)
-            draws = self.augment.draw(n, pictures.shape[2:], generator, device)
+            feed.begin(n, generator)
             for start, end in batches:
                 check(should_stop)
                 chosen = order[start:end]
-                wanted = labels[chosen]
-                images = normalise(draws.apply(pictures[chosen], start))
+                wanted = targets[chosen]
+                inputs = feed.batch(chosen, start)
                 for parameter in parameters:
                     parameter.grad = None
                 with autocast(device, self.precision):
-                    scores = model(images)
-                    loss = cross_entropy(scores, wanted, label_smoothing=self.label_smoothing)
+                    loss, outputs = forward(self._trained_task, model, inputs, wanted)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
                 if anchors:  # gradient of mu/2 * |w - base|^2
                     with torch.no_grad():
@@ -221,17 +231,18 @@ class Trainer:
                 step()
                 if epoch == self.epochs:
                     loss_sum += loss.detach() * len(chosen)
-                    correct += (scores.detach().argmax(1) == wanted).sum()
+                    with torch.no_grad():
+                        correct += self.task.score(outputs, wanted).sum()
         return self._outcome(loss_sum, correct, n, len(batches))
 
     def _outcome(self, loss_sum: torch.Tensor, correct: torch.Tensor, n: int, batches: int) -> Fit:
         """Return the model as it is now, with what its last epoch added up to."""
         state = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
-        return Fit(state, float(loss_sum) / n, int(correct) / n, n, self.epochs * batches)
+        return Fit(state, float(loss_sum) / n, float(correct) / n, n, self.epochs * batches)
 
     def _captured_loop(self) -> CapturedLoop | None:
         """Return what trains by recorded steps, where there can be any."""
-        if self.device.type != "cuda":
+        if self.device.type != "cuda" or not isinstance(self.task, Classification):
             return None
         recipe = Recipe(self.precision, self.channels_last, self.label_smoothing, self.mu, self.augment)
         return CapturedLoop(self.model, self._optimizers, recipe)
@@ -257,7 +268,7 @@ def _threads(threads: int | None) -> Iterator[None]:
 
 
 def _batches(n: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of each batch; a single image left over joins the last one, for batch norm's sake."""
+    """Yield (start, end) of each batch; a single example left over joins the last one, for batch norm's sake."""
     start = 0
     while start < n:
         end = n if n - start <= size + (size > 1) else start + size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any
 
 from rayfed.aggregation import rules
@@ -12,6 +12,7 @@ from rayfed.aggregation.rules.optimizer import RATE_UNIT
 from rayfed.encoding import canonical
 from rayfed.errors import CodecError, ConfigError
 from rayfed.protocol.messages import NATIVE
+from rayfed.protocol.metric import Metric, of_task
 
 SHARES = 10_000
 """``right_share`` counts in parts of this."""
@@ -25,17 +26,24 @@ MAX_UNSETTLED = 16
 MIN_BITS, MAX_BITS = 8, 31
 """What ``DataTerms.bits`` may be where it is said."""
 
+OPTIONAL: dict[str, type] = {"bits": int, "prepare": dict, "task": dict}
+"""What is in the text of ``DataTerms`` only where it says something."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataTerms:
-    """What the images look like when they reach the model.
+    """What the data look like when they reach the model, and what is learned from them.
 
     Attributes:
-        classes: the classes' names in the order of their labels.
-        shape: (channels, height, width).
-        mean, std: by channel, of pixels in 0..1, in units of 1e-6.
+        classes: the classes' names in the order of their labels; empty where there are none.
+        shape: of one example's first input; of an image (channels, height, width).
+        mean, std: by channel, of pixels in 0..1, in units of 1e-6; empty for what is not images.
         bits: how many bits of a grey value are meant in a file that has more than 8, of which the highest 8 are used;
             0: as the file says, and then not in the text.
+        prepare: how what is not images reaches the model (its inputs; the columns of a table, their means, deviations
+            and categories); empty for images, and then not in the text.
+        task: what is learned (``_target_`` and parameters, as ``model`` is written) and its ``metric``; empty for one
+            class an example and accuracy, and then not in the text.
     """
 
     classes: tuple[str, ...]
@@ -43,17 +51,22 @@ class DataTerms:
     mean: tuple[int, ...]
     std: tuple[int, ...]
     bits: int = 0
+    prepare: Mapping[str, Any] = field(default_factory=dict)
+    task: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("classes", "shape", "mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
+    @property
+    def metric(self) -> Metric:
+        """The figure by which the model is measured."""
+        return of_task(self.task)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the terms as canonical JSON has them."""
         value = asdict(self)
-        if not self.bits:
-            del value["bits"]
-        return value
+        return {name: value[name] for name in value if name not in OPTIONAL or value[name]}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> DataTerms:
@@ -63,13 +76,16 @@ class DataTerms:
             CodecError: a key is missing or unknown, or a value is not possible.
         """
         lists = ("classes", "shape", "mean", "std")
-        expected = {**dict.fromkeys(lists, list), **({"bits": int} if "bits" in value else {})}
+        expected = {**dict.fromkeys(lists, list), **{name: kind for name, kind in OPTIONAL.items() if name in value}}
         data = canonical.fields(value, expected, "charter.data")
         for name in lists:
             if not all(isinstance(item, str if name == "classes" else int) for item in data[name]):
                 raise CodecError(f"charter.data.{name}: an item is of the wrong type")
         if "bits" in data and not MIN_BITS <= data["bits"] <= MAX_BITS:
             raise CodecError(f"charter.data.bits: not from {MIN_BITS} to {MAX_BITS}")
+        if empty := [name for name in OPTIONAL if name in data and not data[name]]:
+            raise CodecError(f"charter.data.{empty[0]}: is given and says nothing")
+        of_task(data.get("task", {}))
         return cls(**data)
 
 

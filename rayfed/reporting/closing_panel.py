@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from rayfed.reporting.words import node_name, percent
+from rayfed.protocol.metric import Metric
+from rayfed.reporting.words import node_name
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import Summary
@@ -29,20 +30,22 @@ def took(summary: Summary) -> str:
 
 
 def scores(summary: Summary) -> list[tuple[str, Text]]:
-    """Return the accuracies, together and alone: whose it is, and the value as a bar."""
+    """Return the accuracies, or what the metric is, together and alone: whose it is, and the value as a bar."""
     rows: list[tuple[str, Text]] = []
+    metric = summary.metric
     if summary.final_accuracy is not None:
-        rows.append(("merged", _bar(summary.final_accuracy, "bold green")))
+        rows.append(("merged", _bar(metric, summary.final_accuracy, "bold green")))
     elif summary.final_root is None:
         rows.append(("merged", Text("no round was final: the model is still genesis", "yellow")))
     alone = [node for node in summary.nodes if node.alone_accuracy is not None]
     values = [node.alone_accuracy or 0.0 for node in alone]
     if len(alone) <= ALL_ALONE:
         for node, value in zip(alone, values, strict=True):
-            rows.append((f"{node_name(node)} alone", _bar(value, "blue")))
+            rows.append((f"{node_name(node)} alone", _bar(metric, value, "blue")))
     else:
-        for what, value in (("worst", min(values)), ("median", median(values)), ("best", max(values))):
-            rows.append((f"{what} alone", _bar(value, "blue")))
+        ordered = metric.sorted(values)
+        for what, value in (("worst", ordered[0]), ("median", median(values)), ("best", ordered[-1])):
+            rows.append((f"{what} alone", _bar(metric, value, "blue")))
     return rows
 
 
@@ -74,9 +77,11 @@ def facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
     return rows
 
 
-def _bar(value: float, style: str) -> Text:
+def _bar(metric: Metric, value: float, style: str) -> Text:
+    if not metric.percent:
+        return Text.assemble((f"{metric.shown(value):>7}", style), f"  {metric.words}")
     full = round(BAR * max(0.0, min(1.0, value)))
-    return Text.assemble(f"{percent(value):>7}  ", ("█" * full, style), ("░" * (BAR - full), "dim"))
+    return Text.assemble(f"{metric.shown(value):>7}  ", ("█" * full, style), ("░" * (BAR - full), "dim"))
 
 
 def _near(path: Path) -> str:

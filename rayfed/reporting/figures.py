@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rayfed.protocol.messages import Verb
+from rayfed.protocol.metric import Metric
 from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ MATRICES = 12
 
 
 def figures(summary: Summary) -> dict[str, Figure]:
-    """Return all figures by name: ``accuracy``, ``ballots``, ``seconds``, ``gas``."""
+    """Return all figures by name: that of the metric (``accuracy``), ``ballots``, ``seconds``, ``gas``."""
     return {
-        "accuracy": accuracy(summary),
+        summary.metric.name: accuracy(summary),
         "ballots": ballots(summary),
         "seconds": seconds(summary),
         "gas": gas(summary),
@@ -46,16 +47,17 @@ def figures(summary: Summary) -> dict[str, Figure]:
 
 
 def accuracy(summary: Summary) -> Figure:
-    """Draw the merged model's accuracy by round against each node's alone."""
+    """Draw the merged model's accuracy, or what the metric is, by round against each node's alone."""
     figure, axes = _figure()
+    metric = summary.metric
     alone = [node for node in summary.nodes if node.alone_curve]
     if len(alone) > MANY_NODES:
-        _band(axes, alone)
+        _band(axes, alone, metric)
     else:
         for place, node in enumerate(alone):
             axes.plot(
                 range(1, len(node.alone_curve) + 1),
-                _percent(node.alone_curve),
+                _scaled(node.alone_curve, metric),
                 color=GREY,
                 linewidth=1,
                 linestyle=("--", ":", "-.")[place % 3],
@@ -63,10 +65,10 @@ def accuracy(summary: Summary) -> Figure:
             )
     merged = [(closed.round, closed.accuracy) for closed in summary.rounds if closed.accuracy is not None]
     if merged:
-        values = _percent([value for _, value in merged])
+        values = _scaled([value for _, value in merged], metric)
         axes.plot([r for r, _ in merged], values, color=BLUE, marker="o", linewidth=2.2, label="merged model")
         axes.annotate(
-            f"{values[-1]:.1f} %",
+            metric.shown(merged[-1][1]),
             (merged[-1][0], values[-1]),
             xytext=(0, 7),
             textcoords="offset points",
@@ -85,13 +87,15 @@ def accuracy(summary: Summary) -> Figure:
             label="void or undone round" if place == 0 else None,
         )
     _by_round(axes, summary.rounds)
-    axes.set_ylabel("test accuracy [%]")
-    axes.set_ylim(top=min(104.0, axes.get_ylim()[1] + 4))
+    axes.set_ylabel(f"test {metric.words} [%]" if metric.percent else f"test {metric.words}")
+    if metric.percent:
+        axes.set_ylim(top=min(104.0, axes.get_ylim()[1] + 4))
     if len(alone) <= MANY_NODES:
-        _ends(axes, alone)
-    axes.set_title(_title(summary, "Accuracy, together and alone"))
+        _ends(axes, alone, metric)
+    words = metric.words if metric.name.islower() and not metric.percent else metric.words.capitalize()
+    axes.set_title(_title(summary, f"{words}, together and alone"))
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="lower right", frameon=False)
+        axes.legend(loc="lower right" if metric.higher else "upper right", frameon=False)
     return figure
 
 
@@ -238,10 +242,10 @@ def _stack(axes: Axes, rounds: Sequence[RoundSummary], layers: dict[str, list[fl
         axes.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
-def _band(axes: Axes, nodes: Sequence[NodeSummary]) -> None:
+def _band(axes: Axes, nodes: Sequence[NodeSummary], metric: Metric) -> None:
     """Draw many nodes' curves as their span and their median."""
     length = min(len(node.alone_curve) for node in nodes)
-    columns = [sorted(_percent([node.alone_curve[r] for node in nodes])) for r in range(length)]
+    columns = [sorted(_scaled([node.alone_curve[r] for node in nodes], metric)) for r in range(length)]
     numbers = range(1, length + 1)
     axes.fill_between(
         numbers,
@@ -255,12 +259,12 @@ def _band(axes: Axes, nodes: Sequence[NodeSummary]) -> None:
     axes.plot(numbers, [c[len(c) // 2] for c in columns], color=GREY, linestyle="--", label="their median")
 
 
-def _ends(axes: Axes, nodes: Sequence[NodeSummary]) -> None:
+def _ends(axes: Axes, nodes: Sequence[NodeSummary], metric: Metric) -> None:
     """Name each node at the end of its curve, pushed apart where curves end close together."""
     bottom, top = axes.get_ylim()
     gap, lowest = 0.04 * (top - bottom), -math.inf
     for node in sorted(nodes, key=lambda node: node.alone_curve[-1]):
-        lowest = max(100 * node.alone_curve[-1], lowest + gap)
+        lowest = max(metric.scaled(node.alone_curve[-1]), lowest + gap)
         axes.annotate(
             label(node),
             (len(node.alone_curve), lowest),
@@ -272,8 +276,8 @@ def _ends(axes: Axes, nodes: Sequence[NodeSummary]) -> None:
         )
 
 
-def _percent(values: Sequence[float]) -> list[float]:
-    return [100 * value for value in values]
+def _scaled(values: Sequence[float], metric: Metric) -> list[float]:
+    return [metric.scaled(value) for value in values]
 
 
 def _title(summary: Summary, what: str) -> str:

@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import Verb
+from rayfed.protocol.metric import Metric
 from rayfed.reporting import svg
 from rayfed.reporting.figures import label as node_label
 from rayfed.reporting.figures import matrix
@@ -49,7 +50,7 @@ def page(summary: Summary, history: History | None = None) -> str:
         _head(summary, name),
         _left_out(summary),
         _tiles(summary),
-        _section("Accuracy and cost", _charts(summary)),
+        _section(f"{_capital(summary.metric)} and cost", _charts(summary)),
         _section("Rounds", _rounds(summary)),
         _section("Ballots", _ballots(summary)),
         _section("What was refused, and why", _refusals(summary)),
@@ -93,13 +94,14 @@ def _left_out(summary: Summary) -> str:
 
 
 def _tiles(summary: Summary) -> str:
+    metric, shown = summary.metric, summary.metric.shown
     alone = [value for value in summary.alone_accuracy.values() if value is not None]
     final = sum(closed.stands for closed in summary.rounds)
     gas = summary.gas_per_node_round
     tiles = [
-        (_percent(summary.final_accuracy) or "none", "merged model"),
-        (_percent(max(alone)), "best node alone") if alone else ("", ""),
-        (_percent(sum(alone) / len(alone)), "mean node alone") if alone else ("", ""),
+        (shown(summary.final_accuracy) or "none", "merged model" + ("" if metric.percent else f", {metric.words}")),
+        (shown(metric.sorted(alone)[-1]), "best node alone") if alone else ("", ""),
+        (shown(sum(alone) / len(alone)), "mean node alone") if alone else ("", ""),
         (f"{final} / {len(summary.rounds)}", "rounds final"),
         (str(summary.unsettled or ""), "of them can still be contested"),
         (str(len(summary.nodes)), "nodes"),
@@ -118,10 +120,11 @@ def _charts(summary: Summary) -> str:
     alone = {node_label(node): node.alone_curve for node in summary.nodes[:CURVES] if node.alone_curve}
     merged = [(closed.round, closed.accuracy) for closed in rounds if closed.accuracy is not None]
     void = [closed.round for closed in rounds if not closed.stands]
-    curves = svg.lines(
-        merged, alone, void, numbers[-1], "Accuracy of the merged model and of each node alone, by round"
-    )
-    caption = "The merged model (solid) and each node alone (dashed): test accuracy. Shaded: void and undone rounds."
+    metric = summary.metric
+    told = f"{_capital(metric)} of the merged model and of each node alone, by round"
+    curves = svg.lines(merged, alone, void, numbers[-1], told, metric)
+    caption = f"The merged model (solid) and each node alone (dashed): test {metric.words}."
+    caption += " Shaded: void and undone rounds."
     steps = _layers(rounds, [closed.seconds for closed in rounds])
     sent = [max(1, len(closed.transactions)) for closed in rounds]
     gas = _layers(rounds, [{v: c.gas[v] / n / 1000 for v in c.gas} for c, n in zip(rounds, sent, strict=True)], [*Verb])
@@ -154,7 +157,7 @@ def _rounds(summary: Summary) -> str:
         [
             str(closed.round),
             f'<span class="{closed.status}">{closed.status}</span>',
-            _percent(closed.accuracy),
+            summary.metric.shown(closed.accuracy),
             "" if closed.loss is None else f"{closed.loss:.3f}",
             str(len(closed.included)),
             str(len(closed.attesters)),
@@ -163,7 +166,7 @@ def _rounds(summary: Summary) -> str:
         ]
         for closed in summary.rounds
     ]
-    heads = ["round", "status", "accuracy#", "loss#", "included#", "attested#", "clipped#", "root"]
+    heads = ["round", "status", f"{summary.metric.words}#", "loss#", "included#", "attested#", "clipped#", "root"]
     return table_of(heads, rows)
 
 
@@ -248,8 +251,8 @@ def _nodes(summary: Summary) -> str:
             _short(node.address),
             "" if node.index is None else str(node.index),
             str(node.examples or ""),
-            _percent(node.alone_accuracy),
-            _percent(merged.get(node.address)),
+            summary.metric.shown(node.alone_accuracy),
+            summary.metric.shown(merged.get(node.address)),
             str(out.get(node.address, "")),
             f"{node.gas:,}",
             f"{node.stake:,.6g}",
@@ -261,7 +264,8 @@ def _nodes(summary: Summary) -> str:
         for node in summary.nodes
     ]
     return table_of(
-        ["node#", "address", "index#", "images#", "alone#", "merged, own test#", "left out#", "gas#", *MONEY, ""], rows
+        ["node#", "address", "index#", "examples#", "alone#", "merged, own test#", "left out#", "gas#", *MONEY, ""],
+        rows,
     )
 
 
@@ -295,5 +299,6 @@ def _short(text: str | None) -> str:
     return f'<code title="{escape(text, quote=True)}">{escape(text[:6])}…{escape(text[-4:])}</code>' if text else ""
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
+def _capital(metric: Metric) -> str:
+    """Return the metric's name as a heading begins: abbreviations are capitals."""
+    return metric.words.upper() if len(metric.name) <= 4 else metric.words.capitalize()

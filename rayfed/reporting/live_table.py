@@ -22,9 +22,10 @@ from rich.text import Text
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeStatus, View
+from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.closing_panel import BAR, facts, scores, took
 from rayfed.reporting.plain_lines import PlainLines
-from rayfed.reporting.words import coins, mean_accuracy, percent, short, standing
+from rayfed.reporting.words import coins, mean_accuracy, short, standing
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import Summary
@@ -83,9 +84,10 @@ class LiveDisplay:
         if self._live is None:
             self._line(line)
 
-    def found(self, federation: Address) -> None:
-        """Tell the federation's address, for the header."""
+    def found(self, federation: Address, metric: Metric = ACCURACY) -> None:
+        """Tell the federation's address, for the header, and by what its model is measured."""
         self._federation = federation
+        self._plain.metric = metric
 
     def update(self, view: View | None, statuses: Sequence[NodeStatus]) -> None:
         """Show how things are now. A view of None (the ledger did not answer) leaves the last one standing."""
@@ -169,11 +171,12 @@ class LiveDisplay:
         return Group(first, second)
 
     def _table(self) -> RenderableType:
+        metric = self._plain.metric
         table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
         table.add_column("node", justify="right")
         table.add_column("address", no_wrap=True)
         table.add_column("doing", min_width=16, no_wrap=True)
-        for title in ("round", "loss", "accuracy", "txs", "gas", "earned"):
+        for title in ("round", "loss", metric.words, "txs", "gas", "earned"):
             table.add_column(title, justify="right", no_wrap=True)
         room = max(3, self._console.size.height - OTHER_LINES)
         shown = self._statuses if len(self._statuses) <= room else self._statuses[: room - 1]
@@ -184,7 +187,7 @@ class LiveDisplay:
                 Text(status.doing, STYLE.get(status.doing, "cyan")),
                 str(status.round or ""),
                 "" if status.loss is None else f"{status.loss:.3f}",
-                percent(status.accuracy),
+                metric.shown(status.accuracy),
                 str(status.transactions or ""),
                 f"{status.gas:,}" if status.gas else "",
                 _money(status),
@@ -198,7 +201,7 @@ class LiveDisplay:
                 Text("all", "dim"),
                 "",
                 "",
-                percent(mean_accuracy(self._statuses)),
+                metric.shown(mean_accuracy(self._statuses, metric)),
                 str(sum(s.transactions for s in self._statuses)),
                 f"{sum(s.gas for s in self._statuses):,}",
                 coins(sum(s.earned for s in self._statuses)),

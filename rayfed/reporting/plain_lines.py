@@ -6,18 +6,24 @@ from collections.abc import Callable, Sequence
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeStatus, Phase, View
-from rayfed.reporting.words import closing, opening, percent, short
+from rayfed.protocol.metric import ACCURACY, Metric
+from rayfed.reporting.words import closing, opening, short
 
 LATEST = 3
 """Rounds that may close before a round's accuracy is told without the nodes that have not measured it."""
 
 
 class PlainLines:
-    """Turns what is seen again and again into one line for each thing that happened."""
+    """Turns what is seen again and again into one line for each thing that happened.
+
+    Attributes:
+        metric: by which the model is measured; what is called accuracy here.
+    """
 
     def __init__(self, rounds: int, line: Callable[[str], None]) -> None:
         self._rounds = rounds
         self._line = line
+        self.metric: Metric = ACCURACY
         self._phase: tuple[int, Phase] | None = None
         self._joined = 0
         self._closed = 0
@@ -37,8 +43,9 @@ class PlainLines:
             self._errors[status.slot] = status.error
             if status.doing in ("finished", "failed") and status.slot not in self._ended:
                 self._ended.add(status.slot)
-                alone = "" if status.alone_accuracy is None else f"; alone {percent(status.alone_accuracy)}"
-                self._line(f"{who} {status.doing}: accuracy {percent(status.accuracy) or 'not measured'}{alone}")
+                shown, name = self.metric.shown, self.metric.words
+                alone = "" if status.alone_accuracy is None else f"; alone {shown(status.alone_accuracy)}"
+                self._line(f"{who} {status.doing}: {name} {shown(status.accuracy) or 'not measured'}{alone}")
         self._accuracy(statuses)
 
     def _ledger(self, view: View, statuses: Sequence[NodeStatus]) -> None:
@@ -67,6 +74,6 @@ class PlainLines:
         at_work = [status.scored for status in statuses if status.doing != "failed"]
         done = max(self._scores, default=0) if over else max(min(at_work, default=0), self._closed - LATEST)
         for round in sorted(round for round in self._scores if round <= done):
-            measured = self._scores.pop(round).values()
-            self._line(f"round {round}: accuracy {percent(sum(measured) / len(measured))}")
+            told = self.metric.pooled((value, 1) for value in self._scores.pop(round).values())
+            self._line(f"round {round}: {self.metric.words} {self.metric.shown(told)}")
             self._told = round

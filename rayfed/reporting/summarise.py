@@ -8,6 +8,7 @@ from typing import Any
 
 from rayfed.encoding.primitives import NO_ROOT, Address, bits
 from rayfed.protocol.messages import COIN, NodeRecord, NodeStatus, Outcome, Status, Verb, View
+from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.summary import NodeSummary, Refusal, RoundSummary, Summary, hexed
 from rayfed.reporting.totals import gas_per_node_round, mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 
@@ -26,6 +27,7 @@ def build(
     undone: Collection[int] = (),
     wall_seconds: float = 0.0,
     mlflow_run_id: str | None = None,
+    metric: Metric = ACCURACY,
 ) -> Summary:
     """Put together what the ledger and the nodes said.
 
@@ -39,6 +41,7 @@ def build(
             said.
         members: addresses by index; needed only when neither a view nor a record tells them.
         undone: rounds whose merge lost in court, or whose base did.
+        metric: by which the model is measured, as the charter says.
 
     Returns:
         The summary. An index that nobody can name appears as ``member-<index>``.
@@ -53,6 +56,7 @@ def build(
             last_view.get(outcome.round),
             names,
             outcome.round in undone,
+            metric,
         )
         for outcome in sorted(outcomes, key=lambda outcome: outcome.round)
         if outcome.status is not Status.NONE
@@ -70,6 +74,7 @@ def build(
         gas_per_node_round=gas_per_node_round(latest.values()),
         wall_seconds=round(wall_seconds, 3),
         mlflow_run_id=mlflow_run_id,
+        metric=metric,
     )
 
 
@@ -101,6 +106,7 @@ def _round(
     view: View | None,
     known: Mapping[int, Address],
     was_undone: bool,
+    metric: Metric,
 ) -> RoundSummary:
     names = known if view is None else {**known, **_seated(view.members)}  # a seat may have had others before, or since
     voted = {} if view is None else {index: view.accepts[index] for index in bits(view.voted)}
@@ -114,7 +120,7 @@ def _round(
         root=None if outcome.root == NO_ROOT else hexed(outcome.root),
         included=_named(outcome.included, names),
         attesters=_named(outcome.attesters, names),
-        accuracy=weighted_accuracy(records) if outcome.status.stands else None,
+        accuracy=weighted_accuracy(records, metric) if outcome.status.stands else None,
         loss=weighted_loss(records),
         seconds=mean_seconds(records),
         gas=summed_gas(records),

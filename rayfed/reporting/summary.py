@@ -1,8 +1,9 @@
 """What came of a run, as values: ``summary.json``, the figures, the page and the final panel are all drawn from it.
 
 ``summary.json`` (version 2) names nodes by their address everywhere; ``nodes`` says which slot and which index in the
-federation an address has. Roots, hashes and addresses are strings that begin with ``0x``. Keys always come in the same
-order, and what is inside a list or a mapping is ordered by round, then by the node's index.
+federation an address has. What is called accuracy here is the run's metric, and ``summary.json`` calls it by its name.
+Roots, hashes and addresses are strings that begin with ``0x``. Keys always come in the same order, and what is inside a
+list or a mapping is ordered by round, then by the node's index.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rayfed.encoding.primitives import Address
+from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.left_out import counts, screens
 
 VERSION = 2
@@ -25,8 +27,8 @@ class NodeSummary:
     Attributes:
         slot: its place in the starter's config; -1 for a node that joined by itself.
         index: its index in the federation, None if it never joined.
-        examples: training images used in an epoch.
-        alone_accuracy: what it reaches without the others, 0..1; None if it was not asked to try.
+        examples: training examples used in an epoch.
+        alone_accuracy: what it reaches without the others; None if it was not asked to try.
         alone_curve: the same after each round's epochs.
         gas: gas of all its transactions, joining included.
         stake, earned, slashed: what it has at stake, what settled rounds have brought it (claimed or not) and what it
@@ -72,12 +74,12 @@ class RoundSummary:
         root: of the merged model, None in a round that is void or undone.
         included: nodes whose update is in the merge.
         attesters: nodes that attested the final root.
-        accuracy: mean of the nodes' accuracies, weighted by their test images; None if nobody measured, or the round
+        accuracy: the metric over all nodes' test examples; None if nobody measured, or the round
             does not stand.
-        loss: mean of the nodes' training losses, weighted by their training images; None if nobody trained.
+        loss: mean of the nodes' training losses, weighted by their training examples; None if nobody trained.
         seconds: wall seconds by step, mean over the nodes that reported the step.
         gas: gas by verb, sum over the nodes.
-        accuracies: each node's own, of the merged model on its own test images.
+        accuracies: each node's own, of the merged model on its own test examples.
         ballots: the updates that each node accepted. A node that did not vote is not there.
         misses: the updates that each node could not get; who got all is not there.
         abstained: who knew the base to be wrong, or could not check it, and trained nothing on it.
@@ -121,6 +123,7 @@ class Summary:
         settings: the flat settings that a reader wants beside the figures (name, seed, nodes, rule, ...).
         final_root: of the last round that stands, None if there was none: the base is still genesis then.
         final_accuracy: the accuracy of that round.
+        metric: what is called accuracy above, which it is where nothing else is said.
         gas_per_node_round: mean gas of commit, vote, attest and advance together, over all (node, round) that sent any.
     """
 
@@ -135,6 +138,7 @@ class Summary:
     gas_per_node_round: float | None
     wall_seconds: float
     mlflow_run_id: str | None
+    metric: Metric = ACCURACY
 
     @property
     def alone_accuracy(self) -> dict[Address, float | None]:
@@ -161,8 +165,8 @@ class Summary:
         return sorted(members, key=lambda member: (place.get(member, len(place)), member))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``summary.json``: plain values in a fixed order."""
-        return {
+        """Return the content of ``summary.json``: plain values in a fixed order, the metric by its name."""
+        told = {
             "version": VERSION,
             "federation": self.federation,
             "chain_id": self.chain_id,
@@ -176,13 +180,28 @@ class Summary:
             "wall_seconds": self.wall_seconds,
             "mlflow_run_id": self.mlflow_run_id,
             "settings": dict(self.settings),
+            "metric": plain(self.metric),
             "nodes": [plain(node) for node in self.nodes],
             "rounds": [plain(closed) for closed in self.rounds],
         }
+        if self.metric.name == ACCURACY.name:
+            return told
+        told["nodes"], told["rounds"] = ([_renamed(each, self.metric) for each in told[key]] for key in PARTS)
+        return _renamed(told, self.metric)
 
     def to_json(self) -> str:
         """Return the text of ``summary.json``: strict JSON (no NaN), indented, with a newline at its end."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+
+PARTS = ("nodes", "rounds")
+"""Keys of ``summary.json`` under which there are lists of objects."""
+
+
+def _renamed(told: Mapping[str, Any], metric: Metric) -> dict[str, Any]:
+    """Return the keys that speak of accuracy with the metric's name in its place."""
+    several = {"accuracies": f"{metric.name}_by_node"}
+    return {several.get(key, key.replace("accuracy", metric.name)): value for key, value in told.items()}
 
 
 def hexed(value: bytes | str) -> str:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
+from rayfed.protocol.metric import ACCURACY, Metric
+
 WIDTH, HEIGHT = 350, 230
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 34
 ROW = 20
@@ -28,18 +30,21 @@ def lines(
     void: Sequence[int],
     rounds: int,
     label: str,
+    metric: Metric = ACCURACY,
 ) -> str:
-    """Draw accuracy by round.
+    """Draw accuracy, or what the metric is, by round.
 
     Args:
-        merged: (round, accuracy 0..1) of the merged model.
-        others: accuracy after rounds 1, 2, ... by the name of who trained alone.
+        merged: (round, figure) of the merged model.
+        others: figures after rounds 1, 2, ... by the name of who trained alone.
         void: rounds to shade.
         rounds: the last round on the axis.
         label: what the chart shows, in words.
+        metric: what the figures are.
     """
+    scaled = metric.scaled
     everything = [value for _, value in merged] + [value for curve in others.values() for value in curve]
-    bottom, top, ticks = _axis(100 * min(everything, default=0.0), 100 * max(everything, default=1.0))
+    bottom, top, ticks = _axis(scaled(min(everything, default=0.0)), scaled(max(everything, default=1.0)))
     named = {name: curve for name, curve in others.items() if curve} if len(others) <= NAMED_UP_TO else {}
     right = RIGHT + (NAME if named else 0)
 
@@ -47,24 +52,24 @@ def lines(
         return LEFT + (WIDTH - LEFT - right) * (round - 0.5) / max(1, rounds)
 
     def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (100 * value - bottom) / (top - bottom)
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (scaled(value) - bottom) / (top - bottom)
 
     parts = [
         f'<rect class="void" x="{x(r - 0.5):.1f}" y="{TOP}" width="{x(1) - x(0):.1f}" '
         f'height="{HEIGHT - TOP - BOTTOM}"><title>round {r} was void</title></rect>'
         for r in void
     ]
-    parts += _frame([(y(tick / 100), f"{tick:g} %") for tick in ticks], right)
+    parts += _frame([(y(tick / scaled(1)), f"{tick:g}{metric.unit}") for tick in ticks], right)
     parts += _rounds(rounds, x)
     for name, curve in others.items():
         points = " ".join(f"{x(r):.1f},{y(value):.1f}" for r, value in enumerate(curve, start=1))
-        told = f"{escape(name)}: {100 * curve[-1]:.1f} % at the end" if curve else escape(name)
+        told = f"{escape(name)}: {metric.shown(curve[-1])} at the end" if curve else escape(name)
         parts.append(f'<polyline class="alone" points="{points}"><title>{told}</title></polyline>')
     points = " ".join(f"{x(r):.1f},{y(value):.1f}" for r, value in merged)
     parts.append(f'<polyline class="merged" points="{points}"/>')
     parts += [
         f'<circle class="merged" cx="{x(r):.1f}" cy="{y(v):.1f}" r="4">'
-        f"<title>round {r}: {100 * v:.2f} %</title></circle>"
+        f"<title>round {r}: {scaled(v):.4g}{metric.unit}</title></circle>"
         for r, v in merged
     ]
     parts += _ends({name: (x(len(curve)), y(curve[-1])) for name, curve in named.items()})

@@ -6,22 +6,23 @@ import math
 from collections.abc import Iterable
 
 from rayfed.protocol.messages import NodeRecord, Verb
+from rayfed.protocol.metric import ACCURACY, Metric
 
 ROUND_VERBS = (Verb.COMMIT.value, Verb.VOTE.value, Verb.ATTEST.value, Verb.ADVANCE.value)
 """What makes a round; joining, leaving and what comes after it are not counted in ``gas_per_node_round``."""
 
 
-def weighted_accuracy(records: Iterable[NodeRecord]) -> float | None:
-    """Return the accuracy over all nodes' test images together, or None if no record has one.
+def weighted_accuracy(records: Iterable[NodeRecord], metric: Metric = ACCURACY) -> float | None:
+    """Return the metric over all nodes' test examples together, or None if no record has one.
 
-    On a test set that is split among the nodes this is exactly the accuracy on the whole set.
+    On a test set that is split among the nodes this is exactly the metric on the whole set.
     """
-    return _weighted((r.accuracy, r.test_examples) for r in records)
+    return metric.pooled((r.accuracy, r.test_examples) for r in records)
 
 
 def weighted_loss(records: Iterable[NodeRecord]) -> float | None:
-    """Return the training loss over all nodes' training images together, or None if no record has one."""
-    return _weighted((r.loss, r.examples) for r in records)
+    """Return the training loss over all nodes' training examples together, or None if no record has one."""
+    return ACCURACY.pooled((r.loss, r.examples) for r in records)
 
 
 def mean_seconds(records: Iterable[NodeRecord]) -> dict[str, float]:
@@ -48,13 +49,3 @@ def gas_per_node_round(records: Iterable[NodeRecord]) -> float | None:
     spent = [sum(r.gas.get(verb, 0) for verb in ROUND_VERBS) for r in records]
     spent = [gas for gas in spent if gas > 0]
     return round(sum(spent) / len(spent), 1) if spent else None
-
-
-def _weighted(pairs: Iterable[tuple[float | None, int]]) -> float | None:
-    measured = [(value, weight) for value, weight in pairs if value is not None and math.isfinite(value)]
-    if not measured:
-        return None
-    total = sum(weight for _, weight in measured)
-    if total == 0:  # nobody said how many: all count alike
-        return math.fsum(value for value, _ in measured) / len(measured)
-    return math.fsum(value * weight for value, weight in measured) / total

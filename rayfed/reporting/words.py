@@ -1,4 +1,4 @@
-"""Things as people are told of them: where a federation stands, addresses, percentages, amounts."""
+"""Things as people are told of them: where a federation stands, addresses, amounts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Phase, Round, View
+from rayfed.protocol.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import NodeSummary
@@ -51,20 +52,14 @@ def closing(outcome: Outcome | Round) -> str:
     return f"round {outcome.round}: final, {merged}, root 0x{outcome.root.hex()[:16]}…"
 
 
-def mean_accuracy(statuses: Sequence[NodeStatus]) -> float | None:
-    """Return the plain mean of what the nodes measured last; the exact figure is in the summary."""
-    measured = [status.accuracy for status in statuses if status.accuracy is not None]
-    return sum(measured) / len(measured) if measured else None
+def mean_accuracy(statuses: Sequence[NodeStatus], metric: Metric = ACCURACY) -> float | None:
+    """Return what the nodes measured last together, all counted alike; the exact figure is in the summary."""
+    return metric.pooled((status.accuracy, 1) for status in statuses)
 
 
 def short(address: Address) -> str:
     """Return an address as people recognise it, in 11 characters."""
     return f"{address[:6]}…{address[-4:]}" if address else ""
-
-
-def percent(value: float | None) -> str:
-    """Return a part of one in per cent, or nothing."""
-    return "" if value is None else f"{100 * value:.1f} %"
 
 
 def coins(amount: int) -> str:

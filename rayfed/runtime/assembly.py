@@ -29,7 +29,6 @@ from rayfed.store import Serves, Site, options_of
 from rayfed.store.files import FileStore
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -219,14 +218,16 @@ def _store(settings: Settings, place: Place, disk: FileStore, fetch: Fetch | Non
     return options_of(settings.store).open(Site(disk, place.federation, fetch))
 
 
-def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[np.float32]]:
+def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[Any] | None]:
     """Fetch the model that the federation ended with from the store by its root; return it as a torch module,
-    with a few images' worth of input of the right shape (noise: no image leaves its owner).
+    with a few examples' worth of input of the right form (noise, or zeros for tokens: nobody's data leave their owner);
+    None for a model of several inputs.
 
     Raises:
         StoreError: nobody has it.
     """
     import numpy as np
+    from torch.nn import Module
 
     charter = Charter.from_json(place.charter)
     blob = None
@@ -236,5 +237,8 @@ def final_model(settings: Settings, place: Place, view: View, folder: Path) -> t
     if blob is not None:
         state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)
     model.load_state_dict(state)
-    example = np.random.default_rng(0).standard_normal((2, *charter.data.shape)).astype(np.float32)
-    return model.eval(), example
+    forms = charter.data.prepare.get("inputs", [])
+    if len(forms) > 1 or type(model).forward is Module.forward:  # it has none, but a training_step
+        return model.eval(), None
+    noise = np.random.default_rng(0).standard_normal((2, *charter.data.shape)).astype(np.float32)
+    return model.eval(), np.zeros_like(noise, np.int64) if forms and forms[0]["type"] == "int64" else noise

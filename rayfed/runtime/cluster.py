@@ -92,11 +92,20 @@ def _check_temporary_folder() -> None:
         raise ConfigError(name, f"the folder {folder} is not writable: set {name} to one that is")
 
 
+def is_own(settings: Settings) -> bool:
+    """Whether ``connected`` will start a Ray on this machine, and for this run alone."""
+    return settings.cluster.address is None and not ray.is_initialized()
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Return what the environment of the federation's processes has beside this one's."""
+    threads = str(settings.train.threads or 1)
+    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONWARNINGS": "ignore", **MALLOC}
+
+
 def environment(settings: Settings) -> dict[str, Any]:
     """Return the runtime environment of the federation's processes."""
-    threads = str(settings.train.threads or 1)
-    variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONWARNINGS": "ignore"}
-    return {"env_vars": {**variables, **MALLOC}}
+    return {"env_vars": variables(settings)}
 
 
 def task(function: Any, settings: Settings) -> Any:

@@ -1,7 +1,7 @@
-"""Drafting: from settings and data to the charter that all nodes will have to agree to.
+"""Drafting: from settings and data to the charter that all nodes will have to agree to, with a model that was tried.
 
-Runs where the images are (a Ray task on the cluster), not in the process that starts the federation; what comes
-back is the charter, which holds names, shapes and a hash, and no weight.
+Runs where the images are (a process of its own on this machine, or a Ray task on a cluster), not in the process that
+starts the federation; what comes back is the charter, which holds names, shapes and a hash, and no weight.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from rayfed.aggregation.rules import TRIM_UNIT
 from rayfed.aggregation.rules.clipping import CLIP_UNIT
 from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
-from rayfed.protocol.charter import SHARES, Charter, DataTerms, MergeTerms, StakeTerms
+from rayfed.errors import CodecError, ConfigError
+from rayfed.learning.targets import in_charter
+from rayfed.protocol.charter import SHARES, Charter, MergeTerms, StakeTerms
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,34 +32,39 @@ TORCHVISION = "torchvision"
 """``model.pretrained`` for the best weights that torchvision has; anything else is a file."""
 
 
-def draft(settings: Settings) -> Charter:
-    """Load the data, build the genesis model, and write down what all nodes have to agree on.
+def draft(settings: Settings, here: bool = False) -> Charter:
+    """Load the data, build the genesis model, write down what all nodes have to agree on, and try a round of it.
+
+    Args:
+        here: whether the nodes will run on this very machine.
 
     Raises:
         DataError: the images cannot be used.
-        ConfigError: the model or the partition does not fit them.
+        ConfigError: the model, the partition or the training does not fit them.
     """
     from rayfed.encoding import codec, merkle
     from rayfed.learning import group_norm, learner
+    from rayfed.learning.rehearsal import Rehearsal
 
     pictures = learner.load(settings)
-    for slot in range(settings.federation.nodes):
-        learner.share(settings, pictures, slot)  # a partition that cannot be is found here, before anything starts
+    if settings.attack.kind == "label_flip" and pictures.labels is None:
+        raise ConfigError("attack.kind", "label_flip exchanges classes, and what is learned here has none")
+    shares = (learner.share(settings, pictures, slot) for slot in range(settings.federation.nodes))
     model, state = learner.genesis(settings, pictures)
     _check_optimizer(settings, model)
     described = _described(settings.model)
     if settings.privacy.kind == "dp":
         from rayfed.learning import dp_sgd
 
-        dp_sgd.require(model)
+        dp_sgd.require(model, learner.task(settings, pictures))
         described[group_norm.KEY] = group_norm.VALUE
     layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
     blob = codec.encode(layout, state, codec.Header.merged(0), within=extended(layout, settings.merge.optimizer)).blob
     terms = settings.federation
-    return Charter(
+    charter = Charter(
         name=settings.name,
         layout=layout,
-        data=DataTerms(pictures.classes, pictures.shape, pictures.mean, pictures.std, settings.data.bits or 0),
+        data=learner.terms(settings, pictures),
         model=described,
         merge=_merge_terms(settings.merge),
         rounds=terms.rounds,
@@ -75,6 +82,35 @@ def draft(settings: Settings) -> Charter:
         genesis_source={"seed": settings.seed},
         stake=stake_terms(settings),
     )
+    Rehearsal(settings, charter, pictures, here).rehearse(state, shares)
+    return charter
+
+
+def try_joining(settings: Settings, text: str, here: bool = False) -> None:
+    """Try a round of a federation that is there already, on this party's images.
+
+    Args:
+        text: of the federation's charter.
+        here: as in ``draft``.
+
+    Raises:
+        DataError: the images cannot be used.
+        ConfigError: model or training do not fit them, or the model is not the charter's.
+    """
+    from rayfed.learning import learner
+    from rayfed.learning.rehearsal import Rehearsal
+
+    charter = Charter.from_json(text)
+    pictures = learner.load(settings, charter.data)
+    model, state = learner.genesis(settings, pictures, charter)
+    _check_optimizer(settings, model)
+    try:
+        charter.layout.check_names(state)
+        for spec in charter.layout.tensors:
+            spec.check(state[spec.name])
+    except CodecError as error:
+        raise ConfigError("model", f"is not the federation's: {error}") from error
+    Rehearsal(settings, charter, pictures, here).rehearse(state, [learner.share(settings, pictures, -1)])
 
 
 def _check_optimizer(settings: Settings, model: nn.Module) -> None:
@@ -161,20 +197,9 @@ def _optimizer_terms(merge: MergeSettings) -> dict[str, Any]:
 def _described(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the model's settings as the charter has them. A file of weights lies somewhere else on every machine: what
     all agree on is its content."""
-    described: dict[str, Any] = _plain(model)
+    described: dict[str, Any] = in_charter(model)
     weights = described.get("pretrained")
     if weights not in (None, TORCHVISION):
         with Path(weights).open("rb") as file:
             described["pretrained"] = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
     return described
-
-
-def _plain(value: Any) -> Any:
-    """Return a config value as a charter may hold it: floats as their shortest text, and nothing that is not set."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float):
-        return repr(value)
-    return value

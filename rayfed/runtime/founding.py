@@ -15,13 +15,17 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
 from rayfed.runtime import chain, cluster, drafting
+from rayfed.runtime.apart import Apart
 from rayfed.runtime.results import CHARTER, check_edition, finished, write
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.ledger.backend import Backend
+    from rayfed.protocol.charter import Charter
 
 FILE = "founded.json"
+
+DRAFTING = "loading data, trying the model and drafting the charter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,9 @@ class FoundOrResume:
         self._settings = settings
         self._output_dir = output_dir
         self._kept = kept(output_dir)
-        self._draft: Any = None
+        self._apart: Apart[Charter] | None = None
+        self._task: Any = None
+        self._charter: Charter | None = None
         self.started = self._kept.started if self._kept else time.time()
 
     @property
@@ -104,10 +110,32 @@ class FoundOrResume:
         """What is to be put into the pool, if that has not been done, in the coin's smallest unit."""
         return drafting.pool(self._settings)
 
+    def begin(self) -> None:
+        """Begin to draft the charter, where there is no federation yet and the nodes will run on this machine; returns
+        at once. On a cluster that is there already, only its machines know the images."""
+        if self._kept is None and cluster.is_own(self._settings):
+            variables = cluster.variables(self._settings)
+            self._apart = Apart(drafting.draft, self._settings, True, variables=variables, about="model")
+
+    def end(self) -> None:
+        """End the draft if it still goes on, whatever ended the run."""
+        if self._apart is not None:
+            self._apart.end()
+
+    def tried(self, say: Callable[[str], None]) -> None:
+        """Wait for what ``begin`` has begun: nothing is started and nothing is paid for what cannot work.
+
+        Raises:
+            RayfedError: the data, the model or the training cannot be used.
+        """
+        if self._apart is not None:
+            say(DRAFTING)
+            self._charter = self._apart.result()
+
     def prepare(self) -> None:
-        """Begin to draft the charter, on the cluster, where there is no federation yet; does not wait for it."""
-        if self._kept is None:
-            self._draft = cluster.task(drafting.draft, self._settings).remote(self._settings)
+        """Begin to draft the charter on the cluster, where there is neither federation nor charter; returns at once."""
+        if self._kept is None and self._charter is None:
+            self._task = cluster.task(drafting.draft, self._settings).remote(self._settings)
 
     def federation(self, backend: Backend, say: Callable[[str], None]) -> tuple[Founded, str]:
         """Return the federation and its charter's text.
@@ -131,10 +159,12 @@ class FoundOrResume:
         return there, (self._output_dir / CHARTER).read_text()
 
     def _found(self, backend: Backend, say: Callable[[str], None]) -> Founded:
+        charter = self._charter
+        if charter is None:
+            say(DRAFTING)
+            charter = cluster.result(self._task)
         payer = chain.payer(backend)
         coin = backend.make_coin(payer) if self._settings.stake.coin == "dlc" else None
-        say("loading data and drafting the charter")
-        charter = cluster.result(self._draft)
         write(self._output_dir / CHARTER, charter.canonical_json())
         say("founding the federation")
         salt = secrets.token_bytes(32)

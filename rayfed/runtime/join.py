@@ -18,8 +18,9 @@ from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
-from rayfed.runtime import chain, cluster, launch, preflight
+from rayfed.runtime import chain, cluster, drafting, launch, preflight
 from rayfed.runtime.alone import alone_in
+from rayfed.runtime.apart import Apart
 from rayfed.runtime.host import HostSpec
 from rayfed.runtime.place import Place
 from rayfed.runtime.supervise import LOOK_SECONDS
@@ -51,16 +52,37 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
         stack.enter_context(alone_in(output_dir))
         preflight.check(settings)
         text = preflight.charter_of(settings)
-        display = stack.enter_context(LiveDisplay(Charter.from_json(text).rounds, output_dir, console=console))
+        charter = Charter.from_json(text)
+        display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, console=console))
+        display.found(settings.federation_address, charter.data.metric)
+        display.say("loading data and trying the model")
+        is_own = cluster.is_own(settings)
+        if is_own:
+            _try_here(settings, text)
         backend = stack.enter_context(chain.opened(settings, output_dir))
         place = Place(settings.federation_address, backend.locator, text)
         stack.enter_context(cluster.connected(settings))
+        if not is_own:  # only the cluster's machines know the images
+            cluster.result(cluster.task(drafting.try_joining, settings).remote(settings, text))
         folder = str(launch.state_dir(settings, output_dir))
         host = launch.host(HostSpec(host_name(f"join-{os.getpid()}"), (-1,), place, settings, folder))
         stack.push(partial(launch.stop, settings, [host]))
         connection = chain.watched(place)
         _equip(settings, backend, connection, launch.addresses([host])[0], display)
         _until_finished(host, connection, display)
+
+
+def _try_here(settings: Settings, text: str) -> None:
+    """Try a round, in a process of its own, before anything is started.
+
+    Raises:
+        RayfedError: data, model or training cannot be used.
+    """
+    trial = Apart(drafting.try_joining, settings, text, True, variables=cluster.variables(settings), about="model")
+    try:
+        trial.result()
+    finally:
+        trial.end()
 
 
 def _equip(

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.runtime import chain, cluster, launch, preflight, supervise
 from rayfed.runtime.alone import alone_in
@@ -41,9 +42,12 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
     with ExitStack() as stack:
         stack.enter_context(alone_in(output_dir))
         founding = FoundOrResume(settings, output_dir)
+        stack.callback(founding.end)
+        founding.begin()
         preflight.check(settings, founding.patience)
         display = LiveDisplay(settings.federation.rounds, output_dir, name=settings.name, console=console)
         stack.enter_context(display)
+        founding.tried(display.say)
         display.say("starting Ray" if settings.cluster.address is None else "joining the Ray cluster")
         stack.enter_context(cluster.connected(settings))
         founding.prepare()
@@ -53,7 +57,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         place = Place(founded.federation, backend.locator, charter)
         connection = chain.watched(place)
         stack.callback(connection.close)
-        display.found(place.federation)
+        display.found(place.federation, Charter.from_json(charter).data.metric)
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[cluster.Actor] = []
         stack.callback(keep_record, place, founded.block, output_dir)

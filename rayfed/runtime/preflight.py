@@ -1,7 +1,7 @@
 """What can be found out about a chain, a store and the disk before anything starts: from here, without Ray.
 
 Each check asks the thing itself once, so that a setting which cannot work costs its user seconds and leaves nothing
-behind. What only the nodes' machines can know (the images) is found out there, by ``drafting.draft``.
+behind. Data, model and training are tried by ``drafting.draft``, on this machine beside these checks or on a cluster.
 """
 
 from __future__ import annotations

@@ -212,6 +212,7 @@ class Recorder:
             },
             identity=f"{self._place.federation}-{self._started}",
             nodes=self._settings.federation.nodes,
+            metric=charter.data.metric,
             texts={"config.json": json.dumps(self._config, indent=2, default=str)},
         )
 
@@ -238,6 +239,7 @@ class Recorder:
             views=self._history.views.values(),
             wall_seconds=time.time() - self._started,
             mlflow_run_id=run_id_of(tracker) if tracker else None,
+            metric=charter.data.metric,
         )
         html = page(told, self._history)
         self._snapshot = dataclasses.replace(self._snapshot, summary=told, page=html)
@@ -253,7 +255,7 @@ class Recorder:
             self._snapshot = dataclasses.replace(self._snapshot, error=tracker.problem() or missing)
         self._snapshot = dataclasses.replace(self._snapshot, recorded=True)
 
-    def _model(self, view: View) -> tuple[nn.Module, NDArray[np.float32]]:
+    def _model(self, view: View) -> tuple[nn.Module, NDArray[np.generic] | None]:
         """Fetch the final model from the store by its root, as anybody could."""
         from rayfed.runtime.assembly import final_model
 
@@ -268,6 +270,7 @@ def facts(settings: Settings) -> dict[str, Any]:
         "nodes": settings.federation.nodes,
         "rounds": settings.federation.rounds,
         "data": settings.data.kind,
+        "task": settings.task["_target_"].rpartition(".")[2],
         "partition": settings.partition.kind,
         "rule": settings.merge.rule,
         "privacy": settings.privacy.kind,

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Fetch = Callable[[Root, int, Sequence[Address]], memoryview]
 """Returns a blob, checked, given its root, its size and the members that should have it; raises as ``Store.get``."""
 
+Cards = Callable[[Sequence[Address]], Sequence[str]]
+"""Returns how members can be reached by what they say of themselves: addresses that the kind of store understands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -32,11 +35,13 @@ class Site:
         disk: the node's own.
         federation: the address of the federation's contract.
         fetch: asks the node's peers for a blob, in stores whose nodes serve each other; None: the store finds them.
+        cards: what members say of how they can be reached, where the ledger has it; None: nothing.
     """
 
     disk: FileStore
     federation: Address
     fetch: Fetch | None = None
+    cards: Cards | None = None
 
 
 @dataclass(frozen=True)

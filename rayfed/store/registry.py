@@ -7,6 +7,7 @@ from typing import Any
 
 from rayfed.errors import ConfigError
 from rayfed.store.files.options import FilesOptions
+from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.options import StoreOptions
 from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.s3.options import S3Options
@@ -15,6 +16,7 @@ KINDS: dict[str, type[StoreOptions]] = {
     "ray_peers": RayPeersOptions,
     "files": FilesOptions,
     "s3": S3Options,
+    "ipfs": IpfsOptions,
 }
 """Options by the word in ``store.kind``; the first is the default."""
 

@@ -280,6 +280,30 @@ def test_a_model_that_does_not_exist(tmp_path: Path, shared: tuple[str, ...]) ->
     assert complaint.startswith("model._target_: ")
 
 
+# -- what this machine can find out before it starts Ray or a chain ---------------------------------------------------
+
+ODD = "tests.unit.learning.odd_models"
+MODEL = ("~model.width", "~model.hidden", "~model.dropout")
+
+TRIED = {
+    "no folder of pictures there": (["data=image_folder", "data.root=/nowhere"], "data.root: there is no folder"),
+    "no file of weights": (["model.pretrained=/nowhere.pt"], "model.pretrained: there is no file /nowhere.pt"),
+    "no such module": (["model._target_=nowhere.Net"], "model._target_: cannot import 'nowhere'"),
+    "no such learner": (["learner._target_=nowhere.Learner"], "learner._target_: cannot import 'nowhere'"),
+    "no scores in training": ([f"model._target_={ODD}.TrainNothing", *MODEL], f"model._target_: {ODD}.TrainNothing"),
+    "a rate that explodes": (["train.optimizer.lr=1e38"], "train.optimizer: after a first step"),
+}
+
+
+@pytest.mark.parametrize("case", TRIED)
+def test_what_cannot_be_trained_starts_neither_ray_nor_a_chain(case: str, tmp_path: Path) -> None:
+    words, complaint = TRIED[case]
+    ended = run(*words, folder=tmp_path)
+    assert ended.complaint.startswith(complaint)
+    assert "starting" not in ended.out
+    assert not (tmp_path / "run" / "charter.json").exists()
+
+
 # -- what has to start before it can fail -----------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from tests.unit.ledger.test_court import TERMS
 
 from rayfed.audit import chain as audited
 from rayfed.audit.replay import replay
@@ -44,7 +45,6 @@ from rayfed.protocol.commands import (
 from rayfed.protocol.judgement import MERGED, State
 from rayfed.protocol.messages import NATIVE, Phase, Receipt, Status, Terms, Verb
 from tests import trials
-from tests.unit.ledger.test_court import TERMS
 
 ETHER = 10**18
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from rayfed.config.fields import MAX_UINT32, within
@@ -33,11 +33,18 @@ def _options() -> dict[str, tuple[str, Any, Any]]:
         hints = get_type_hints(cls)
         for item in fields(cls):
             if item.name not in found:
-                made = field(default=item.default, metadata=item.metadata)
-                found[item.name], defaults[item.name] = (item.name, hints[item.name], made), item.default
-            elif (found[item.name][1], defaults[item.name]) != (hints[item.name], item.default):
+                if item.default_factory is MISSING:
+                    made = field(default=item.default, metadata=item.metadata)
+                else:
+                    made = field(default_factory=item.default_factory, metadata=item.metadata)
+                found[item.name], defaults[item.name] = (item.name, hints[item.name], made), item
+            elif (found[item.name][1], *_default(defaults[item.name])) != (hints[item.name], *_default(item)):
                 raise TypeError(f"two kinds of store want different things by store.{item.name}")
     return found
+
+
+def _default(item: Field[Any]) -> tuple[Any, Any]:
+    return item.default, item.default_factory
 
 
 def _said(cls: type) -> tuple[str, str]:

@@ -10,7 +10,8 @@ What it writes is the same for all experiments, so that runs compare:
 
 * A parent run for the federation, a child run ``node-<n>`` for each node. Every run of one federation has the tag
   ``rayfed.run``, by which a restarted tracker finds them again, and ``rayfed.role`` (``federation`` or ``node``).
-* Metrics by round (step = round) of a node: ``accuracy`` of the merged model on the node's test images,
+* What is called ``accuracy`` here has another name where the charter's metric has (``rmse``).
+* Metrics by round (step = round) of a node: ``accuracy`` of the merged model on the node's test data,
   ``loss``, ``alone_accuracy``, ``seconds/<step>``, ``gas/<verb>``, ``saturated``, ``refused`` (updates it refused),
   with DP-SGD ``epsilon`` (spent up to this round).
 * Metrics by round of the federation: ``accuracy`` and ``loss`` (weighted means), ``alone_accuracy`` (mean),

@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rayfed.protocol.messages import NodeRecord
+from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
 from rayfed.reporting.totals import mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 
 
-def node_metrics(record: NodeRecord) -> dict[str, float]:
+def node_metrics(record: NodeRecord, metric: Metric = ACCURACY) -> dict[str, float]:
     """Return one node's metrics of one round."""
     return _finite(
         {
-            "accuracy": record.accuracy,
+            metric.name: record.accuracy,
             "loss": record.loss,
             "saturated": record.saturated,
             "refused": _refused(record),
@@ -24,11 +25,11 @@ def node_metrics(record: NodeRecord) -> dict[str, float]:
     )
 
 
-def round_metrics(records: Sequence[NodeRecord]) -> dict[str, float]:
+def round_metrics(records: Sequence[NodeRecord], metric: Metric = ACCURACY) -> dict[str, float]:
     """Return the federation's metrics of one round, from the records of its nodes."""
     return _finite(
         {
-            "accuracy": weighted_accuracy(records),
+            metric.name: weighted_accuracy(records, metric),
             "loss": weighted_loss(records),
             "saturated": sum(record.saturated for record in records),
             "refused": sum(_refused(record) for record in records),
@@ -38,11 +39,11 @@ def round_metrics(records: Sequence[NodeRecord]) -> dict[str, float]:
     )
 
 
-def closed_metrics(closed: RoundSummary) -> dict[str, float]:
+def closed_metrics(closed: RoundSummary, metric: Metric = ACCURACY) -> dict[str, float]:
     """Return the same as ``round_metrics``, from the summary of the round."""
     return _finite(
         {
-            "accuracy": closed.accuracy,
+            metric.name: closed.accuracy,
             "loss": closed.loss,
             "saturated": closed.saturated,
             "refused": len({(refusal.by, refusal.update) for refusal in closed.refusals}),
@@ -55,11 +56,12 @@ def closed_metrics(closed: RoundSummary) -> dict[str, float]:
 def final_metrics(summary: Summary) -> dict[str, float]:
     """Return the metrics of the whole run."""
     alone = [value for value in summary.alone_accuracy.values() if value is not None]
+    name = summary.metric.name
     return _finite(
         {
-            "final/accuracy": summary.final_accuracy,
-            "final/alone_accuracy_mean": math.fsum(alone) / len(alone) if alone else None,
-            "final/alone_accuracy_best": max(alone, default=None),
+            f"final/{name}": summary.final_accuracy,
+            f"final/alone_{name}_mean": math.fsum(alone) / len(alone) if alone else None,
+            f"final/alone_{name}_best": summary.metric.sorted(alone)[-1] if alone else None,
             "final/gas_per_node_round": summary.gas_per_node_round,
             "final/wall_seconds": summary.wall_seconds,
             "final/unsettled": summary.unsettled,

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric as Point
+from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeRecord
+from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.mlflow.environment import is_outage, mlflow
 from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, member_metrics, node_metrics
 from rayfed.reporting.mlflow.model import log_model
@@ -50,6 +52,7 @@ class MlflowRuns:
         run_name: str,
         tags: Mapping[str, str],
         params: Mapping[str, Any],
+        metric: Metric = ACCURACY,
     ) -> None:
         """Connect, and make the parent run, or find it by its tag ``rayfed.run``."""
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # its advice is for those who call it by hand
@@ -57,6 +60,7 @@ class MlflowRuns:
         mlflow.set_tracking_uri(uri)
         self._client = MlflowClient(uri)
         self._identity = identity
+        self._metric = metric
         self._model_uri = ""
         self._experiment = self._find_experiment(experiment, artifact_location)
         self._nodes: dict[Address, str] = {}
@@ -85,9 +89,9 @@ class MlflowRuns:
         first = records[0][0]
         run_id = self._nodes.get(first.address) or self._new_node(first)
         metrics = [
-            Metric(_key(name), value, at, record.round)
+            Point(_key(name), value, at, record.round)
             for record, at in records
-            for name, value in node_metrics(record).items()
+            for name, value in node_metrics(record, self._metric).items()
         ]
         tags = {
             f"rayfed.tx.round-{record.round}": " ".join(f"{verb} {tx}" for verb, tx in record.transactions.items())
@@ -104,7 +108,7 @@ class MlflowRuns:
 
     def log_round(self, round: int, metrics: Mapping[str, float], at: int) -> None:
         """Log the federation's figures of one round."""
-        self._log(self.parent, [Metric(_key(name), value, at, round) for name, value in metrics.items()])
+        self._log(self.parent, [Point(_key(name), value, at, round) for name, value in metrics.items()])
         self._closed_rounds.add(round)
 
     def log_texts(self, texts: Mapping[str, str]) -> None:
@@ -117,21 +121,22 @@ class MlflowRuns:
         now = _now()
         for closed in summary.rounds:
             if closed.round not in self._closed_rounds:
-                self.log_round(closed.round, closed_metrics(closed), now)
-        metrics = [Metric(name, value, now, 0) for name, value in final_metrics(summary).items()]
+                self.log_round(closed.round, closed_metrics(closed, self._metric), now)
+        metrics = [Point(name, value, now, 0) for name, value in final_metrics(summary).items()]
         for closed in summary.rounds:
-            metrics.append(Metric("included", len(closed.included), now, closed.round))
-            metrics.append(Metric("attesters", len(closed.attesters), now, closed.round))
+            metrics.append(Point("included", len(closed.included), now, closed.round))
+            metrics.append(Point("attesters", len(closed.attesters), now, closed.round))
+        name = self._metric.name
         curves = [node.alone_curve for node in summary.nodes if node.alone_curve]
         for place in range(min(map(len, curves), default=0)):
             mean = sum(curve[place] for curve in curves) / len(curves)
-            metrics.append(Metric("alone_accuracy", mean, now, place + 1))
+            metrics.append(Point(f"alone_{name}", mean, now, place + 1))
         tags = {f"rayfed.root.round-{closed.round}": closed.root for closed in summary.rounds if closed.root}
         self._log(self.parent, metrics, tags | {"rayfed.final_root": summary.final_root or "none"})
         for node in summary.nodes:
             if node.address in self._nodes:
-                curve = [Metric("alone_accuracy", value, now, r) for r, value in enumerate(node.alone_curve, start=1)]
-                curve += [Metric(_key(name), value, now, 0) for name, value in member_metrics(summary, node).items()]
+                curve = [Point(f"alone_{name}", value, now, r) for r, value in enumerate(node.alone_curve, start=1)]
+                curve += [Point(_key(name), value, now, 0) for name, value in member_metrics(summary, node).items()]
                 self._log(self._nodes[node.address], curve, {"rayfed.error": node.error} if node.error else {})
         told = summary.to_dict()
         told["mlflow_run_id"] = told["mlflow_run_id"] or self.parent
@@ -139,7 +144,7 @@ class MlflowRuns:
         slots = {node.address: node.slot for node in summary.nodes}
         self._table(
             "rounds.json",
-            ["round", "status", "accuracy", "loss", "root", "included", "attesters"],
+            ["round", "status", name, "loss", "root", "included", "attesters"],
             [
                 [c.round, c.status, _digits(c.accuracy), _digits(c.loss), c.root, len(c.included), len(c.attesters)]
                 for c in summary.rounds
@@ -213,7 +218,7 @@ class MlflowRuns:
         )
         return run_id
 
-    def _log(self, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
+    def _log(self, run_id: str, metrics: Sequence[Point], tags: Mapping[str, str] | None = None) -> None:
         for start in range(0, len(metrics), METRICS):
             self._client.log_batch(run_id, metrics=metrics[start : start + METRICS])
         kept = [RunTag(key, value) for key, value in _tags(tags or {}).items()]
@@ -235,7 +240,7 @@ def _note(summary: Summary, model_uri: str) -> str:
     lines = [
         f"Federation `{summary.federation}` on chain {summary.chain_id}.",
         "",
-        "| model | accuracy |",
+        f"| model | {summary.metric.words} |",
         "| --- | --- |",
     ]
     if summary.final_accuracy is not None:

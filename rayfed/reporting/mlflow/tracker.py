@@ -15,6 +15,7 @@ from rayfed.config.files import sqlite_file
 from rayfed.encoding.primitives import Address
 from rayfed.encoding.urls import public, public_text
 from rayfed.protocol.messages import NodeRecord
+from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.mlflow.metrics import round_metrics
 from rayfed.reporting.summary import Summary
 
@@ -61,6 +62,7 @@ class Tracker:
         nodes: int = 0,
         texts: Mapping[str, str] | None = None,
         capacity: int = CAPACITY,
+        metric: Metric = ACCURACY,
     ) -> None:
         """Start the thread and return at once.
 
@@ -77,6 +79,7 @@ class Tracker:
             nodes: how many nodes report each round; when all have, the round's figures go to the parent run.
                 0: they go there at the end.
             texts: further artifacts by name, logged at the start, for instance ``config.json``.
+            metric: by which the model is measured, as the charter says.
             capacity: records that wait at most while the server is dead.
         """
         self._uri = tracking_uri
@@ -86,6 +89,7 @@ class Tracker:
         self._tags = {f"rayfed.{key}": str(value) for key, value in tags.items()}
         self._identity = identity or uuid.uuid4().hex
         self._nodes = nodes
+        self._metric = metric
         self._texts = {"charter.json": charter_json, **(texts or {})}
         self._queue: deque[tuple[NodeRecord, int]] = deque(maxlen=capacity)
         self._changed = threading.Condition()
@@ -141,7 +145,7 @@ class Tracker:
             figures: by name; None to have them drawn here.
             texts: further artifacts by name, for instance ``report.html``.
             model: the final model; None to log none.
-            input_example: (n >= 2, ...) images; needed for the signature.
+            input_example: (n >= 2, ...) inputs; needed for the signature.
             model_format: ``pt2`` (traced, loads without the model's code and runs nothing on loading; about 6 s for
                 the first one in a process) or ``pickle`` (at once, needs the model's class when it is loaded). A
                 model that cannot be traced is pickled.
@@ -224,6 +228,7 @@ class Tracker:
                 self._run_name,
                 self._tags,
                 self._params,
+                self._metric,
             )
             runs.log_texts(self._texts)
             self._runs = runs
@@ -257,7 +262,7 @@ class Tracker:
         told = self._told.setdefault(record.round, {})
         told[record.address] = record
         if len(told) >= self._nodes:
-            runs.log_round(record.round, round_metrics(list(told.values())), at)
+            runs.log_round(record.round, round_metrics(list(told.values()), self._metric), at)
             del self._told[record.round]
 
     def _trouble(self, error: Exception) -> None:

@@ -135,7 +135,7 @@ def test_an_optimizer_that_does_not_begin_with_zeros_is_found_out(optimizer: dic
 @pytest.mark.parametrize(
     "optimizer",
     [
-        {"_target_": "torch.optim.LBFGS"},
+        {"_target_": "torch.optim.SparseAdam"},
         {"_target_": "torch.optim.Adam", "lr": 1e-3, "foreach": True},
         {"_target_": "torch.optim.Adagrad", "lr": 1e-3},
     ],

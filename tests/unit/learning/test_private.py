@@ -23,6 +23,7 @@ from rayfed.learning.noise import SecretStream
 from rayfed.learning.private import BudgetSpent, Private
 from rayfed.learning.train import Fit
 from rayfed.runtime import drafting
+from tests.unit.learning import odd_models
 
 MEAN, STD = (500_000,), (250_000,)
 SHAPE = (1, 8, 8)
@@ -208,7 +209,7 @@ def test_a_node_tells_what_it_spent_and_its_lonely_run_adds_nothing(tmp_path: Pa
 
 
 def test_a_delta_that_would_give_a_picture_away_is_refused(fitted: Any) -> None:
-    with pytest.raises(ConfigError, match=r"^privacy\.delta: 0\.025 is too large for 40 images"):
+    with pytest.raises(ConfigError, match=r"^privacy\.delta: 0\.025 is too large for 40 examples"):
         fitted(1, noise_multiplier=1.0, delta=0.025)
 
 
@@ -253,6 +254,18 @@ def test_what_opacus_cannot_train_is_said_before_anything_starts(affine: bool) -
     norm = nn.InstanceNorm2d(1, affine=affine, track_running_stats=True)
     with pytest.raises(ConfigError, match=r"^model: dp cannot train it: "):
         require(nn.Sequential(norm, nn.Flatten(), nn.Linear(64, 10)))
+
+
+def test_an_auxiliary_output_is_noised_and_nothing_is_kept_of_it() -> None:
+    model = odd_models.TrainTuple(SHAPE, 10)
+    base, (x, y) = state_of(model), pictures(40)
+    made = trainer(model, batch_size=10)
+    quiet = made.fit_privately(base, x, y, MEAN, STD, SecretStream(SECRET), 0.0, 1).state
+    assert torch.equal(quiet["aux.weight"], base["aux.weight"])
+    assert not torch.equal(quiet["head.weight"], base["head.weight"])
+    loud = made.fit_privately(base, x, y, MEAN, STD, SecretStream(SECRET), 1.0, 1).state
+    assert not torch.equal(loud["aux.weight"], base["aux.weight"])
+    assert not any(getattr(module, "activations", None) for module in model.modules())
 
 
 class Counting(nn.Module):

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.messages import NodeStatus, Outcome, Phase, Round, Status
+from rayfed.protocol.metric import ACCURACY
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.plain_lines import PlainLines
-from rayfed.reporting.words import percent, short, standing
+from rayfed.reporting.words import short, standing
 from tests.fake_run import FEDERATION, FakeRun, address, fake_run
 
 
@@ -71,7 +72,7 @@ def test_plain_output_has_one_line_for_each_thing_that_happened() -> None:
     assert "round 3: void, the base stays" in lines
     measured = [line for line in lines if ": accuracy" in line and line.startswith("round")]
     first = next(record.accuracy for record in fake_run().records)
-    assert measured[0] == f"round 1: accuracy {percent(first)}"
+    assert measured[0] == f"round 1: accuracy {ACCURACY.shown(first)}"
     assert [line.split(":")[0] for line in measured] == [f"round {r}" for r in (1, 2, 4, 5)]
     assert sum("failed: accuracy" in line for line in lines) == 1
     assert sum("finished: accuracy" in line for line in lines) == 3
@@ -104,7 +105,7 @@ def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int
         look(round, statuses)
     measured = [line for line in lines if ": accuracy" in line and line.startswith("round")]
     mean = 0.01 if failed else 0.015
-    assert measured == [f"round {r}: accuracy {percent(r / 10 + mean)}" for r in range(1, 6)]
+    assert measured == [f"round {r}: accuracy {ACCURACY.shown(r / 10 + mean)}" for r in range(1, 6)]
 
 
 def test_showing_the_same_more_often_says_no_more() -> None:
@@ -130,10 +131,10 @@ def test_the_end_names_all_that_matters(terminal: bool) -> None:
     summary = run.summary()
     for word in (summary.final_root or "", FEDERATION, "outputs/x", "python -m rayfed ui", "the disk is full"):
         assert word in text
-    assert percent(summary.final_accuracy) in text
+    assert ACCURACY.shown(summary.final_accuracy) in text
     for node in summary.nodes:
         assert f"node {node.slot} alone" in text
-        assert percent(node.alone_accuracy) in text
+        assert ACCURACY.shown(node.alone_accuracy) in text
 
 
 def test_in_a_terminal_everything_fits_80_columns() -> None:
@@ -167,7 +168,7 @@ def test_of_many_nodes_the_end_names_the_worst_the_median_and_the_best_alone() -
     lines = [line.split() for line in written(to).splitlines() if " alone " in line]
     assert [line[0] for line in lines] == ["worst", "median", "best"]
     wanted = (alone[0], median(alone), alone[-1])
-    assert [" ".join(line[2:4]) for line in lines] == [percent(value) for value in wanted]
+    assert [" ".join(line[2:4]) for line in lines] == [ACCURACY.shown(value) for value in wanted]
 
 
 def test_a_run_in_which_nothing_was_final_says_so() -> None:

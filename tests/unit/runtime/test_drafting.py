@@ -62,3 +62,24 @@ def test_without_weights_nothing_is_said_of_them(fresh: Charter) -> None:
 def test_what_cannot_train_is_found_before_anything_is_founded(words: list[str], complaint: str) -> None:
     with pytest.raises(ConfigError, match=f"(?i)^{complaint}"):
         drafting.draft(load([*WORDS, *words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], None),
+        (["model.width=6"], r"model: is not the federation's: features\.0\.weight: the shape is"),
+        (["model._target_=torch.nn.Identity"], "model._target_: torch.nn.Identity gives 2x1x8x8"),
+        (["train.optimizer.lr=1e38"], "train.optimizer: after a first step"),
+        (["data=image_folder", "data.root=/nowhere"], r"data\.root: there is no folder"),
+    ],
+)
+def test_who_joins_finds_out_before_it_has_staked_anything(
+    words: list[str], complaint: str | None, fresh: Charter
+) -> None:
+    settings = load([*WORDS, *words])
+    if complaint is None:
+        drafting.try_joining(settings, fresh.canonical_json())
+        return
+    with pytest.raises(ConfigError, match=f"^{complaint}"):
+        drafting.try_joining(settings, fresh.canonical_json())

@@ -15,10 +15,12 @@ from rayfed.errors import ConfigError
 from rayfed.store import KINDS, Serves, Site, StoreOptions, options_of, split, visit
 from rayfed.store.files import FileStore
 from rayfed.store.files.options import FilesOptions
+from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.s3.options import S3Options
 
 FEDERATION = "0x" + "fe" * 20
+PEER = "12D3KooWRauqhd5XvZgrMZ9JCqynWhaRh9HDSXwC7UNiEo86SE6e"
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -67,6 +69,7 @@ def test_whoever_serves_says_so(tmp_path: Path) -> None:
         FilesOptions(path=str(tmp_path / "shared")),
         RayPeersOptions(),
         S3Options(bucket="b", region="us-east-1"),
+        IpfsOptions(),
     ]
     assert {type(one) for one in options} == set(KINDS.values())
     for one in options:
@@ -79,6 +82,8 @@ def test_whoever_serves_says_so(tmp_path: Path) -> None:
         FilesOptions(path="/shared/blobs"),
         RayPeersOptions(),
         S3Options(bucket="b"),
+        IpfsOptions(),
+        IpfsOptions(rpc_url="https://kubo.example.org/rpc", peers=["/dns4/a.example.org/tcp/4001/p2p/" + PEER, PEER]),
         S3Options(bucket="b", prefix="runs/7 x/", endpoint_url="http://minio:9000", region="eu-west-1"),
     ],
 )
@@ -91,7 +96,15 @@ def test_a_uri_says_where_a_store_is(options: StoreOptions) -> None:
 
 @pytest.mark.parametrize(
     ("uri", "words"),
-    [("ipfs:x", "none of ray_peers:"), ("s3:b?colour=red", "no option colour"), ("files:", "needs a folder")],
+    [
+        ("ftp:x", "none of ray_peers:"),
+        ("s3:b?colour=red", "no option colour"),
+        ("files:", "needs a folder"),
+        ("ipfs:localhost:5001", "does not begin with http"),
+        ("ipfs:http://u:p@host", "holds credentials"),
+        ("ipfs:http://host?colour=red", "no option colour"),
+        ("ipfs:http://host?peer=x", "neither a peer id"),
+    ],
 )
 def test_a_uri_that_cannot_be_is_named(uri: str, words: str, tmp_path: Path) -> None:
     site = Site(FileStore(tmp_path), FEDERATION)

@@ -1,0 +1,180 @@
+"""What the nodes of a federation begin with: the data, each node's share of them, the task, and the genesis model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rayfed.errors import ConfigError
+from rayfed.learning import data, group_norm, models, partition, sources, tasks
+from rayfed.learning.data import Dataset
+from rayfed.learning.examples import Examples, blank, take
+from rayfed.learning.feeds import targets_on
+from rayfed.learning.images import Normalise, resident
+from rayfed.learning.states import state_of
+from rayfed.learning.targets import in_charter
+from rayfed.learning.task import Task
+from rayfed.protocol.charter_parts import DataTerms
+
+if TYPE_CHECKING:
+    from rayfed.config import Settings
+    from rayfed.protocol.charter import Charter
+
+State = dict[str, torch.Tensor]
+Inputs = Any
+"""(n, c, h, w) uint8 images, or a tuple of the arrays that a model takes as they are."""
+Targets = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The examples that one node owns, for training and for testing: (n, c, h, w) uint8 images with (n,) classes, or a
+    tuple of inputs with targets."""
+
+    train_x: Inputs
+    train_y: Targets
+    test_x: Inputs
+    test_y: Targets
+
+
+def load(settings: Settings, agreed: DataTerms | None = None) -> Dataset | Examples:
+    """Load the data that the settings point at; once in a process however many nodes ask.
+
+    Args:
+        settings: the run's.
+        agreed: the charter's, for a party whose own data may lack some of its classes, and which prepares them as the
+            others do (deep images unless its own settings say how its files are written); None before there is a
+            charter.
+
+    Raises:
+        DataError: they cannot be used.
+        ConfigError: this party wants to learn something else than the federation.
+    """
+    chosen = settings.data
+    if agreed is not None and (mine := described(settings)) != agreed.task:
+        theirs = agreed.task.get("_target_", tasks.CLASSIFICATION)
+        words = f"is {mine.get('_target_', tasks.CLASSIFICATION)}, or its parameters are other than the federation's"
+        raise ConfigError("task", f"{words}, which learns by {theirs}")
+    if chosen.kind not in data.KINDS:
+        return _load_examples(settings, agreed)
+    classes, bits = (agreed.classes, chosen.bits or agreed.bits or None) if agreed else (None, chosen.bits)
+    return _load(chosen.kind, chosen.root, chosen.download, chosen.image_size, chosen.cache_dir, classes, bits)
+
+
+_load = cache(data.load)
+
+_examples: dict[str, Examples] = {}
+
+
+def _load_examples(settings: Settings, agreed: DataTerms | None) -> Examples:
+    key = repr((settings.data, settings.task, agreed))
+    if key not in _examples:
+        _examples[key] = sources.load(settings.data, settings.task, agreed)
+    return _examples[key]
+
+
+def task(settings: Settings, loaded: Dataset | Examples) -> Task:
+    """Return what is learned from these data.
+
+    Raises:
+        ConfigError: names ``task``.
+    """
+    return tasks.build(settings.task, loaded.scale if isinstance(loaded, Examples) else 1.0)
+
+
+def described(settings: Settings) -> dict[str, Any]:
+    """Return the task as the charter has it."""
+    return tasks.described(settings.task, in_charter(settings.task), tasks.build(settings.task).metric)
+
+
+def terms(settings: Settings, loaded: Dataset | Examples) -> DataTerms:
+    """Return what the charter says of the data and of what is learned from them."""
+    if isinstance(loaded, Examples):
+        return loaded.terms(described(settings))
+    bits = settings.data.bits or 0
+    return DataTerms(loaded.classes, loaded.shape, loaded.mean, loaded.std, bits, {}, described(settings))
+
+
+def share(settings: Settings, pictures: Dataset | Examples, slot: int) -> Share:
+    """Return what node ``slot`` owns. With slot -1, a party of its own, that is everything at ``data.root``."""
+    if slot < 0:
+        return Share(pictures.train_x, pictures.train_y, pictures.test_x, pictures.test_y)
+    nodes = settings.federation.nodes
+    mine = _split(settings, pictures)[slot]
+    test: slice | NDArray[np.int64] = slice(None)
+    if settings.data.test == "split":
+        order = np.random.default_rng([settings.seed, nodes]).permutation(len(pictures.test_y))
+        test = np.sort(order[partition.part_of(nodes, slot)])
+    if isinstance(pictures, Examples):
+        parts = take(pictures.train_x, mine), take(pictures.test_x, test)
+    else:
+        parts = np.ascontiguousarray(pictures.train_x[mine]), np.ascontiguousarray(pictures.test_x[test])
+    return Share(parts[0], pictures.train_y[mine], parts[1], pictures.test_y[test])
+
+
+def _split(settings: Settings, pictures: Dataset | Examples) -> list[NDArray[np.int64]]:
+    chosen, labels = settings.partition, pictures.labels
+    if labels is None and chosen.kind in ("dirichlet", "shards"):
+        words = f"{chosen.kind} deals by class, and what is learned here has none: choose iid or folders"
+        raise ConfigError("partition.kind", words)
+    return partition.split(
+        chosen.kind,
+        np.zeros(len(pictures.train_y), np.int64) if labels is None else labels,
+        settings.federation.nodes,
+        settings.seed,
+        alpha=chosen.alpha,
+        classes_per_node=chosen.classes_per_node,
+        min_examples=chosen.min_examples,
+        folders=pictures.folders,
+    )
+
+
+def genesis(
+    settings: Settings, pictures: Dataset | Examples, charter: Charter | None = None
+) -> tuple[torch.nn.Module, State]:
+    """Build the model that the federation starts from; return it and its state.
+
+    Args:
+        charter: says whether group norm takes the place of batch norm; None before there is one: then it does if this
+            federation is founded with ``privacy=dp``.
+
+    Raises:
+        ConfigError: the model cannot be built, does not fit the data or the task, or has what cannot travel.
+    """
+    pretrained, private = settings.model.get("pretrained"), settings.privacy.kind == "dp"
+    if isinstance(pictures, Examples):
+        model = built(settings.model, pictures.terms({}).prepare, settings.seed, pretrained)
+    else:
+        shape = pictures.train_x.shape[1:]
+        model = models.build(settings.model, shape, len(pictures.classes), settings.seed, pretrained)
+    if group_norm.chosen(charter.model) if charter else private:
+        group_norm.replace(model)
+    if isinstance(pictures, Examples) or settings.task["_target_"] != tasks.CLASSIFICATION:
+        few, wanted = _few(pictures)
+        tasks.check(model, task(settings, pictures), few, wanted, private)
+    return model, state_of(model)
+
+
+def built(
+    model: Mapping[str, Any], prepare: Mapping[str, Any], seed: int, pretrained: str | None = None
+) -> torch.nn.Module:
+    """Build a model for data that are not images, by what the charter says of them."""
+    shapes = [tuple(form["shape"]) for form in prepare["inputs"]]
+    shape: Any = shapes[0] if len(shapes) == 1 else tuple(shapes)
+    filled = {"vocabulary": prepare["vocabulary"]} if "vocabulary" in prepare else {}
+    return models.build(model, shape, prepare["outputs"], seed, pretrained, blank(prepare), **filled)
+
+
+def _few(loaded: Dataset | Examples) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+    """Return two training examples as the model gets them, with their targets."""
+    cpu = torch.device("cpu")
+    targets = targets_on(np.array(loaded.train_y[:2]), cpu)
+    if isinstance(loaded, Examples):
+        return tuple(torch.from_numpy(one[:2]) for one in loaded.inputs), targets
+    return (Normalise(loaded.mean, loaded.std, cpu, False)(resident(loaded.train_x[:2], cpu)),), targets

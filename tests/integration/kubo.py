@@ -1,0 +1,149 @@
+"""Real Kubo nodes for tests: on this machine, offline but for each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rayfed.errors import StoreError
+from rayfed.store.ipfs.rpc import Kubo
+
+VERSION = "0.42.0"
+
+MISSING = "no Kubo: `make kubo` builds one from its Go module, or let RAYFED_KUBO name an ipfs binary"
+
+
+def binary() -> str:
+    """Return the ipfs binary to test with, or skip the test."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    made = cache / f"rayfed/kubo-{VERSION}/ipfs"
+    found = os.environ.get("RAYFED_KUBO") or (str(made) if made.exists() else shutil.which("ipfs"))
+    if not found:
+        pytest.skip(MISSING)
+    return found
+
+
+@dataclass
+class Node:
+    """One running Kubo."""
+
+    url: str
+    repo: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def rpc(self) -> Kubo:
+        return Kubo(self.url)
+
+    @property
+    def id(self) -> str:
+        return self.rpc.value("ID", "id")
+
+    @property
+    def address(self) -> str:
+        return str(self.rpc.call("id")[0]["Addresses"][0])
+
+    def knows(self, other: Node) -> None:
+        """Connect two nodes, as the public network would by its bootstrap nodes."""
+        self.rpc.call("swarm/connect", other.address)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running(folder: Path, *, file_bytes: int | None = None, **config: Any) -> Iterator[Node]:
+    """Start a Kubo in a folder; stop it at the end.
+
+    Args:
+        folder: for its repository.
+        file_bytes: the longest file that it may write, as if its disk were full.
+        config: more settings, ``API__Authorizations`` is ``API.Authorizations``.
+    """
+    ipfs, repo = binary(), folder / "ipfs"
+    environment = {"IPFS_PATH": str(repo), "PATH": "/usr/bin:/bin", "HOME": str(folder), "IPFS_TELEMETRY": "off"}
+    subprocess.run([ipfs, "init", "--empty-repo"], env=environment, check=True, capture_output=True, timeout=60)
+    rpc, swarm = free_ports(2)
+    settings: dict[str, Any] = {
+        "Addresses.API": f"/ip4/127.0.0.1/tcp/{rpc}",
+        "Addresses.Gateway": "",
+        "Addresses.Swarm": [f"/ip4/127.0.0.1/tcp/{swarm}"],
+        "AutoConf.Enabled": False,
+        "AutoTLS.Enabled": False,
+        "Bootstrap": [],
+        "DNS.Resolvers": {},
+        "Discovery.MDNS.Enabled": False,
+        "Ipns.DelegatedPublishers": [],
+        "Routing.DelegatedRouters": [],
+        "Routing.Type": "dht",
+        **{name.replace("__", "."): value for name, value in config.items()},
+    }
+    document = json.loads((repo / "config").read_text())
+    for name, value in settings.items():
+        place = document
+        *parents, last = name.split(".")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    (repo / "config").write_text(json.dumps(document))
+    limit = None if file_bytes is None else partial(_limit, file_bytes)
+    with (folder / "daemon.log").open("wb") as log:
+        process = subprocess.Popen([ipfs, "daemon"], env=environment, stdout=log, stderr=log, preexec_fn=limit)
+    try:
+        node = Node(f"http://127.0.0.1:{rpc}", repo, process)
+        _await(node, folder / "daemon.log")
+        yield node
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on just now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _await(node: Node, log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if node.process.poll() is not None:
+            break
+        try:
+            node.rpc.call("version")
+            return
+        except StoreError as error:
+            if "auth_file" in str(error):
+                return  # it is there, and wants credentials
+            time.sleep(0.1)
+    raise AssertionError(f"Kubo did not start: {log.read_text()}")
+
+
+def _limit(file_bytes: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))

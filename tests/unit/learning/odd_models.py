@@ -1,0 +1,226 @@
+"""Models as people bring them, each with one oddity: ``model._target_=tests.unit.learning.odd_models.NAME``."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+Shape = tuple[int, int, int]
+
+
+class Plain(nn.Module):
+    """Two dense layers: what the others are made from."""
+
+    def __init__(self, in_shape: Shape, num_classes: int, hidden: int = 8) -> None:
+        super().__init__()
+        c, h, w = in_shape
+        self.body, self.head = nn.Linear(c * h * w, hidden), nn.Linear(hidden, num_classes)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x.flatten(1)))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.head(self.features(x))
+
+
+# -- shapes that the first forward pass decides --------------------------------------------------------------------
+
+
+def lazy_dense(num_classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, num_classes))
+
+
+def lazy_convolutions(num_classes: int) -> nn.Module:
+    """Every layer is lazy, batch norm's statistics too."""
+    body = [nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(*body, nn.LazyLinear(num_classes))
+
+
+class LazyAside(Plain):
+    """A lazy layer that only training uses."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.aside = nn.LazyLinear(num_classes)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        seen = self.features(x)
+        return self.head(seen) + self.aside(seen) if self.training else self.head(seen)
+
+
+# -- weights from elsewhere than torch's generator -------------------------------------------------------------------
+
+
+class NumpyWeights(Plain):
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        drawn = np.random.standard_normal(self.body.weight.shape)
+        self.body.weight.data.copy_(torch.from_numpy(drawn) * 0.1)
+
+
+class PythonWeights(Plain):
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        import random
+
+        super().__init__(in_shape, num_classes)
+        nn.init.constant_(self.head.bias, random.random())
+
+
+class UnseededWeights(Plain):
+    """NumPy's new generators cannot be seeded from outside."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        drawn = np.random.default_rng().standard_normal(self.body.weight.shape)
+        self.body.weight.data.copy_(torch.from_numpy(drawn) * 0.1)
+
+
+class Counted(Plain):
+    """Each one that is built is another one."""
+
+    built = 0
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        Counted.built += 1
+        nn.init.constant_(self.head.bias, Counted.built)
+
+
+# -- more than scores ------------------------------------------------------------------------------------------------
+
+
+class TrainTuple(Plain):
+    """A pair while training, as GoogLeNet gives it."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.aux = nn.Linear(8, num_classes)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        seen = self.features(x)
+        return (self.head(seen), self.aux(seen)) if self.training else self.head(seen)
+
+
+class AlwaysList(Plain):
+    """Its scores and what it saw, in evaluation too."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        seen = self.features(x)
+        return [self.head(seen), seen]
+
+
+class Wrapped(Plain):
+    """As Hugging Face's models give them."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        seen = self.features(x)
+        return OrderedDict(hidden=seen, logits=self.head(seen))
+
+
+class TrainNothing(Plain):
+    """Gives no scores while it is trained."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return {"loss": self.features(x).sum()} if self.training else super().forward(x)
+
+
+# -- what fails in training alone --------------------------------------------------------------------------------------
+
+
+class BatchNorm(Plain):
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.norm = nn.BatchNorm1d(8)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(super().features(x))
+
+
+class FixedBatch(Plain):
+    """Reckons with a batch of 32, in training."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        seen = self.features(x)
+        return self.head(seen.view(32, -1) if self.training else seen)
+
+
+class Detached(Plain):
+    def forward(self, x: torch.Tensor) -> Any:
+        with torch.no_grad():
+            return super().forward(x)
+
+
+class Grows(Plain):
+    """Its state dict gets another name with the first batch it is trained on."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if self.training and not hasattr(self, "late"):
+            self.register_buffer("late", torch.ones(1))
+        return super().forward(x)
+
+
+class Keeps(Plain):
+    """Keeps what it computed in the first forward pass and trains with it."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if not hasattr(self, "kept"):
+            self.kept = torch.ones(8) * 2
+        return self.head(self.features(x) * self.kept)
+
+
+# -- what no fixed point holds --------------------------------------------------------------------------------
+
+
+class Infinite(Plain):
+    """A mask of -inf, as many transformers keep it."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("mask", torch.triu(torch.full((4, 4), float("-inf")), 1))
+
+
+class Complex(Plain):
+    """Rotary embeddings as complex numbers."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("turns", torch.polar(torch.ones(4), torch.arange(4.0)))
+
+
+class LongIntegers(Plain):
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("salt", torch.tensor([2**40]))
+
+
+class ComplexWeight(Plain):
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.turn = nn.Parameter(torch.ones(8, dtype=torch.complex64))
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return (super().features(x) * self.turn).real
+
+
+class ExtraState(Plain):
+    def get_extra_state(self) -> dict[str, int]:
+        return {"version": 2}
+
+    def set_extra_state(self, state: Any) -> None:
+        del state
+
+
+def refuses(num_classes: int) -> nn.Module:
+    raise FileNotFoundError(f"weights for {num_classes} classes")
+
+
+class NeedsClosure(torch.optim.SGD):
+    """A user's own optimizer that evaluates the loss anew, as sharpness-aware minimisation does."""
+
+    def step(self, closure: Any) -> None:  # type: ignore[override]
+        closure()
+        super().step()
