@@ -101,12 +101,16 @@ class World:
     def federation(self, terms: Terms, **options: Any) -> EthereumFederation:
         return self.open(self.found(terms), **options)
 
+    def members(self, federation: EthereumFederation, count: int) -> list[LocalAccount]:
+        """Return accounts that have put down what a seat takes."""
+        accounts: list[LocalAccount] = [Account.create() for _ in range(count)]
+        addresses, there = [one.address for one in accounts], federation.address
+        connection.fund(self.rpc, self.chain.funder, addresses, 10, federation=there, terms=federation.terms())
+        return accounts
+
     def doors(self, federation: EthereumFederation, count: int) -> list[EthereumLedger]:
-        """Return doors of accounts that have put down what a seat takes."""
-        accounts = [Account.create() for _ in range(count)]
-        addresses, put = [one.address for one in accounts], {"terms": federation.terms()}
-        connection.fund(self.rpc, self.chain.funder, addresses, 10, federation=federation.address, **put)
-        return [open_door(federation, one) for one in accounts]
+        """Return their doors."""
+        return [open_door(federation, one) for one in self.members(federation, count)]
 
     def later(self, seconds: int) -> None:
         """Let chain time pass."""
@@ -592,18 +596,35 @@ def test_a_factory_that_lies_about_its_ledger_is_not_believed(world: World) -> N
         world.open(where)
 
 
-def test_a_chain_that_lacks_an_opcode_is_said_to_be_that(world: World) -> None:
-    """As a chain without Cancun answers: an instruction that it does not know is in the way."""
-    federation = world.federation(terms())
-    (door,) = world.doors(federation, 1)
-    ledger = "0x" + world.rpc.call("eth_getCode", federation.address, "latest")[22:62]
-    held = world.rpc.call("eth_getCode", ledger, "latest")
-    world.rpc.call("anvil_setCode", ledger, "0x0c")
-    door.submit(Join(CHARTER))
-    assert [receipt.error for receipt in settled(door)] == ["InvalidOpcode"]
-    world.rpc.call("anvil_setCode", ledger, held)
-    door.submit(Join(CHARTER))
-    went_through(door)
+@pytest.mark.parametrize(("rules", "lacks"), [("london", "PUSH0, TLOAD, MCOPY"), ("shanghai", "TLOAD, MCOPY")])
+def test_a_chain_that_lacks_instructions_is_not_founded_on(rules: str, lacks: str) -> None:
+    chain = DevChain()
+    chain._options += ["--hardfork", rules]
+    with chain:
+        rpc = Rpc(chain.rpc_url)
+        with pytest.raises(LedgerError, match=rf"ledger.rpc_url: chain 31337 lacks instructions .*\({lacks}\)"):
+            connection.deploy(rpc, chain.funder, terms())
+        assert rpc.call("eth_blockNumber") == "0x0"
+
+
+def test_a_revert_on_a_chain_that_lacks_instructions_says_so(tmp_path: Path) -> None:
+    """A federation whose chain came to have older rules, as one that is not what it is said to be."""
+    state = tmp_path / "chain.json"
+    with DevChain(state=state) as chain:
+        world = World(chain)
+        federation = world.federation(terms())
+        (account,) = world.members(federation, 1)
+        world.close()
+    older = DevChain(state=state)
+    older._options += ["--hardfork", "london"]
+    with older:
+        world = World(older)
+        there = EthereumFederation(world.rpc, federation.address, terms())
+        there._set_clock()
+        door = open_door(there, account)
+        door.submit(Leave())
+        assert [receipt.error for receipt in settled(door)] == ["InvalidOpcode"]
+        there.close()
 
 
 # -- bad settings ---------------------------------------------------------------------------------------------------
@@ -851,7 +872,7 @@ def test_a_chain_that_forgot_blocks_gets_the_missing_nonce(slow: World) -> None:
 
 def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> None:
     federation = world.federation(terms())
-    account = world.account()
+    (account,) = world.members(federation, 1)
     door, double = open_door(federation, account), open_door(federation, account)
     door.submit(Join(CHARTER))
     went_through(door)
@@ -864,14 +885,14 @@ def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> No
 
 def test_a_nonce_used_by_another_transaction_is_reported(slow: World) -> None:
     federation = slow.federation(terms(), resend_seconds=0.05)
-    account = slow.account()
+    (account,) = slow.members(federation, 1)
     door, double = open_door(federation, account), open_door(federation, account)
     slow.rpc.call("evm_setAutomine", False)
     door.submit(Join(CHARTER))
     slow.rpc.call("anvil_dropAllTransactions")
-    double.submit(Leave())
+    double.submit(Deposit(double.address, 1))
     slow.rpc.call("evm_mine")
-    assert settled(double)[0].error == "NotMember"
+    went_through(double)
     (receipt,) = settled(door)
     assert (receipt.error, receipt.block) == ("Overtaken", 0)
 
@@ -969,8 +990,9 @@ def test_a_chain_that_is_killed_and_started_again_is_carried_on_with(tmp_path: P
     assert waiting.is_alive()
     with DevChain(state=state, port=port):
         assert federation.view().members == (one.address,)
-        two.submit(Join(CHARTER))
-        went_through(two)
+        for command in (Join(CHARTER), Advance()):
+            two.submit(command)
+            went_through(two)
         waiting.join(LONG / 2)
         assert not waiting.is_alive()
         assert federation.view().phase is Phase.COMMIT
