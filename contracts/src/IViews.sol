@@ -63,7 +63,7 @@ interface IViews {
     }
 
     /// @notice All that a node needs to know, in one answer.
-    /// @param time of the block
+    /// @param time of the block, or the later one that was asked for
     /// @param position where the federation stands
     /// @param due whether `advance` would do something now
     /// @param baseRound the round that made `base`; 0 for genesis
@@ -92,7 +92,8 @@ interface IViews {
     }
 
     /// @notice All that a node needs to know, in one answer.
-    function overview() external view returns (Overview memory);
+    /// @param time at least that late it is taken to be: a chain on which nothing is mined seems to stand still
+    function overview(uint64 time) external view returns (Overview memory);
     /// @notice Where the federation stands.
     function position() external view returns (Position memory);
     /// @notice Whether `advance` would do something now.

@@ -18,14 +18,14 @@ abstract contract Phases is State {
     using Streaks for Streaks.Counters;
     using Tally for uint256[9];
 
-    /// @dev The step that is due, if one is; what is due is decided here alone.
-    function _isDue(Standing memory s, Terms memory t) internal view returns (bool) {
+    /// @dev Whether a step is due at this time; what is due is decided here alone.
+    function _isDue(Standing memory s, Terms memory t, uint256 time) internal view returns (bool) {
         if (s.phase == DONE) return false;
-        if (s.phase == FORMING) return _gathered(s, t) || _isOver(s, t);
+        if (s.phase == FORMING) return _gathered(s, t, time) || _isOver(s, t, time);
         if (s.phase == WAITING) return _hasRoom(s, t);
         uint256 slot = s.round % RING;
         RoundHead h = _heads[slot];
-        if (h.missing() == 0 || block.timestamp >= h.deadline()) return true;
+        if (h.missing() == 0 || time >= h.deadline()) return true;
         return h.phase() == RoundHeads.ATTEST && _hasQuorum(h, slot);
     }
 
@@ -39,7 +39,7 @@ abstract contract Phases is State {
     /// @dev Takes the step that is due.
     function _step(Standing memory s, Terms memory t) internal {
         if (s.phase == FORMING) {
-            if (_isOver(s, t)) _finish(s);
+            if (_isOver(s, t, block.timestamp)) _finish(s);
             else _openOrWait(s, t);
         } else if (s.phase == WAITING) {
             s.since += uint40(block.timestamp) - s.deadline; // what others' disputes cost is not this federation's time
@@ -52,14 +52,14 @@ abstract contract Phases is State {
 
     // --------------------------------------------------------------------------------------------- between rounds
 
-    function _gathered(Standing memory s, Terms memory t) private view returns (bool) {
+    function _gathered(Standing memory s, Terms memory t, uint256 time) private view returns (bool) {
         uint256 n = _active.count();
-        return n >= t.startMembers || (block.timestamp >= s.deadline && n >= t.minMembers);
+        return n >= t.startMembers || (time >= s.deadline && n >= t.minMembers);
     }
 
     /// @dev Whether the federation has come to one of its limits.
-    function _isOver(Standing memory s, Terms memory t) private view returns (bool) {
-        return s.finals >= t.rounds || s.voids >= t.maxVoid || block.timestamp >= uint256(s.since) + t.limitSeconds
+    function _isOver(Standing memory s, Terms memory t, uint256 time) private pure returns (bool) {
+        return s.finals >= t.rounds || s.voids >= t.maxVoid || time >= uint256(s.since) + t.limitSeconds
             || s.round == type(uint32).max;
     }
 
@@ -70,7 +70,7 @@ abstract contract Phases is State {
 
     /// @dev What comes after a round that closed.
     function _next(Standing memory s, Terms memory t) internal {
-        if (_isOver(s, t)) {
+        if (_isOver(s, t, block.timestamp)) {
             _finish(s);
         } else if (_active.count() < t.minMembers) {
             (s.phase, s.deadline) = (uint8(FORMING), uint40(block.timestamp + t.joinSeconds));

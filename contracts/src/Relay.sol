@@ -30,7 +30,7 @@ abstract contract Relay is ILedger, Phases {
     function advance() public {
         Terms memory t = TermsOf.all();
         Standing memory s = _standing;
-        if (!_isDue(s, t)) {
+        if (!_isDue(s, t, block.timestamp)) {
             uint256 deadline = s.phase == OPEN ? _heads[s.round % RING].deadline() : s.deadline;
             revert NothingDue(_phase(), deadline);
         }
@@ -60,7 +60,7 @@ abstract contract Relay is ILedger, Phases {
         if (!closes) return heard;
         Terms memory t = TermsOf.all();
         Standing memory s = _standing;
-        if (s.round == round && s.phase == OPEN && _isDue(s, t)) _step(s, t);
+        if (s.round == round && s.phase == OPEN && _isDue(s, t, block.timestamp)) _step(s, t);
     }
 
     function _hearAll(

@@ -15,12 +15,12 @@ contract Views is IViews, Phases {
     using SeatSlots for uint256;
 
     /// @inheritdoc IViews
-    function overview() external view returns (Overview memory o) {
+    function overview(uint64 time) external view returns (Overview memory o) {
         Terms memory t = TermsOf.all();
         Standing memory s = _standing;
-        o.time = uint64(block.timestamp);
+        o.time = time > block.timestamp ? time : uint64(block.timestamp);
         o.position = position();
-        o.due = _isDue(s, t);
+        o.due = _isDue(s, t, o.time);
         o.current = roundOf(s.round);
         if (s.phase == OPEN) {
             uint256 slot = s.round % RING;
@@ -68,7 +68,7 @@ contract Views is IViews, Phases {
 
     /// @inheritdoc IViews
     function isDue() external view returns (bool) {
-        return _isDue(_standing, TermsOf.all());
+        return _isDue(_standing, TermsOf.all(), block.timestamp);
     }
 
     /// @inheritdoc IViews

@@ -81,6 +81,11 @@ contract OverviewTest is FederationTest {
         f.settle(1, 1);
         vm.assertTrue(_overview().due);
         f.advance();
+        vm.assertFalse(_overview().due);
+        uint64 deadline = f.position().deadline;
+        vm.assertFalse(f.overview(deadline - 1).due);
+        vm.assertTrue(f.overview(deadline).due);
+        vm.assertEq(f.overview(deadline).time, deadline);
         _play(5, 4);
         o = _overview();
         vm.assertEq(uint256(o.position.phase), uint256(ILedger.Phase.Done));
@@ -90,7 +95,7 @@ contract OverviewTest is FederationTest {
 
     /// @dev Says the same as the questions one by one.
     function _overview() private view returns (IViews.Overview memory o) {
-        o = f.overview();
+        o = f.overview(0);
         vm.assertEq(o.time, block.timestamp);
         vm.assertEq(keccak256(abi.encode(o.position)), keccak256(abi.encode(f.position())));
         vm.assertEq(o.due ? 1 : 0, f.isDue() ? 1 : 0);

@@ -40,7 +40,8 @@ class CourtState(Protocol):
         """Return what ``Reimburse`` would credit now for moves in a match."""
 
     def merge_evidence(self, round: int) -> MergeEvidence | None:
-        """Return what the merge of a round rests on that has come to ATTEST; None if it has not.
+        """Return what the merge of a round rests on that has come to ATTEST; None if it has not, or if an undoing has
+        cut it short.
 
         Raises:
             LedgerError: the ledger's node has forgotten what was said in the round.

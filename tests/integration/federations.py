@@ -44,6 +44,10 @@ SMALL = (
 """A federation that is over in seconds once its processes stand."""
 
 
+STANDS = ("final", "settled")
+"""What a summary says of a round whose merge counts: whether it is settled already depends on how fast the machine is."""
+
+
 def eventually(what: str, ask: Callable[[], T | None], pause: float = 0.1) -> T:
     """Return what ``ask`` finds, once it finds something; fail only when all patience is used up."""
     end = time.monotonic() + PATIENCE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rayfed.cli.main import main
-from tests.integration.federations import PATIENCE, SMALL, run, summary
+from tests.integration.federations import PATIENCE, SMALL, STANDS, run, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -34,9 +34,9 @@ def test_one_honest_node_is_enough(tmp_path: Path, shared: tuple[str, ...]) -> N
     assert ended.code == 0, ended
     told = summary(tmp_path)
     rounds = {closed["round"]: closed for closed in told["rounds"]}
-    assert rounds[1]["status"] == "final"
+    assert rounds[1]["status"] in STANDS
     assert rounds[FORGED]["status"] == "void"
-    assert rounds[6]["status"] == "final"
+    assert rounds[6]["status"] in STANDS
     money = {node["slot"]: node for node in told["nodes"]}
     assert [money[slot]["stake"] for slot in range(4)] == [100, 0, 0, 0]
     assert [money[slot]["slashed"] for slot in range(4)] == [0, 100, 100, 100]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,30 @@ from rayfed.errors import (
 )
 from rayfed.ledger import Ledger
 from rayfed.ledger.backend import Locator
-from rayfed.ledger.ethereum import abi, connection
+from rayfed.ledger.ethereum import abi, connection, parts
 from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.backend import EthereumBackend
-from rayfed.ledger.ethereum.calls import GAS
 from rayfed.ledger.ethereum.connection import EthereumFederation
-from rayfed.ledger.ethereum.deployment import AT_ONCE, balance
+from rayfed.ledger.ethereum.deployment import AT_ONCE, balance, deploy_coin
 from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
+from rayfed.ledger.ethereum.gas import Gas
 from rayfed.ledger.ethereum.rpc import Rpc
-from rayfed.protocol.commands import Attest, Commit, Join, Leave, Vote
-from rayfed.protocol.messages import Outcome, Phase, Receipt, Status, Terms, Verb, View
+from rayfed.protocol.commands import (
+    Advance,
+    Announce,
+    Attest,
+    Command,
+    Commit,
+    Deposit,
+    Join,
+    Leave,
+    Settle,
+    Undo,
+    Vote,
+)
+from rayfed.protocol.contexts import opening, resting
+from rayfed.protocol.messages import NATIVE, Outcome, Phase, Receipt, Status, Terms, Verb, View
 from rayfed.runtime.funding import Funding
 
 try:
@@ -45,6 +58,7 @@ except ConfigError as error:
     pytest.skip(str(error), allow_module_level=True)
 
 CHARTER, GENESIS = b"\1" * 32, b"\2" * 32
+PAYING = [Verb.DEPOSIT, Verb.BONDS, Verb.JOIN]
 NOBODY = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 LONG = 60.0
 """Seconds that no test waits for: what is waited for happens before."""
@@ -52,11 +66,11 @@ LONG = 60.0
 
 def terms(members: int = 4, rounds: int = 2, **others: int) -> Terms:
     """Return terms of a federation that starts with so many members; phases last minutes."""
-    seconds = {name: others.get(name, 600) for name in ("join", "commit", "vote", "attest")}
-    return Terms(
-        CHARTER, GENESIS, rounds, seconds["join"], seconds["commit"], seconds["vote"], seconds["attest"],
-        members, others.get("min_members", max(1, members // 2)), others.get("max_missed", 3), (2, 3),
-    )  # fmt: skip
+    seconds = {f"{name}_seconds": others.pop(name, 600) for name in ("join", "commit", "vote", "attest")}
+    changes = {"min_members": max(1, members // 2), "max_missed": 3, "bond": 10**15, **seconds, **others}
+    return replace(
+        Terms(CHARTER, GENESIS, rounds, 1, 1, 1, 1, start_members=members, min_members=1, max_missed=3), **changes
+    )
 
 
 class World:
@@ -66,6 +80,7 @@ class World:
         self.chain = chain
         self.rpc = connection.connect(chain.rpc_url, chain.chain_id)
         self._open: list[EthereumFederation] = []
+        self._founded = 0
 
     def account(self, ether: float = 10) -> LocalAccount:
         account: LocalAccount = Account.create()
@@ -73,7 +88,9 @@ class World:
         return account
 
     def found(self, terms: Terms) -> str:
-        return connection.deploy(self.rpc, self.chain.funder, terms).address
+        salt = b"".join((id(self).to_bytes(16, "big"), self._founded.to_bytes(16, "big")))
+        self._founded += 1
+        return connection.deploy(self.rpc, self.chain.funder, terms, salt).address
 
     def open(self, address: str, *, websocket: bool = True, **sending: Any) -> EthereumFederation:
         ws_url = self.chain.ws_url if websocket else None
@@ -84,8 +101,16 @@ class World:
     def federation(self, terms: Terms, **options: Any) -> EthereumFederation:
         return self.open(self.found(terms), **options)
 
+    def members(self, federation: EthereumFederation, count: int) -> list[LocalAccount]:
+        """Return accounts that have put down what a seat takes."""
+        accounts: list[LocalAccount] = [Account.create() for _ in range(count)]
+        addresses, there = [one.address for one in accounts], federation.address
+        connection.fund(self.rpc, self.chain.funder, addresses, 10, federation=there, terms=federation.terms())
+        return accounts
+
     def doors(self, federation: EthereumFederation, count: int) -> list[EthereumLedger]:
-        return [open_door(federation, self.account()) for _ in range(count)]
+        """Return their doors."""
+        return [open_door(federation, one) for one in self.members(federation, count)]
 
     def later(self, seconds: int) -> None:
         """Let chain time pass."""
@@ -143,13 +168,25 @@ def went_through(*doors: Ledger) -> list[Receipt]:
     return receipts
 
 
-def reach(federation: EthereumFederation, round: int, phase: Phase) -> View:
-    """Wait, as a node does, until the federation is there."""
+def reach(federation: EthereumFederation, door: Ledger, round: int, phase: Phase) -> View:
+    """Wait, as a node does, until the federation is there; take the steps that are due on the way."""
     give_up = time.monotonic() + LONG
     while (view := federation.view()) and (view.round, view.phase) != (round, phase):
         assert time.monotonic() < give_up, view
-        federation.wait(view, 5)
+        if view.due:
+            door.submit(Advance())
+            went_through(door)
+        else:
+            federation.wait(view, 5)
     return view
+
+
+def gathered(federation: EthereumFederation, doors: Sequence[Ledger]) -> View:
+    """Have them join; return the view of the first round."""
+    for door in doors:
+        door.submit(Join(CHARTER))
+    went_through(*doors)
+    return reach(federation, doors[0], 1, Phase.COMMIT)
 
 
 def root(node: int, round: int) -> bytes:
@@ -166,65 +203,77 @@ def test_four_accounts_take_a_federation_through_two_rounds(world: World, websoc
     assert doors[0].terms() == terms()
     forming = doors[0].view()
     assert (forming.round, forming.phase, forming.base, forming.members) == (0, Phase.FORMING, GENESIS, ())
-    for door in doors:
-        door.submit(Join(CHARTER))
-    went_through(*doors)
-    base, base_round = GENESIS, 0
+    gathered(federation, doors)
+    base, base_round, base_context = GENESIS, 0, CHARTER
+    addresses = tuple(door.address for door in doors)
     for round in (1, 2):
-        view = reach(federation, round, Phase.COMMIT)
-        assert view.members == tuple(door.address for door in doors)
+        view = reach(federation, doors[0], round, Phase.COMMIT)
+        assert view.members == addresses
         assert (view.roster, view.active, view.base, view.base_round) == (15, 15, base, base_round)
         assert view.time < view.deadline <= view.time + 600
+        assert view.context == opening(round, base_round, base, base_context, 15, addresses)
         assert doors[0].outcome(round) is None
         for node, door in enumerate(doors):
-            door.submit(Commit(round, root(node, round)))
+            door.submit(Commit(round, view.context, root(node, round)))
         commits = went_through(*doors)
         assert {(receipt.verb, receipt.round) for receipt in commits} == {(Verb.COMMIT, round)}
         assert all(21_000 < receipt.gas < 200_000 for receipt in commits)
 
-        view = reach(federation, round, Phase.VOTE)
+        start = view.context
+        view = reach(federation, doors[1], round, Phase.VOTE)
         assert view.committed == 15
         assert view.roots == tuple(root(node, round) for node in range(4))
+        assert view.context == resting(start, 15, view.roots)
         for door in doors:
-            door.submit(Vote(round, 0b0111))
+            door.submit(Vote(round, view.context, 0b0111))
         went_through(*doors)
 
-        view = reach(federation, round, Phase.ATTEST)
-        assert (view.voted, view.included, view.ballots) == (15, 0b0111, (7,) * 4)
-        base, base_round = root(9, round), round
+        voting = view.context
+        view = reach(federation, doors[2], round, Phase.ATTEST)
+        assert (view.voted, view.included, view.accepts) == (15, 0b0111, (7,) * 4)
+        assert view.context == resting(voting, 0b0111, view.roots[:3])
+        base, base_round, base_context = root(9, round), round, view.context
         for door in doors[:3]:
-            door.submit(Attest(round, base))
+            door.submit(Attest(round, view.context, base))
         went_through(*doors[:3])
+        assert federation.view().due
+        reach(federation, doors[3], *((2, Phase.COMMIT) if round == 1 else (2, Phase.DONE)))
         outcome = doors[0].outcome(round)
         assert outcome is not None
         assert (outcome.status, outcome.root, outcome.included) == (Status.FINAL, base, 0b0111)
         assert outcome.attesters == 0b0111
-        doors[3].submit(Attest(round, base))  # late, but in time
+        doors[3].submit(Attest(round, base_context, base))  # late, but in time
         went_through(doors[3])
         late = doors[0].outcome(round)
         assert late is not None
         assert late.attesters == 0b1111
-    done = reach(federation, 2, Phase.DONE)
-    assert (done.base, done.base_round, done.deadline) == (base, 2, 0)
-    assert done.previous == doors[0].outcome(2)
+        evidence = federation.merge_evidence(round)
+        assert evidence is not None
+        assert (evidence.voting, evidence.context) == (voting, base_context)
+        assert evidence.roots == tuple(root(node, round) for node in range(3))
+    done = federation.view()
+    assert (done.phase, done.base, done.base_round, done.deadline) == (Phase.DONE, base, 2, 0)
+    assert done.previous == federation.round_of(2)
     assert done.index_of(doors[2].address) == 2
 
 
-def test_a_void_round_keeps_the_base(world: World) -> None:
+def test_a_void_round_keeps_the_base_and_what_time_brings_about_is_seen(world: World) -> None:
     federation = world.federation(terms(rounds=2, max_missed=0))
     doors = world.doors(federation, 4)
-    for door in doors:
-        door.submit(Join(CHARTER))
-    went_through(*doors)
-    world.later(600)
+    gathered(federation, doors)
+    world.rpc.call("evm_increaseTime", 600)  # and no block says so
+    federation._set_clock()
     view = federation.view()
-    assert (view.round, view.phase) == (2, Phase.COMMIT)  # as if somebody had poked it
-    assert view.previous == Outcome(1, Status.VOID, NO_ROOT, 0, 0, 0)
-    assert view.base == GENESIS
-    assert federation.outcome(1) is None  # nobody has
-    doors[0].submit(Commit(2, root(0, 2)))
+    assert (view.round, view.phase, view.due) == (1, Phase.COMMIT, True)
+    assert federation.outcome(1) is None
+    doors[0].submit(Advance())
     went_through(doors[0])
-    assert federation.outcome(1) == view.previous
+    view = federation.view()
+    assert (view.round, view.phase, view.base, view.voids) == (2, Phase.COMMIT, GENESIS, 1)
+    assert view.previous is not None
+    assert (view.previous.status, view.previous.root) == (Status.OVER, NO_ROOT)
+    assert federation.outcome(1) == Outcome(1, Status.OVER, NO_ROOT, 0, 0, view.previous.deadline)
+    assert federation.merge_evidence(1) is None
 
 
 def test_members_leave_and_come_back(world: World) -> None:
@@ -235,11 +284,54 @@ def test_members_leave_and_come_back(world: World) -> None:
     went_through(one, two)
     one.submit(Leave())
     went_through(one)
-    assert federation.view().active == 0b10
+    view = federation.view()
+    assert (view.active, view.members) == (0b10, ("", two.address))
     one.submit(Join(CHARTER))
     (receipt,) = went_through(one)
     assert (receipt.verb, receipt.round) == (Verb.JOIN, 0)
     assert federation.view().active == 0b11
+
+
+@pytest.mark.parametrize("coin", ["native", "dlc"])
+def test_who_joins_puts_down_what_is_missing_first(world: World, coin: str) -> None:
+    """Approval, deposit, bonds, seat: each waits for the one before, which the chain has to have seen."""
+    token = NATIVE if coin == "native" else deploy_coin(world.rpc, world.chain.funder)
+    federation = world.federation(replace(terms(), coin=token, stake=10**18))
+    account = world.account()
+    if coin == "dlc":
+        data = "0x" + abi.call("transfer", account.address, 10**18).hex()
+        world.rpc.call("eth_sendTransaction", {"from": world.chain.funder.address, "to": token, "data": data})
+    door = open_door(federation, account)
+    door.submit(Join(CHARTER))
+    verbs = [Verb.DEPOSIT, Verb.BONDS, Verb.JOIN] if coin == "native" else [Verb.APPROVE, *PAYING]
+    receipts = settled(door, count=len(verbs))
+    assert [(receipt.verb, receipt.error) for receipt in receipts] == [(verb, None) for verb in verbs]
+    there = federation.account(door.address)
+    assert (there.stake, there.bonds) == (10**18, federation.terms().bonds)
+    assert federation.view().members == (door.address,)
+
+
+def test_what_waits_for_something_that_fails_is_refused_by_name(slow: World) -> None:
+    federation = slow.federation(terms())
+    door = open_door(federation, slow.account())
+    slow.rpc.call("evm_setAutomine", False)
+    federation._gas._tag = "latest"  # a node that knows no block in the making
+    door.submit(Join(CHARTER))
+    assert door.is_sending
+    assert door.receipts() == []
+    slow.rpc.call("evm_mine")
+    receipts = settled(door, count=1)
+    assert [receipt.verb for receipt in receipts] == [Verb.BONDS]
+    slow.rpc.call("evm_setAutomine", True)
+    assert [(receipt.verb, receipt.error) for receipt in settled(door)] == [(Verb.JOIN, None)]
+    slow.rpc.call("evm_setAutomine", False)
+    door.submit(Leave())
+    door.submit(Join(b"\5" * 32))
+    slow.rpc.call("evm_mine")
+    assert [(one.verb, one.error) for one in settled(door, count=2)] == [
+        (Verb.LEAVE, None),
+        (Verb.JOIN, "CharterMismatch"),
+    ]
 
 
 def test_several_transactions_of_one_account_may_be_on_their_way(world: World) -> None:
@@ -254,31 +346,42 @@ def test_several_transactions_of_one_account_may_be_on_their_way(world: World) -
     assert door.receipts() == []
 
 
+def lived(federation: EthereumFederation, door: Ledger, round: int = 1) -> list[Receipt]:
+    """A round of one member; return what it sent, steps included."""
+    sent: list[Receipt] = []
+    for phase, said in (
+        (Phase.COMMIT, lambda c: Commit(round, c, root(0, round))),
+        (Phase.VOTE, lambda c: Vote(round, c, 1)),
+        (Phase.ATTEST, lambda c: Attest(round, c, root(5, round))),
+    ):
+        view = federation.view()
+        assert (view.round, view.phase) == (round, phase)
+        for command in (said(view.context), Advance()):
+            door.submit(command)
+            sent += went_through(door)
+    return sent
+
+
 def test_history_tells_everything_with_its_transaction(world: World) -> None:
     federation = world.federation(terms(members=1, rounds=1))
     (door,) = world.doors(federation, 1)
-    sent = []
     door.submit(Join(CHARTER))
+    sent = went_through(door)
+    door.submit(Advance())
     sent += went_through(door)
-    door.submit(Commit(1, root(0, 1)))
-    sent += went_through(door)
-    door.submit(Vote(1, 1))
-    sent += went_through(door)
-    door.submit(Attest(1, root(5, 1)))
-    sent += went_through(door)
-    events = list(federation.events())
-    told = [(event.name, event.tx_hash, event.block) for event in events if event.name != "PhaseOpened"]
-    names = ("Joined", "Committed", "Voted", "Attested", "RoundClosed")
-    assert sorted(told, key=lambda one: names.index(one[0])) == [
-        (name, receipt.tx_hash, receipt.block) for name, receipt in zip(names, [*sent, sent[-1]], strict=True)
-    ]
+    sent += lived(federation, door)
+    events = [event for event in federation.events() if event.tx_hash in {one.tx_hash for one in sent}]
+    expected = "Joined PhaseOpened Committed PhaseOpened Voted PhaseOpened Attested RoundClosed PhaseOpened"
+    assert [event.name for event in events] == expected.split()
+    by_hash = {receipt.tx_hash: receipt for receipt in sent}
+    assert [by_hash[event.tx_hash].block for event in events] == [event.block for event in events]
     by_name = {event.name: event.values for event in events}
     assert by_name["Joined"] == {"member": door.address.lower(), "index": 0}
-    assert by_name["Committed"] == {"round": 1, "index": 0, "root": root(0, 1)}
-    assert by_name["Voted"] == {"round": 1, "index": 0, "ballot": 1}
+    assert by_name["Committed"] == {"place": 256, "root": root(0, 1)}
+    assert by_name["Voted"] == {"place": 256, "accepts": 1}
     assert by_name["RoundClosed"]["root"] == root(5, 1)
     phases = [event.values["phase"] for event in federation.events(names=["PhaseOpened"])]
-    assert phases == [Phase.COMMIT, Phase.VOTE, Phase.ATTEST, Phase.DONE]
+    assert phases == [Phase.FORMING, Phase.COMMIT, Phase.VOTE, Phase.ATTEST, Phase.DONE]
     middle = sent[1].block
     assert {event.block for event in federation.events(middle, middle)} == {middle}
 
@@ -290,9 +393,72 @@ def test_history_is_asked_for_in_pieces(world: World, monkeypatch: pytest.Monkey
         door.submit(Join(CHARTER))
     went_through(*doors)
     whole = list(federation.events())
-    assert len(whole) == 3
+    assert [event.name for event in whole].count("Joined") == 3
     monkeypatch.setattr("rayfed.ledger.ethereum.events.BLOCKS", 1)
     assert list(federation.events()) == whole
+
+
+def test_what_rounds_long_ago_came_to_is_told_by_events(world: World) -> None:
+    """After sixteen more rounds a slot is written anew; by then the round is settled."""
+    given = replace(terms(members=1, rounds=20), stake=7, reward=5, window_seconds=1, max_unsettled=16)
+    federation = world.federation(given)
+    (door,) = world.doors(federation, 1)
+    world.rpc.call("eth_sendTransaction", {
+        "from": world.chain.funder.address, "to": federation.address, "value": hex(1000),
+        "data": "0x" + abi.call("fund", 1000).hex(),
+    })  # fmt: skip
+    gathered(federation, [door])
+    for round in range(1, 18):
+        lived(federation, door, round)
+        world.later(3)
+        door.submit(Settle(round))
+        went_through(door)
+    assert federation.round_of(1) is None
+    assert federation.outcome(1) == Outcome(1, Status.SETTLED, root(5, 1), 1, 1)
+    evidence = federation.merge_evidence(1)
+    assert evidence is not None
+    assert (evidence.roots, evidence.base, evidence.base_round) == ((root(0, 1),), GENESIS, 0)
+    later = federation.merge_evidence(17)
+    assert later is not None
+    assert (later.base, later.base_round) == (root(5, 16), 16)
+    account = federation.account(door.address)
+    assert (account.earned, account.claimable, account.stake) == (17 * 5, 17 * 5, 7)
+    assert federation.accounts([door.address, NOBODY]) == (account, federation.account(NOBODY))
+
+
+def test_cards_are_told_the_latest_of_each(world: World) -> None:
+    federation = world.federation(terms())
+    doors = world.doors(federation, 2)
+    for door in doors:
+        door.submit(Join(CHARTER))
+        door.submit(Announce(1, b"one" + door.address.encode()))
+    for door in doors:
+        assert [receipt.error for receipt in settled(door, count=2)] == [None, None]
+    world.later(61)
+    doors[1].submit(Announce(2, b"two"))
+    went_through(doors[1])
+    assert federation.cards() == {doors[0].address: b"one" + doors[0].address.encode(), doors[1].address: b"two"}
+    assert federation.account(doors[1].address).sequence == 2
+
+
+def test_what_was_told_on_a_branch_that_the_chain_dropped_is_forgotten(slow: World) -> None:
+    federation = slow.federation(terms())
+    (door,) = slow.doors(federation, 1)
+    door.submit(Join(CHARTER))
+    went_through(door)
+    kept = slow.rpc.call("evm_snapshot")
+    door.submit(Announce(1, b"on a branch"))
+    went_through(door)
+    assert federation.cards() == {door.address: b"on a branch"}
+    slow.rpc.call("evm_revert", kept)
+    assert federation.cards() == {}
+    slow.rpc.call("evm_mine")
+    slow.rpc.call("evm_mine")
+    assert federation.cards() == {}
+    door._sender._outgoing.forget_nonce()
+    door.submit(Announce(1, b"on another"))
+    went_through(door)
+    assert federation.cards() == {door.address: b"on another"}
 
 
 # -- refusals -------------------------------------------------------------------------------------------------------
@@ -301,51 +467,76 @@ def test_history_is_asked_for_in_pieces(world: World, monkeypatch: pytest.Monkey
 def test_the_contracts_refusals_have_their_names(world: World) -> None:
     federation = world.federation(terms(members=1))
     member, stranger = world.doors(federation, 2)
+    nothing = bytes(32)
 
-    def refusal(say: Callable[[], None], door: Ledger) -> str | None:
-        say()
+    def refusal(command: Command, door: Ledger) -> str | None:
+        door.submit(command)
         (receipt,) = settled(door)
-        assert receipt.gas > 21_000
-        assert receipt.block > 0
+        assert (receipt.gas > 21_000) == (receipt.error is None) == (receipt.block > 0)
         return receipt.error
 
-    assert refusal(lambda: stranger.submit(Commit(1, root(1, 1))), stranger) == "NotMember"
-    assert refusal(lambda: stranger.submit(Leave()), stranger) == "NotMember"
-    assert refusal(lambda: member.submit(Join(b"\5" * 32)), member) == "CharterMismatch"
-    assert refusal(lambda: member.submit(Join(CHARTER)), member) is None
-    assert refusal(lambda: member.submit(Join(CHARTER)), member) == "AlreadyMember"
-    assert refusal(lambda: member.submit(Commit(2, root(0, 2))), member) == "WrongRound"
-    assert refusal(lambda: member.submit(Vote(1, 1)), member) == "WrongPhase"
-    assert refusal(lambda: member.submit(Commit(1, NO_ROOT)), member) == "ZeroRoot"
-    assert refusal(lambda: member.submit(Commit(1, root(0, 1))), member) is None
-    assert refusal(lambda: member.submit(Vote(1, 2)), member) == "BallotOutsideCommits"
-    assert refusal(lambda: stranger.submit(Join(CHARTER)), stranger) is None
-    assert refusal(lambda: stranger.submit(Vote(1, 1)), stranger) == "NotInRoster"
+    assert refusal(Commit(1, nothing, root(1, 1)), stranger) == "NotMember"
+    assert refusal(Leave(), stranger) == "NotMember"
+    assert refusal(Join(b"\5" * 32), member) == "CharterMismatch"
+    assert refusal(Join(CHARTER), member) is None
+    assert refusal(Join(CHARTER), member) == "AlreadyMember"
+    assert refusal(Advance(), member) is None
+    assert refusal(Advance(), member) == "NothingDue"
+    here = federation.view().context
+    assert refusal(Commit(2, here, root(0, 2)), member) == "WrongRound"
+    assert refusal(Vote(1, here, 1), member) == "WrongPhase"
+    assert refusal(Commit(1, nothing, root(0, 1)), member) == "WrongContext"
+    assert refusal(Commit(1, here, NO_ROOT), member) == "BaseSettled"
+    assert refusal(Commit(1, here, root(0, 1)), member) is None
+    assert refusal(Commit(1, here, root(0, 1)), member) == "AlreadySpoken"
+    assert refusal(Advance(), member) is None
+    here = federation.view().context
+    assert refusal(Vote(1, here, 2), member) == "BallotOutsideCommits"
+    assert refusal(Vote(1, here, 1, 1), member) == "BallotContradicts"
+    assert refusal(Join(CHARTER), stranger) is None
+    assert refusal(Vote(1, here, 1), stranger) == "NotInRoster"
+    assert refusal(Undo(1), stranger) == "NotFinal"
 
 
 def test_a_refusal_in_a_full_block_has_its_name(slow: World) -> None:
-    """The second commit fails only because of the first, which is in the same block."""
+    """The second step fails only because of the first, which is in the same block."""
     federation = slow.federation(terms(members=2))
     doors = slow.doors(federation, 2)
     for door in doors:
         door.submit(Join(CHARTER))
     went_through(*doors)
     slow.rpc.call("evm_setAutomine", False)
-    doors[0].submit(Commit(1, root(0, 1)))
-    doors[0].submit(Commit(1, root(0, 1)))
+    federation._gas._tag = "latest"  # or the second would see the first on its way
+    for door in doors:
+        door.submit(Advance())
     slow.rpc.call("evm_mine")
-    receipts = settled(doors[0], count=2)
-    assert [receipt.error for receipt in receipts] == [None, "AlreadyCommitted"]
+    receipts = settled(*doors)
+    assert [receipt.error for receipt in receipts] == [None, "NothingDue"]
     assert receipts[0].block == receipts[1].block
 
 
 def test_too_little_gas_is_said_to_be_that(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     federation = world.federation(terms())
     (door,) = world.doors(federation, 1)
-    monkeypatch.setitem(GAS, Verb.JOIN, (30_000, 0))
+    monkeypatch.setattr(Gas, "limit", lambda *_, **__: 30_000)
     door.submit(Join(CHARTER))
     (receipt,) = settled(door)
     assert receipt.error == "OutOfGas"
+
+
+def test_a_ceiling_holds_back_what_is_dearer_but_no_move_in_court(world: World) -> None:
+    federation = world.federation(terms(members=1), max_gas=90_000)
+    (door,) = world.doors(federation, 1)
+    with pytest.raises(LedgerError, match=r"ledger.max_gas: join needs [\d,]+ gas, and 90,000 are allowed"):
+        door.submit(Join(CHARTER))
+    assert not door.is_sending
+    door.submit(Deposit(door.address, 1))  # its head-room ends at the ceiling
+    (receipt,) = went_through(door)
+    mined = world.rpc.call("eth_getTransactionByHash", receipt.tx_hash)
+    assert receipt.gas < int(mined["gas"], 16) <= 90_000
+    federation._gas._ceiling = 1
+    door.submit(Settle(1))
+    assert [one.error for one in settled(door)] == ["NotUnsettled"]
 
 
 def test_terms_that_cannot_be_are_refused_by_name(world: World) -> None:
@@ -353,6 +544,87 @@ def test_terms_that_cannot_be_are_refused_by_name(world: World) -> None:
         world.found(terms(rounds=0))
     assert caught.value.name == "InvalidTerms"
     assert "rounds" in caught.value.detail
+
+
+# -- founding, and whom one believes --------------------------------------------------------------------------------
+
+
+def test_founding_again_finds_what_is_there(world: World) -> None:
+    first = connection.deploy(world.rpc, world.chain.funder, terms(), b"\7" * 32)
+    again = connection.deploy(world.rpc, world.chain.funder, terms(), b"\7" * 32)
+    assert (again.address, again.block, again.gas) == (first.address, first.block, 0)
+    other = connection.deploy(world.rpc, world.chain.funder, terms(), b"\x08" * 32)
+    assert other.address != first.address
+    assert 0 < other.gas < 1_000_000  # the code is there already
+    assert world.rpc.call("eth_getCode", parts.PROXY, "latest") == "0x" + parts.PROXY_CODE.hex()
+
+
+def test_where_nobody_has_put_a_deployer_the_founder_does_once(tmp_path: Path) -> None:
+    with DevChain() as chain:
+        world = World(chain)
+        world.rpc.call("anvil_setCode", parts.PROXY, "0x")
+        first = world.federation(terms())
+        assert first.terms() == terms()
+        again = connection.deploy(world.rpc, chain.funder, terms(), b"\7" * 32)
+        assert again.gas < 1_000_000
+        assert world.open(again.address).terms() == terms()
+        world.close()
+
+
+def test_genuine_code_at_another_address_is_not_believed(world: World) -> None:
+    """It could stand on storage that somebody has written before."""
+    address = world.found(terms())
+    world.rpc.call("anvil_setCode", NOBODY, world.rpc.call("eth_getCode", address, "latest"))
+    with pytest.raises(NotAFederation, match="is not a rayfed federation"):
+        world.open(NOBODY)
+    world.rpc.call("anvil_setCode", NOBODY, "0x")
+
+
+def test_a_factory_that_lies_about_its_ledger_is_not_believed(world: World) -> None:
+    """Factory, ledger and clone name each other and have the right code, but no deployer put them there by it."""
+    address = world.found(terms())
+    code = bytes.fromhex(world.rpc.call("eth_getCode", address, "latest")[2:])
+    ledger, factory = (str(abi.checksum("0x" + part.hex())) for part in (code[10:30], code[-20:]))
+    fakes = ["0x" + "f1" * 20, "0x" + "f2" * 20]
+    for fake, original in zip(fakes, (ledger, factory), strict=True):
+        held = world.rpc.call("eth_getCode", original, "latest").replace(ledger[2:].lower(), "f1" * 20)
+        world.rpc.call("anvil_setCode", fake, held)
+    lie = code[:10] + bytes.fromhex("f1" * 20) + code[30:-20] + bytes.fromhex("f2" * 20)
+    where = parts.address_of(fakes[1], fakes[0], terms(), code[-64:-32])
+    world.rpc.call("anvil_setCode", where, "0x" + lie.hex())
+    with pytest.raises(NotAFederation, match="is not a rayfed federation"):
+        world.open(where)
+
+
+@pytest.mark.parametrize(("rules", "lacks"), [("london", "PUSH0, TLOAD, MCOPY"), ("shanghai", "TLOAD, MCOPY")])
+def test_a_chain_that_lacks_instructions_is_not_founded_on(rules: str, lacks: str) -> None:
+    chain = DevChain()
+    chain._options += ["--hardfork", rules]
+    with chain:
+        rpc = Rpc(chain.rpc_url)
+        with pytest.raises(LedgerError, match=rf"ledger.rpc_url: chain 31337 lacks instructions .*\({lacks}\)"):
+            connection.deploy(rpc, chain.funder, terms())
+        assert rpc.call("eth_blockNumber") == "0x0"
+
+
+def test_a_revert_on_a_chain_that_lacks_instructions_says_so(tmp_path: Path) -> None:
+    """A federation whose chain came to have older rules, as one that is not what it is said to be."""
+    state = tmp_path / "chain.json"
+    with DevChain(state=state) as chain:
+        world = World(chain)
+        federation = world.federation(terms())
+        (account,) = world.members(federation, 1)
+        world.close()
+    older = DevChain(state=state)
+    older._options += ["--hardfork", "london"]
+    with older:
+        world = World(older)
+        there = EthereumFederation(world.rpc, federation.address, terms())
+        there._set_clock()
+        door = open_door(there, account)
+        door.submit(Leave())
+        assert [receipt.error for receipt in settled(door)] == ["InvalidOpcode"]
+        there.close()
 
 
 # -- bad settings ---------------------------------------------------------------------------------------------------
@@ -405,17 +677,28 @@ def test_an_address_in_small_letters_is_the_same_federation(world: World) -> Non
 def test_an_account_without_funds_is_named(world: World) -> None:
     federation = world.federation(terms())
     door = open_door(federation, Account.create())
-    with pytest.raises(LedgerError, match=f"ledger.fund_ether: {door.address} cannot pay for the gas of join"):
+    with pytest.raises(LedgerError, match=f"ledger.fund_ether: {door.address} cannot pay for bonds"):
         door.submit(Join(CHARTER))
     connection.fund(world.rpc, world.chain.funder, [door.address], 1)
     door.submit(Join(CHARTER))
-    went_through(door)
+    assert [receipt.error for receipt in settled(door, count=2)] == [None, None]
+
+
+def test_an_account_that_can_pay_what_goes_along_but_no_gas_is_named(world: World) -> None:
+    federation = world.federation(terms())
+    poor = Account.create()
+    put = {"terms": federation.terms(), "federation": federation.address}
+    connection.fund(world.rpc, world.chain.funder, [poor.address], 0, **put)
+    world.rpc.call("anvil_setBalance", poor.address, "0x0")
+    door = open_door(federation, poor)
+    with pytest.raises(LedgerError, match=f"ledger.fund_ether: {door.address} cannot pay for join"):
+        door.submit(Join(CHARTER))
 
 
 def test_a_purse_without_funds_is_named(world: World) -> None:
     poor = Account.create()
     with pytest.raises(LedgerError, match=f"{poor.address} cannot found a federation"):
-        connection.deploy(world.rpc, poor, terms())
+        connection.deploy(world.rpc, poor, terms(), b"\x09" * 32)
     with pytest.raises(ConfigError, match=f"ledger.fund_ether: {poor.address} cannot pay 1 ether to each of 2 nodes"):
         connection.fund(world.rpc, poor, [NOBODY, NOBODY], 1)
 
@@ -461,18 +744,26 @@ def test_waiters_in_all_threads_wake_when_the_phase_opens(world: World, websocke
     for thread in waiting:
         thread.join(LONG / 2)
     assert not any(thread.is_alive() for thread in waiting)
+    seen = listening.view()
+    assert (seen.phase, seen.due) == (Phase.FORMING, True)
+    waiting = [threading.Thread(target=listening.wait, args=(seen, LONG), daemon=True) for _ in range(4)]
+    for thread in waiting:
+        thread.start()
+    doors[0].submit(Advance())
+    for thread in waiting:
+        thread.join(LONG / 2)
+    assert not any(thread.is_alive() for thread in waiting)
     assert listening.view().phase is Phase.COMMIT
 
 
-def test_waiting_ends_at_the_deadline_and_the_view_has_moved(world: World) -> None:
+def test_waiting_ends_at_the_deadline_and_a_step_is_due(world: World) -> None:
     federation = world.federation(terms(members=1, commit=2, rounds=3))
     (door,) = world.doors(federation, 1)
-    door.submit(Join(CHARTER))
-    went_through(door)
-    view = reach(federation, 1, Phase.COMMIT)
+    view = gathered(federation, [door])
+    assert not view.due
     federation.wait(view, LONG)
     after = federation.view()
-    assert (after.round, after.phase) == (2, Phase.COMMIT)
+    assert (after.round, after.phase, after.due) == (1, Phase.COMMIT, True)
     assert after.time >= view.deadline
 
 
@@ -581,7 +872,7 @@ def test_a_chain_that_forgot_blocks_gets_the_missing_nonce(slow: World) -> None:
 
 def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> None:
     federation = world.federation(terms())
-    account = world.account()
+    (account,) = world.members(federation, 1)
     door, double = open_door(federation, account), open_door(federation, account)
     door.submit(Join(CHARTER))
     went_through(door)
@@ -594,14 +885,14 @@ def test_a_nonce_that_another_process_used_is_asked_for_anew(world: World) -> No
 
 def test_a_nonce_used_by_another_transaction_is_reported(slow: World) -> None:
     federation = slow.federation(terms(), resend_seconds=0.05)
-    account = slow.account()
+    (account,) = slow.members(federation, 1)
     door, double = open_door(federation, account), open_door(federation, account)
     slow.rpc.call("evm_setAutomine", False)
     door.submit(Join(CHARTER))
     slow.rpc.call("anvil_dropAllTransactions")
-    double.submit(Leave())
+    double.submit(Deposit(double.address, 1))
     slow.rpc.call("evm_mine")
-    assert settled(double)[0].error == "NotMember"
+    went_through(double)
     (receipt,) = settled(door)
     assert (receipt.error, receipt.block) == ("Overtaken", 0)
 
@@ -699,8 +990,9 @@ def test_a_chain_that_is_killed_and_started_again_is_carried_on_with(tmp_path: P
     assert waiting.is_alive()
     with DevChain(state=state, port=port):
         assert federation.view().members == (one.address,)
-        two.submit(Join(CHARTER))
-        went_through(two)
+        for command in (Join(CHARTER), Advance()):
+            two.submit(command)
+            went_through(two)
         waiting.join(LONG / 2)
         assert not waiting.is_alive()
         assert federation.view().phase is Phase.COMMIT
@@ -724,30 +1016,3 @@ def _pending(world: World, door: Ledger) -> dict[str, Any]:
     (transaction,) = by_nonce.values()
     found: dict[str, Any] = transaction
     return found
-
-
-# -- figures that the code relies on --------------------------------------------------------------------------------
-
-
-def test_the_gas_limits_hold_for_the_transactions_that_close_phases(world: World) -> None:
-    """48 members here; benchmarks and the contract's own gas tests go to 256."""
-    count = 48
-    federation = world.federation(terms(members=count, rounds=1))
-    accounts = [Account.create() for _ in range(count)]
-    connection.fund(world.rpc, world.chain.funder, [account.address for account in accounts], 1)
-    doors = [open_door(federation, account) for account in accounts]
-    most: dict[Verb, int] = {}
-
-    def all_say(say: Callable[[EthereumLedger, int], None], verb: Verb) -> None:
-        for node, door in enumerate(doors):
-            say(door, node)
-        most[verb] = max(receipt.gas for receipt in went_through(*doors))
-        base, each = GAS[verb]
-        assert most[verb] * 1.2 < base + each * count
-
-    all_say(lambda door, _: door.submit(Join(CHARTER)), Verb.JOIN)
-    all_say(lambda door, node: door.submit(Commit(1, root(node, 1))), Verb.COMMIT)
-    all_say(lambda door, _: door.submit(Vote(1, (1 << count) - 1)), Verb.VOTE)
-    all_say(lambda door, _: door.submit(Attest(1, root(99, 1))), Verb.ATTEST)
-    assert reach(federation, 1, Phase.DONE).base == root(99, 1)
-    assert abi.outcome(bytes(6 * 32)) is None

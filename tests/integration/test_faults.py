@@ -17,6 +17,7 @@ from rayfed.testing.chaos.real.cluster import Cluster
 from tests.integration.federations import (
     PATIENCE,
     SMALL,
+    STANDS,
     Command,
     eventually,
     federation_of,
@@ -115,7 +116,7 @@ def test_a_host_killed_in_each_phase_carries_on(
     ended = commands[0].wait()
     assert (ended.code, ended.left) == (0, []), ended
     told = summary(tmp_path)
-    assert [closed["status"] for closed in told["rounds"]] == ["final", "final"]
+    assert [closed["status"] in STANDS for closed in told["rounds"]] == [True, True]
     assert told["final_root"] == undisturbed["final_root"]
     assert [len(closed["included"]) for closed in told["rounds"]] == [3, 3]
     # Killed where it was meant to be, and nobody was so quick that there was nothing left to do.

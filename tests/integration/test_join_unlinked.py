@@ -9,7 +9,7 @@ from eth_account import Account
 
 from rayfed.ledger.ethereum import connection, deployment, identity, keys
 from rayfed.ledger.ethereum.devchain import DevChain
-from tests.integration.federations import PATIENCE, SMALL, eventually, federation_of, start, summary
+from tests.integration.federations import PATIENCE, SMALL, STANDS, eventually, federation_of, start, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -50,6 +50,6 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
                 command.end()
 
     told = summary(tmp_path / "a")
-    assert [closed["status"] for closed in told["rounds"]] == ["final"] * 3
+    assert [closed["status"] in STANDS for closed in told["rounds"]] == [True] * 3
     assert all(mine.address in closed["included"] for closed in told["rounds"])
     assert not list((tmp_path / "b").rglob("key"))  # the derived key is in no file

@@ -22,6 +22,7 @@ from rayfed.ledger.ethereum.devchain import DevChain
 from tests.integration.federations import (
     PATIENCE,
     SMALL,
+    STANDS,
     Command,
     environment,
     eventually,
@@ -191,7 +192,7 @@ def test_keys_stay_where_they_belong(chain: DevChain, tmp_path: Path, encrypted:
     assert [node["address"] for node in told["nodes"]] == [accounts[f"node {slot}"].address for slot in range(NODES)]
     assert all(0 < node["epsilon"] <= 8.0 for node in told["nodes"])
     # Noise is no reason to refuse an update: DP-SGD's looks like that.
-    assert [(closed["status"], len(closed["included"])) for closed in told["rounds"]] == [("final", NODES)] * ROUNDS
+    assert [(c["status"] in STANDS, len(c["included"])) for c in told["rounds"]] == [(True, NODES)] * ROUNDS
     with sqlite3.connect(folder / "mlflow.db") as database:
         epsilons = database.execute("select step, value from metrics where key = 'epsilon' order by step").fetchall()
     assert {step for step, _ in epsilons} == set(range(1, ROUNDS + 1))

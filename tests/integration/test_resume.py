@@ -15,7 +15,7 @@ from rayfed.errors import LedgerUnreachable
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.runtime import preflight
 from rayfed.testing.proxy import Proxy
-from tests.integration.federations import PATIENCE, SMALL, Command, run, start, summary
+from tests.integration.federations import PATIENCE, SMALL, STANDS, Command, run, start, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -46,7 +46,7 @@ def test_a_run_that_was_killed_whole_is_carried_on(tmp_path: Path, capfd: pytest
     assert "resuming the federation" in ended.out
     assert "round 1/12: commit opened" not in ended.out
     told = summary(tmp_path)
-    assert [closed["status"] for closed in told["rounds"]] == ["final"] * 12
+    assert [closed["status"] in STANDS for closed in told["rounds"]] == [True] * 12
     assert {len(closed["attesters"]) for closed in told["rounds"]} == {3}
     assert main(["audit", str(tmp_path / "run"), "--strict", "--json", str(tmp_path / "audit.json")]) == 0
     capfd.readouterr()
@@ -71,7 +71,7 @@ def test_a_run_that_was_killed_after_its_results_were_printed_can_be_audited(
         command.says("results   run")
     finally:
         strike(command)
-    assert summary(tmp_path)["rounds"][0]["status"] == "final"
+    assert summary(tmp_path)["rounds"][0]["status"] in STANDS
     assert main(["audit", str(tmp_path / "run"), "--strict"]) == 0
     capfd.readouterr()
     assert "is finished" in run("resume=run", folder=tmp_path).complaint

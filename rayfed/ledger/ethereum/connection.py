@@ -15,7 +15,7 @@ from rayfed.ledger.ethereum import abi, events, parts
 from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.clock import ChainClock
 from rayfed.ledger.ethereum.coin_state import CoinState
-from rayfed.ledger.ethereum.contract_state import Questions, view_of
+from rayfed.ledger.ethereum.contract_state import Questions
 from rayfed.ledger.ethereum.deployment import Deployed, deploy, fund
 from rayfed.ledger.ethereum.events import Event
 from rayfed.ledger.ethereum.fees import Fees
@@ -122,8 +122,7 @@ class EthereumFederation(CoinState):
         with self._lock:
             if self._view is None or self._asked_at < wanted_at:
                 asked_at, heard = time.monotonic(), self._waker.heard
-                view = view_of(self.questions.ask("overview"))
-                self._clock.saw(view.time)
+                view = self.questions.overview()
                 self._view, self._asked_at = view, asked_at
                 self._waker.set(_place(view), heard)
             return self._view

@@ -107,6 +107,8 @@ class ContractCourt(ContractState):
             if Phase.ATTEST not in told.contexts:
                 return None
             included = told.outcome.included if told.outcome is not None else 0
+            if not included:
+                return None  # an undoing has cut it short
         found = self.history.ask(lambda told: told.evidence(round, included, genesis))
         if found is None:
             raise LedgerError(f"ledger.rpc_url: the chain's node does not have all events of round {round}")

@@ -20,7 +20,7 @@ class Questions:
 
     A chain on which nothing is mined (Anvil) seems to stand still: its newest block's time is long past, and what time
     alone brings about would not be seen. So the node is told what time it is. Where it does not take that, its newest
-    block's time is the time.
+    block's time is the time; but not in ``overview``, which the contract itself is told.
 
     Args:
         rpc: the chain's node.
@@ -45,20 +45,29 @@ class Questions:
         (answer,) = self.ask_all([(name, arguments)], to)
         return answer
 
+    def overview(self) -> View:
+        """Return all that a node needs to know. The contract takes the later one of its time and this clock's, which is
+        set by what it answers."""
+        data = abi.call("overview", int(self.clock.now()) if self.clock.is_set else 0)
+        answer = self.rpc.call("eth_call", {"to": self.address, "data": "0x" + data.hex()}, "latest")
+        view = view_of(abi.answer("overview", bytes.fromhex(answer[2:])))
+        self.clock.saw(view.time)
+        return view
+
     def ask_all(self, questions: Sequence[tuple[str, Sequence[Any]]], to: Address | None = None) -> list[Any]:
         """Return what several views answer, in as few requests as can be."""
-        answers = self._calls(questions, to)
-        if self._takes_time and any(isinstance(one, RpcError) and not one.data for one in answers):
+        now = [{}, {"time": hex(int(self.clock.now()))}] if self._takes_time and self.clock.is_set else []
+        answers = self._calls(questions, to, now)
+        if now and any(isinstance(one, RpcError) and not one.data for one in answers):
             self._takes_time = False
-            answers = self._calls(questions, to)
+            answers = self._calls(questions, to, [])
         for one in answers:
             if isinstance(one, RpcError):
                 raise one
         return [abi.answer(q[0], bytes.fromhex(one[2:])) for q, one in zip(questions, answers, strict=True)]
 
-    def _calls(self, questions: Sequence[tuple[str, Sequence[Any]]], to: Address | None) -> list[Any]:
-        when = [{}, {"time": hex(max(0, int(self.clock.now())))}] if self._takes_time and self.clock.is_set else []
-        calls = []
+    def _calls(self, questions: Sequence[tuple[str, Sequence[Any]]], to: Address | None, when: list[Any]) -> list[Any]:
+        calls: list[tuple[str, list[Any]]] = []
         for name, arguments in questions:
             call = {"to": to or self.address, "data": "0x" + abi.call(name, *arguments).hex()}
             calls.append(("eth_call", [call, "latest", *when]))

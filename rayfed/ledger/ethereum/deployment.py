@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError, LedgerError, Rejected
 from rayfed.ledger.ethereum import abi, parts
 from rayfed.ledger.ethereum.fees import Fees
+from rayfed.ledger.ethereum.opcodes import lacking
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.protocol.messages import NATIVE, Terms
 
@@ -42,8 +42,6 @@ MOST_GAS = 1 << 24
 FIRST = 32
 """Among so many of a purse's first transactions the one is looked for by which it has made a deployer."""
 
-_OPCODE = re.compile(r"opcode|NotActivated|InvalidInstruction", re.IGNORECASE)
-
 _PAUSES = (0.005, 2.0)
 
 
@@ -65,6 +63,11 @@ def deploy(rpc: Rpc, purse: LocalAccount, terms: Terms, salt: bytes = bytes(32))
         LedgerError: the account cannot pay, the chain lacks an opcode, or a transaction was not mined in time.
         LedgerUnreachable: nothing answers.
     """
+    if lacks := lacking(rpc):
+        raise LedgerError(
+            f"ledger.rpc_url: chain {rpc.chain_id} lacks instructions that the contracts are made of "
+            f"({', '.join(lacks)}); it needs the rules of Cancun or later ones"
+        )
     try:
         deployer, gas = _deployer(rpc, purse)
         those = parts.parts(deployer)
@@ -78,11 +81,6 @@ def deploy(rpc: Rpc, purse: LocalAccount, terms: Terms, salt: bytes = bytes(32))
     except RpcError as error:
         if error.data:
             raise Rejected(*abi.error_name(error.data)) from error
-        if lacks_opcode(error.message):
-            raise LedgerError(
-                f"ledger.rpc_url: chain {rpc.chain_id} lacks an opcode that the contracts need (those of Cancun): "
-                f"{error.message}"
-            ) from error
         raise LedgerError(f"{purse.address} cannot found a federation: {error.message}") from error
     where = rpc.call("eth_call", {"to": address, "data": "0x" + abi.call("position").hex()}, "latest")
     return Deployed(address, gas, int(abi.answer("position", bytes.fromhex(where[2:]))["founded"]))
@@ -98,11 +96,6 @@ def _deployer(rpc: Rpc, purse: LocalAccount) -> tuple[Address, int]:
             return address, 0
     receipt = _pay(rpc, purse, parts.PROXY_INIT, 0)
     return str(abi.checksum(receipt["contractAddress"])), int(receipt["gasUsed"], 16)
-
-
-def lacks_opcode(message: str) -> bool:
-    """Say whether a node complains of an instruction that its chain does not know."""
-    return bool(_OPCODE.search(message))
 
 
 def deploy_coin(rpc: Rpc, purse: LocalAccount) -> Address:

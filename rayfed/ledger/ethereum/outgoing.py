@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.calls import COURT
-from rayfed.ledger.ethereum.deployment import lacks_opcode
 from rayfed.ledger.ethereum.fees import Fees
 from rayfed.ledger.ethereum.gas import Gas
+from rayfed.ledger.ethereum.opcodes import lacking
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.protocol.commands import Command
 from rayfed.protocol.messages import Receipt, Verb
@@ -83,7 +83,7 @@ class Outgoing:
                     flight.verb, self._account.address, flight.fields, capped=flight.verb not in COURT
                 )
             except RpcError as error:
-                refused = refusal(error)
+                refused = refusal(self._rpc, error)
                 if refused is None:
                     raise LedgerError(self._complaint(flight.verb, error)) from error
                 return refused
@@ -100,7 +100,7 @@ class Outgoing:
             except RpcError as error:
                 self._nonce = None  # whatever went wrong, the chain knows the right one
                 if error.data:
-                    return refusal(error)  # the node tried it out once more
+                    return refusal(self._rpc, error)  # the node tried it out once more
                 if last or not _passing(error):
                     raise LedgerError(self._complaint(flight.verb, error)) from error
                 self._fees.forget()
@@ -165,16 +165,17 @@ class Outgoing:
 
     def _complaint(self, verb: Verb, error: RpcError) -> str:
         if "insufficient funds" in error.message.lower():
-            return f"ledger.fund_ether: {self._account.address} cannot pay for the gas of {verb}: {error.message}"
+            return f"ledger.fund_ether: {self._account.address} cannot pay for {verb}: {error.message}"
         return f"the chain does not take {verb} from {self._account.address}: {error.message}"
 
 
-def refusal(error: RpcError) -> str | None:
+def refusal(rpc: Rpc, error: RpcError) -> str | None:
     """Return the name of the contract's error if it was the contract that refused, or None."""
     if error.data:
         return abi.error_name(error.data)[0]
-    if lacks_opcode(error.message):
-        log.error("ledger.rpc_url: the chain lacks an instruction that the contracts need: %s", error.message)
+    # An instruction that a chain does not know is a revert without words, for the contract is one behind another.
+    if lacks := lacking(rpc):
+        log.error("ledger.rpc_url: chain %d lacks instructions of the contracts: %s", rpc.chain_id, ", ".join(lacks))
         return INVALID_OPCODE
     return REVERTED if "revert" in error.message.lower() else None
 

@@ -250,6 +250,6 @@ class Sender:
             try:
                 self._rpc.call("eth_call", {**call, "gas": hex(gas)}, height)
             except RpcError as error:
-                if (name := refusal(error)) not in (None, REVERTED):
+                if (name := refusal(self._rpc, error)) not in (None, REVERTED):
                     return str(name)
         return REVERTED

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import bracket, phases
-from rayfed.ledger.memory.slots import DocketSlot, Head, MatchSlot, RoundSlot, Standing
+from rayfed.ledger.memory.slots import DocketSlot, Head, MatchSlot, RoundSlot, StandingPhase
 from rayfed.ledger.memory.storage import RING, Storage
 from rayfed.protocol.court import MAX_ENTRIES, Fate, MatchState
 from rayfed.protocol.messages import Status
@@ -88,7 +88,7 @@ def undo(s: Storage, round: int) -> None:
     s.origin, s.installs, s.finals = round, False, slot.finals_before
     s.voids, s.since = 0, s.now
     # Where members gather, or wait for a slot, they go on doing so: the next round finds its base by ``origin``.
-    if s.standing in (Standing.OPEN, Standing.DONE):
+    if s.standing in (StandingPhase.OPEN, StandingPhase.DONE):
         phases.go_on(s)
 
 
@@ -103,8 +103,10 @@ def _fall(s: Storage, round: int) -> None:
     if docket is not None and docket.count:
         s.changed(s.dockets, round).fallen = True
         s.burned += docket.pot  # of those who had lost by then
-    slot.head = Head.OVER
+    if slot.head < Head.FINAL:
+        s.evidence.pop(round, None)  # cut short: nobody has said what became of it
     included = s.outcomes[round].included if round in s.outcomes else 0
+    slot.head = Head.OVER
     s.outcomes[round] = phases.void(round, Status.OVER, included)
 
 

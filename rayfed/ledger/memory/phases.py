@@ -5,7 +5,7 @@ from __future__ import annotations
 from rayfed.encoding.primitives import NO_ROOT, Root, bitmap, bits
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import seats
-from rayfed.ledger.memory.slots import DocketSlot, Head, RoundSlot, Standing
+from rayfed.ledger.memory.slots import DocketSlot, Head, RoundSlot, StandingPhase
 from rayfed.ledger.memory.storage import RING, Storage
 from rayfed.protocol import contexts
 from rayfed.protocol.court import MergeEvidence
@@ -13,21 +13,21 @@ from rayfed.protocol.messages import Outcome, Phase, Status
 
 LAST_ROUND = 2**32 - 1
 
-PHASES = {Standing.FORMING: Phase.FORMING, Standing.WAITING: Phase.WAITING, Standing.DONE: Phase.DONE}
+PHASES = {StandingPhase.FORMING: Phase.FORMING, StandingPhase.WAITING: Phase.WAITING, StandingPhase.DONE: Phase.DONE}
 
 
 def phase_of(s: Storage) -> Phase:
     """Return where the federation stands."""
-    return Phase(s.slot.head) if s.standing is Standing.OPEN else PHASES[s.standing]
+    return Phase(s.slot.head) if s.standing is StandingPhase.OPEN else PHASES[s.standing]
 
 
 def is_due(s: Storage) -> bool:
     """Return whether a step is due; what is due is decided here alone."""
-    if s.standing is Standing.DONE:
+    if s.standing is StandingPhase.DONE:
         return False
-    if s.standing is Standing.FORMING:
+    if s.standing is StandingPhase.FORMING:
         return _gathered(s) or is_over(s)
-    if s.standing is Standing.WAITING:
+    if s.standing is StandingPhase.WAITING:
         return _has_room(s)
     slot = s.slot
     return not slot.awaited or s.now >= slot.deadline or (slot.head is Head.ATTEST and slot.has_quorum)
@@ -42,12 +42,12 @@ def advance(s: Storage) -> None:
 
 def step(s: Storage) -> None:
     """Take the step that is known to be due."""
-    if s.standing is Standing.FORMING:
+    if s.standing is StandingPhase.FORMING:
         if is_over(s):
             _finish(s)
         else:
             _open_or_wait(s)
-    elif s.standing is Standing.WAITING:
+    elif s.standing is StandingPhase.WAITING:
         s.since += s.now - s.deadline  # what others' disputes cost is not this federation's time
         go_on(s)  # and who is left may be too few by now
     else:
@@ -82,14 +82,14 @@ def go_on(s: Storage) -> None:
     if is_over(s):
         _finish(s)
     elif s.active.bit_count() < s.terms.min_members:
-        s.standing, s.deadline = Standing.FORMING, s.now + s.terms.join_seconds
+        s.standing, s.deadline = StandingPhase.FORMING, s.now + s.terms.join_seconds
         s.emit("PhaseOpened", round=s.round, phase=int(Phase.FORMING), deadline=s.deadline, context=NO_ROOT)
     else:
         _open_or_wait(s)
 
 
 def _finish(s: Storage) -> None:
-    s.standing, s.deadline = Standing.DONE, 0
+    s.standing, s.deadline = StandingPhase.DONE, 0
     s.emit("PhaseOpened", round=s.round, phase=int(Phase.DONE), deadline=0, context=NO_ROOT)
 
 
@@ -97,14 +97,14 @@ def _open_or_wait(s: Storage) -> None:
     if _has_room(s):
         _open(s)
     else:
-        s.standing, s.deadline = Standing.WAITING, s.now
+        s.standing, s.deadline = StandingPhase.WAITING, s.now
         s.emit("PhaseOpened", round=s.round, phase=int(Phase.WAITING), deadline=0, context=NO_ROOT)
 
 
 def _open(s: Storage) -> None:
     base_round, base, base_context = origin(s)
     s.round += 1
-    s.standing, s.deadline = Standing.OPEN, 0
+    s.standing, s.deadline = StandingPhase.OPEN, 0
     addresses = [s.holders[index] for index in bits(s.active)]
     slot = RoundSlot(
         round=s.round,

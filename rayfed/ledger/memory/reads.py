@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.ledger.memory import bracket, phases, seats, settling
-from rayfed.ledger.memory.slots import AccountSlot, Head, SeatSlot, Standing
+from rayfed.ledger.memory.slots import AccountSlot, Head, SeatSlot, StandingPhase
 from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.contexts import NO_CONTEXT
@@ -14,13 +14,13 @@ from rayfed.protocol.messages import Outcome, Round, Status, View
 
 def view_of(s: Storage) -> View:
     """Return the federation as it stands."""
-    is_open = s.standing is Standing.OPEN
+    is_open = s.standing is StandingPhase.OPEN
     slot = s.slot if is_open else None
     n = max(s.holders, default=-1) + 1
     made = phases.origin(s) if slot is None else (slot.base_round, slot.base, slot.base_context)
     base_round, base, base_context = made
     now = round_of(s, s.round) if is_open else None
-    is_done = s.standing in (Standing.DONE, Standing.WAITING)
+    is_done = s.standing in (StandingPhase.DONE, StandingPhase.WAITING)
     return View(
         time=s.now,
         round=s.round,

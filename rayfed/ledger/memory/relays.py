@@ -11,7 +11,7 @@ from hashlib import sha256
 from rayfed.encoding.primitives import Address, bitmap, bits
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import phases
-from rayfed.ledger.memory.slots import Head, Standing
+from rayfed.ledger.memory.slots import Head, StandingPhase
 from rayfed.ledger.memory.statements import HEADS, check_phase, end_if_all_attested, keep
 from rayfed.ledger.memory.storage import RING, Storage
 from rayfed.protocol.commands import Attest, Commit, Relay, Statement, Vote, misses_of, value_of
@@ -37,7 +37,7 @@ def relay(s: Storage, batch: Relay, *, believed: bool = False) -> int:
     if head is None:
         raise Rejected("WrongPhase")
     heard = _hear_all(s, batch, head, believed)
-    if batch.closes and s.round == batch.round and s.standing is Standing.OPEN and phases.is_due(s):
+    if batch.closes and s.round == batch.round and s.standing is StandingPhase.OPEN and phases.is_due(s):
         phases.step(s)
     return heard
 

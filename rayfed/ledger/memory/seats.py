@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rayfed.encoding.primitives import MAX_MEMBERS, Address
 from rayfed.errors import Rejected
 from rayfed.ledger import allow_list
-from rayfed.ledger.memory.slots import SeatSlot, Standing
+from rayfed.ledger.memory.slots import SeatSlot, StandingPhase
 from rayfed.ledger.memory.storage import Storage
 
 MAX_CARD = 256
@@ -23,7 +23,7 @@ def join(s: Storage, sender: Address, charter: bytes, proof: Sequence[bytes] | N
     terms = s.terms
     if charter != terms.charter:
         raise Rejected("CharterMismatch")
-    if s.standing is Standing.DONE:
+    if s.standing is StandingPhase.DONE:
         raise Rejected("WrongPhase")
     listed = terms.allow_list
     if proof is not None and listed != allow_list.ANYBODY and not allow_list.verify(listed, sender, proof):
@@ -52,7 +52,7 @@ def leave(s: Storage, sender: Address) -> None:
         raise Rejected("NotMember")
     s.active ^= 1 << seat
     s.emit("Left", index=seat)
-    if s.standing is not Standing.FORMING:
+    if s.standing is not StandingPhase.FORMING:
         return
     # What has seen no round is released at the forming deadline: a stake that came back at once could take one seat
     # after another.

@@ -25,7 +25,7 @@ class Kept:
         return twin
 
 
-class Standing(IntEnum):
+class StandingPhase(IntEnum):
     """Where a federation stands as a whole. The numbers are the contract's."""
 
     FORMING = 0

@@ -17,7 +17,7 @@ from rayfed.ledger.memory.slots import (
     MatchSlot,
     RoundSlot,
     SeatSlot,
-    Standing,
+    StandingPhase,
 )
 from rayfed.protocol.court import MergeEvidence, Shown
 from rayfed.protocol.messages import Outcome, Terms
@@ -77,7 +77,7 @@ class Storage:
     terms: Terms
     clock: ManualClock = field(default_factory=ManualClock)
     round: int = 0
-    standing: Standing = Standing.FORMING
+    standing: StandingPhase = StandingPhase.FORMING
     finals: int = 0
     voids: int = 0
     unsettled: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
-from rayfed.ledger.memory.slots import Standing
+from rayfed.ledger.memory.slots import StandingPhase
 from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.messages import NATIVE
 
@@ -28,7 +28,7 @@ def deposit_bonds(s: Storage, sender: Address, member: Address, amount: int) -> 
 
 def fund(s: Storage, sender: Address, amount: int, value: int | None) -> None:
     """Add to the pool, for shares of it."""
-    if s.standing is Standing.DONE:
+    if s.standing is StandingPhase.DONE:
         raise Rejected("FederationDone")
     _collect_coin(s, sender, amount, value)
     total = s.shares.get(s.epoch, 0)
@@ -79,7 +79,7 @@ def claim_native(s: Storage, sender: Address, to: Address) -> None:
 
 def refund(s: Storage, sender: Address, to: Address) -> None:
     """Pay the sender its share of what is left in the pool."""
-    if s.standing is not Standing.DONE or s.unsettled:
+    if s.standing is not StandingPhase.DONE or s.unsettled:
         raise Rejected("PoolInUse")
     mine = s.shares_of.get((s.epoch, sender), 0)
     _check_payment(mine, to)

@@ -80,7 +80,7 @@ VIEWS = {
     "Views": {
         "holders()",
         "isDue()",
-        "overview()",
+        "overview(uint64)",
         "position()",
         "roundOf(uint32)",
         "seatOf(address)",
