@@ -81,7 +81,6 @@ class MergeHandler:
         if merged is None:
             return NOTHING
         root = kit.hooks.behaviour.attestation(round, merged, kit.tools.blobs)
-        kit.tools.merges.note(context, root)  # who attests another root stands by it
         return Ready(True, JournalEntry(round, Verb.ATTEST, context, root.hex()), Attest(round, context, root))
 
 

@@ -55,7 +55,8 @@ def test_an_attack_is_one_setting(tmp_path: Path, attack: list[str], liar_is_in:
     assert view.phase is Phase.DONE
     liar = view.members.index(nodes[-1].address)
     for number in (1, 2):
-        outcome = chain.outcomes[number]
+        outcome = chain.outcome(number)
+        assert outcome is not None
         assert outcome.status is Status.FINAL
         assert outcome.included | 1 << liar == 0b11111, "no honest node is left out"
         assert liar_is_in is None or bool(outcome.included >> liar & 1) is liar_is_in

@@ -241,7 +241,7 @@ class Attacked(AuditedWorld):
 def test_one_of_five_stops_nothing(tmp_path: Path, name: str, settings: dict[str, Any]) -> None:
     world = Attacked(tmp_path, name, settings)
     view = world.run()
-    outcomes = [world.chain.outcomes[r] for r in (1, 2, 3)]
+    outcomes = [world.outcome(r) for r in (1, 2, 3)]
     assert view.phase is Phase.DONE
     assert [outcome.status for outcome in outcomes] == [Status.FINAL] * 3
     assert view.base != NO_ROOT

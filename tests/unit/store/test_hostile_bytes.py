@@ -16,8 +16,10 @@ from rayfed.encoding import codec, merkle
 from rayfed.encoding.header import Header
 from rayfed.encoding.primitives import Address, Root, bitmap
 from rayfed.errors import BlobMissing
+from rayfed.protocol.commands import Commit, Join
 from rayfed.protocol.messages import Phase, Status, Verb, View
 from rayfed.store.files import FileStore
+from rayfed.testing import MemoryLedger
 from tests.audited import AuditedWorld
 from tests.unit.node.test_edge_node import FEDERATION, LAYOUT, World
 
@@ -84,12 +86,12 @@ def test_forged_bytes_with_their_own_root_cost_their_author_the_vote(tmp_path: P
     root = merkle.root(data) if whole else bytes(31) + b"\1"  # what is no blob at all has no root of its own
     Liar(world.shared).lay(root, data)
     world.nodes.pop(LIAR)
-    world.chain.commit(world.address(LIAR), 2, root)
+    world.chain.act(world.address(LIAR), Commit(2, view.context, root))
     tracemalloc.start()
     world.run(until=lambda view: view.round == 3 or view.phase is Phase.DONE)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    outcome = world.chain.outcomes[2]
+    outcome = world.outcome(2)
     assert outcome.status is Status.FINAL
     assert outcome.included == bitmap(range(4)) & ~(1 << index) or how == "a weight of four billion"
     # Four nodes hold four updates each, and what it takes to merge them; nothing by the forged figures.
@@ -99,20 +101,20 @@ def test_forged_bytes_with_their_own_root_cost_their_author_the_vote(tmp_path: P
 def test_a_sparse_file_of_ten_gigabytes_is_not_read(tmp_path: Path) -> None:
     world = AuditedWorld(tmp_path)
     world.nodes.pop(LIAR)
-    world.chain.join(world.address(LIAR), world.charter.hash)
+    MemoryLedger(world.chain, world.address(LIAR)).submit(Join(world.charter.hash))
     root = bytes(31) + b"\7"
     place = world.shared.file(root)
     place.parent.mkdir(exist_ok=True)
     with place.open("wb") as file:
         file.truncate(10 << 30)
     view = world.run(until=lambda view: view.phase is Phase.COMMIT)
-    world.chain.commit(world.address(LIAR), 1, root)
+    world.chain.act(world.address(LIAR), Commit(1, view.context, root))
     tracemalloc.start()
     view = world.run(until=lambda view: view.round == 2 and view.phase is Phase.ATTEST)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     bad = 1 << (view.index_of(world.address(LIAR)) or 0)
-    assert world.chain.outcomes[1].included == 0b1111 & ~bad
+    assert world.outcome(1).included == 0b1111 & ~bad
     assert peak < 60 * SIZE + (4 << 20)
     reasons = {v.reason for r in world.records for v in r.verdicts if not v.accepted}
     assert any("10737418240 bytes instead of" in reason for reason in reasons)
@@ -163,7 +165,7 @@ def test_a_peer_that_drips_keeps_nobody_from_the_others(tmp_path: Path) -> None:
     bad = 0  # the first to be asked for
     world.store.slow = view.roots[bad]
     view = world.run(until=lambda view: view.round == 2)
-    outcome = world.chain.outcomes[1]
+    outcome = world.outcome(1)
     assert outcome.status is Status.FINAL
     assert outcome.included == 0b1110
 
