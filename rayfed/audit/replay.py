@@ -46,7 +46,7 @@ class _Replay:
         self._books = RoundBooks(self._chain)
 
     def run(self) -> Replayed:
-        deque(self._news(), maxlen=0)  # that it was founded
+        self._given.extend(self._news())  # that it was founded
         place = (-1, -1)
         for number, entry in enumerate(self._record.entries):
             self._at = number

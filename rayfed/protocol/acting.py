@@ -97,8 +97,9 @@ class CourtAct:
 
 
 def turn_seconds(terms: Terms) -> int:
-    """Return how much longer each next one waits: so that the first few fit half a clock."""
-    return min(60, max(2, terms.clock_seconds // 64))
+    """Return how much longer each next one waits: so long that what the one before says is mined when it looks, and
+    so short that a few fit half a clock."""
+    return min(60, max(5, terms.clock_seconds // 32))
 
 
 def place(view: View, address: Address, number: int) -> int:

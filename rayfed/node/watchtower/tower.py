@@ -221,10 +221,12 @@ class Watchtower:
             self._count(receipt.gas)
             if receipt.command is None:
                 continue  # the other half of a command: a coin's approval
-            self._pending.landed(_key(receipt.command), view, receipt.error)
-            if receipt.error:
-                # Somebody was quicker, or it is not due any more: the next look says so, or it is tried again later.
-                self._note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
+            key = _key(receipt.command)
+            self._pending.landed(key, view, receipt.error)
+            refusal = self._pending.refusal(key)
+            if refusal is not None and refusal.times > 1:
+                # Once means that somebody was quicker; then it is not due any more, as the next look says.
+                self._note(f"{receipt.verb} of round {receipt.round} refused again: {receipt.error}")
 
 
 def last_closed(view: View) -> int:

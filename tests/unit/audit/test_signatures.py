@@ -47,7 +47,7 @@ def opened() -> tuple[MemoryChain, bytes]:
 def recorded(chain: MemoryChain, hashes: dict[str, str], transactions: dict[str, str]) -> ChainRecord:
     entries = tuple(
         Entry(said.name, said.values, said.time, n, 0, hashes.get(said.name, "0x"))
-        for n, said in enumerate(chain.events[1:])
+        for n, said in enumerate(chain.events)
     )
     return ChainRecord(31337, FEDERATION, TERMS, 1, entries, (), chain.view(), 9, "0x", "", transactions)
 
