@@ -251,7 +251,7 @@ def test_one_of_five_stops_nothing(tmp_path: Path, name: str, settings: dict[str
     assert world.clock.now <= 1_000_000 + 3 * (60 + 30 + 30), "no phase outlasts its deadline"
     if name in ("withheld", "garbage", "overflow"):
         assert all(not outcome.included & world.bit for outcome in outcomes)
-    if name == "wrong_attestation":
+    if name in ("wrong_attestation", "forged_merge", "denial"):
         assert all(not outcome.attesters & world.bit for outcome in outcomes)
     if name == "silent":
         silent_in = {"commit": "included", "attest": "attesters"}.get(settings["phase"])
@@ -259,6 +259,18 @@ def test_one_of_five_stops_nothing(tmp_path: Path, name: str, settings: dict[str
     words = {(finding.what, finding.node) for finding in audit(world.record(), [world.folder]).findings}
     # What an auditor has to say is about the liar alone.
     assert {node for _, node in words} <= {next(bits(world.bit)), None}
+
+
+def test_who_denies_that_bytes_are_there_is_never_paid_and_voids_nothing_alone(tmp_path: Path) -> None:
+    world = Attacked(tmp_path, "denial", {})
+    world.run(until=lambda view: view.phase is Phase.ATTEST)
+    view = world.chain.view()
+    index = view.index_of(world.address(LIAR))
+    assert index is not None
+    assert view.misses[index] == view.committed
+    assert view.accepts[index] == 0
+    assert view.included == 0b11111
+    assert not view.excused, "four of five have them"
 
 
 def test_screens_and_messages_are_what_they_are_in_an_honest_node() -> None:
@@ -270,6 +282,9 @@ def test_screens_and_messages_are_what_they_are_in_an_honest_node() -> None:
     np.testing.assert_array_equal(values, HONEST[0])
     assert honest.offer(1, memoryview(b"x")) == b"x"
     assert honest.ballot(1, 0b101, 0b111) == 0b101
+    assert honest.misses(1, 0b010, 0b111) == 0b010
+    assert not honest.defends
+    assert not honest.trusts
     assert honest.attestation(1, bytes(32), blobs=None) == bytes(32)  # type: ignore[arg-type]
     assert all(honest.speaks(verb, 1) for verb in Verb)
     assert Norm().name == "norm"
