@@ -45,7 +45,7 @@ SMALL = (
 
 
 STANDS = ("final", "settled")
-"""What a summary says of a round whose merge counts: whether it is settled already depends on how fast the machine is."""
+"""What a summary says of a round whose merge counts: whether it is settled by then depends on the machine."""
 
 
 def eventually(what: str, ask: Callable[[], T | None], pause: float = 0.1) -> T:
