@@ -54,7 +54,7 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
             told.hear(event)
     entries = tuple(_entry(event, times[event.block]) for event in events)
     raw = _transactions(rpc, [event.tx_hash for event in events if event.name in MESSAGES])
-    view = view_of(asking.one("overview"))
+    view = view_of(asking.one("overview", 0))
     outcomes = asking.outcomes(told, view.round)
     accounts, books = asking.accounts(told, _addresses(entries)), Books(**asking.one("books"))
     again = rpc.call("eth_getBlockByNumber", hex(last), False)

@@ -114,7 +114,7 @@ class Twins:
     def _difference_of_views(self, event: Event) -> str | None:
         """Return how the views differ, now and some seconds from now."""
         times = (0, 1 + event.after % 40)
-        asked = {"to": self.address, "data": "0x" + abi.call("overview").hex()}
+        asked = {"to": self.address, "data": "0x" + abi.call("overview", 0).hex()}
         told = self.rpc.batch(
             [("eth_call", [asked, "latest", {}, {"time": hex(self.clock.now + ahead)}]) for ahead in times]
         )
