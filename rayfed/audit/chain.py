@@ -44,10 +44,9 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
     headers = rpc.batch([("eth_getBlockByNumber", [hex(number), False]) for number in blocks])
     times: dict[int, int] = {}
     for number, header in zip(blocks, headers, strict=True):
-        if isinstance(header, dict):
-            times[number] = int(header["timestamp"], 16)
-        elif number != born:  # without that one it is not known when round 1 might have opened, and that is all
+        if not isinstance(header, dict):
             raise header if isinstance(header, RpcError) else LedgerError(f"{rpc.name} lacks block {number}")
+        times[number] = int(header["timestamp"], 16)
     told = Told()
     for event in events:
         if event.name in HEARD:
@@ -64,7 +63,7 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
         chain_id=rpc.chain_id,
         federation=federation.address,
         terms=federation.terms(),
-        founded=times.get(born, 0),
+        founded=times[born],
         entries=entries,
         outcomes=outcomes,
         view=view,

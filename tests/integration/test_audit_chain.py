@@ -19,11 +19,13 @@ from rayfed.audit import ChainRecord, Severity, audit, folders
 from rayfed.audit.chain import read
 from rayfed.audit.events import MESSAGES
 from rayfed.cli.main import main
+from rayfed.encoding import merkle
+from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import deployment, keys
 from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain
-from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
 from rayfed.node.parts import Membership, Resources
@@ -45,7 +47,10 @@ class Party:
         self.deployed = deployment.deploy(self.rpc, chain.funder, self.charter.terms())
         self.connection = EthereumFederation.open(chain.rpc_url, self.deployed.address)
         self.nodes = [self.start(slot) for slot in range(NODES)]
-        deployment.fund(self.rpc, chain.funder, [node.address for node in self.nodes], 1)
+        members = [node.address for node in self.nodes]
+        deployment.fund(
+            self.rpc, chain.funder, members, 1, terms=self.charter.terms(), federation=self.deployed.address
+        )
         (tmp / "charter.json").write_text(self.charter.canonical_json())
 
     def start(self, slot: int) -> EdgeNode:
@@ -142,21 +147,19 @@ def test_the_record_is_the_same_whoever_reads_it(party: Party) -> None:
     assert len({entry.tx_hash for entry in searched.entries}) >= NODES * 6
 
 
-def test_a_node_without_old_states_still_tells_when_it_was_founded(
+def test_a_node_that_has_forgotten_the_block_of_the_founding_is_told_so(
     party: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = read(party.connection)
-    ask = party.connection.rpc.call
+    ask = party.connection.rpc.batch
+    born = hex(party.deployed.block)
 
-    def pruned(method: str, *params: Any) -> Any:
-        if method == "eth_getCode" and params[1] != "latest":
-            raise RpcError("missing trie node")
-        return ask(method, *params)
+    def pruned(calls: Any) -> Any:
+        wanted = [method == "eth_getBlockByNumber" and params[0] == born for method, params in calls]
+        return [None if lost else answer for lost, answer in zip(wanted, ask(calls), strict=True)]
 
-    monkeypatch.setattr(party.connection.rpc, "call", pruned)
-    assert read(party.connection) == full
-    monkeypatch.setattr("rayfed.audit.chain.LOOK_BACK", 0)
-    assert read(party.connection).founded == 0
+    monkeypatch.setattr(party.connection.rpc, "batch", pruned)
+    with pytest.raises(LedgerError, match=f"lacks block {party.deployed.block}"):
+        read(party.connection)
 
 
 def test_nobody_can_put_words_into_a_members_mouth(party: Party) -> None:
@@ -168,7 +171,7 @@ def test_nobody_can_put_words_into_a_members_mouth(party: Party) -> None:
     said = [n for n, entry in enumerate(record.entries) if entry.name in MESSAGES]
     for n in said:
         entry = record.entries[n]
-        name = "ballot" if entry.name == "Voted" else "root" if "root" in entry.values else "index"
+        name = "accepts" if "accepts" in entry.values else "root" if "root" in entry.values else "index"
         held = entry.values[name]
         other = held[:-1] + bytes([held[-1] ^ 1]) if isinstance(held, bytes) else held ^ 1
         forged = replace(entry, values={**entry.values, name: other})
@@ -203,7 +206,7 @@ def test_a_flipped_byte_is_found(party: Party, capsys: pytest.CaptureFixture[str
     finally:
         file.write_bytes(good)
     out = capsys.readouterr().out
-    assert f"leaf {len(good) // 4096 - 1}: this copy does not hash to its root [{file}]" in out
+    assert f"leaf {len(good) // merkle.LEAF - 1}: this copy does not hash to its root [{file}]" in out
     assert "1 discrepancy" in out
 
 
@@ -255,7 +258,7 @@ def test_bad_input_is_told_in_one_line(party: Party, tmp_path: Path, capsys: pyt
         "record.json cannot be read": ["audit", str(tmp_path)],
         "--record: record: the key is missing": ["audit", "--record", str(tmp_path / "text")],
         "there is no folder": party.words("--store", "files:/nowhere"),
-        "'ipfs:x' is none of ray_peers:": party.words("--store", "ipfs:x"),
+        "'gopher:x' is none of ray_peers:": party.words("--store", "gopher:x"),
         "s3 has no option colour": party.words("--store", "s3:b?colour=red"),
     }
     for expected, words in cases.items():
