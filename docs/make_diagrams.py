@@ -28,10 +28,11 @@ STEPS = {
 
 
 def phases() -> str:
-    """Return the round as boxes, with what ends each phase early and what its deadline does."""
+    """Return the round as boxes, with what makes its step due and what the step does."""
     parts = []
     box, gap, top, left = 148, 44, 40, 28
-    for place, (phase, row) in enumerate(PHASES.items()):
+    drawn = {phase: row for phase, row in PHASES.items() if phase is not Phase.WAITING}
+    for place, (phase, row) in enumerate(drawn.items()):
         x = left + place * (box + gap)
         parts.append(_box(x, top, box, 56, TINTS[phase]))
         parts.append(_text(x + box / 2, top + 24, phase.name, weight=700))
@@ -39,12 +40,13 @@ def phases() -> str:
         parts.append(_text(x + box / 2, top + 43, said, colour=SOFT, size=13))
         if phase is not Phase.DONE:
             parts.append(_arrow(x + box, top + 28, x + box + gap, top + 28))
-        parts += _lines(x + box / 2, top + 84, row.early, GREEN, "as soon as")
-        parts += _lines(x + box / 2, top + 168, row.late, ORANGE, "at the deadline")
+        parts += _lines(x + box / 2, top + 84, row.due, GREEN, "as soon as")
+        parts += _lines(x + box / 2, top + 196, row.step, ORANGE, "anybody takes the step to")
     start, end = left + box + gap + box / 2, left + 3 * (box + gap) + box / 2
     parts.append(_path(f"M{end:g} {top} V16 H{start:g} V{top - 3}", arrow=True))
-    parts.append(_text((start + end) / 2, 12, "FINAL or VOID: the next round", colour=SOFT, size=12))
-    return _svg(2 * left + 5 * box + 4 * gap, 280, "The phases of a round", parts)
+    words = "FINAL or VOID: the next round, or WAITING until earlier ones are settled"
+    parts.append(_text((start + end) / 2, 12, words, colour=SOFT, size=12))
+    return _svg(2 * left + 5 * box + 4 * gap, 330, "The phases of a round", parts)
 
 
 def turn() -> str:

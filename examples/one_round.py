@@ -14,7 +14,7 @@ import numpy as np
 from rayfed.aggregation import rules
 from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import bitmap, bits
-from rayfed.protocol.commands import Attest, Commit, Join, Vote
+from rayfed.protocol.commands import Advance, Attest, Commit, Join, Vote
 from rayfed.protocol.messages import Phase, Terms
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
 
@@ -56,7 +56,8 @@ def main() -> np.ndarray:
     store.put(merkle.root(blob), blob)
     nodes = [MemoryLedger(chain, f"0x{0xA0 + node:040x}") for node in range(NODES)]
     for ledger in nodes:
-        ledger.submit(Join(charter))  # round 1 opens by itself when the last one has joined
+        ledger.submit(Join(charter))
+    nodes[0].submit(Advance())  # all are there: anybody may open round 1
 
     while (view := chain.view()).phase is not Phase.DONE:
         round, base = view.round, codec.decode(layout, store.get(view.base, layout.blob_size))["weights"]
@@ -69,9 +70,10 @@ def main() -> np.ndarray:
             weights = base + 100.0 if node == LIAR else train(base, x, y)
             header = codec.Header.update(CHAIN_ID, FEDERATION, round, nodes[node].address, layout.hash, len(x))
             updates[node] = codec.encode(layout, {"weights": weights}, header).blob
-            nodes[node].submit(Commit(round, merkle.root(updates[node])))
+            nodes[node].submit(Commit(round, view.context, merkle.root(updates[node])))
         if silent:
-            clock.advance(terms.commit_seconds)  # nobody waits for the silent: the deadline moves the phase on
+            clock.advance(terms.commit_seconds)  # nobody waits for the silent: the deadline has passed
+        nodes[0].submit(Advance())  # all have spoken, or had the time to: anybody may open the next phase
 
         # VOTE: only now publish. Fetch the others' updates by their roots, check them, say which ones to accept.
         for blob in updates.values():
@@ -85,9 +87,10 @@ def main() -> np.ndarray:
                 moved = np.linalg.norm(codec.decode(layout, blob)["weights"] - base)
                 if codec.check(layout, blob, expected) == "" and moved < 10:
                     accepted.append(peer)
-            nodes[node].submit(Vote(round, bitmap(accepted)))
+            nodes[node].submit(Vote(round, view.context, bitmap(accepted)))  # it misses none
         if silent:
             clock.advance(terms.vote_seconds)
+        nodes[0].submit(Advance())
 
         # ATTEST: merge what more than half of the roster accepted, in integers: everybody gets the same root.
         view = chain.view()
@@ -97,7 +100,8 @@ def main() -> np.ndarray:
             counts = [codec.read_header(blob).weight for blob in chosen]
             rule.merge([codec.values(blob) for blob in chosen], counts, codec.values(merged))
             store.put(merkle.root(merged), merged)
-            nodes[node].submit(Attest(round, merkle.root(merged)))
+            nodes[node].submit(Attest(round, view.context, merkle.root(merged)))
+        nodes[0].submit(Advance())
 
         # FINAL: more than 2/3 of the roster attested one root. It is the next round's base, or the final model.
         closed = chain.outcome(round)

@@ -25,7 +25,7 @@ from rayfed.node.publisher import Publisher
 from rayfed.node.refusals import hopeless
 from rayfed.node.round_log import RoundLog
 from rayfed.node.scores import Alone, Scores
-from rayfed.node.seat import Seat
+from rayfed.node.seat import Admission
 from rayfed.node.speaker import Speaker
 from rayfed.node.status import StatusBoard
 from rayfed.node.steps import DueStep
@@ -78,7 +78,7 @@ class EdgeNode:
         self._handlers = {action: row.handler(self.kit) for action, row in self.rows.items() if row.handler}
         self._speaker = Speaker(resources.ledger, records, board)
         self._step = DueStep()
-        self._seat = Seat(resources.ledger, board.note)
+        self._seat = Admission(resources.ledger, board.note)
 
     # -- who it is ----------------------------------------------------------------------------------------------------
 

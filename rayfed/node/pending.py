@@ -21,7 +21,7 @@ Said = tuple[Verb, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """Why something was refused, how often for that reason in a row, and until when it rests, in chain time."""
 
     reason: str
@@ -34,7 +34,7 @@ class Pending(Generic[Key]):
 
     def __init__(self) -> None:
         self._in_flight: set[Key] = set()
-        self._refused: dict[Key, Refusal] = {}
+        self._refused: dict[Key, Rejection] = {}
 
     @property
     def in_flight(self) -> frozenset[Key]:
@@ -57,13 +57,13 @@ class Pending(Generic[Key]):
         """Let some time pass before this is sent again; more each time in a row for the same reason."""
         before = self._refused.get(key)
         times = before.times + 1 if before is not None and before.reason == reason else 1
-        self._refused[key] = Refusal(reason, times, view.time + min(2**times, LONGEST_PAUSE))
+        self._refused[key] = Rejection(reason, times, view.time + min(2**times, LONGEST_PAUSE))
 
     def rests(self, key: Key, view: View) -> bool:
         """Whether the ledger refused just this a moment ago."""
         return key in self._refused and view.time < self._refused[key].until
 
-    def refusal(self, key: Key) -> Refusal | None:
+    def refusal(self, key: Key) -> Rejection | None:
         """Return why this was refused the last time; None if it was not, or went through since."""
         return self._refused.get(key)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from rayfed.errors import ConfigError
-from rayfed.node.pending import Refusal
+from rayfed.node.pending import Rejection
 from rayfed.protocol.messages import Verb
 
 TRIES = 5
@@ -30,7 +30,7 @@ _CAUSES = {
 }
 
 
-def hopeless(verb: Verb, round: int, refusal: Refusal | None) -> ConfigError | None:
+def hopeless(verb: Verb, round: int, refusal: Rejection | None) -> ConfigError | None:
     """Return why an act that is still due has been refused too often; None if it may be tried again."""
     if refusal is None or refusal.times < TRIES or refusal.reason in UNHEARD:
         return None

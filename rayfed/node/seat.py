@@ -28,7 +28,7 @@ class Access:
     paused_until: int = 0
 
 
-class Seat:
+class Admission:
     """One node's, as far as the ledger keeps it out.
 
     Args:

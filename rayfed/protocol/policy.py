@@ -28,7 +28,7 @@ class Enter:
 
 
 @dataclass(frozen=True, slots=True)
-class Advance:
+class MoveOn:
     """Take the federation one step further."""
 
 
@@ -99,7 +99,7 @@ class Finish:
     reason: str = ""
 
 
-Action = Enter | Advance | Adopt | Check | Train | Abstain | Judge | Merge | Wait | Finish
+Action = Enter | MoveOn | Adopt | Check | Train | Abstain | Judge | Merge | Wait | Finish
 
 
 class Standing(Enum):
@@ -147,7 +147,7 @@ class Me:
 
 VERBS: Mapping[type, Verb] = {
     Enter: Verb.JOIN,
-    Advance: Verb.ADVANCE,
+    MoveOn: Verb.ADVANCE,
     Train: Verb.COMMIT,
     Abstain: Verb.COMMIT,
     Judge: Verb.VOTE,
@@ -208,7 +208,7 @@ def _due(view: View, me: Me, phases: PhaseTable) -> Iterator[Action]:
     if is_out and not me.leaving and view.time >= me.paused_until:
         yield Enter()
     if view.due and view.time >= (me.due_since or view.time) + TURN_SECONDS * turn(view, me.address):
-        yield Advance()
+        yield MoveOn()
     if last is not None and attests_late(view, me.address):
         yield Merge(last.round, last.context)
     if view.phase is Phase.FORMING:

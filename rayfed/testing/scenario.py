@@ -182,7 +182,7 @@ class Player:
         match action:
             case policy.Enter():
                 return self._say(Join(self._script.terms.charter), view)
-            case policy.Advance():
+            case policy.MoveOn():
                 return self._say(Advance(), view)
             case policy.Adopt(root):
                 self._model = root

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rayfed.node.phases.adopt import AdoptHandler
-from rayfed.node.phases.enter import AbstainHandler, AdvanceHandler, EnterHandler
+from rayfed.node.phases.enter import AbstainHandler, EnterHandler, MoveOnHandler
 from rayfed.node.phases.judge import JudgeHandler
 from rayfed.node.phases.merge import CheckHandler, MergeHandler
 from rayfed.node.phases.ready import Handler
@@ -24,7 +24,7 @@ class ActionRow:
 
 ACTIONS: dict[type[Any], ActionRow] = {
     policy.Enter: ActionRow(EnterHandler, "joining"),
-    policy.Advance: ActionRow(AdvanceHandler, "opening the next phase"),
+    policy.MoveOn: ActionRow(MoveOnHandler, "opening the next phase"),
     policy.Adopt: ActionRow(AdoptHandler, "fetching base"),
     policy.Check: ActionRow(CheckHandler, "checking base"),
     policy.Train: ActionRow(TrainHandler, "training"),

@@ -21,13 +21,13 @@ class EnterHandler:
         return Ready(True, command=Join(self.kit.membership.charter.hash))
 
 
-class AdvanceHandler:
+class MoveOnHandler:
     """Takes the step that is due."""
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
 
-    def __call__(self, action: policy.Advance, view: View, index: int | None) -> Ready:
+    def __call__(self, action: policy.MoveOn, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
         return Ready(True, command=Advance())
 

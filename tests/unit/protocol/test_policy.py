@@ -14,13 +14,13 @@ from rayfed.protocol.policy import (
     Abstain,
     Action,
     Adopt,
-    Advance,
     Check,
     Enter,
     Finish,
     Judge,
     Me,
     Merge,
+    MoveOn,
     Standing,
     Train,
     Wait,
@@ -179,13 +179,13 @@ def test_a_step_is_taken_by_the_first_and_by_the_next_if_that_does_not(phase: Ph
     for place, member in enumerate(order):
         me = replace(ME, address=member, due_since=1_000)
         waited = replace(view, time=1_000 + TURN_SECONDS * place, previous=None)
-        assert Advance() in does(waited, me)
+        assert MoveOn() in does(waited, me)
         if place:
             early = replace(waited, time=waited.time - 1)
-            assert Advance() not in does(early, me)
+            assert MoveOn() not in does(early, me)
             assert isinstance(wait := next_action(replace(early, phase=Phase.FORMING), me), Wait)
             assert wait.until == waited.time
-    assert Advance() not in does(replace(view, due=False), replace(ME, address=order[0]))
+    assert MoveOn() not in does(replace(view, due=False), replace(ME, address=order[0]))
 
 
 # -- the base --------------------------------------------------------------------------------------------------------
