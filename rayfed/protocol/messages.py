@@ -9,17 +9,15 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
+from rayfed.protocol.reports import NodeRecord as NodeRecord
+from rayfed.protocol.reports import NodeStatus as NodeStatus
+from rayfed.protocol.terms import COIN as COIN
+from rayfed.protocol.terms import NATIVE as NATIVE
+from rayfed.protocol.terms import Terms as Terms
 
 if TYPE_CHECKING:
     from rayfed.protocol.commands import Command
-
-NATIVE: Address = "0x" + "0" * 40
-"""In the place of a coin's address: the chain's own currency."""
-
-COIN = 10**18
-"""Smallest units in a whole coin."""
 
 
 class Phase(IntEnum):
@@ -88,84 +86,6 @@ class Verb(StrEnum):
     PROVE = "prove"
     RESOLVE = "resolve"
     UNDO = "undo"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The immutable terms of a federation, in the order of the contract's ``Terms``; amounts in the smallest unit.
-
-    Attributes:
-        charter: SHA-256 of the charter's canonical JSON.
-        genesis: root of the blob that round 1 starts from.
-        rounds: how many *final* rounds there are to be; at least 1.
-        join_seconds: the longest that forming waits for ``start_members``.
-        commit_seconds, vote_seconds, attest_seconds: the longest that a phase lasts.
-        start_members: so many active members open a round at once; 1..256.
-        min_members: fewest active members to open a round, updates committed and updates included; 1..start_members.
-        max_missed: absences in a row that drop a member; 0 (never)..7.
-        max_unsettled: rounds with an attestation that may be unsettled at once; 1..16.
-        max_void: void rounds in a row that end the federation; at least 1.
-        limit_seconds: time without a final round that ends it; at least 1.
-        coin: ERC-20 of stake, pool and reward; NATIVE is the chain's own currency.
-        stake: what a member has at stake; may be 0.
-        reward: paid from the pool for each final round, shared equally; may be 0.
-        bond: of an entry, and of each round that a seat may attest; in the chain's own currency; at least 1.
-        window_seconds: how long after its attest phase other roots may be entered against a final one.
-        clock_seconds: each side's time in one match.
-        proof_seconds: the time that both sides share to prove the inputs at a leaf.
-        right_share: part of slashed stake, per 10,000, to who attested the right root; at most 1,000.
-        allow_list: Merkle root of who may join (``ledger.allow_list``); 32 zero bytes: anybody.
-        rule: 0 cannot be recomputed by coordinate, 1 mean, 2 trimmed mean, 3 median.
-        trim, max_weight: of the rule, as in ``rules.make``.
-        layout: SHA-256 of the layout, as in a blob's header.
-        values: how many int32 values the model has; a blob has ``merkle.leaves(values)`` leaves.
-        encoding, frozen: words of every header: how values are encoded, and the hash of what is not trained.
-    """
-
-    charter: bytes
-    genesis: Root
-    rounds: int
-    join_seconds: int
-    commit_seconds: int
-    vote_seconds: int
-    attest_seconds: int
-    start_members: int
-    min_members: int
-    max_missed: int
-    max_unsettled: int = 8
-    max_void: int = 8
-    limit_seconds: int = 2**32 - 1
-    coin: Address = NATIVE
-    stake: int = 0
-    reward: int = 0
-    bond: int = 1
-    window_seconds: int = 60
-    clock_seconds: int = 60
-    proof_seconds: int = 60
-    right_share: int = 1_000
-    allow_list: bytes = bytes(32)
-    rule: int = 0
-    trim: int = 0
-    max_weight: int = 1_000_000
-    layout: bytes = bytes(32)
-    values: int = 1
-    encoding: bytes = bytes(32)
-    frozen: bytes = bytes(32)
-
-    @property
-    def round_seconds(self) -> int:
-        """The longest that a round lasts."""
-        return self.commit_seconds + self.vote_seconds + self.attest_seconds
-
-    @property
-    def bonds(self) -> int:
-        """What a seat has in bonds: one for each round that may be unsettled."""
-        return self.max_unsettled * self.bond
-
-    @property
-    def stage_seconds(self) -> int:
-        """From the start of one stage of a tournament to the next one's."""
-        return 2 * self.clock_seconds + self.proof_seconds + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,66 +255,3 @@ class Signed:
     r: bytes
     vs: bytes
     misses: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRecord:
-    """What one node reports of one round. Figures only: no weight, no image, no key.
-
-    Attributes:
-        slot: the node's place in the starter's config (0..nodes-1); -1 for a node that joined by itself.
-        index: the node's index in the federation.
-        examples: training images used in an epoch.
-        loss: mean training loss of the last local epoch.
-        accuracy: of the round's merged model on this node's test images, 0..1; None if the round was void.
-        test_examples: how many test images ``accuracy`` is over.
-        seconds: wall seconds by step (train, encode, fetch, screen, merge, evaluate, ...).
-        gas, transactions: gas used and transaction hash by verb.
-        saturated: how many values did not fit the fixed point and were clipped.
-        epsilon: what the node has spent of its privacy up to this round; None without DP-SGD.
-    """
-
-    slot: int
-    address: Address
-    index: int
-    round: int
-    loss: float | None = None
-    examples: int = 0
-    accuracy: float | None = None
-    test_examples: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    gas: dict[str, int] = field(default_factory=dict)
-    transactions: dict[str, str] = field(default_factory=dict)
-    verdicts: tuple[Verdict, ...] = ()
-    saturated: int = 0
-    epsilon: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """What one node says of itself right now, for the live table.
-
-    ``accuracy`` is that of the merged model of the round ``scored``, which may have closed a while ago.
-    ``doing`` is a step's name or ``waiting``, ``finished``, ``failed``; ``error`` is one line, empty when all is well.
-    ``stake`` is what it has at stake, ``earned`` what settled rounds brought it, ``slashed`` what it lost, in the
-    coin's smallest unit; ``bonds`` what it has put down in the chain's own currency.
-    ``alone_accuracy`` is None until the node has trained alone; ``alone_curve`` holds it after each round's epochs.
-    """
-
-    slot: int
-    address: Address
-    index: int | None
-    round: int
-    doing: str
-    loss: float | None = None
-    accuracy: float | None = None
-    gas: int = 0
-    transactions: int = 0
-    stake: int = 0
-    bonds: int = 0
-    earned: int = 0
-    slashed: int = 0
-    alone_accuracy: float | None = None
-    alone_curve: tuple[float, ...] = ()
-    error: str = ""
-    scored: int = 0
