@@ -180,6 +180,7 @@ class EdgeNode:
             leaving=access.lost,
             paused_until=access.paused_until,
             due_since=self._step.due_since(view),
+            turn=policy.turn_seconds(kit.membership.charter.attest_seconds),
             hurry=kit.membership.charter.commit_seconds // HURRY_PART,
         )
 

@@ -19,7 +19,10 @@ from rayfed.protocol.messages import Phase, Status, Verb, View
 from rayfed.protocol.phases import PHASES, PhaseTable
 
 TURN_SECONDS = 2
-"""How much longer each next one waits before it does what anybody may do, in chain time."""
+"""How much longer each next one waits, at least, before it does what anybody may do, in chain time."""
+
+LONGEST_TURN = 30
+"""And at most: whoever goes first may be away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ class Me:
         leaving: it does not want to be a member any more, or cannot be.
         paused_until: when it may join again; 0: it may.
         due_since: when it first saw that the step is due, seconds since the epoch; 0: just now.
+        turn: how much longer each next one waits before it takes a step (``turn_seconds``).
         hurry: so many seconds before COMMIT's deadline it commits to nothing if the base is still not known to be good:
             not before, for the base may be had or undone by then, and rounds in which nobody commits are counted.
     """
@@ -142,6 +146,7 @@ class Me:
     leaving: bool = False
     paused_until: int = 0
     due_since: int = 0
+    turn: int = TURN_SECONDS
     hurry: int = 0
 
 
@@ -186,6 +191,12 @@ def turn(view: View, address: Address) -> int:
     return (order.index(index) + view.round) % len(order) if index in order else len(order)
 
 
+def turn_seconds(attest_seconds: int) -> int:
+    """Return how much longer each next one waits: so long that what the one before says is mined by then, on a chain
+    for which the phases are made."""
+    return min(LONGEST_TURN, max(TURN_SECONDS, attest_seconds // 32))
+
+
 def attests_late(view: View, address: Address) -> bool:
     """Say whether the round before is final and still takes the attestation of this account."""
     last, index = view.previous, view.index_of(address)
@@ -207,7 +218,7 @@ def _due(view: View, me: Me, phases: PhaseTable) -> Iterator[Action]:
     is_out = not mine & (view.active | view.roster) and view.phase is not Phase.DONE
     if is_out and not me.leaving and view.time >= me.paused_until:
         yield Enter()
-    if view.due and view.time >= (me.due_since or view.time) + TURN_SECONDS * turn(view, me.address):
+    if view.due and view.time >= (me.due_since or view.time) + me.turn * turn(view, me.address):
         yield MoveOn()
     if last is not None and attests_late(view, me.address):
         yield Merge(last.round, last.context)
@@ -251,7 +262,7 @@ def _until(view: View, me: Me) -> int:
     if view.phase is Phase.COMMIT:
         moments.append(view.deadline - me.hurry)
     if view.due:
-        moments.append((me.due_since or view.time) + TURN_SECONDS * turn(view, me.address))
+        moments.append((me.due_since or view.time) + me.turn * turn(view, me.address))
     if view.previous is not None and attests_late(view, me.address):
         moments.append(view.previous.deadline)
     if me.paused_until:

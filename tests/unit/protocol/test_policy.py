@@ -28,6 +28,7 @@ from rayfed.protocol.policy import (
     next_action,
     standing,
     turn,
+    turn_seconds,
 )
 
 MEMBERS = tuple(f"0x{i:040x}" for i in range(1, 5))
@@ -170,6 +171,14 @@ def test_the_order_of_turns_changes_with_the_round() -> None:
     assert [turn(replace(VIEW, round=6), member) for member in MEMBERS] == [2, 3, 0, 1]
     assert turn(VIEW, "0x" + "99" * 20) == 4, "who is no member comes last"
     assert turn(at(Phase.FORMING, active=0b0101, round=0), MEMBERS[2]) == 1
+
+
+def test_turns_are_longer_where_phases_are() -> None:
+    assert [turn_seconds(seconds) for seconds in (1, 60, 320, 3_600)] == [2, 2, 10, 30]
+    view = at(Phase.WAITING, due=True, time=1_009)
+    second = replace(ME, address=next(member for member in MEMBERS if turn(view, member) == 1), due_since=1_000)
+    assert MoveOn() in does(view, second)
+    assert MoveOn() not in does(view, replace(second, turn=10))
 
 
 @pytest.mark.parametrize("phase", [Phase.FORMING, Phase.COMMIT, Phase.VOTE, Phase.ATTEST, Phase.WAITING])
