@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rayfed.audit import ChainRecord, Entry
+from rayfed.audit import ChainRecord, RecordEntry
 from rayfed.audit.events import EVENTS
 from rayfed.audit.places import Folder
 from rayfed.encoding.primitives import Address
@@ -44,7 +44,7 @@ class AuditedWorld(World):
 def record_of(chain: MemoryChain, charter: str = "") -> ChainRecord:
     """Return the record of a federation in memory; each event is a block of its own."""
     entries = tuple(
-        Entry(said.name, said.values, said.time, n, 0, f"0x{n:064x}") for n, said in enumerate(chain.events)
+        RecordEntry(said.name, said.values, said.time, n, 0, f"0x{n:064x}") for n, said in enumerate(chain.events)
     )
     view = chain.view()
     found = [chain.outcome(number) for number in range(1, view.round + 1)]

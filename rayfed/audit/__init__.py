@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from rayfed.audit.events import MESSAGES, Entry
+from rayfed.audit.events import MESSAGES, RecordEntry
 from rayfed.audit.examiner import MEMORY, Examiner
 from rayfed.audit.facts import Replayed, RoundFacts
 from rayfed.audit.findings import Finding, Report, RoundReport, Severity
@@ -27,9 +27,9 @@ __all__ = [
     "MEMORY",
     "BlobPlace",
     "ChainRecord",
-    "Entry",
     "Finding",
     "Folder",
+    "RecordEntry",
     "Report",
     "RoundReport",
     "Severity",

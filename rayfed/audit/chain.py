@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rayfed.audit.events import EVENTS, MESSAGES, Entry
+from rayfed.audit.events import EVENTS, MESSAGES, RecordEntry
 from rayfed.audit.record import ChainRecord
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError
@@ -122,13 +122,13 @@ class _Asking:
         return found
 
 
-def _entry(event: Event, time: int) -> Entry:
+def _entry(event: Event, time: int) -> RecordEntry:
     addresses = [key for key, kind in EVENTS[event.name].items() if kind == "address"]
     values = {**event.values, **{key: str(abi.checksum(event.values[key])) for key in addresses}}
-    return Entry(event.name, values, time, event.block, event.position, event.tx_hash)
+    return RecordEntry(event.name, values, time, event.block, event.position, event.tx_hash)
 
 
-def _addresses(entries: Sequence[Entry]) -> list[Address]:
+def _addresses(entries: Sequence[RecordEntry]) -> list[Address]:
     """Return all addresses that events name."""
     named = {
         entry.values[key]

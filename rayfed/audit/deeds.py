@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rayfed.audit.events import Entry
+from rayfed.audit.events import RecordEntry
 from rayfed.encoding.primitives import Address, bits
 from rayfed.errors import Rejected
 from rayfed.ledger.memory.chain import MemoryChain
@@ -26,7 +26,7 @@ ANYBODY: Address = "0x" + "0" * 39 + "1"
 _VERBS = {phase: verb for verb, phase in SPOKEN_IN.items()}
 
 
-def deed(chain: MemoryChain, entry: Entry, following: Callable[[str], Mapping[str, Any] | None]) -> None:
+def deed(chain: MemoryChain, entry: RecordEntry, following: Callable[[str], Mapping[str, Any] | None]) -> None:
     """Do again what an event tells of.
 
     Args:
@@ -165,7 +165,7 @@ DEEDS = frozenset(COMMANDS) | {"Proved", "Reimbursed"}
 """Events that tell of an act; the others tell what came of one, or of a step that was due, or of a settlement."""
 
 
-def unsaid(chain: MemoryChain, entry: Entry) -> None:
+def unsaid(chain: MemoryChain, entry: RecordEntry) -> None:
     """Do what no event of its own tells of, and what an event that the rules did not give came of: a step, a match that
     was looked through, a loser that was dealt with, a settlement.
 

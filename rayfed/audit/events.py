@@ -56,7 +56,7 @@ MESSAGES = SPOKEN | {"Joined", "Left", "Relayed"}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecordEntry:
     """One event of the contract, with where and when the chain has it.
 
     ``values`` are by the contract's names and of the kinds in ``EVENTS``; ``(block, position)`` orders the entries.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields as fields_of
 from typing import Any
 
-from rayfed.audit.events import EVENTS, Entry
+from rayfed.audit.events import EVENTS, RecordEntry
 from rayfed.encoding import canonical
 from rayfed.errors import CodecError
 from rayfed.protocol.accounts import Account, Books
@@ -125,7 +125,7 @@ def _round(value: Any, where: str) -> Round:
     return found
 
 
-def entry(value: Any, where: str) -> Entry:
+def entry(value: Any, where: str) -> RecordEntry:
     kinds: dict[str, type] = {"name": str, "values": dict, "tx_hash": str}
     given = canonical.fields(value, {**kinds, **dict.fromkeys(("time", "block", "position"), int)}, where)
     schema = EVENTS.get(given["name"])
@@ -134,7 +134,7 @@ def entry(value: Any, where: str) -> Entry:
     values = canonical.fields(given["values"], dict.fromkeys(schema, object), where)
     time, block, position = (read("number", given[name], f"{where}.{name}") for name in ("time", "block", "position"))
     found = {name: read(kind, values[name], f"{where}.{name}") for name, kind in schema.items()}
-    return Entry(given["name"], found, time, block, position, given["tx_hash"])
+    return RecordEntry(given["name"], found, time, block, position, given["tx_hash"])
 
 
 def texts(value: dict[str, Any]) -> dict[str, str]:

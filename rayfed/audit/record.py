@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rayfed.audit import plain
-from rayfed.audit.events import EVENTS, Entry
+from rayfed.audit.events import EVENTS, RecordEntry
 from rayfed.encoding import canonical
 from rayfed.encoding.primitives import Address
 from rayfed.errors import CodecError
@@ -48,7 +48,7 @@ class ChainRecord:
     federation: Address
     terms: Terms
     founded: int
-    entries: tuple[Entry, ...]
+    entries: tuple[RecordEntry, ...]
     outcomes: tuple[Outcome, ...]
     view: View
     block: int

@@ -14,7 +14,7 @@ from typing import Any
 
 from rayfed.audit import compare
 from rayfed.audit.deeds import DEEDS, deed, unsaid
-from rayfed.audit.events import Entry
+from rayfed.audit.events import RecordEntry
 from rayfed.audit.facts import Replayed
 from rayfed.audit.findings import Finding, Severity
 from rayfed.audit.record import ChainRecord
@@ -72,7 +72,7 @@ class _Replay:
 
     # -- one event --------------------------------------------------------------------------------------------------
 
-    def _hear(self, entry: Entry) -> None:
+    def _hear(self, entry: RecordEntry) -> None:
         if self._is_given(entry):
             self._follow(entry)
             return
@@ -90,11 +90,11 @@ class _Replay:
         self._books.say(entry)
         self._follow(entry)
 
-    def _is_given(self, entry: Entry) -> bool:
+    def _is_given(self, entry: RecordEntry) -> bool:
         """Whether the rules gave this event already: as what came of the act before."""
         return any(given.name == entry.name for given in self._given)
 
-    def _follow(self, entry: Entry) -> None:
+    def _follow(self, entry: RecordEntry) -> None:
         names = [given.name for given in self._given]
         if entry.name not in names:
             self._differs(f"{entry.name}, which the rules do not give here", entry)
@@ -112,7 +112,7 @@ class _Replay:
                 break
         return None
 
-    def _perhaps_forming(self, entry: Entry) -> None:
+    def _perhaps_forming(self, entry: RecordEntry) -> None:
         """Where nobody knows when the federation was founded, believe that the time to join was over by now."""
         storage = self._chain.storage
         if not self._record.founded and not storage.round:
@@ -129,7 +129,7 @@ class _Replay:
 
     # -- what differs -----------------------------------------------------------------------------------------------
 
-    def _compare(self, given: Said, entry: Entry) -> None:
+    def _compare(self, given: Said, entry: RecordEntry) -> None:
         for name, expected in given.values.items():
             held = entry.values[name]
             if name == "misses" and entry.name == "Relayed" and not any(held) and not any(expected):
@@ -150,7 +150,7 @@ class _Replay:
         number = given.values.get("round", self._chain.storage.round) if place is None else place >> 8
         self._findings.append(Finding(Severity.DISCREPANCY, "replay", message, number))
 
-    def _differs(self, message: str, entry: Entry) -> None:
+    def _differs(self, message: str, entry: RecordEntry) -> None:
         round = self._chain.storage.round if entry.round is None else entry.round
         owner = "" if entry.index is None else self._chain.storage.holders.get(entry.index, "")
         self._findings.append(Finding(Severity.DISCREPANCY, "replay", message, round, entry.index, owner))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rayfed.audit.events import Entry
+from rayfed.audit.events import RecordEntry
 from rayfed.audit.facts import RoundFacts
 from rayfed.encoding.primitives import NO_ROOT, bits
 from rayfed.ledger.memory.chain import MemoryChain, Said
@@ -37,7 +37,7 @@ class RoundBooks:
             facts = self._rounds[said["round"]]
             facts.root, facts.included, facts.attesters = said["root"], said["included"], said["attesters"]
 
-    def say(self, entry: Entry) -> None:
+    def say(self, entry: RecordEntry) -> None:
         """Take note of what members said."""
         facts = self._rounds.get(entry.round or 0)
         if facts is None:

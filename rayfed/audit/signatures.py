@@ -17,7 +17,7 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from rayfed.audit.events import MESSAGES, Entry
+from rayfed.audit.events import MESSAGES, RecordEntry
 from rayfed.audit.findings import Finding, Severity
 from rayfed.audit.record import ChainRecord
 from rayfed.encoding.primitives import Address, bits
@@ -70,7 +70,7 @@ class _Checking:
         self.signed = 0
         self.findings: list[Finding] = []
 
-    def hear(self, entry: Entry) -> None:
+    def hear(self, entry: RecordEntry) -> None:
         """Check a message, or take note of what others rest on."""
         said = entry.values
         if entry.name == "PhaseOpened":
@@ -92,7 +92,7 @@ class _Checking:
         if wrong is not None and entry.index is not None:
             self._note(wrong, entry, entry.index)
 
-    def _note(self, wrong: str, entry: Entry, index: int) -> None:
+    def _note(self, wrong: str, entry: RecordEntry, index: int) -> None:
         if not wrong:
             self.signed += 1
             return
@@ -100,7 +100,7 @@ class _Checking:
         owner = self._holders.get(index, "")
         self.findings.append(Finding(Severity.DISCREPANCY, "signature", words, entry.round, index, owner))
 
-    def _relayed(self, call: Call | str, entry: Entry) -> None:
+    def _relayed(self, call: Call | str, entry: RecordEntry) -> None:
         """Check each message of a batch by itself."""
         said = entry.values
         if isinstance(call, str):
@@ -130,7 +130,7 @@ class _Checking:
             right = who is not None and who.lower() == owner.lower()
             self._note("" if right else f"it was signed by {who or 'nobody'}", entry, index)
 
-    def _wrong(self, call: Call, entry: Entry) -> str | None:
+    def _wrong(self, call: Call, entry: RecordEntry) -> str | None:
         """Say what is wrong with the transaction of a message; empty if nothing is, None if it speaks to nobody we
         know."""
         said, record = entry.values, self._record
@@ -147,7 +147,7 @@ class _Checking:
         owner = said["member"] if entry.name == "Joined" else self._holders.get(entry.index or 0, "")
         return "" if call.sender.lower() == owner.lower() else f"it was signed by {call.sender}"
 
-    def _arguments(self, entry: Entry) -> list[Any]:
+    def _arguments(self, entry: RecordEntry) -> list[Any]:
         said = entry.values
         if entry.name == "Left":
             return []

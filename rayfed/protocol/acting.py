@@ -12,7 +12,7 @@ from rayfed.protocol.court import Entry, InputProof, Match, MergeEvidence, Point
 from rayfed.protocol.messages import Round, Terms, View
 
 
-class CourtReads(Protocol):
+class CourtSight(Protocol):
     """What the policy reads; a ``Ledger`` has it all, and says what each is."""
 
     def terms(self) -> Terms:

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rayfed.encoding.primitives import NO_ROOT, Address
-from rayfed.protocol.acting import CourtAct, CourtReads, OwnMerge, place, stage_of, turn_seconds
+from rayfed.protocol.acting import CourtAct, CourtSight, OwnMerge, place, stage_of, turn_seconds
 from rayfed.protocol.commands import Collect, EnterRoot, Reimburse, Settle, Undo
 from rayfed.protocol.court import Entry, Fate
 from rayfed.protocol.defence import Defence
 from rayfed.protocol.messages import Round, Status, View
 
-__all__ = ["CourtAct", "CourtReads", "OwnMerge", "acts", "dues", "is_over", "place", "turn_seconds", "unsettled"]
+__all__ = ["CourtAct", "CourtSight", "OwnMerge", "acts", "dues", "is_over", "place", "turn_seconds", "unsettled"]
 
 ENTRIES_AT_ONCE = 128
 """Entries that one ``Settle`` looks at: it fits a transaction even if each has attesters to punish."""
@@ -29,7 +29,7 @@ RING = 16
 """So many rounds have a slot on the ledger."""
 
 
-def unsettled(ledger: CourtReads, view: View) -> list[Round]:
+def unsettled(ledger: CourtSight, view: View) -> list[Round]:
     """Return the rounds whose attestations can still be judged, in their order."""
     found: list[Round] = []
     for number in range(view.round, max(0, view.round - RING), -1):
@@ -41,7 +41,7 @@ def unsettled(ledger: CourtReads, view: View) -> list[Round]:
     return found[::-1]
 
 
-def acts(ledger: CourtReads, round: Round, own: OwnMerge | None, view: View, me: Address) -> Iterator[CourtAct]:
+def acts(ledger: CourtSight, round: Round, own: OwnMerge | None, view: View, me: Address) -> Iterator[CourtAct]:
     """Yield what is due about one round, the most urgent first.
 
     Args:
@@ -54,7 +54,7 @@ def acts(ledger: CourtReads, round: Round, own: OwnMerge | None, view: View, me:
     yield from _Case(ledger, round, own, view, me).acts()
 
 
-def dues(ledger: CourtReads, round: int, number: int, view: View, me: Address) -> Iterator[CourtAct]:
+def dues(ledger: CourtSight, round: int, number: int, view: View, me: Address) -> Iterator[CourtAct]:
     """Yield what an account has to ask for after it moved for an entry, or put its bond down; also when the round is
     settled and its slot is another's.
 
@@ -82,7 +82,7 @@ def dues(ledger: CourtReads, round: int, number: int, view: View, me: Address) -
             yield CourtAct(Reimburse(round, stage, block, me), shared=False)
 
 
-def is_over(ledger: CourtReads, round: int, view: View) -> bool:
+def is_over(ledger: CourtSight, round: int, view: View) -> bool:
     """Say whether a round's tournament has come to its end, or there is none: nothing more will be due of it."""
     tournament = ledger.tournament(round)
     if tournament is None or tournament.fallen:
@@ -90,7 +90,7 @@ def is_over(ledger: CourtReads, round: int, view: View) -> bool:
     return bool(tournament.start) and stage_of(tournament, ledger.terms(), view) >= tournament.stages
 
 
-def _rival(ledger: CourtReads, round: int, stage: int, number: int) -> Entry | None:
+def _rival(ledger: CourtSight, round: int, stage: int, number: int) -> Entry | None:
     """Return whom an entry meets, or met, in a stage; None: nobody, or that is still open."""
     decided, who = ledger.survivor(round, stage, (number >> stage) ^ 1)
     return ledger.entry(round, who) if decided and who is not None else None
@@ -99,7 +99,7 @@ def _rival(ledger: CourtReads, round: int, stage: int, number: int) -> Entry | N
 class _Case:
     """One round before the court, as one party sees it."""
 
-    def __init__(self, ledger: CourtReads, round: Round, own: OwnMerge | None, view: View, me: Address) -> None:
+    def __init__(self, ledger: CourtSight, round: Round, own: OwnMerge | None, view: View, me: Address) -> None:
         self._ledger = ledger
         self._round = round
         self._own = own

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import NO_ROOT
-from rayfed.protocol.acting import CourtAct, CourtReads, OwnMerge, stage_of
+from rayfed.protocol.acting import CourtAct, CourtSight, OwnMerge, stage_of
 from rayfed.protocol.commands import Command, Prove, Resolve, Show, ShowLeaf
 from rayfed.protocol.court import LEFT, RIGHT, Match, MatchState, Point, Shown, Tournament
 from rayfed.protocol.messages import Round, View
@@ -34,7 +34,7 @@ class Defence:
     """
 
     def __init__(
-        self, ledger: CourtReads, round: Round, tournament: Tournament, number: int, own: OwnMerge, view: View
+        self, ledger: CourtSight, round: Round, tournament: Tournament, number: int, own: OwnMerge, view: View
     ) -> None:
         self._ledger = ledger
         self._round = round

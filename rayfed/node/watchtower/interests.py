@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import StoreError
-from rayfed.protocol.acting import CourtAct, CourtReads
+from rayfed.protocol.acting import CourtAct, CourtSight
 from rayfed.protocol.court_policy import dues, is_over
 from rayfed.protocol.messages import View
 
@@ -24,7 +24,7 @@ class Interests:
         me: the account.
     """
 
-    def __init__(self, path: Path, ledger: CourtReads, me: Address) -> None:
+    def __init__(self, path: Path, ledger: CourtSight, me: Address) -> None:
         self._path = path
         self._ledger = ledger
         self._me = me

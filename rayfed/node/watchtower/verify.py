@@ -9,7 +9,7 @@ from rayfed.encoding.primitives import Root
 from rayfed.node.fraud_proofs import ProvableMerge
 from rayfed.node.tools import BlobTools
 from rayfed.node.watchtower.inputs import InputFinder, is_whole
-from rayfed.protocol.acting import CourtReads
+from rayfed.protocol.acting import CourtSight
 from rayfed.protocol.court import MergeEvidence
 from rayfed.protocol.messages import Round, Status, View
 
@@ -21,7 +21,7 @@ REMEMBERED = 64
 
 
 @dataclass(slots=True)
-class Verdict:
+class RoundVerdict:
     """What is known of a round; of this one, and not of another by the same number: the context binds all of it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Verifier:
 
     def __init__(
         self,
-        ledger: CourtReads,
+        ledger: CourtSight,
         tools: BlobTools,
         inputs: InputFinder,
         note: Callable[[str], None],
@@ -66,7 +66,7 @@ class Verifier:
         self._inputs = inputs
         self._note = note
         self._believes = believes
-        self._verdicts: dict[bytes, Verdict] = {}
+        self._verdicts: dict[bytes, RoundVerdict] = {}
         self.wrong: frozenset[int] = frozenset()
         self.unknown: frozenset[int] = frozenset()
 
@@ -105,8 +105,8 @@ class Verifier:
         verdict = self._verdicts.get(round.context)
         return "" if verdict is None or verdict.merge is not None else verdict.lacks
 
-    def _verdict(self, round: Round, view: View) -> Verdict:
-        verdict = self._verdicts.setdefault(round.context, Verdict(round.round))
+    def _verdict(self, round: Round, view: View) -> RoundVerdict:
+        verdict = self._verdicts.setdefault(round.context, RoundVerdict(round.round))
         if verdict.merge is not None or view.time < verdict.again:
             return verdict
         if verdict.evidence is None:
@@ -126,13 +126,13 @@ class Verifier:
         verdict.merge = self._believes(round.round, root)
         return verdict
 
-    def _wait(self, verdict: Verdict, lacks: str, view: View) -> None:
+    def _wait(self, verdict: RoundVerdict, lacks: str, view: View) -> None:
         if lacks != verdict.lacks:
             self._note(f"round {verdict.round} cannot be judged here, so nothing is said for any root of it: {lacks}")
         verdict.lacks, verdict.again = lacks, view.time + verdict.pause
         verdict.pause = min(2 * verdict.pause, LONGEST_PAUSE)
 
-    def _tell(self, verdict: Verdict, round: Round) -> None:
+    def _tell(self, verdict: RoundVerdict, round: Round) -> None:
         if verdict.told == round.root:
             return
         verdict.told = round.root
@@ -144,7 +144,7 @@ def _seated(view: View) -> list[str]:
     return [address for address in view.members if address]
 
 
-def in_slots(ledger: CourtReads, view: View, statuses: Iterable[Status]) -> list[Round]:
+def in_slots(ledger: CourtSight, view: View, statuses: Iterable[Status]) -> list[Round]:
     """Return the closed rounds of such a status that have a slot, in their order."""
     wanted = set(statuses)
     found = [ledger.round_of(number) for number in range(max(1, view.round - 15), view.round + 1)]

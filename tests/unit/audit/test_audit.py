@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rayfed.audit import ChainRecord, Entry, Folder, Report, Severity, StorePlace, audit, folders
+from rayfed.audit import ChainRecord, Folder, RecordEntry, Report, Severity, StorePlace, audit, folders
 from rayfed.audit.events import EVENTS, SPOKEN
 from rayfed.audit.replay import replay
 from rayfed.cli.audit import show
@@ -402,7 +402,7 @@ def test_ballots_that_include_others_are_found(finished: Finished) -> None:
     assert "merge: round 2" in words(report)
 
 
-def apart(one: Entry, another: Entry) -> bool:
+def apart(one: RecordEntry, another: RecordEntry) -> bool:
     """Say whether two events do not touch each other: two members', or a late attestation and the next round's."""
     names = {one.name, another.name}
     if len(names) == 1:

@@ -10,7 +10,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
-from rayfed.audit import ChainRecord, Entry
+from rayfed.audit import ChainRecord, RecordEntry
 from rayfed.audit.signatures import check
 from rayfed.ledger.ethereum import abi, eip712
 from rayfed.ledger.memory.chain import ManualClock, MemoryChain
@@ -46,7 +46,7 @@ def opened() -> tuple[MemoryChain, bytes]:
 
 def recorded(chain: MemoryChain, hashes: dict[str, str], transactions: dict[str, str]) -> ChainRecord:
     entries = tuple(
-        Entry(said.name, said.values, said.time, n, 0, hashes.get(said.name, "0x"))
+        RecordEntry(said.name, said.values, said.time, n, 0, hashes.get(said.name, "0x"))
         for n, said in enumerate(chain.events)
     )
     return ChainRecord(31337, FEDERATION, TERMS, 1, entries, (), chain.view(), 9, "0x", "", transactions)
