@@ -266,7 +266,7 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["foo"], "rayfed: foo: is neither a command (run, join, audit, chaos, chain, ui, keys, "),
+        (["foo"], "rayfed: foo: is neither a command (run, join, watch, audit, "),
         (["adit"], "rayfed: adit: is neither a command"),
         (["seed=1", "foo"], "rayfed: foo: is not of the form name=value"),
         (["data=cifar12"], "rayfed: data: there is no 'cifar12'; did you mean cifar10?"),
