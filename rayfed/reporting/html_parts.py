@@ -26,3 +26,13 @@ def key_of(classes: Mapping[str, str]) -> str:
     """Return a legend: class by name."""
     entries = "".join(f'<span><i class="{kind}"></i>{escape(name)}</span>' for name, kind in classes.items())
     return f'<div class="key">{entries}</div>'
+
+
+def code(text: str) -> str:
+    """Return text as code; nothing if it is empty."""
+    return f"<code>{escape(text)}</code>" if text else ""
+
+
+def abbreviated(text: str | None) -> str:
+    """Return the ends of a root or an address as code, all of it where one points at it; nothing if there is none."""
+    return f'<code title="{escape(text, quote=True)}">{escape(text[:6])}…{escape(text[-4:])}</code>' if text else ""

@@ -16,7 +16,7 @@ from rayfed.protocol.metric import Metric
 from rayfed.reporting import svg
 from rayfed.reporting.figures import label as node_label
 from rayfed.reporting.figures import matrix
-from rayfed.reporting.html_parts import key_of, list_of, table_of
+from rayfed.reporting.html_parts import abbreviated, code, key_of, list_of, table_of
 from rayfed.reporting.left_out import counts, left_out
 from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
 from rayfed.reporting.timeline import History, Span
@@ -75,12 +75,12 @@ def _section(title: str, content: str) -> str:
 
 def _head(summary: Summary, name: str) -> str:
     facts = {
-        "contract": _code(summary.federation) + f" on chain {summary.chain_id}",
-        "final root": _code(summary.final_root) if summary.final_root else "none: no round was final",
-        "charter": _code(summary.charter_hash),
+        "contract": code(summary.federation) + f" on chain {summary.chain_id}",
+        "final root": code(summary.final_root) if summary.final_root else "none: no round was final",
+        "charter": code(summary.charter_hash),
     }
     if summary.mlflow_run_id:
-        facts["MLflow run"] = _code(summary.mlflow_run_id)
+        facts["MLflow run"] = code(summary.mlflow_run_id)
     listed = "".join(f"<dt>{escape(key)}</dt><dd>{value}</dd>" for key, value in facts.items())
     return f"<header><h1>{escape(name)}</h1>\n<dl>{listed}</dl></header>"
 
@@ -162,7 +162,7 @@ def _rounds(summary: Summary) -> str:
             str(len(closed.included)),
             str(len(closed.attesters)),
             str(closed.saturated),
-            _short(closed.root),
+            abbreviated(closed.root),
         ]
         for closed in summary.rounds
     ]
@@ -248,7 +248,7 @@ def _nodes(summary: Summary) -> str:
     rows = [
         [
             "" if node.slot < 0 else str(node.slot),
-            _short(node.address),
+            abbreviated(node.address),
             "" if node.index is None else str(node.index),
             str(node.examples or ""),
             summary.metric.shown(node.alone_accuracy),
@@ -279,9 +279,9 @@ def _transactions(summary: Summary) -> str:
         rows = []
         for address in addresses:
             sent = closed.transactions.get(address, {})
-            hashes = "<br>".join(f"{escape(verb)} {_code(tx)}" for verb, tx in sent.items())
-            rows.append([escape(names.get(address, address)), _code(closed.roots.get(address, "")), hashes])
-        root = _code(closed.root) if closed.root else f"{closed.status}, no root"
+            hashes = "<br>".join(f"{escape(verb)} {code(tx)}" for verb, tx in sent.items())
+            rows.append([escape(names.get(address, address)), code(closed.roots.get(address, "")), hashes])
+        root = code(closed.root) if closed.root else f"{closed.status}, no root"
         table = table_of(["node", "root of its update", "transactions"], rows)
         parts.append(f"<details><summary>round {closed.round}: {root}</summary>{table}</details>")
     return "".join(parts)
@@ -289,14 +289,6 @@ def _transactions(summary: Summary) -> str:
 
 def _names(summary: Summary) -> dict[Address, str]:
     return {node.address: node_label(node) for node in summary.nodes}
-
-
-def _code(text: str) -> str:
-    return f"<code>{escape(text)}</code>" if text else ""
-
-
-def _short(text: str | None) -> str:
-    return f'<code title="{escape(text, quote=True)}">{escape(text[:6])}…{escape(text[-4:])}</code>' if text else ""
 
 
 def _capital(metric: Metric) -> str:
