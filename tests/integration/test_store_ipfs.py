@@ -309,7 +309,8 @@ def test_a_federation_whose_parties_share_a_ledger_and_ipfs(kubos, federation, t
             time.sleep(0.1)
             clock.advance(1)
     assert chain.view().phase is Phase.DONE
-    assert [(chain.outcomes[one].status, chain.outcomes[one].included) for one in (1, 2)] == 2 * [(Status.FINAL, 7)]
+    outcomes = [chain.outcome(one) for one in (1, 2)]
+    assert [outcome and (outcome.status, outcome.included) for outcome in outcomes] == 2 * [(Status.FINAL, 7)]
     root, size = chain.view().base, charter.blob_layout.blob_size
     with opened(f"ipfs:{kubos[2].url}", federation) as places:
         [copy] = [copy for found in places for copy in found.copies(root, size, ())]
