@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -23,7 +25,7 @@ from rayfed.protocol.messages import NodeRecord, Phase, Status
 from rayfed.runtime import drafting
 from rayfed.runtime.assembly import Assembly
 from rayfed.runtime.place import Place
-from rayfed.store import Site, visit
+from rayfed.store import Site, options_of, visit
 from rayfed.store.files import FileStore
 from rayfed.store.ipfs import peers
 from rayfed.store.ipfs.options import IpfsOptions
@@ -314,3 +316,36 @@ def test_a_federation_whose_parties_share_a_ledger_and_ipfs(kubos, federation, t
     with opened(f"ipfs:{kubos[2].url}", federation) as places:
         [copy] = [copy for found in places for copy in found.copies(root, size, ())]
         assert merkle.root(copy.read(lambda size: memoryview(bytearray(size)))) == root
+
+
+def test_several_go_on_while_kubo_hangs_and_when_it_is_gone(federation, tmp_path) -> None:
+    root, blob = blob_of(19)
+    disk = FileStore(tmp_path / "disk")
+    disk.put(root, blob)
+    with running(tmp_path) as kubo:
+        order = [
+            "store=several",
+            "store.order=[ipfs,files]",
+            f"store.rpc_url={kubo.url}",
+            f"store.path={tmp_path}/shared",
+        ]
+        store = options_of(load(order).store).open(Site(disk, federation))
+        kubo.process.send_signal(signal.SIGSTOP)
+        put = threading.Thread(target=store.put, args=(root, blob))
+        put.start()
+        shared = FileStore(tmp_path / "shared")
+        until = time.monotonic() + 60
+        while not shared.has(root):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        kubo.process.send_signal(signal.SIGCONT)
+        put.join(60)
+        alone = IpfsOptions(rpc_url=kubo.url).open(Site(disk, federation))
+        while not alone.has(root):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        kubo.kill()
+        assert store.get(root, SIZE) == blob
+        assert store.faults["ipfs"] == 1
+        store.close()
+        alone.close()
