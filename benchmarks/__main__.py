@@ -13,6 +13,7 @@ NAMES = (
     "round",
     "train",
     "peer",
+    "stores",
     "robustness",
     "robustness_small",
     "robustness_pictures",

@@ -18,6 +18,9 @@ from rayfed.errors import CodecError
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 MAX_EXPONENT = 30
+COARSEST = 17
+"""Bits of fraction that a trained tensor has at least; running statistics have fewer."""
+
 _STATISTICS = ("running_mean", "running_var")
 
 
@@ -51,6 +54,11 @@ class TensorSpec:
     def size(self) -> int:
         """How many values it has."""
         return math.prod(self.shape)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training moves it, rather than counting or averaging: it is then a float of ``COARSEST`` or more."""
+        return self.kind == "float" and self.exponent >= COARSEST
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -133,9 +141,8 @@ class Layout:
 
     @cached_property
     def trained(self) -> tuple[TensorSpec, ...]:
-        """The tensors that training moves: floats with the most bits of fraction; running statistics have fewer."""
-        finest = max((spec.exponent for spec in self.tensors if spec.kind == "float"), default=0)
-        return tuple(spec for spec in self.tensors if spec.kind == "float" and spec.exponent == finest)
+        """The tensors that training moves, in order."""
+        return tuple(spec for spec in self.tensors if spec.is_trained)
 
     @cached_property
     def blob_size(self) -> int:

@@ -17,7 +17,7 @@ from rayfed.learning.data import Dataset
 from rayfed.learning.examples import Examples, blank, take
 from rayfed.learning.feeds import targets_on
 from rayfed.learning.images import Normalise, resident
-from rayfed.learning.states import state_of
+from rayfed.learning.states import narrow, state_of
 from rayfed.learning.targets import in_charter
 from rayfed.learning.task import Task
 from rayfed.protocol.charter_parts import DataTerms
@@ -138,11 +138,11 @@ def _split(settings: Settings, pictures: Dataset | Examples) -> list[NDArray[np.
 def genesis(
     settings: Settings, pictures: Dataset | Examples, charter: Charter | None = None
 ) -> tuple[torch.nn.Module, State]:
-    """Build the model that the federation starts from; return it and its state.
+    """Build the model that the federation starts from; return it, ``narrow``, and its state.
 
     Args:
-        charter: says whether group norm takes the place of batch norm; None before there is one: then it does if this
-            federation is founded with ``privacy=dp``.
+        charter: says whether group norm takes the place of batch norm, and which buffers do not travel; None before
+            there is one: then group norm does if this federation is founded with ``privacy=dp``, and all buffers do.
 
     Raises:
         ConfigError: the model cannot be built, does not fit the data or the task, or has what cannot travel.
@@ -158,6 +158,7 @@ def genesis(
     if isinstance(pictures, Examples) or settings.task["_target_"] != tasks.CLASSIFICATION:
         few, wanted = _few(pictures)
         tasks.check(model, task(settings, pictures), few, wanted, private)
+    narrow(model, charter.model if charter else {})
     return model, state_of(model)
 
 

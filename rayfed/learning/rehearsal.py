@@ -1,23 +1,22 @@
 """A model's rehearsal: what would fail in a node's first round fails here, before anything is founded and paid for.
 
-The model is built once more and compared, comes out of a blob again, takes real training steps with what the settings
-say, on examples of the kind that it will see, and is evaluated; all by the class that the nodes will train with.
+The model is built once more and compared, takes real training steps with what the settings say, on examples of the kind
+that it will see, and is evaluated; all by the class that the nodes will train with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from rayfed.config.schema import LEARNER
-from rayfed.encoding import codec
-from rayfed.errors import CodecError, ConfigError, RayfedError
+from rayfed.errors import ConfigError, RayfedError
 from rayfed.learning import Update, dp_sgd, learner
 from rayfed.learning.budget import Budget
 from rayfed.learning.data import Dataset
@@ -44,7 +43,7 @@ class Rehearsal:
 
     Args:
         settings: the run's.
-        charter: what they will agree on.
+        charter: what they will agree on; what is in no blob yet may be missing in its layout.
         pictures: the data.
         here: whether this machine is one that the nodes will run on; their GPU is then used, too.
     """
@@ -55,11 +54,11 @@ class Rehearsal:
         self._charter, self._pictures = charter, pictures
         self._kind = learner.kind(settings)
 
-    def rehearse(self, genesis: Mapping[str, torch.Tensor], shares: Iterable[Share]) -> None:
-        """Take a round's first steps.
+    def rehearse(self, genesis: Mapping[str, torch.Tensor], shares: Iterable[Share]) -> Mapping[str, Any]:
+        """Take a round's first steps; return what they make of the model.
 
         Args:
-            genesis: what the charter's genesis was encoded from.
+            genesis: the model's state.
             shares: of the nodes that this party has; looked at one by one, since together they may be large.
 
         Raises:
@@ -69,13 +68,14 @@ class Rehearsal:
         for share in one:
             most = max(most, share, key=_examples)
             least = min(least, share, key=_examples)
-        base = self._through_a_blob(genesis)
         enough = self._settings.train.batch_size + BEYOND
-        for share in {min(enough, _examples(share)): share for share in (most, least)}.values():
-            self._round(share, min(enough, _examples(share)), genesis, base)
+        rounds = {min(enough, _examples(share)): share for share in (least, most)}
+        for images, share in rounds.items():
+            after = self._round(share, images, genesis)
         self._afford(_examples(least))
+        return after
 
-    def _round(self, share: Share, images: int, genesis: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+    def _round(self, share: Share, images: int, genesis: Mapping[str, torch.Tensor]) -> Mapping[str, Any]:
         few = replace(
             self._pictures,
             train_x=take(share.train_x, slice(images)),
@@ -88,39 +88,15 @@ class Rehearsal:
         with TemporaryDirectory() as folder:
             try:
                 one = self._kind(workshop, self._charter, -1, **self._privately(Path(folder)))
-                one.evaluate(base)
-                update = one.train(base, 1)
-                self._check(update)
+                one.evaluate(genesis)
+                update = one.train(genesis, 1)
+                _check(genesis, update)
                 one.loss(update.state)
+                return update.state
             except RayfedError:
                 raise
             except Exception as error:  # whatever a user's model, optimizer or learner raises
                 raise self._complaint(error, images) from error
-
-    def _through_a_blob(self, genesis: Mapping[str, torch.Tensor]) -> Mapping[str, Any]:
-        """Return the genesis as a node gets it, which is as it was to the fixed point's resolution."""
-        layout = self._charter.layout
-        base = codec.decode(layout, codec.encode(layout, genesis, codec.Header.merged(0)).blob)
-        for spec in layout.tensors:
-            before, after = (np.asarray(value, np.float64) for value in (genesis[spec.name].float(), base[spec.name]))
-            lost = np.abs(after - before).max(initial=0.0)
-            largest = np.abs(before).max(initial=0.0)
-            resolution = 2.0**-spec.exponent
-            if lost > resolution / 2 + largest * 2.0**-24:
-                raise ConfigError("model", f"{spec.name} reaches {largest:g}, and {2.0**31 * resolution:g} is the most")
-        return base
-
-    def _check(self, update: Update) -> None:
-        """Check that the update can be sent."""
-        layout = self._charter.layout
-        try:
-            codec.encode(layout, update.state, codec.Header.merged(0))
-        except CodecError as error:
-            if "NaN" in str(error):
-                raise ConfigError("train.optimizer", f"after a first step {error}") from error
-            raise ConfigError("model", f"does not stay what it is in training: {error}") from error
-        if not np.isfinite(update.loss):
-            raise ConfigError("train.optimizer", f"the loss of the first steps is {update.loss}")
 
     def _afford(self, images: int) -> None:
         """Check that DP-SGD with the budget that was given is possible for so few images."""
@@ -157,14 +133,33 @@ class Rehearsal:
         return ConfigError("model._target_", f"{target} cannot be trained{beside}: {reason}")
 
 
+def _check(genesis: Mapping[str, torch.Tensor], update: Update) -> None:
+    """Check that the update is of the same model, and finite."""
+    if odd := sorted(genesis.keys() ^ update.state.keys()):
+        known = "is not in its state dict" if odd[0] in genesis else "is in its state dict, and was not before"
+        raise ConfigError("model", f"does not stay what it is in training: {odd[0]} {known} ({len(odd)} such)")
+    for name, before in genesis.items():
+        after = torch.as_tensor(update.state[name])
+        if (after.shape, after.dtype) != (before.shape, before.dtype):
+            was, becomes = (f"{value.dtype} {tuple(value.shape)}" for value in (before, after))
+            raise ConfigError("model", f"does not stay what it is in training: {name} is {was}, then {becomes}")
+        if before.isfinite().all() and not after.isfinite().all():
+            raise ConfigError(
+                "train.optimizer", f"first steps make {name} NaN or infinite; a lower train.optimizer.lr may help"
+            )
+    if not isfinite(update.loss):
+        raise ConfigError("train.optimizer", f"the loss of the first steps is {update.loss}")
+
+
 def _examples(share: Share) -> int:
     return len(share.train_y)
 
 
 def _brief(settings: Settings, here: bool) -> Settings:
-    """Return the settings with a single epoch; recording its steps would take longer than they do."""
+    """Return the settings with a single epoch. Recording its steps would take longer than they do, and momentum from
+    round to round is none in the first."""
     device = settings.train.device if here else "cpu"
-    return replace(settings, train=replace(settings.train, epochs=1, capture=False, device=device))
+    return replace(settings, train=replace(settings.train, epochs=1, capture=False, device=device, worker_momentum=0.0))
 
 
 def _budget(folder: Path, settings: Settings) -> Budget:

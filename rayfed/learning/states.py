@@ -1,40 +1,189 @@
-"""A model's state as it goes into blobs: real, finite tensors by name."""
+"""Which of a model's tensors travel: what training moves, each once.
+
+A tensor with two names travels by the first of them. A buffer that training leaves as it is (a mask, a table of
+positions) is in the charter instead, by value: no fixed point has to hold it, so it may be infinite, complex or large,
+and all nodes have the same bits of it, whatever built their own. A model that is ``narrow`` gives the rest alone as its
+state dict, and takes it; nothing that trains one has to know.
+"""
 
 from __future__ import annotations
 
+import base64
+import bz2
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from rayfed.encoding.layout import FLOATS, INTS
+from rayfed.encoding.layout import FLOATS, INTS, Layout
 from rayfed.errors import ConfigError
+
+KEY = "constants"
+"""What the charter's ``model`` calls the buffers that it holds: texts by name."""
+
+MOST = 1 << 18
+"""Characters of all these texts together; what is left over travels in the blobs if it can."""
 
 KEPT_OUT = "a buffer that the model builds by itself is kept out by register_buffer(..., persistent=False)"
 
+State = dict[str, torch.Tensor]
+Names = Mapping[str, str]
 
-def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
+
+def narrow(model: nn.Module, agreed: Mapping[str, Any]) -> None:
+    """Have the model's state dict hold what travels alone; give its constant buffers the charter's values.
+
+    A state dict is refused, as long as one of them has another value: nothing that changes is left out in silence.
+
+    Args:
+        agreed: the charter's ``model``, which holds the constants under ``KEY`` if there are any.
+
+    Raises:
+        ConfigError: the model has no such buffer, or one of another size.
+    """
+    widen(model)
+    buffers = dict(model.named_buffers(remove_duplicate=False))
+    same_as = _same_as(model)
+    constants: State = {}
+    for name, text in agreed.get(KEY, {}).items():
+        if name not in buffers:
+            raise ConfigError("model", f"is not the federation's, whose charter has the buffer {name}")
+        constants[name] = _value(name, text, buffers[name])
+        with torch.no_grad():
+            buffers[name].copy_(constants[name])
+    if same_as or constants:
+        hooked: Any = model  # torch leaves the two unannotated
+        hooked.register_state_dict_post_hook(partial(_give, same_as, constants))
+        hooked.register_load_state_dict_pre_hook(partial(_take, same_as, constants))
+
+
+def widen(model: nn.Module) -> None:
+    """Undo ``narrow``, for who takes the model away: it is then as its class made it, and needs nothing of rayfed."""
+    for hooks in (model._state_dict_hooks, model._load_state_dict_pre_hooks):
+        for number, hook in list(hooks.items()):
+            if getattr(getattr(hook, "hook", hook), "func", None) in (_give, _take):
+                del hooks[number]
+
+
+def _give(same_as: Names, constants: State, module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+    """Follow ``nn.Module.register_state_dict_post_hook``."""
+    for name in same_as:
+        state.pop(prefix + name, None)
+    for name, value in constants.items():
+        if _bits(state.pop(prefix + name, value)) != _bits(value):
+            raise ConfigError("model", f"{name} changes while it trains, and did not while the model was tried")
+
+
+def _take(same_as: Names, constants: State, module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Follow ``nn.Module.register_load_state_dict_pre_hook``."""
+    for name, value in constants.items():
+        state.setdefault(prefix + name, value)
+    for name, first in same_as.items():
+        if prefix + first in state:
+            state.setdefault(prefix + name, state[prefix + first])
+
+
+def state_of(model: nn.Module) -> State:
     """Return a copy of the model's state dict.
 
     Raises:
-        ConfigError: naming ``model`` and what cannot travel in a blob.
+        ConfigError: naming ``model`` and what is no tensor.
     """
     state = model.state_dict()
     for name, value in state.items():
-        if fault := _fault(value):
-            raise ConfigError("model", f"{name} {fault}, which cannot travel; {KEPT_OUT}")
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+            kind = type(value).__name__ if not isinstance(value, torch.Tensor) else "sparse tensor"
+            raise ConfigError("model", f"{name} in its state dict is a {kind}, which cannot travel")
     return {name: value.clone() for name, value in state.items()}
 
 
-def _fault(value: Any) -> str:
-    """Say why something in a state dict cannot travel; nothing if it can."""
-    if not isinstance(value, torch.Tensor):
-        return f"is a {type(value).__name__}"
+def constants_of(model: nn.Module, before: State, after: Mapping[str, Any]) -> dict[str, str]:
+    """Return the buffers that training left as they were, as the charter has them, as far as there is room.
+
+    Args:
+        before, after: the model's states around first steps of training.
+    """
+    found: dict[str, str] = {}
+    room = MOST
+    for name, value in model.named_buffers():
+        if name in before and _bits(before[name]) == _bits(torch.as_tensor(after[name])):
+            text = base64.b64encode(bz2.compress(_bits(value))).decode()
+            if len(text) <= room:
+                found[name] = text
+                room -= len(text)
+    return found
+
+
+def check(state: Mapping[str, torch.Tensor]) -> None:
+    """Check that all of a state can travel in a blob.
+
+    Raises:
+        ConfigError: naming ``model`` and what cannot.
+    """
+    for name, value in state.items():
+        if fault := _fault(value):
+            raise ConfigError("model", f"{name} {fault}, which cannot travel; {KEPT_OUT}")
+
+
+def check_restored(model: nn.Module, layout: Layout, state: State, decoded: Mapping[str, Any]) -> None:
+    """Check that the model takes back what came out of a blob, and that this is the state that went into it.
+
+    Args:
+        layout: of the blob.
+        state: that was encoded.
+        decoded: what came out, NumPy arrays by name.
+
+    Raises:
+        ConfigError: naming ``model`` and what is not the same to half a unit of the fixed point and a float's rounding.
+    """
+    back = {name: torch.as_tensor(value) for name, value in decoded.items()}
+    model.load_state_dict(back)
+    loaded = model.state_dict()
+    for spec in layout.tensors:
+        held = loaded[spec.name]
+        before, after = state[spec.name].double(), held.double()
+        away = (after - before).abs() > 2.0 ** -(spec.exponent + 1) + before.abs() * 2.0**-24
+        if away.any() or not torch.equal(held, back[spec.name].to(held.dtype)):
+            raise ConfigError("model", f"{spec.name} does not come back from a blob as it went in")
+
+
+def _fault(value: torch.Tensor) -> str:
     kind = str(value.dtype).removeprefix("torch.")
-    if kind not in (*FLOATS, *INTS) or value.layout != torch.strided:
-        return f"is {kind}" if value.layout == torch.strided else "is sparse"
+    if kind not in (*FLOATS, *INTS):
+        return f"is {kind}"
     if kind in FLOATS and not value.isfinite().all():
         return "holds an infinity or NaN"
     if kind == "int64" and value.numel() and not (int(value.min()) >= -(2**31) and int(value.max()) < 2**31):
         return "holds a whole number of more than 32 bits"
     return ""
+
+
+def _same_as(model: nn.Module) -> dict[str, str]:
+    """Return the second names of tensors, with the first."""
+    tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    held, names = dict(tensors), list(model.state_dict(keep_vars=True))
+    first: dict[int, str] = {}
+    return {
+        name: first[id(held[name])] for name in names if name in held and first.setdefault(id(held[name]), name) != name
+    }
+
+
+def _value(name: str, text: str, buffer: torch.Tensor) -> torch.Tensor:
+    """Return what a charter's text stands for, in a tensor like the buffer that it is for."""
+    size = buffer.numel() * buffer.element_size()
+    try:
+        bits = bz2.BZ2Decompressor().decompress(base64.b64decode(text, validate=True), size + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigError("charter", f"the buffer {name} cannot be read: {error}") from error
+    if len(bits) != size:
+        raise ConfigError("model", f"is not the federation's: its buffer {name} has {size} bytes, not {len(bits)}")
+    if not size:
+        return buffer.detach().cpu().clone()
+    return torch.frombuffer(bytearray(bits), dtype=buffer.dtype).view(buffer.shape)
+
+
+def _bits(value: torch.Tensor) -> bytes:
+    flat = value.detach().cpu().reshape(-1).contiguous()
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""

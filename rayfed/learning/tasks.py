@@ -210,7 +210,7 @@ def check(
     name, training = type(task).__name__, model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: a model may train with what it keeps from here
             loss, outputs = forward(task, model, inputs, targets, "sum")
             single = None if isinstance(task, Steps) else task.loss(outputs, targets)
             scores = task.score(outputs, targets)

@@ -12,7 +12,7 @@ from rayfed.attacks.behaviour import HONEST, Behaviour
 from rayfed.encoding import codec
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import ConfigError
-from rayfed.learning import learner
+from rayfed.learning import learner, states
 from rayfed.learning.budget import Budget
 from rayfed.learning.learner import Workshop
 from rayfed.learning.private import Private
@@ -237,6 +237,7 @@ def final_model(settings: Settings, place: Place, view: View, folder: Path) -> t
     if blob is not None:
         state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)
     model.load_state_dict(state)
+    states.widen(model)
     forms = charter.data.prepare.get("inputs", [])
     if len(forms) > 1 or type(model).forward is Module.forward:  # it has none, but a training_step
         return model.eval(), None

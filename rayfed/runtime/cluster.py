@@ -98,9 +98,13 @@ def is_own(settings: Settings) -> bool:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """Return what the environment of the federation's processes has beside this one's."""
+    """Return what the environment of the federation's processes has beside this one's.
+
+    ``PYTHONHASHSEED``: a model whose constructor walks through a set of names is built alike in all of them.
+    """
     threads = str(settings.train.threads or 1)
-    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONWARNINGS": "ignore", **MALLOC}
+    numbers = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONHASHSEED": "0"}
+    return {**numbers, "PYTHONWARNINGS": "ignore", **MALLOC}
 
 
 def environment(settings: Settings) -> dict[str, Any]:

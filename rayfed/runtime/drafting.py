@@ -7,7 +7,7 @@ starts the federation; what comes back is the charter, which holds names, shapes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
     from rayfed.config import Settings
     from rayfed.config.groups.federation import MergeSettings
+    from rayfed.encoding.layout import Layout
+    from rayfed.encoding.primitives import Root
+    from rayfed.learning.data import Dataset
+    from rayfed.learning.examples import Examples
+
+SKETCH = b"sketch of a charter, not founded"
+"""Stands for the genesis root while the model is tried."""
 
 ADAPTIVE_RATE = 0.03
 """The learning rate of fedadam and fedyogi where ``merge.server_lr`` says nothing."""
@@ -43,13 +50,12 @@ def draft(settings: Settings, here: bool = False) -> Charter:
         ConfigError: the model, the partition or the training does not fit them.
     """
     from rayfed.encoding import codec, merkle
-    from rayfed.learning import group_norm, learner
+    from rayfed.learning import group_norm, learner, states
     from rayfed.learning.rehearsal import Rehearsal
 
     pictures = learner.load(settings)
     if settings.attack.kind == "label_flip" and pictures.labels is None:
         raise ConfigError("attack.kind", "label_flip exchanges classes, and what is learned here has none")
-    shares = (learner.share(settings, pictures, slot) for slot in range(settings.federation.nodes))
     model, state = learner.genesis(settings, pictures)
     _check_optimizer(settings, model)
     described = _described(settings.model)
@@ -58,10 +64,54 @@ def draft(settings: Settings, here: bool = False) -> Charter:
 
         dp_sgd.require(model, learner.task(settings, pictures))
         described[group_norm.KEY] = group_norm.VALUE
-    layout = codec.Layout.of(state, {name for name, _ in model.named_parameters()})
-    blob = codec.encode(layout, state, codec.Header.merged(0), within=extended(layout, settings.merge.optimizer)).blob
+    parameters = {name: value for name, value in model.named_parameters() if name in state}
+    states.check(parameters)
+
+    def tried(charter: Charter) -> Mapping[str, Any]:
+        shares = (learner.share(settings, pictures, slot) for slot in range(settings.federation.nodes))
+        return Rehearsal(settings, charter, pictures, here).rehearse(state, shares)
+
+    # Which buffers travel, and at which fixed point, shows in the first steps of training.
+    sketch = _charter(settings, pictures, described, codec.Layout.of(parameters), SKETCH)
+    after = tried(sketch)
+    constants = states.constants_of(model, state, after)
+    if constants:
+        described[states.KEY] = constants
+        states.narrow(model, described)
+        state = states.state_of(model)
+    layout = _layout(state, parameters, after)
+    whole = extended(layout, settings.merge.optimizer)
+    blob = codec.encode(layout, state, codec.Header.merged(0), within=whole).blob
+    states.check_restored(model, layout, state, codec.decode(layout, blob, within=whole))
+    charter = _charter(settings, pictures, described, layout, merkle.root(blob))
+    if constants:
+        tried(charter)
+    return charter
+
+
+def _layout(state: Mapping[str, Any], parameters: Collection[str], after: Mapping[str, Any]) -> Layout:
+    """Return the layout of what travels.
+
+    Raises:
+        ConfigError: naming ``model`` and what does not fit any fixed point.
+    """
+    from rayfed.encoding import headroom
+    from rayfed.learning import states
+
+    states.check(state)
+    try:
+        return headroom.fitted(state, parameters, after)
+    except CodecError as error:
+        raise ConfigError("model", f"cannot travel: {error}") from error
+
+
+def _charter(
+    settings: Settings, pictures: Dataset | Examples, described: Mapping[str, Any], layout: Layout, genesis: Root
+) -> Charter:
+    from rayfed.learning import learner
+
     terms = settings.federation
-    charter = Charter(
+    return Charter(
         name=settings.name,
         layout=layout,
         data=learner.terms(settings, pictures),
@@ -78,12 +128,10 @@ def draft(settings: Settings, here: bool = False) -> Charter:
         max_unsettled=terms.max_unsettled,
         max_void=terms.max_void,
         limit_seconds=terms.limit_seconds,
-        genesis=merkle.root(blob),
+        genesis=genesis,
         genesis_source={"seed": settings.seed},
         stake=stake_terms(settings),
     )
-    Rehearsal(settings, charter, pictures, here).rehearse(state, shares)
-    return charter
 
 
 def try_joining(settings: Settings, text: str, here: bool = False) -> None:

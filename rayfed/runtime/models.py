@@ -10,7 +10,7 @@ from rayfed.audit import folders
 from rayfed.encoding import codec
 from rayfed.encoding.primitives import Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError
-from rayfed.learning import group_norm, material, models
+from rayfed.learning import group_norm, material, models, states
 from rayfed.store.verified import verified
 
 if TYPE_CHECKING:
@@ -26,14 +26,17 @@ def from_folder(charter: Charter, root: Root, folder: Path) -> nn.Module:
         ConfigError: it is on none of them, or its class cannot be imported here.
     """
     blob = _find(root, charter.blob_layout.blob_size, folder)
-    described = {key: _restored(value) for key, value in charter.model.items() if key != group_norm.KEY}
+    added = (group_norm.KEY, states.KEY)
+    described = {key: _restored(value) for key, value in charter.model.items() if key not in added}
     if charter.data.prepare:
         model = material.built(described, charter.data.prepare, seed=0)
     else:
         model = models.build(described, charter.data.shape, len(charter.data.classes), seed=0)
     if group_norm.chosen(charter.model):
         group_norm.replace(model)
+    states.narrow(model, charter.model)
     model.load_state_dict(codec.decode(charter.layout, blob, out=model.state_dict(), within=charter.blob_layout))
+    states.widen(model)
     return model.eval()
 
 

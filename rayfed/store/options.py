@@ -10,8 +10,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from dataclasses import Field, dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
 
 from rayfed.encoding.primitives import Address, Root
 
@@ -48,15 +48,24 @@ class Site:
 class StoreOptions(ABC):
     """The settings of one kind of store.
 
-    Every field has a default, and a line in the ``Attributes:`` of its class; a path on this machine says so in its
-    metadata: ``{"is_path": True}``.
+    Every field is a setting unless its metadata says ``{"is_setting": False}``, and has a default; every setting has a
+    line in the ``Attributes:`` of its class. A path on this machine says so: ``{"is_path": True}``.
     """
 
-    serves: ClassVar[bool] = False
-    """Whether nodes hand out blobs to their peers: what ``open`` returns is then a ``Serves``."""
+    @property
+    def serves(self) -> bool:
+        """Whether nodes hand out blobs to their peers: what ``open`` returns is then a ``Serves``."""
+        return False
 
-    within_cluster: ClassVar[bool] = False
-    """Whether nodes find each other inside one Ray cluster only."""
+    @property
+    def within_cluster(self) -> bool:
+        """Whether nodes find each other inside one Ray cluster only."""
+        return False
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """Return the options as the settings ``store.*`` have them, under the names of the fields."""
+        return cls(**{item.name: getattr(settings, item.name) for item in settings_of(cls)})
 
     @abstractmethod
     def validate(self) -> None:
@@ -109,3 +118,8 @@ class StoreOptions(ABC):
             yield store
         finally:
             store.close()
+
+
+def settings_of(cls: type[StoreOptions]) -> list[Field[Any]]:
+    """Return the fields of a kind's options that are settings."""
+    return [item for item in fields(cls) if item.metadata.get("is_setting", True)]

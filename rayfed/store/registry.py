@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from rayfed.errors import ConfigError
@@ -11,12 +10,14 @@ from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.options import StoreOptions
 from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.s3.options import S3Options
+from rayfed.store.several.options import SeveralOptions
 
 KINDS: dict[str, type[StoreOptions]] = {
     "ray_peers": RayPeersOptions,
     "files": FilesOptions,
     "s3": S3Options,
     "ipfs": IpfsOptions,
+    "several": SeveralOptions,
 }
 """Options by the word in ``store.kind``; the first is the default."""
 
@@ -30,8 +31,7 @@ def options_of(settings: Any) -> StoreOptions:
     Raises:
         ConfigError: there is no such kind.
     """
-    cls = kind_of(settings.kind, "store.kind")
-    return cls(**{item.name: getattr(settings, item.name) for item in fields(cls)})
+    return kind_of(settings.kind, "store.kind").of(settings)
 
 
 def kind_of(name: str, setting: str) -> type[StoreOptions]:

@@ -42,7 +42,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
+class AttackCost:
     """What one attack costs.
 
     Attributes:
@@ -79,7 +79,7 @@ def least_bond(members: int, prices: Prices) -> int:
     return match_gas(members) * prices.gas_price
 
 
-def attacks(terms: Terms, members: int, prices: Prices) -> tuple[Attack, ...]:
+def attacks(terms: Terms, members: int, prices: Prices) -> tuple[AttackCost, ...]:
     """Return what can be done to a round of so many members, dearest promise first.
 
     Raises:
@@ -96,7 +96,7 @@ def attacks(terms: Terms, members: int, prices: Prices) -> tuple[Attack, ...]:
     one = {"locked": terms.stake, "locked_native": terms.bonds}
     shams = MAX_ENTRIES - members
     return (
-        Attack(
+        AttackCost(
             "a wrong root made final, and undone",
             quorum,
             coin=quorum * burned,
@@ -106,8 +106,8 @@ def attacks(terms: Terms, members: int, prices: Prices) -> tuple[Attack, ...]:
             defence=match,
             refunded=min(1.0, quorum * terms.bond / match),
         ),
-        Attack("a wrong root attested by one", 1, terms.stake, terms.bond, defence=match, refunded=paid, **one),
-        Attack(
+        AttackCost("a wrong root attested by one", 1, terms.stake, terms.bond, defence=match, refunded=paid, **one),
+        AttackCost(
             "a round made void by silence",
             third,
             coin=third * share,
@@ -116,8 +116,8 @@ def attacks(terms: Terms, members: int, prices: Prices) -> tuple[Attack, ...]:
             locked=third * terms.stake,
             locked_native=third * terms.bonds,
         ),
-        Attack("an update served to half, or claimed to be missing", 1, coin=share, **one),
-        Attack(
+        AttackCost("an update served to half, or claimed to be missing", 1, coin=share, **one),
+        AttackCost(
             "a round's settlement delayed by one stage",
             0,
             native=terms.bond + ENTER_GAS * price,
@@ -125,7 +125,7 @@ def attacks(terms: Terms, members: int, prices: Prices) -> tuple[Attack, ...]:
             defence=match,
             refunded=paid,
         ),
-        Attack(
+        AttackCost(
             "a round's settlement delayed by a full bracket",
             0,
             native=shams * (terms.bond + ENTER_GAS * price),
@@ -133,13 +133,13 @@ def attacks(terms: Terms, members: int, prices: Prices) -> tuple[Attack, ...]:
             defence=12 * match,
             refunded=paid,
         ),
-        Attack(
+        AttackCost(
             "parties without a seat shut out of a round's court",
             0,
             native=shams * (terms.bond + ENTER_GAS * price),
             seconds=terms.window_seconds,
         ),
-        Attack(
+        AttackCost(
             "all seats of a forming federation taken",
             members,
             native=members * JOIN_GAS * price,

@@ -27,11 +27,16 @@ VERSION = "0.42.0"
 MISSING = "no Kubo: `make kubo` builds one from its Go module, or let RAYFED_KUBO name an ipfs binary"
 
 
-def binary() -> str:
-    """Return the ipfs binary to test with, or skip the test."""
+def find() -> str | None:
+    """Return the ipfs binary to test with, if there is one."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     made = cache / f"rayfed/kubo-{VERSION}/ipfs"
-    found = os.environ.get("RAYFED_KUBO") or (str(made) if made.exists() else shutil.which("ipfs"))
+    return os.environ.get("RAYFED_KUBO") or (str(made) if made.exists() else shutil.which("ipfs"))
+
+
+def binary() -> str:
+    """Return the ipfs binary to test with, or skip the test."""
+    found = find()
     if not found:
         pytest.skip(MISSING)
     return found

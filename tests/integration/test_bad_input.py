@@ -291,7 +291,7 @@ TRIED = {
     "no such module": (["model._target_=nowhere.Net"], "model._target_: cannot import 'nowhere'"),
     "no such learner": (["learner._target_=nowhere.Learner"], "learner._target_: cannot import 'nowhere'"),
     "no scores in training": ([f"model._target_={ODD}.TrainNothing", *MODEL], f"model._target_: {ODD}.TrainNothing"),
-    "a rate that explodes": (["train.optimizer.lr=1e38"], "train.optimizer: after a first step"),
+    "a rate that explodes": (["train.optimizer.lr=1e38"], "train.optimizer: first steps make"),
 }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
+from dataclasses import MISSING, Field, dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from rayfed.config.fields import MAX_UINT32, within
+from rayfed.store.options import settings_of
 from rayfed.store.registry import KINDS
 
 NAMES = list(KINDS)
@@ -31,7 +32,7 @@ def _options() -> dict[str, tuple[str, Any, Any]]:
     defaults: dict[str, Any] = {}
     for cls in KINDS.values():
         hints = get_type_hints(cls)
-        for item in fields(cls):
+        for item in settings_of(cls):
             if item.name not in found:
                 if item.default_factory is MISSING:
                     made = field(default=item.default, metadata=item.metadata)

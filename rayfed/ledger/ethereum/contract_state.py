@@ -8,7 +8,7 @@ from typing import Any
 from rayfed.encoding.primitives import Address
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.clock import ChainClock
-from rayfed.ledger.ethereum.history import History
+from rayfed.ledger.ethereum.history import PastReader
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.contexts import NO_CONTEXT
@@ -87,7 +87,7 @@ class ContractState:
         self.rpc = questions.rpc
         self.address = questions.address
         self._terms = terms
-        self.history = History(self.rpc, self.address, lambda: int(questions.ask("position")["founded"]))
+        self.history = PastReader(self.rpc, self.address, lambda: int(questions.ask("position")["founded"]))
 
     def terms(self) -> Terms:
         """See ``FederationState``."""

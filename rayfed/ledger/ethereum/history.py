@@ -11,7 +11,7 @@ from rayfed.errors import LedgerError
 from rayfed.ledger.ethereum import events
 from rayfed.ledger.ethereum.events import Event
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
-from rayfed.ledger.ethereum.told import HEARD, Told
+from rayfed.ledger.ethereum.told import HEARD, Past
 
 MARKS = 256
 """How many of the blocks that were looked at are remembered by their hashes, to see where a chain has gone back to."""
@@ -21,7 +21,7 @@ _Mark = tuple[int, str]
 T = TypeVar("T")
 
 
-class History:
+class PastReader:
     """Follows one federation's events. Safe to use from several threads.
 
     Each look asks for what is new. Where the chain has gone back, what was said on the branch that it dropped is
@@ -40,9 +40,9 @@ class History:
         self._lock = threading.Lock()
         self._events: list[Event] = []
         self._marks: list[_Mark] = []
-        self._told = Told()
+        self._told = Past()
 
-    def ask(self, question: Callable[[Told], T]) -> T:
+    def ask(self, question: Callable[[Past], T]) -> T:
         """Return what a question is answered by what has been told up to now.
 
         Raises:
@@ -65,7 +65,7 @@ class History:
             return
         last = self._marks[-1][0] if self._marks else -1
         self._events = [event for event in self._events if event.block <= last]
-        self._told = Told()
+        self._told = Past()
         for event in self._events:
             self._told.hear(event)
 

@@ -33,7 +33,7 @@ class RoundTold:
     outcome: Outcome | None = None
 
 
-class Told:
+class Past:
     """A federation's past.
 
     Attributes:
@@ -141,16 +141,16 @@ class Told:
 
 
 HEARD = {
-    "Announced": Told._announced,
-    "Attested": Told._attested,
-    "Committed": Told._committed,
-    "Joined": Told._joined,
-    "PhaseOpened": Told._opened,
-    "Relayed": Told._relayed,
-    "RoundClosed": Told._closed,
-    "Settled": Told._settled,
-    "Slashed": Told._slashed,
-    "Undone": Told._undone,
+    "Announced": Past._announced,
+    "Attested": Past._attested,
+    "Committed": Past._committed,
+    "Joined": Past._joined,
+    "PhaseOpened": Past._opened,
+    "Relayed": Past._relayed,
+    "RoundClosed": Past._closed,
+    "Settled": Past._settled,
+    "Slashed": Past._slashed,
+    "Undone": Past._undone,
 }
 """What follows from each event that anything follows from. A seat that rounds count on is never free, so who has it
 when a round is settled is who sat down there last."""

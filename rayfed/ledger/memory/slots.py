@@ -15,7 +15,7 @@ from rayfed.protocol.contexts import NO_CONTEXT
 from rayfed.protocol.court import MatchState
 
 
-class Kept:
+class CopiedSlot:
     """A record that can be copied; what it holds is copied along where it can change."""
 
     def copied(self) -> Self:
@@ -47,7 +47,7 @@ class Head(IntEnum):
 
 
 @dataclass(eq=False)
-class SeatSlot(Kept):
+class SeatSlot(CopiedSlot):
     """What is kept of an address that has, or had, a seat; ``seat`` is its index, or None."""
 
     seat: int | None = None
@@ -60,7 +60,7 @@ class SeatSlot(Kept):
 
 
 @dataclass(eq=False)
-class RoundSlot(Kept):
+class RoundSlot(CopiedSlot):
     """A round; ``awaited`` are the members who have yet to speak in its phase, ``voting`` is what its votes rest on."""
 
     round: int
@@ -115,7 +115,7 @@ class RoundSlot(Kept):
 
 
 @dataclass(eq=False)
-class DocketSlot(Kept):
+class DocketSlot(CopiedSlot):
     """A round's tournament, if it has two entries or more; ``start`` is T0, ``pot`` is slashed stake."""
 
     start: int = 0
@@ -129,7 +129,7 @@ class DocketSlot(Kept):
 
 
 @dataclass(eq=False)
-class EntrySlot(Kept):
+class EntrySlot(CopiedSlot):
     """An entry beyond the first."""
 
     root: Root
@@ -139,7 +139,7 @@ class EntrySlot(Kept):
 
 
 @dataclass(eq=False)
-class MatchSlot(Kept):
+class MatchSlot(CopiedSlot):
     """A match; sides by entry, ``winner`` is an entry's number + 1, or 0 if both lost.
 
     At a leaf ``value_i`` and ``value_j`` are what the sides say at the coordinate; ``inputs`` are what the updates say
@@ -166,7 +166,7 @@ class MatchSlot(Kept):
 
 
 @dataclass(eq=False)
-class CostsSlot(Kept):
+class CostsSlot(CopiedSlot):
     """What moves cost that were for the left side, the right one, or both; of a match, or of one mover in it."""
 
     left: int = 0
@@ -179,7 +179,7 @@ class CostsSlot(Kept):
 
 
 @dataclass(eq=False)
-class AccountSlot(Kept):
+class AccountSlot(CopiedSlot):
     """What an address has: in the coin, and in the chain's own currency."""
 
     stake: int = 0

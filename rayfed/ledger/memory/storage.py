@@ -9,11 +9,11 @@ from typing import Any, Self, TypeVar
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.ledger.memory.slots import (
     AccountSlot,
+    CopiedSlot,
     CostsSlot,
     DocketSlot,
     EntrySlot,
     Head,
-    Kept,
     MatchSlot,
     RoundSlot,
     SeatSlot,
@@ -26,7 +26,7 @@ RING = 16
 """A round lies in the slot ``round mod RING``."""
 
 K = TypeVar("K")
-S = TypeVar("S", bound=Kept)
+S = TypeVar("S", bound=CopiedSlot)
 
 Block = tuple[int, int, int]
 """A match's place: round, stage, block."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from rayfed.errors import ConfigError
 from rayfed.store.options import Site, StoreOptions
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class RayPeersOptions(StoreOptions):
     """Each node serves its blobs to its peers, within one Ray cluster."""
 
-    serves: ClassVar[bool] = True
-    within_cluster: ClassVar[bool] = True
+    serves = True
+    within_cluster = True
 
     def validate(self) -> None:
         """Nothing that could be wrong."""

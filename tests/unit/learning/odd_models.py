@@ -90,6 +90,50 @@ class Counted(Plain):
         nn.init.constant_(self.head.bias, Counted.built)
 
 
+# -- one tensor, two names ------------------------------------------------------------------------------------------
+
+
+class Tied(nn.Module):
+    """Two layers share a weight."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__()
+        c, h, w = in_shape
+        self.stem, self.a, self.b = nn.Linear(c * h * w, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+        self.b.weight = self.a.weight
+        self.head = nn.Linear(16, num_classes)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = torch.relu(self.stem(x.flatten(1)))
+        return self.head(torch.relu(self.b(torch.relu(self.a(x)))))
+
+
+class OneLayerTwice(Plain):
+    """A whole layer under two names, batch norm's statistics too."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.first = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+        self.again = self.first
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.again(self.first(super().features(x)))
+
+
+class SharedTable(Plain):
+    """A buffer and a weight, each under two names."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("one", torch.full((8,), 0.5))
+        self.register_buffer("two", self.one)
+        self.wide = nn.Linear(8, 8, bias=False)
+        self.mirror = self.wide.weight
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.wide(super().features(x)) @ self.mirror + self.one * self.two
+
+
 # -- more than scores ------------------------------------------------------------------------------------------------
 
 
@@ -184,11 +228,83 @@ class Infinite(Plain):
 
 
 class Complex(Plain):
-    """Rotary embeddings as complex numbers."""
+    """Turns by complex numbers, as rotary embeddings do."""
 
     def __init__(self, in_shape: Shape, num_classes: int) -> None:
         super().__init__(in_shape, num_classes)
-        self.register_buffer("turns", torch.polar(torch.ones(4), torch.arange(4.0)))
+        self.register_buffer("turns", torch.polar(torch.ones(8), torch.arange(8.0)))
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.view_as_real(super().features(x) * self.turns)[..., 0]
+
+
+class BigBuffer(Plain):
+    """A buffer of 100,000."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("scale", torch.tensor([100_000.0]))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return super().forward(x) * (self.scale / 100_000)
+
+
+class Sines(Plain):
+    """A table that comes out a little different on another machine; this one, on each."""
+
+    shift = 0.0
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("table", torch.sin(torch.arange(8.0)) + Sines.shift)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return super().features(x) + self.table
+
+
+class LargeTable(Plain):
+    """A buffer of random numbers, too large for a charter; finite."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("table", torch.randn(100_000))
+
+
+class LargeMask(Plain):
+    """As ``LargeTable``, with an infinity in it."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("table", torch.randn(100_000))
+        self.table[7] = float("inf")
+
+
+class InfiniteCount(Plain):
+    """A buffer that changes, and is infinite."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("least", torch.tensor([float("inf"), 0.0]))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if self.training:
+            self.least[1] += 1
+        return super().forward(x)
+
+
+class LateCount(Plain):
+    """A buffer that stands still for ten batches, and then does not."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.register_buffer("tens", torch.zeros(1))
+        self.seen = 0
+
+    def forward(self, x: torch.Tensor) -> Any:
+        self.seen += self.training
+        if self.seen >= 10:
+            self.tens += 1
+        return super().forward(x)
 
 
 class LongIntegers(Plain):
@@ -204,6 +320,30 @@ class ComplexWeight(Plain):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         return (super().features(x) * self.turn).real
+
+
+class InfiniteWeight(Plain):
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.never = nn.Parameter(torch.tensor([float("-inf")]))
+
+
+class BigWeight(Plain):
+    """A weight of 200, or of whatever."""
+
+    def __init__(self, in_shape: Shape, num_classes: int, value: float = 200.0) -> None:
+        super().__init__(in_shape, num_classes)
+        self.gain = nn.Parameter(torch.tensor([value, 1.0]))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return super().forward(x) * self.gain[1]
+
+
+class LoudFeatures(BatchNorm):
+    """What batch norm sees is in the thousands, its variance in the millions."""
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.body(x.flatten(1)) * 10_000)
 
 
 class ExtraState(Plain):

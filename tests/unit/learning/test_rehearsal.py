@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ import yaml
 
 from rayfed.config import load
 from rayfed.errors import ConfigError
+from rayfed.learning import learner
 from rayfed.learning.learner import TorchLearner, Workshop, kind
 from rayfed.learning.models import build
+from rayfed.learning.rehearsal import Rehearsal
 from rayfed.protocol.charter import Charter
 from rayfed.runtime import drafting
 from tests.unit.learning import odd_models
@@ -92,13 +96,10 @@ def test_lazy_layers_take_weights_from_a_file(tmp_path: Any) -> None:
         ("Detached", [], "model._target_: .*cannot be trained: .*does not require grad"),
         ("Grows", [], "model: does not stay what it is in training: late"),
         ("BatchNorm", ["train.batch_size=1"], "train.batch_size: batch norm"),
-        ("Infinite", [], "model: mask holds an infinity"),
-        ("Complex", [], "model: turns is complex64"),
         ("ComplexWeight", [], "model: turn is complex64"),
-        ("LongIntegers", [], "model: salt holds a whole number"),
-        ("ExtraState", [], "model: _extra_state is a dict"),
+        ("ExtraState", [], "model: _extra_state in its state dict is a dict"),
         ("refuses", [], "model: .*cannot be built with these parameters: FileNotFoundError: weights for 10 classes"),
-        ("Plain", ["train.optimizer.lr=1e38"], "train.optimizer: after a first step"),
+        ("Plain", ["train.optimizer.lr=1e38"], "train.optimizer: first steps make body.weight NaN"),
         ("Plain", ["privacy=dp", "privacy.target_epsilon=0.001"], "privacy.target_epsilon: "),
         ("Plain", ["privacy=dp", "privacy.target_epsilon=8", "privacy.delta=0.01"], "privacy.delta: "),
         ("BatchNorm", ["learner._target_=rayfed.learning.train.Trainer"], "learner._target_: "),
@@ -129,6 +130,39 @@ def test_a_last_batch_of_one_image_is_no_trouble_to_batch_norm() -> None:
     for size in (32, 359, 718):
         before, after = trained("BatchNorm", f"train.batch_size={size}", "train.epochs=3")
         assert after > before
+
+
+def test_a_node_with_a_single_image_is_too_little_for_batch_norm_alone() -> None:
+    for model in ("Plain", "BatchNorm"):
+        settings = settings_of(model)
+        charter, pictures = drafting.draft(settings), learner.load(settings)
+        _, genesis = learner.genesis(settings, pictures, charter)
+        many = learner.share(settings, pictures, 0)
+        one = replace(many, train_x=many.train_x[:1], train_y=many.train_y[:1])
+        rehearsal = Rehearsal(settings, charter, pictures, here=True)
+        if model == "Plain":
+            assert rehearsal.rehearse(genesis, [many, one]).keys() == genesis.keys()
+            continue
+        with pytest.raises(ConfigError, match=r"^partition\.min_examples: batch norm cannot be trained on one image"):
+            rehearsal.rehearse(genesis, [many, one])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nowhere", "cannot import 'brought' .*No module named 'nowhere'"),
+        ("1 / 0", "importing 'brought' .* fails: ZeroDivisionError: division by zero"),
+        ("class Net(:", "importing 'brought' .* fails: SyntaxError: invalid syntax"),
+        ("Net = 3", "neither a class nor a function"),
+    ],
+)
+def test_a_module_of_ones_own_that_cannot_be_imported(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "brought.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "brought", raising=False)
+    assert re.match(rf"model\._target_: .*{said}", complaint("brought.Net"))
 
 
 class Sleepless(TorchLearner):

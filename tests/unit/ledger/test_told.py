@@ -8,7 +8,7 @@ import pytest
 
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.ledger.backend import Event
-from rayfed.ledger.ethereum.told import Told
+from rayfed.ledger.ethereum.told import Past
 from rayfed.protocol.contexts import opening, resting
 from rayfed.protocol.court import MergeEvidence
 from rayfed.protocol.messages import Outcome, Phase, Status
@@ -18,11 +18,11 @@ GENESIS, CHARTER = b"\x0a" * 32, b"\x0b" * 32
 ROOTS = (b"\1" * 32, b"\2" * 32)
 
 
-def tell(told: Told, name: str, **values: Any) -> None:
+def tell(told: Past, name: str, **values: Any) -> None:
     told.hear(Event(name, values, 1, 0, "0x"))
 
 
-def play(told: Told, round: int, base_round: int, base: bytes, base_context: bytes, merged: bytes) -> MergeEvidence:
+def play(told: Past, round: int, base_round: int, base: bytes, base_context: bytes, merged: bytes) -> MergeEvidence:
     """Tell of a final round of two members, one of whom posts for both."""
     start = opening(round, base_round, base, base_context, 3, MEMBERS)
     voting = resting(start, 3, ROOTS)
@@ -38,14 +38,14 @@ def play(told: Told, round: int, base_round: int, base: bytes, base_context: byt
 
 
 @pytest.fixture
-def told() -> Told:
-    told = Told()
+def told() -> Past:
+    told = Past()
     for index, member in enumerate(MEMBERS):
         tell(told, "Joined", member=member.lower(), index=index)
     return told
 
 
-def test_a_rounds_merge_and_what_it_rests_on(told: Told) -> None:
+def test_a_rounds_merge_and_what_it_rests_on(told: Past) -> None:
     expected = play(told, 1, 0, GENESIS, CHARTER, b"\3" * 32)
     assert told.evidence(1, 2, GENESIS) == expected
     assert told.evidence(1, 3, GENESIS) is None  # other updates do not make this context
@@ -54,7 +54,7 @@ def test_a_rounds_merge_and_what_it_rests_on(told: Told) -> None:
     assert told.evidence(2, 2, GENESIS) == again
 
 
-def test_a_later_round_rests_on_what_stands(told: Told) -> None:
+def test_a_later_round_rests_on_what_stands(told: Past) -> None:
     first = play(told, 1, 0, GENESIS, CHARTER, b"\3" * 32)
     play(told, 2, 1, b"\3" * 32, first.context, b"\4" * 32)
     play(told, 3, 2, b"\4" * 32, b"", b"\5" * 32)
@@ -67,7 +67,7 @@ def test_a_later_round_rests_on_what_stands(told: Told) -> None:
     ]
 
 
-def test_an_outcome_counts_who_attests_late(told: Told) -> None:
+def test_an_outcome_counts_who_attests_late(told: Past) -> None:
     assert told.outcome(1) is None
     play(told, 1, 0, GENESIS, CHARTER, b"\3" * 32)
     tell(told, "Relayed", round=1, phase=3, members=2, values=(b"\3" * 32,), misses=())
@@ -76,7 +76,7 @@ def test_an_outcome_counts_who_attests_late(told: Told) -> None:
     assert told.outcome(1) == Outcome(1, Status.SETTLED, b"\3" * 32, 2, 3)
 
 
-def test_a_void_round_can_be_judged_if_somebody_attested(told: Told) -> None:
+def test_a_void_round_can_be_judged_if_somebody_attested(told: Past) -> None:
     tell(told, "PhaseOpened", round=1, phase=1, deadline=9, context=CHARTER)
     tell(told, "RoundClosed", round=1, root=NO_ROOT, included=0, attesters=0)
     assert told.outcome(1) == Outcome(1, Status.OVER, NO_ROOT, 0, 0)
@@ -88,7 +88,7 @@ def test_a_void_round_can_be_judged_if_somebody_attested(told: Told) -> None:
     assert told.outcome(2) == Outcome(2, Status.OVER, NO_ROOT, 3, 0)
 
 
-def test_money_lies_under_the_address_that_had_the_seat(told: Told) -> None:
+def test_money_lies_under_the_address_that_had_the_seat(told: Past) -> None:
     tell(told, "Settled", round=1, share=5, earners=3, right=2, rightful=2)
     tell(told, "Slashed", member=MEMBERS[0].lower(), round=2, stake=7, bond=1)
     tell(told, "Joined", member="0x" + "11" * 20, index=0)
@@ -97,12 +97,12 @@ def test_money_lies_under_the_address_that_had_the_seat(told: Told) -> None:
     assert told.slashed == {MEMBERS[0]: 7}
 
 
-def test_the_latest_card_counts(told: Told) -> None:
+def test_the_latest_card_counts(told: Past) -> None:
     tell(told, "Announced", member=MEMBERS[0].lower(), sequence=1, card=b"one")
     tell(told, "Announced", member=MEMBERS[0].lower(), sequence=2, card=b"two")
     assert told.cards == {MEMBERS[0]: b"two"}
 
 
-def test_a_phase_of_no_round_has_no_context(told: Told) -> None:
+def test_a_phase_of_no_round_has_no_context(told: Past) -> None:
     tell(told, "PhaseOpened", round=0, phase=int(Phase.FORMING), deadline=9, context=bytes(32))
     assert told.rounds == {}

@@ -53,6 +53,15 @@ def test_json_does_not_depend_on_the_order_of_what_comes_in() -> None:
     assert turned.summary().to_json() == run.summary().to_json()
 
 
+def test_values_that_were_cut_off_are_added_up_and_told() -> None:
+    run = fake_run()
+    records = [replace(one, saturated=one.slot + 1) for one in run.records]
+    rounds = replace(run, records=records).summary().rounds
+    told = {closed.round: closed.saturated for closed in rounds}
+    assert told == {n: sum(one.saturated for one in records if one.round == n) for n in told}
+    assert max(told.values()) > 1
+
+
 def test_a_split_test_set_gives_the_accuracy_on_the_whole() -> None:
     """3 of 4 and 1 of 12 right are 4 of 16."""
     records = [record(0, accuracy=3 / 4, test_examples=4), record(1, accuracy=1 / 12, test_examples=12), record(2)]

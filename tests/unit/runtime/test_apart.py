@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from rayfed.config import load
 from rayfed.errors import ConfigError, DataError
 from rayfed.runtime.apart import Apart
+from rayfed.runtime.cluster import variables
 
 
 def outcome(function: Callable[..., Any], *args: Any, **variables: str) -> Any:
@@ -38,6 +40,10 @@ def fails() -> None:
 
 def large(text: str) -> str:
     return text[::-1]
+
+
+def set_in_order(names: list[str]) -> list[str]:
+    return list(set(names))
 
 
 def modules() -> bool:
@@ -79,6 +85,13 @@ def test_one_that_nobody_waits_for_is_ended() -> None:
     call.end()
     assert call._process.returncode == -9
     call.end()
+
+
+def test_names_in_a_set_have_the_same_order_in_all_of_a_federations_processes() -> None:
+    """A constructor that walks through a set gives its layers their weights in that order."""
+    names = [f"layer{number}" for number in range(50)]
+    orders = {tuple(outcome(set_in_order, names, **variables(load([])))) for _ in range(3)}
+    assert len(orders) == 1
 
 
 def test_this_process_needs_no_torch_for_it() -> None:

@@ -70,7 +70,7 @@ def test_what_cannot_train_is_found_before_anything_is_founded(words: list[str],
         ([], None),
         (["model.width=6"], r"model: is not the federation's: features\.0\.weight: the shape is"),
         (["model._target_=torch.nn.Identity"], "model._target_: torch.nn.Identity gives 2x1x8x8"),
-        (["train.optimizer.lr=1e38"], "train.optimizer: after a first step"),
+        (["train.optimizer.lr=1e38"], "train.optimizer: first steps make"),
         (["data=image_folder", "data.root=/nowhere"], r"data\.root: there is no folder"),
     ],
 )

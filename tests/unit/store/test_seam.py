@@ -16,8 +16,10 @@ from rayfed.store import KINDS, Serves, Site, StoreOptions, options_of, split, v
 from rayfed.store.files import FileStore
 from rayfed.store.files.options import FilesOptions
 from rayfed.store.ipfs.options import IpfsOptions
+from rayfed.store.options import settings_of
 from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.s3.options import S3Options
+from rayfed.store.several.options import SeveralOptions
 
 FEDERATION = "0x" + "fe" * 20
 PEER = "12D3KooWRauqhd5XvZgrMZ9JCqynWhaRh9HDSXwC7UNiEo86SE6e"
@@ -52,7 +54,7 @@ def test_every_kind_has_options_that_the_settings_have(kind: str) -> None:
     options = options_of(settings)
     assert type(options) is KINDS[kind]
     said = meanings(StoreSettings)
-    for item in fields(options):
+    for item in settings_of(type(options)):
         assert getattr(settings, item.name) == getattr(options, item.name)
         assert said[item.name].startswith(f"{kind}: ")
     assert kind in said["kind"]
@@ -70,6 +72,7 @@ def test_whoever_serves_says_so(tmp_path: Path) -> None:
         RayPeersOptions(),
         S3Options(bucket="b", region="us-east-1"),
         IpfsOptions(),
+        SeveralOptions(["files"], parts=(FilesOptions(path=str(tmp_path / "shared")),)),
     ]
     assert {type(one) for one in options} == set(KINDS.values())
     for one in options:

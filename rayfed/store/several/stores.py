@@ -1,0 +1,245 @@
+"""Several stores as one: what one of them does not have, or not in time, the next may have."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rayfed.encoding.primitives import Address, Root
+from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
+from rayfed.store import PeerServer, Serves, Store
+from rayfed.store.files.disk import FileStore
+from rayfed.store.verified import short
+
+log = logging.getLogger(__name__)
+
+FIRST_REST, LONGEST_REST = 10.0, 300.0
+"""Seconds that a store which failed is spared: others are asked before it, and what it should keep waits."""
+
+
+@dataclass(slots=True)
+class StorePart:
+    """One of several stores.
+
+    Attributes:
+        kind: its name in ``store.order``.
+        store: the store itself.
+        owed: what it should keep and could not; put there as soon as it works again.
+    """
+
+    kind: str
+    store: Store
+    owed: set[Root] = field(default_factory=set)
+    settling: threading.Lock = field(default_factory=threading.Lock)
+    rests_until: float = float("-inf")
+    rest: float = FIRST_REST
+
+
+class SeveralStores:
+    """Stores in an order.
+
+    A blob is put into all of them, side by side, and is kept if one of them took it; what the others could not take
+    they are given when they work again. It is asked for in the order, the next store as soon as one says no or takes
+    longer than ``hedge_seconds``, and the first right answer counts. What does not work is counted, and spared for a
+    while, longer each time.
+
+    Args:
+        parts: kinds and stores, in their order.
+        disk: the node's own, from which later puts are made.
+        hedge_seconds: how long a store may take before the next one is asked too.
+    """
+
+    def __init__(self, parts: Sequence[tuple[str, Store]], disk: FileStore, hedge_seconds: float) -> None:
+        self._parts = [StorePart(kind, store) for kind, store in parts]
+        self._disk = disk
+        self._hedge_seconds = hedge_seconds
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._size = 0
+        self.faults: Counter[str] = Counter()
+        """How often each kind did not work, or gave something else than was asked for."""
+
+    def put(self, root: Root, blob: memoryview) -> None:
+        """Keep a blob in as many stores as take it; once one has it, the others have ``hedge_seconds`` more, and are
+        not waited for any longer.
+
+        Raises:
+            StoreError: none of them did.
+        """
+        awake = [part for part in self._parts if not self._rests(part)] or self._parts
+        self._size = blob.nbytes
+        for part in self._parts:
+            part.owed.add(root)
+        answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        for part in awake:
+            _start(self._put, part, root, blob, answers)
+        failed: list[str] = []
+        until: float | None = None
+        for _ in awake:
+            try:
+                error = answers.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return  # they go on by themselves
+            if error is None:
+                until = until or time.monotonic() + self._hedge_seconds
+            elif isinstance(error, StoreError):
+                failed.append(str(error))
+            else:
+                raise error
+        if len(failed) == len(awake):
+            raise StoreError("; ".join(failed))
+
+    def get(self, root: Root, size: int, holders: Sequence[Address] = ()) -> memoryview:
+        """Return the blob, read-only and checked, from whichever store gives it first.
+
+        Raises:
+            BlobMissing: no store has it (yet), or some do not work.
+            BlobCorrupt: every store has something else.
+            StoreError: no store works.
+        """
+        waiting = sorted(self._parts, key=self._rests)  # keeps the order among those that rest, and those that do not
+        answers: queue.SimpleQueue[tuple[StorePart, memoryview | BaseException]] = queue.SimpleQueue()
+        errors: list[BaseException] = []
+        while len(errors) < len(self._parts):
+            if waiting:
+                _start(self._get, waiting.pop(0), root, size, holders, answers)
+            try:
+                timeout = self._hedge_seconds if waiting else None
+                _, answer = answers.get(timeout=timeout)
+            except queue.Empty:
+                continue  # too slow: ask the next one too
+            if isinstance(answer, memoryview):
+                return answer
+            errors.append(answer)
+        raise _sum(errors, root)
+
+    def has(self, root: Root) -> bool:
+        """Say whether one of the stores has it; one that does not work has not.
+
+        Raises:
+            StoreError: none of them works.
+        """
+        failed: list[str] = []
+        for part in sorted(self._parts, key=self._rests):
+            try:
+                if part.store.has(root):
+                    return True
+            except StoreError as error:
+                self._fault(part, error)
+                failed.append(str(error))
+        if len(failed) == len(self._parts):
+            raise StoreError("; ".join(failed))
+        return False
+
+    def close(self) -> None:
+        """Close all of them."""
+        self._closed.set()
+        for part in self._parts:
+            part.store.close()
+
+    def _put(
+        self, part: StorePart, root: Root, blob: memoryview, answers: queue.SimpleQueue[BaseException | None]
+    ) -> None:
+        try:
+            part.store.put(root, blob)
+        except BaseException as error:  # handed to who waits for it
+            if isinstance(error, StoreError):
+                self._fault(part, error)
+            answers.put(error)
+            return
+        self._well(part)
+        part.owed.discard(root)
+        answers.put(None)
+        self._settle(part)
+
+    def _settle(self, part: StorePart) -> None:
+        """Put into a store that works what it could not take before; all blobs of a federation have one size."""
+        with part.settling:
+            for root in list(part.owed):
+                if self._closed.is_set():
+                    return
+                try:
+                    part.store.put(root, self._disk.get(root, self._size))
+                except (BlobMissing, BlobCorrupt) as error:  # the own disk has let go of it
+                    log.info("%s", error)
+                except StoreError as error:
+                    self._fault(part, error)
+                    return
+                part.owed.discard(root)
+
+    def _settle_later(self, part: StorePart, seconds: float) -> None:
+        if not self._closed.wait(seconds):
+            self._settle(part)
+
+    def _get(
+        self,
+        part: StorePart,
+        root: Root,
+        size: int,
+        holders: Sequence[Address],
+        answers: queue.SimpleQueue[tuple[StorePart, memoryview | BaseException]],
+    ) -> None:
+        try:
+            blob = part.store.get(root, size, holders)
+        except BaseException as error:
+            if isinstance(error, StoreError) and not isinstance(error, BlobMissing):
+                self._fault(part, error, rests=not isinstance(error, BlobCorrupt))
+            answers.put((part, error))
+            return
+        self._well(part)
+        answers.put((part, blob))
+
+    def _rests(self, part: StorePart) -> bool:
+        return time.monotonic() < part.rests_until
+
+    def _fault(self, part: StorePart, error: StoreError, rests: bool = True) -> None:
+        with self._lock:
+            self.faults[part.kind] += 1
+            count = self.faults[part.kind]
+            if rests:
+                part.rests_until = time.monotonic() + part.rest
+                _start(self._settle_later, part, part.rest)
+                part.rest = min(2 * part.rest, LONGEST_REST)
+        log.warning("%s (fault %d of %s in store.order)", error, count, part.kind)
+
+    def _well(self, part: StorePart) -> None:
+        with self._lock:
+            part.rests_until, part.rest = float("-inf"), FIRST_REST
+
+
+class ServingStores(SeveralStores):
+    """Several stores, of which one serves peers; follows ``Serves``."""
+
+    @property
+    def server(self) -> PeerServer:
+        """What answers the peers of this node."""
+        return next(part.store.server for part in self._parts if isinstance(part.store, Serves))
+
+
+def opened(parts: Sequence[tuple[str, Store]], disk: FileStore, hedge_seconds: float) -> SeveralStores:
+    """Return stores as one, which serves peers if one of them does. Arguments as of ``SeveralStores``."""
+    serving = any(isinstance(store, Serves) for _, store in parts)
+    return (ServingStores if serving else SeveralStores)(parts, disk, hedge_seconds)
+
+
+def _start(work: Callable[..., None], *arguments: object) -> None:
+    """Run something in a thread that does not keep the process: a store that hangs is not waited for at its end."""
+    threading.Thread(target=work, args=arguments, name="rayfed-several", daemon=True).start()
+
+
+def _sum(errors: Sequence[BaseException], root: Root) -> BaseException:
+    """Return what several stores' refusals come to."""
+    for error in errors:
+        if not isinstance(error, StoreError):
+            return error
+    text = "; ".join(dict.fromkeys(str(error) for error in errors))
+    if all(isinstance(error, BlobCorrupt) for error in errors):
+        return BlobCorrupt(text)
+    if not any(isinstance(error, BlobMissing | BlobCorrupt) for error in errors):
+        return StoreError(text)
+    return BlobMissing(f"no store has blob {short(root)}: {text}")
