@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from rayfed.node.pending import HEARD_SECONDS
 from rayfed.protocol.messages import Verb
 from rayfed.protocol.policy import TURN_SECONDS
 
@@ -123,7 +124,8 @@ class Scenario:
         seconds += self.outage_seconds * (self.unreachable > 0)
         seconds += self.leap_seconds * (self.leap > 0)
         seconds += RESEND_SECONDS * (self.refuse > 0)
-        seconds += 2 * RESEND_SECONDS * (self.reorg > 0)  # what went back may go back again
+        # What went back is taken for heard for a while, and may go back again.
+        seconds += 2 * (RESEND_SECONDS + HEARD_SECONDS) * (self.reorg > 0)
         return seconds + self.skew
 
 

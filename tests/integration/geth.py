@@ -1,0 +1,91 @@
+"""A geth of one's own, by the rules that one names: today's (osaka) or the next ones (amsterdam)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from rayfed.errors import LedgerUnreachable
+from rayfed.ledger.ethereum.rpc import Rpc
+
+GENESIS = Path(__file__).parents[3] / "shared" / "chains" / "genesis.py"
+KEY = "0xb71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"
+"""Of geth's published developer account: it owns play money on chains of one's own and nothing else."""
+
+START_SECONDS = 60.0
+
+
+def geth() -> Path:
+    """Return the program; skip the test where there is none, or nothing to make a genesis with."""
+    found = os.environ.get("RAYFED_GETH") or shutil.which("geth")
+    if not found:
+        pytest.skip("no geth: put it on PATH, or its path into RAYFED_GETH")
+    if not GENESIS.exists() or not shutil.which("go"):
+        pytest.skip(f"no genesis by rules that one names: it takes {GENESIS.name} in ../shared/chains, and go")
+    return Path(found)
+
+
+class Geth:
+    """Runs geth for as long as the ``with`` block lasts, with blocks of one second.
+
+    Args:
+        rules: osaka or amsterdam.
+        folder: for what it keeps.
+
+    Attributes:
+        rpc_url: where it answers, once started.
+        funder: an account with money.
+    """
+
+    def __init__(self, rules: str, folder: Path) -> None:
+        self.rpc_url = ""
+        self.funder: LocalAccount = Account.from_key(KEY)
+        self._rules, self._folder = rules, folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        program, genesis = geth(), self._folder / f"{self._rules}.json"
+        made = subprocess.run([sys.executable, GENESIS, self._rules, genesis], capture_output=True, text=True)
+        if made.returncode:
+            pytest.skip(f"no genesis of {self._rules}: {made.stderr.strip().splitlines()[-1]}")
+        data = ["--datadir", str(self._folder / self._rules)]
+        subprocess.run([program, *data, "init", genesis], check=True, capture_output=True, timeout=120)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        options = ["--dev", "--dev.period", "1", "--http", "--http.port", str(port), "--http.api", "eth,net,web3"]
+        options += ["--port", "0", "--authrpc.port", "0", "--ipcdisable", "--nodiscover", "--maxpeers", "0"]
+        with (self._folder / f"{self._rules}.log").open("wb") as log:
+            self._process = subprocess.Popen([program, *data, *options], stdout=log, stderr=subprocess.STDOUT)
+        self.rpc_url = f"http://127.0.0.1:{port}"
+        self._await()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(60)
+
+    def _await(self) -> None:
+        give_up, rpc = time.monotonic() + START_SECONDS, Rpc(self.rpc_url, tries=1)
+        while True:
+            try:
+                rpc.call("eth_blockNumber")
+                return
+            except LedgerUnreachable:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.1)
