@@ -14,7 +14,7 @@ from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.contract_state import held, view_of
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
-from rayfed.ledger.ethereum.told import HEARD, Told
+from rayfed.ledger.ethereum.told import HEARD, Past
 from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.messages import NATIVE, Outcome, Status
 
@@ -47,7 +47,7 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
         if not isinstance(header, dict):
             raise header if isinstance(header, RpcError) else LedgerError(f"{rpc.name} lacks block {number}")
         times[number] = int(header["timestamp"], 16)
-    told = Told()
+    told = Past()
     for event in events:
         if event.name in HEARD:
             told.hear(event)
@@ -98,7 +98,7 @@ class _Asking:
                 raise one
         return [abi.answer(name, bytes.fromhex(one[2:])) for (name, _), one in zip(questions, answers, strict=True)]
 
-    def outcomes(self, told: Told, last: int) -> tuple[Outcome, ...]:
+    def outcomes(self, told: Past, last: int) -> tuple[Outcome, ...]:
         """Return what became of each closed round: by its slot, or where that is another's by what was said of it."""
         found = []
         for number, answer in enumerate(self.all([("roundOf", (number,)) for number in range(1, last + 1)]), 1):
@@ -110,7 +110,7 @@ class _Asking:
                 found.append(said)
         return tuple(found)
 
-    def accounts(self, told: Told, addresses: Sequence[Address]) -> dict[Address, Account]:
+    def accounts(self, told: Past, addresses: Sequence[Address]) -> dict[Address, Account]:
         """Return what each of these has."""
         answers = self.all([(name, (address,)) for address in addresses for name in ("account", "seatOf")])
         found = {}
