@@ -1,4 +1,4 @@
-"""What a statement rests on, as one hash: a chain of contexts from the charter on (second edition, section 3).
+"""What a statement rests on, as one hash: a chain of contexts from the charter on (docs/protocol.md, section 3).
 
 Each context binds the one before, so what was said on a branch that the chain dropped is neither valid on another nor
 evidence of anything. The hashes are the contract's: Keccak-256 over 32-byte words, big-endian.

@@ -1,5 +1,5 @@
 """The honest policy for the court: what a party does about a round that can still be judged. Pure: it reads what the
-ledger says and what the party has, and names what is due; no clock, no state (second edition, sections 6, 7 and 11).
+ledger says and what the party has, and names what is due; no clock, no state (docs/protocol.md, sections 6 to 8).
 
 A party that has all that a round included knows its merge, and stands up for that: it enters its root against a wrong
 final one, makes the moves of that entry in every stage, and proves all inputs at a leaf. What it lacks an update of, it

@@ -1,4 +1,4 @@
-"""Who meets whom in a tournament, and what came of it (second edition, section 6): the contract's ``Bracket``.
+"""Who meets whom in a tournament, and what came of it (docs/protocol.md, section 6): the contract's ``Bracket``.
 
 A *survivor at level l of block b* is who is left of the entries ``b * 2**l`` and following, ``2**l`` of them, after
 ``l`` stages: an entry's number + 1, or NOBODY. All of it follows from what was shown and the time.

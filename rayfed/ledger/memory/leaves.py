@@ -1,4 +1,4 @@
-"""What a match at a leaf is judged by (second edition, section 6): the merged header to the byte, and merges."""
+"""What a match at a leaf is judged by (docs/protocol.md, section 6): the merged header to the byte, and merges."""
 
 from __future__ import annotations
 

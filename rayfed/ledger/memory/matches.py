@@ -1,4 +1,4 @@
-"""Moves in a match, by anybody and for either side (second edition, section 6): the contract's ``Tournament``."""
+"""Moves in a match, by anybody and for either side (docs/protocol.md, section 6): the contract's ``Tournament``."""
 
 from __future__ import annotations
 

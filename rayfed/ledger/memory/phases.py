@@ -1,4 +1,4 @@
-"""How the federation moves on, a step a call (second edition, section 4): the contract's ``Phases``."""
+"""How the federation moves on, a step a call (docs/protocol.md, section 4): the contract's ``Phases``."""
 
 from __future__ import annotations
 

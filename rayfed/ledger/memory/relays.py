@@ -1,4 +1,4 @@
-"""Statements that members have signed and anybody posts (second edition, section 3): the contract's ``Relay``.
+"""Statements that members have signed and anybody posts (docs/protocol.md, section 3): the contract's ``Relay``.
 
 Here a signature is its signer's address, and a hash of both that binds it to what was said: nobody forges one, and it
 is good for nothing else.

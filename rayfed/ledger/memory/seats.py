@@ -1,4 +1,4 @@
-"""Who has a seat, who had one, and how they can be reached (second edition, section 5): the contract's ``Seats``."""
+"""Who has a seat, who had one, and how they can be reached (docs/protocol.md, section 5): the contract's ``Seats``."""
 
 from __future__ import annotations
 

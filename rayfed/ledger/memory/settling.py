@@ -1,4 +1,4 @@
-"""How rounds are settled, losers punished and movers paid (second edition, section 7): ``Treasury``'s other half."""
+"""How rounds are settled, losers punished and movers paid (docs/protocol.md, section 7): ``Treasury``'s other half."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What members say in a round (second edition, section 3): the contract's ``Ledger``, and what its ``Relay`` shares.
+"""What members say in a round (docs/protocol.md, section 3): the contract's ``Ledger``, and what its ``Relay`` shares.
 
 A statement writes its author's word and nothing else; a phase is closed by ``phases.advance`` alone.
 """

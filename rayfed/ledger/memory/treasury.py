@@ -1,4 +1,4 @@
-"""The money that comes in and goes out (second edition, section 7): one half of the contract's ``Treasury``."""
+"""The money that comes in and goes out (docs/protocol.md, section 7): one half of the contract's ``Treasury``."""
 
 from __future__ import annotations
 

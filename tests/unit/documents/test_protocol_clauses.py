@@ -25,7 +25,9 @@ def clauses() -> dict[str, str]:
 def named(file: str) -> frozenset[str]:
     """Return the tests in a file of this name, wherever among the tests it lies."""
     (path,) = [*(ROOT / "tests").rglob(file), *(ROOT / "contracts" / "test").rglob(file)]
-    return frozenset(re.findall(r"\b(?:def|function) ((?:test|invariant)_\w+)", path.read_text(encoding="utf-8")))
+    return frozenset(
+        re.findall(r"\b(?:def|function) ((?:test|testFuzz|invariant)_\w+)", path.read_text(encoding="utf-8"))
+    )
 
 
 def test_clauses_are_numbered_without_a_gap() -> None:
@@ -51,3 +53,14 @@ def test_every_clause_has_its_tests_and_they_exist() -> None:
 def test_every_scenario_shows_a_clause() -> None:
     scenarios = {file.name for file in (ROOT / "tests" / "protocol" / "scenarios").glob("*.txt")}
     assert {name for name in scenarios if f"`{name}`" not in TEXT} == set()
+
+
+def test_what_shows_the_promise_exists() -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- promise-table -->")[2].partition("<!-- end -->")[0]
+    scenarios = {file.name for file in (ROOT / "tests" / "protocol" / "scenarios").glob("*.txt")}
+    cited = re.findall(r"`([^`]+)`", table)
+    assert len(cited) > 20
+    for test in cited:
+        file, _, name = test.partition("::")
+        assert test in scenarios or name in named(file), f"threat-model.md cites {test}, which is not there"
