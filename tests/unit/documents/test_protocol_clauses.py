@@ -24,10 +24,9 @@ def clauses() -> dict[str, str]:
 @cache
 def named(file: str) -> frozenset[str]:
     """Return the tests in a file of this name, wherever among the tests it lies."""
-    (path,) = [*(ROOT / "tests").rglob(file), *(ROOT / "contracts" / "test").rglob(file)]
-    return frozenset(
-        re.findall(r"\b(?:def|function) ((?:test|testFuzz|invariant)_\w+)", path.read_text(encoding="utf-8"))
-    )
+    paths = [*(ROOT / "tests").rglob(file), *(ROOT / "contracts" / "test").rglob(file)]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    return frozenset(re.findall(r"\b(?:def|function) ((?:test|testFuzz|invariant)_\w+)", "\n".join(texts)))
 
 
 def test_clauses_are_numbered_without_a_gap() -> None:
