@@ -167,6 +167,21 @@ def load(
     )  # fmt: skip
 
 
+def inputs(path: Path, prepare: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Return a file's rows as a federation's model takes them, (rows, width); no target is needed.
+
+    Args:
+        path: of a file with the input columns.
+        prepare: the charter's ``data.prepare``.
+
+    Raises:
+        DataError: names file, line and column.
+    """
+    rows = read(path)
+    columns = [Column.from_dict(entry) for entry in prepare["columns"]]
+    return np.concatenate([column.encode(rows, bool(prepare["fill"])) for column in columns], 1)
+
+
 def _tables(root: Path) -> tuple[list[Table], list[Table]]:
     """Return the tables to train on and those to test on; where there are none of these, a fifth of each of those."""
     if not root.exists():

@@ -16,6 +16,7 @@ LONGEST = (
     "test_rayjob.py",
     "test_ledgers_agree.py",
     "test_bad_input.py",
+    "test_other_data.py",
     "test_join_unlinked.py",
     "test_notebook.py",
 )

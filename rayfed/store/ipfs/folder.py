@@ -1,7 +1,8 @@
 """What one node keeps in its Kubo: a folder in Kubo's own file system, which is at once list, index and protection.
 
-``/rayfed/<federation>/<node>/<root in hex>`` is the blob as a file. Kubo's garbage collection leaves alone what lies in
-that file system; the pin beside it covers the moment between the two commands, and is what people look for.
+``/rayfed/<federation>-<node>/<root in hex>`` is the blob as a file; one more folder on the way would cost whoever looks
+another 10 ms. Kubo's garbage collection leaves alone what lies in that file system; the pin beside it covers the moment
+between the two commands, and is what people look for.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOP = "/rayfed"
 MARK = "about-rayfed.txt"
 """A file that says what the folder is; by it a folder that rayfed has published is known."""
 
-MARK_TEXT = b"Blobs of rayfed federations: <contract>/<node>/<root>. See the page on IPFS in rayfed's documents.\n"
+MARK_TEXT = b"Blobs of rayfed federations: <contract>-<node>/<root>. See the page on IPFS in rayfed's documents.\n"
 
 CHUNK_BYTES = 1 << 20
 """The longest block that every IPFS implementation takes; the fewer blocks, the faster they travel."""
@@ -50,8 +51,8 @@ class KuboFolder:
         self._kubo = kubo
         self._disk = disk
         node = hashlib.sha256(f"{socket.gethostname()}:{disk.path}".encode()).hexdigest()[:12]
-        self._federation = f"{TOP}/{federation.lower()}"
-        self._own = f"{self._federation}/{node}"
+        self._federation = federation.lower()
+        self._own = f"{TOP}/{self._federation}-{node}"
         self._lock = threading.Lock()
         self._ours: dict[Root, str] = {}  # CIDs of what lies there and on the disk
 
@@ -88,8 +89,8 @@ class KuboFolder:
             StoreError: Kubo does not answer.
         """
         try:
-            folder = self._kubo.value("Hash", "files/stat", self._federation)
-            return listed(self._kubo, f"/ipfs/{plain_cid(folder)}", root, offline=True)
+            top = plain_cid(self._kubo.value("Hash", "files/stat", TOP))
+            return listed(self._kubo, f"/ipfs/{top}", self._federation, root, offline=True)
         except KuboComplaint:  # there is no such folder yet
             return []
 
@@ -172,12 +173,13 @@ def plain_cid(text: str) -> str:
     return text
 
 
-def listed(kubo: Kubo, folder: str, root: Root, most: int = 64, **options: Any) -> list[str]:
-    """Return the CIDs that a federation's folder, of whatever Kubo, has for a root, each once.
+def listed(kubo: Kubo, folder: str, federation: Address, root: Root, most: int = 64, **options: Any) -> list[str]:
+    """Return the CIDs that the folders of a federation's nodes have for a root, each once.
 
     Args:
         kubo: the own one.
-        folder: the path ``/ipfs/...`` of the federation's folder.
+        folder: the path ``/ipfs/...`` of what a party's Kubo has published.
+        federation: the contract's address, in lower case.
         root: of the blob.
         most: nodes whose folders are looked into.
 
@@ -187,8 +189,9 @@ def listed(kubo: Kubo, folder: str, root: Root, most: int = 64, **options: Any) 
     """
     answer = kubo.call("ls", folder, resolve_type=False, size=False, **options)
     try:
-        nodes = [plain_cid(link["Hash"]) for link in answer[0]["Objects"][0]["Links"]]
-    except (LookupError, TypeError) as error:
+        links = answer[0]["Objects"][0]["Links"] or []
+        nodes = [plain_cid(link["Hash"]) for link in links if link["Name"].startswith(f"{federation}-")]
+    except (LookupError, TypeError, AttributeError) as error:
         raise kubo.nonsense("ls") from error
     found: list[str] = []
     for node in nodes[:most]:

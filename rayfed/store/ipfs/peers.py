@@ -136,8 +136,8 @@ class PeerFolders:
         """Return what one peer's folder has for a root."""
         try:
             path = self._resolve(peer, tries=TRIES if self._connect(peer, address) else 1)
-            folder = f"/ipfs/{plain_cid(path.removeprefix('/ipfs/'))}/{self._federation}"
-            return listed(self._kubo, folder, root, timeout=f"{FIND_SECONDS:g}s")
+            folder = f"/ipfs/{plain_cid(path.removeprefix('/ipfs/'))}"
+            return listed(self._kubo, folder, self._federation, root, timeout=f"{FIND_SECONDS:g}s")
         except KuboComplaint as error:
             log.info("%s", error)
             return []
