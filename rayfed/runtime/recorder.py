@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
 from rayfed.runtime.place import Place
-from rayfed.runtime.results import run_id_of
+from rayfed.runtime.results import Closing, run_id_of
 from rayfed.runtime.transport import RayTransport, Transport
 
 if TYPE_CHECKING:
@@ -219,23 +218,20 @@ class Recorder:
     def _write_down(
         self, charter: Charter, connection: Federation, tracker: Tracker | None, view: View, first: int
     ) -> None:
-        from rayfed.ledger.patience import patiently
         from rayfed.reporting.html_report import page
         from rayfed.reporting.summarise import build
 
-        statuses = patiently(lambda: Earnings(connection).added(view, self._snapshot.statuses))
-        fell = patiently(lambda: [event.values for event in connection.events(first, names=["Undone"])])
-        found = [patiently(partial(connection.outcome, round)) for round in range(1, view.round + 1)]
+        ended = Closing.of(connection, self._snapshot.statuses, first)
         told = build(
             facts(self._settings),
             federation=self._place.federation,
             chain_id=self._place.chain_id,
             charter_hash=charter.hash,
-            outcomes=[outcome for outcome in found if outcome is not None],
+            outcomes=ended.outcomes,
             members=view.members,
-            undone={round for values in fell for round in range(values["round"], values["last"] + 1)},
+            undone=ended.undone,
             records=self._records,
-            statuses=statuses,
+            statuses=ended.statuses,
             views=self._history.views.values(),
             wall_seconds=time.time() - self._started,
             mlflow_run_id=run_id_of(tracker) if tracker else None,

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rayfed.errors import ConfigError, LedgerError
+from rayfed.ledger.patience import patiently
+from rayfed.reporting.accounts import Earnings
 
 if TYPE_CHECKING:
-    from rayfed.protocol.messages import NodeStatus
+    from rayfed.ledger.backend import Federation
+    from rayfed.protocol.messages import NodeStatus, Outcome
     from rayfed.reporting.mlflow import Tracker
     from rayfed.reporting.summary import Summary
     from rayfed.runtime.place import Place
@@ -43,6 +48,40 @@ class RunResult:
     summary: Summary
     folder: Path
     failed: tuple[NodeStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What the ledger says at the end, all of one moment.
+
+    Attributes:
+        outcomes: of all closed rounds.
+        undone: rounds whose merge lost in court, or whose base did.
+        statuses: what the nodes said, with what they have and have earned.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    undone: frozenset[int]
+    statuses: tuple[NodeStatus, ...]
+
+    @classmethod
+    def of(cls, connection: Federation, statuses: Sequence[NodeStatus], first: int) -> Closing:
+        """Read it, and again where a round was settled meanwhile: what was earned belongs to what is settled.
+
+        Args:
+            connection: to the federation.
+            statuses: what the nodes said last.
+            first: the block that the federation was founded in.
+        """
+        while True:
+            view = patiently(connection.view)
+            found = [patiently(partial(connection.outcome, round)) for round in range(1, view.round + 1)]
+            fell = patiently(lambda: list(connection.events(first, names=["Undone"])))
+            told = patiently(partial(Earnings(connection).added, view, statuses))
+            after = patiently(connection.view)
+            if (view.unsettled, view.finals) == (after.unsettled, after.finals):
+                undone = {round for one in fell for round in range(one.values["round"], one.values["last"] + 1)}
+                return cls(tuple(outcome for outcome in found if outcome is not None), frozenset(undone), told)
 
 
 def write(path: Path, text: str) -> None:

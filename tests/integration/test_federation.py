@@ -57,8 +57,11 @@ def test_it_tells_all_that_it_should(main_job: tuple[Path, Ended]) -> None:
         assert closed["gas"].keys() >= {"commit", "vote", "attest"}
         assert closed["seconds"].keys() >= {"train", "merge"}
     assert len(told["alone_accuracy"]) == 4
-    # 100 DLC at stake each, and 10 DLC a round for those whose update was merged and who attested.
-    assert [(node["stake"], node["earned"], node["slashed"]) for node in told["nodes"]] == [(100, 12.5, 0)] * 4
+    # 100 DLC at stake each, and 10 DLC a settled round for those whose update was merged and who attested.
+    earned = 2.5 * sum(closed["status"] == "settled" for closed in told["rounds"])
+    assert [(node["stake"], node["earned"], node["slashed"]) for node in told["nodes"]] == [(100, earned, 0)] * 4
+    assert {node["bonds"] for node in told["nodes"]} == {0.16}
+    assert told["unsettled"] == sum(closed["status"] == "final" for closed in told["rounds"])
     for said in (told["final_root"], told["federation"]):
         assert said in ended.out
 
@@ -100,8 +103,10 @@ def test_mlflow_has_it_all(main_job: tuple[Path, Ended]) -> None:
     for child in children:
         assert [point.step for point in client.get_metric_history(child.info.run_id, "accuracy")] == [1, 2, 3, 4, 5]
         assert any(tag.startswith("rayfed.tx.") for tag in child.data.tags)
-        assert [child.data.metrics[name] for name in ("stake", "earned", "slashed")] == [100, 12.5, 0]
-    assert parent.data.metrics["final/earned"] == 50
+        assert [child.data.metrics[name] for name in ("stake", "bonds", "slashed")] == [100, 0.16, 0]
+        assert child.data.metrics["earned"] == told["nodes"][0]["earned"]
+    assert parent.data.metrics["final/earned"] == sum(node["earned"] for node in told["nodes"])
+    assert parent.data.metrics["final/unsettled"] == told["unsettled"]
     assert parent.data.tags["rayfed.final_root"] == told["final_root"]
     figures = {item.path for item in client.list_artifacts(parent.info.run_id, "figures")}
     assert len(figures) >= 4
