@@ -210,6 +210,8 @@ abstract contract Phases is State {
 
     function _closeFinal(Standing memory s, Terms memory t, uint256 slot, RoundHead h) private {
         uint256 number = h.agreed() >= h.quorum() ? 0 : _meta[slot].finalEntry;
+        // Until it is final nobody can enter another root: who has it closed late must not take the window away.
+        if (block.timestamp > h.deadline()) h = h.ending(block.timestamp);
         _heads[slot] = h.turned(RoundHeads.FINAL);
         if (h.dissents()) _dockets[s.round].start = uint40(h.deadline() + t.windowSeconds);
         emit ILedger.RoundClosed(s.round, _rootOf(s.round, number), _included[slot], _attestersOf(s.round, number));
@@ -244,9 +246,8 @@ abstract contract Phases is State {
         uint256 out = c.step(roster, roster & ~present, t.maxMissed);
         if (before | c.ones | c.twos | c.fours | out == 0) return;
         (_streaks[0], _streaks[1], _streaks[2]) = (c.ones, c.twos, c.fours);
-        out &= _active;
         if (out == 0) return;
-        _active ^= out;
+        _active &= ~out; // who has just left is dropped like the others, or leaving in time would clear its count
         for (uint256 i = 0; out >> i != 0; ++i) {
             if (!out.has(i)) continue;
             address member = _holders[i];

@@ -314,6 +314,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
         _active &= ~_attestersOf(round, number);
         (s.origin, s.installs, s.finals) = (round, false, _meta[slot].finalsBefore);
         (s.voids, s.since) = (0, uint40(block.timestamp));
+        if (s.phase == WAITING) s.deadline = uint40(block.timestamp); // what it has waited so far counts no more
         // Where members gather, or wait for a slot, they go on doing so: the next round finds its base by `origin`.
         if (s.phase == OPEN || s.phase == DONE) _next(s, t);
         _standing = s;

@@ -544,6 +544,7 @@ contract AttacksTest is FederationTest {
         vm.assertTrue(f.isDue());
         f.advance();
         _assertPhase(16, ILedger.Phase.Forming); // the forgers are out
+        vm.assertEq(f.position().since, block.timestamp, "what it waited before the undoing counts once");
         _equip(_member(4));
         _join(4);
         vm.warp(f.position().deadline);

@@ -407,6 +407,22 @@ contract RoundsTest is FederationTest {
         vm.assertTrue(f.settle(1, 9));
     }
 
+    function test_a_round_that_is_closed_late_can_be_contested_for_its_whole_window() external {
+        _commitAll(1, 4);
+        _voteAll(1, 4, 15);
+        for (uint256 i = 0; i < 4; ++i) {
+            _attest(1, i, _merge(1)); // no honest member among them, and nobody says so
+        }
+        uint256 late = START + ATTEST + WINDOW + 1;
+        vm.warp(late);
+        f.advance();
+        vm.assertEq(f.roundOf(1).deadline, late);
+        vm.warp(late + WINDOW);
+        _enter(address(this), 1, keccak256("right"));
+        (, uint256 start,,) = f.tournament(1);
+        vm.assertEq(start, late + WINDOW);
+    }
+
     function test_a_tournament_that_has_its_start_keeps_it_when_the_last_attests() external {
         _commitAll(1, 4);
         _voteAll(1, 4, 15);

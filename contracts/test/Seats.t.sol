@@ -283,6 +283,27 @@ contract SeatsTest is FederationTest {
         vm.assertEq(f.position().active, 14);
     }
 
+    /// @dev Nor does who leaves in the round in which it would be dropped.
+    function test_leaving_in_time_clears_no_streak_either() external {
+        for (uint32 round = 1; round <= 2; ++round) {
+            if (round == 2) _leave(0);
+            for (uint256 i = 1; i < 4; ++i) {
+                _commit(round, i, _update(round, i));
+            }
+            _sleep();
+            for (uint256 i = 1; i < 4; ++i) {
+                _vote(round, i, 14, 0);
+            }
+            _sleep();
+            for (uint256 i = 1; i < 4; ++i) {
+                _attest(round, i, _merge(round));
+            }
+            f.advance();
+        }
+        (, uint256 drops,,) = f.seatOf(_member(0));
+        vm.assertEq(drops, 1);
+    }
+
     /// @dev Nor does it under another index, once the old one is free.
     function test_a_streak_goes_with_the_address_to_another_index() external {
         for (uint256 i = 1; i < 4; ++i) {

@@ -87,6 +87,8 @@ def undo(s: Storage, round: int) -> None:
     s.active &= ~s.attesters(round, slot.final_entry)
     s.origin, s.installs, s.finals = round, False, slot.finals_before
     s.voids, s.since = 0, s.now
+    if s.standing is StandingPhase.WAITING:
+        s.deadline = s.now  # what it has waited so far counts no more
     # Where members gather, or wait for a slot, they go on doing so: the next round finds its base by ``origin``.
     if s.standing in (StandingPhase.OPEN, StandingPhase.DONE):
         phases.go_on(s)

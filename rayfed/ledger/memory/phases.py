@@ -199,6 +199,8 @@ def tally(slot: RoundSlot) -> tuple[int, int]:
 def _close_final(s: Storage, slot: RoundSlot) -> None:
     number = 0 if slot.agreed >= slot.quorum else slot.final_entry
     slot.head = Head.FINAL
+    # Until it is final nobody can enter another root: who has it closed late must not take the window away.
+    slot.deadline = max(slot.deadline, s.now)
     if slot.dissenters:
         s.changed(s.dockets, s.round, DocketSlot).start = slot.deadline + s.terms.window_seconds
     attesters, root = s.attesters(s.round, number), s.root_of(s.round, number)
@@ -249,10 +251,9 @@ def _count_absent(s: Storage, slot: RoundSlot, present: int) -> None:
         if s.streaks[index] == limit:
             s.streaks[index] = 0
             out |= 1 << index
-    out &= s.active
     if not out:
         return
-    s.active ^= out
+    s.active &= ~out  # who has just left is dropped like the others, or leaving in time would clear its count
     for index in bits(out):
         seats.drop(s, s.holders[index])
     s.emit("Dropped", members=out, round=slot.round)

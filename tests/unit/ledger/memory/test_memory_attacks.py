@@ -416,6 +416,7 @@ def test_void_rounds_overwrite_no_evidence() -> None:
     assert w.chain.view().due
     w.advance()
     assert w.stands == (16, Phase.FORMING), "the forgers are out"
+    assert w.chain.view().since == w.now, "what it waited before the undoing counts once"
     w.equip(member(4))
     w.join(4)
     w.at(w.chain.view().deadline)

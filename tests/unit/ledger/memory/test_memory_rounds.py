@@ -320,6 +320,21 @@ def test_the_last_to_attest_ends_the_phase_of_a_final_round_too() -> None:
     assert w.chain.outcome(1).deadline == START + 7  # type: ignore[union-attr]
 
 
+def test_a_round_that_is_closed_late_can_be_contested_for_its_whole_window() -> None:
+    w = World()
+    w.open(1)
+    for index in range(4):  # no honest member among them, and nobody says so
+        w.attest(1, index, root("forged"))
+    w.at(START + ATTEST + WINDOW + 1)
+    w.advance()
+    assert w.held(1).deadline == w.now
+    w.later(WINDOW)
+    w.enter(WATCHER, 1, root("right"))
+    with refused("NotOver"):
+        w.do(WATCHER, commands.Settle(1))
+    assert w.chain.tournament(1).start == w.now  # type: ignore[union-attr]
+
+
 def test_the_quorum_is_more_than_two_thirds() -> None:
     w = World(6)
     w.open(1)

@@ -186,6 +186,16 @@ def test_leaving_and_joining_clears_no_streak() -> None:
     assert w.chain.view().active == 14
 
 
+def test_leaving_in_time_clears_no_streak_either() -> None:
+    w = World()
+    _rounds_without(w, 0, 1)
+    w.leave(0)
+    _rounds_without(w, 0, 1)  # the last that counts on it
+    with refused("Paused"):
+        w.join(0)
+    assert w.chain.account(member(0)).drops == 1
+
+
 def test_a_streak_goes_with_the_address_to_another_index() -> None:
     w = World()
     w.leave(0)
