@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Root
+from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError, StoreError
 from rayfed.node.fraud_proofs import ProvableMerge
 from rayfed.node.tools import BlobTools
 from rayfed.node.watchtower.inputs import InputFinder, is_whole
@@ -78,20 +79,26 @@ class Verifier:
             LedgerUnreachable: nothing answers.
             StoreError: the disk is full.
         """
-        wrong, unknown = set(), set()
-        try:
-            for round in rounds:
-                unknown.add(round.round)
+        wrong, unknown, troubles = set(), set(), list[RayfedError]()
+        for round in rounds:
+            unknown.add(round.round)
+            try:
                 verdict = self._verdict(round, view)
-                if verdict.merge is not None:
-                    unknown.discard(round.round)
-                    if round.status.stands and round.root != verdict.merge:
-                        wrong.add(round.round)
-                        self._tell(verdict, round)
-        finally:
-            self.wrong, self.unknown = frozenset(wrong), frozenset(unknown)
-            last = view.round - REMEMBERED
-            self._verdicts = {context: one for context, one in self._verdicts.items() if one.round > last}
+            except LedgerUnreachable:
+                raise
+            except (LedgerError, StoreError) as error:
+                troubles.append(error)
+                continue
+            if verdict.merge is not None:
+                unknown.discard(round.round)
+                if round.status.stands and round.root != verdict.merge:
+                    wrong.add(round.round)
+                    self._tell(verdict, round)
+        self.wrong, self.unknown = frozenset(wrong), frozenset(unknown)
+        last = view.round - REMEMBERED
+        self._verdicts = {context: one for context, one in self._verdicts.items() if one.round > last}
+        if troubles:
+            raise troubles[0]
 
     def own(self, round: Round, view: View) -> ProvableMerge | None:
         """Return the own merge of a round; None where it is not known."""

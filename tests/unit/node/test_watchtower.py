@@ -563,6 +563,24 @@ def test_a_full_disk_keeps_nobody_from_settling(table: Table) -> None:
     assert table.status(round) is Status.SETTLED
 
 
+def test_a_round_of_which_the_ledgers_node_has_forgotten_all_hides_no_other(table: Table) -> None:
+    class Forgetful(MemoryLedger):
+        def merge_evidence(self, round: int) -> MergeEvidence | None:
+            if round == first:
+                raise LedgerError(f"ledger.rpc_url: the chain's node does not have all events of round {round}")
+            return super().merge_evidence(round)
+
+    first, _ = table.play()
+    wrong, _ = table.play(twist=5_000)
+    tower = Watchtower(Forgetful(table.chain, MEMBERS[3]), table.tools(MEMBERS[3]), note=table.notes.append)
+    for _ in range(5):
+        with suppress(LedgerError):
+            tower.step(table.chain.view())
+        table.clock.advance(LOOK_SECONDS)
+    assert (tower.report().wrong, tower.report().unknown) == ({wrong}, {first})
+    assert [event["round"] for event in said(table, "Entered")] == [wrong]
+
+
 def test_nothing_is_asked_for_again_at_once(table: Table) -> None:
     round, _ = table.play()
     missing = table.roots(round)[2]
