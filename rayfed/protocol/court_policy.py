@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 from rayfed.encoding.primitives import NO_ROOT, Address
 from rayfed.protocol.acting import CourtAct, CourtSight, OwnMerge, place, stage_of, turn_seconds
-from rayfed.protocol.commands import Collect, EnterRoot, Reimburse, Settle, Undo
+from rayfed.protocol.commands import Collect, EnterRoot, Reimburse, Resolve, Settle, Undo
 from rayfed.protocol.court import Entry, Fate
-from rayfed.protocol.defence import Defence
+from rayfed.protocol.defence import RESOLVED_LEVEL, Defence
 from rayfed.protocol.messages import Round, Status, View
 
 __all__ = ["CourtAct", "CourtSight", "OwnMerge", "acts", "dues", "is_over", "place", "turn_seconds", "unsettled"]
@@ -116,6 +116,7 @@ class _Case:
             yield from Defence(self._ledger, self._round, self._tournament, self._number, self._own, self._view).moves()
         yield from self._enter()
         if has_begun:
+            yield from self._resolve()
             yield from self._undo()
             yield from self._collect()
             if self._number is not None:
@@ -139,6 +140,16 @@ class _Case:
         yield CourtAct(command, round.round, by=by, line=line, root=own.root)
 
     # -- what comes of it ---------------------------------------------------------------------------------------------
+
+    def _resolve(self) -> Iterator[CourtAct]:
+        """Where there are very many entries, keep who is left of each part of them: else undoing, collecting and
+        settling would have to look through more than fits a transaction."""
+        tournament, round = self._tournament, self._round.round
+        if tournament is None or tournament.stages <= RESOLVED_LEVEL + 1 or self._stage() < RESOLVED_LEVEL:
+            return
+        for part in range(-(-tournament.entries >> RESOLVED_LEVEL)):
+            if self._ledger.match(round, RESOLVED_LEVEL - 1, part) is None:
+                yield CourtAct(Resolve(round, RESOLVED_LEVEL, part), round + part)
 
     def _undo(self) -> Iterator[CourtAct]:
         round = self._round
