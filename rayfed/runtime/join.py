@@ -23,7 +23,7 @@ from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.host import HostSpec
 from rayfed.runtime.place import Place
-from rayfed.runtime.supervise import LOOK_SECONDS
+from rayfed.runtime.supervise import LOOK_SECONDS, until_settled
 from rayfed.store.ray.directory import host_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 
 def join(settings: Settings, output_dir: Path, console: Console | None = None) -> None:
-    """Bring one party's node into a federation that lives on any chain and store, and stay until it is done.
+    """Bring one party's node into a federation that lives on any chain and store, and stay until it is done and all of
+    its rounds are settled.
 
     Args:
         settings: checked settings, which say where the federation is.
@@ -70,6 +71,8 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
         connection = chain.watched(place)
         _equip(settings, backend, connection, launch.addresses([host])[0], display)
         _until_finished(host, connection, display)
+        if settings.ledger.kind != "devchain":
+            until_settled(connection, display, settings.cluster.linger_seconds)
 
 
 def _try_here(settings: Settings, text: str) -> None:

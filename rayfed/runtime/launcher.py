@@ -79,7 +79,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         write(output_dir / SUMMARY, summary.to_json())
         display.final(summary)
         supervise.until_recorded(recorder)
-        if settings.ledger.kind != "devchain" and settings.cluster.address is None:
-            # Elsewhere the nodes outlive this process, or the chain does not.
+        if settings.ledger.kind != "devchain":
+            # The nodes end with this process, on a cluster of its own too; there the chain goes on without them.
             supervise.until_settled(connection, display, settings.cluster.linger_seconds)
     return RunResult(summary, output_dir, supervise.without_model(seen))

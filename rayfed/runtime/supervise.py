@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rayfed.errors import RayfedError
 from rayfed.ledger.patience import patiently
+from rayfed.protocol.court_policy import unsettled
 from rayfed.runtime.cluster import Actor, ask
 
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
-    from rayfed.protocol.messages import NodeStatus
+    from rayfed.protocol.messages import NodeStatus, View
     from rayfed.reporting.live_table import LiveDisplay
     from rayfed.reporting.summary import Summary
     from rayfed.runtime.funding import Funding
@@ -56,15 +58,24 @@ def until_settled(connection: Federation, display: LiveDisplay, seconds: float) 
     Args:
         connection: to the federation.
         display: tells what is waited for.
-        seconds: how long to wait at most.
+        seconds: how long to wait at most, but for what is in dispute.
     """
     end, told = time.monotonic() + seconds, 0
-    while (left := patiently(connection.view).unsettled) and time.monotonic() < end:
+    while left := (view := patiently(connection.view)).unsettled:
+        if time.monotonic() >= end and not patiently(partial(_is_disputed, connection, view)):
+            return
         if left != told:
             rounds = "1 round" if left == 1 else f"{left} rounds"
             display.say(f"the nodes stay until all is settled: {rounds} can still be contested")
             told = left
         time.sleep(SETTLED_SECONDS)
+
+
+def _is_disputed(connection: Federation, view: View) -> bool:
+    """Say whether some round is before the court."""
+    if not connection.terms().rule:
+        return False
+    return any(connection.tournament(round.round) is not None for round in unsettled(connection, view))
 
 
 def without_model(seen: Snapshot) -> tuple[NodeStatus, ...]:

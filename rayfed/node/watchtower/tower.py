@@ -36,12 +36,14 @@ class WatchReport:
         wrong: rounds whose root is known to be wrong, and stands.
         unknown: rounds that cannot be judged as yet: an update that they include is not to be had.
         settled_wrong: of ``wrong``, all that were ever settled: nothing can be done about them.
+        disputed: unsettled rounds with a tournament: whose root nobody moves for loses, and its attesters their stakes.
     """
 
     verified: int = 0
     wrong: frozenset[int] = frozenset()
     unknown: frozenset[int] = frozenset()
     settled_wrong: frozenset[int] = frozenset()
+    disputed: frozenset[int] = frozenset()
 
     @property
     def distrusted(self) -> bool:
@@ -49,8 +51,8 @@ class WatchReport:
         return bool(self.wrong - self.settled_wrong)
 
     def is_satisfied(self, view: View) -> bool:
-        """Say whether all that has become final, and can still be judged, is known to be right."""
-        return not self.wrong and not self.unknown and self.verified >= last_closed(view)
+        """Say whether all that has become final, and can still be judged, is known to be right, and undisputed."""
+        return not (self.wrong or self.unknown or self.disputed) and self.verified >= last_closed(view)
 
 
 class Watchtower:
@@ -163,7 +165,9 @@ class Watchtower:
         settled = in_slots(self._ledger, view, (Status.SETTLED,)) if self._looks_back or before.wrong else []
         known = [round for round in settled if self._looks_back or verifier.own(round, view) is not None]
         by_number = {round.round: round for round in [*known, *rounds]}
+        disputed = before.disputed
         try:
+            disputed = self._disputed(rounds)
             verifier.look(list(by_number.values()), view)
         except LedgerUnreachable:
             raise
@@ -172,7 +176,12 @@ class Watchtower:
         wrong = verifier.wrong
         stood = {number for number in before.settled_wrong if number in wrong or number not in by_number}
         stood |= {number for number in wrong if by_number[number].status is Status.SETTLED}
-        self._report = WatchReport(last_closed(view), wrong, verifier.unknown, frozenset(stood))
+        self._report = WatchReport(last_closed(view), wrong, verifier.unknown, frozenset(stood), disputed)
+
+    def _disputed(self, rounds: list[Round]) -> frozenset[int]:
+        if not self._ledger.terms().rule:
+            return frozenset()  # nobody judges
+        return frozenset(one.round for one in rounds if self._ledger.tournament(one.round) is not None)
 
     def _release(self, rounds: list[Round], view: View) -> None:
         """Let go of the inputs of rounds that are settled, and have been for long enough."""

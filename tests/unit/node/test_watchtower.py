@@ -228,6 +228,9 @@ def test_a_right_root_is_defended_against_one_that_was_entered(table: Table) -> 
     closed = table.chain.round_of(round)
     assert closed is not None
     table.chain.act(FORGER, EnterRoot(round, closed.context, sham))
+    tower = table.tower(MEMBERS[0])
+    tower.step(table.chain.view())
+    assert not tower.is_satisfied(table.chain.view()), "who leaves now loses its stake"
     table.until_settled(*[table.tower(member) for member in MEMBERS])
     assert table.status(round) is Status.SETTLED
     entry = table.chain.entry(round, 1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from rayfed.errors import Rejected
 from rayfed.ledger.memory.federation import MemoryFederation
-from rayfed.protocol.commands import Settle
+from rayfed.protocol.commands import EnterRoot, Settle, Undo
 from rayfed.protocol.messages import NodeStatus, View
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.runtime import supervise
@@ -68,6 +70,27 @@ def test_nodes_are_kept_no_longer_than_they_linger() -> None:
     world = World().gather().train()
     assert told_while(world.federation, 0) == []
     assert world.chain.view().unsettled == 1
+
+
+class Disputed(MemoryFederation):
+    """A federation whose only round is before the court, where nobody moves."""
+
+    def view(self) -> View:
+        self.chain.clock.advance(20)
+        for act in (Undo(1), Settle(1)):
+            with suppress(Rejected):
+                self.chain.act(STRANGER, act)
+        return super().view()
+
+
+def test_nodes_are_kept_while_what_they_attested_is_before_the_court(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "SETTLED_SECONDS", 0.0)
+    world = World().gather().train()
+    held = world.chain.round_of(1)
+    assert held is not None
+    world.chain.act(STRANGER, EnterRoot(1, held.context, b"s" * 32))
+    assert told_while(Disputed(world.chain, FEDERATION, {}), 0)
+    assert world.chain.view().unsettled == 0
 
 
 def test_what_is_settled_is_not_waited_for() -> None:
