@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 
-from rayfed.encoding.primitives import Root
+from rayfed.encoding.primitives import NO_ROOT, Root
 from rayfed.learning import State, Update
 from rayfed.node.kit import Kit
 from rayfed.node.phases.ready import NOTHING, JournalEntry, Ready
@@ -52,6 +52,8 @@ class TrainHandler:
         """See ``Handler``."""
         round, context = action.round, view.context
         said = self.kit.resources.journal.said(round, Verb.COMMIT, context)
+        if said == NO_ROOT.hex() and view.base_settled:
+            return NOTHING  # it has abstained, and the base was settled before that was heard: now nobody takes it
         if said is not None and action.commits:
             return Ready(True, command=Commit(round, context, bytes.fromhex(said)))
         job, worker = TrainJob(action.round, action.base), self.kit.resources.worker

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from rayfed.encoding.primitives import Root
+from rayfed.encoding.primitives import NO_ROOT, Root
 from rayfed.errors import StoreError
 from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.node.edge_node import Progress
 from rayfed.node.pending import HEARD_SECONDS
-from rayfed.protocol.commands import Vote
+from rayfed.protocol.commands import Settle, Vote
 from rayfed.protocol.messages import Phase, Status, Verb
 from rayfed.testing import MemoryStore
 from tests.unit.node.test_edge_node import LAYOUT, World
@@ -107,6 +107,18 @@ def test_an_attestation_of_another_branch_is_no_hindrance(tmp_path: Path) -> Non
     assert world.included() == [0b0111]
     assert world.outcome(1).attesters & 1
     assert len(world.said(0, Verb.ATTEST)) == 2, "one on each branch"
+
+
+def test_an_abstention_that_the_base_s_settlement_has_overtaken_stops_nobody(tmp_path: Path) -> None:
+    """It is in the journal, and the ledger takes it no more: the node sits the round out, and goes on in the next."""
+    world = World(tmp_path, commit_seconds=600)
+    view = world.run(until=lambda view: view.round == 2)
+    world.nodes[0].kit.resources.journal.say(2, Verb.COMMIT, view.context, NO_ROOT.hex())
+    world.clock.advance(300)
+    world.chain.act(world.address(9), Settle(1))
+    assert world.chain.view().base_settled
+    world.run(limit=2_000)
+    assert world.included() == [0b1111, 0b1110, 0b1111]
 
 
 class Refusing(MemoryStore):
