@@ -181,7 +181,7 @@ class EdgeNode:
             paused_until=access.paused_until,
             due_since=self._step.due_since(view),
             turn=policy.turn_seconds(kit.membership.charter.attest_seconds),
-            hurry=kit.membership.charter.commit_seconds // HURRY_PART,
+            hurry=-(-kit.membership.charter.commit_seconds // HURRY_PART),
         )
 
     def _try(self, action: policy.Action, view: View, index: int | None) -> Ready:

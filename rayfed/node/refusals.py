@@ -15,6 +15,9 @@ TRIES = 5
 UNHEARD = ("NotMined", "NotHeard")
 """What a handle says of what the chain has not refused: it may be heard the next time, or in the next round."""
 
+NOT_DUE = ("NothingDue",)
+"""What the contract says of an act that is not due by the state that refuses it: its clock is behind the node's."""
+
 _SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+): (.+)")
 
 _CAUSES = {
@@ -32,7 +35,7 @@ _CAUSES = {
 
 def hopeless(verb: Verb, round: int, refusal: Rejection | None) -> ConfigError | None:
     """Return why an act that is still due has been refused too often; None if it may be tried again."""
-    if refusal is None or refusal.times < TRIES or refusal.reason in UNHEARD:
+    if refusal is None or refusal.times < TRIES or refusal.reason in UNHEARD + NOT_DUE:
         return None
     named = _SETTING.fullmatch(refusal.reason)
     if named is not None:

@@ -22,6 +22,8 @@ from rayfed.ledger.relay.batches import NOT_HEARD
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
 from rayfed.node.parts import Hooks, Membership, Options, Resources
+from rayfed.node.pending import Rejection
+from rayfed.node.refusals import hopeless
 from rayfed.protocol.charter import Charter, DataTerms, MergeTerms, StakeTerms
 from rayfed.protocol.commands import Advance, Attest, Command, Commit, Deposit, Vote
 from rayfed.protocol.messages import NodeRecord, Outcome, Phase, Receipt, Status, Verb, View
@@ -478,6 +480,11 @@ def test_what_the_chain_has_not_heard_is_said_again_and_again(tmp_path: Path) ->
     world.nodes[0] = world.start(0, ledger=Unheard(world.chain, world.address(0)))
     world.run()
     assert world.included() == [0b1111]
+
+
+def test_a_step_that_is_not_due_by_the_chains_clock_stops_nobody() -> None:
+    """On a chain that has mined nothing for a while the node's own clock is ahead of what refuses it."""
+    assert hopeless(Verb.ADVANCE, 0, Rejection("NothingDue", 9, 0)) is None
 
 
 def test_what_is_refused_because_it_is_not_due_any_more_stops_nobody(tmp_path: Path) -> None:
