@@ -1,6 +1,6 @@
 """Makes the vectors of the protocol: ``python tests/vectors/protocol/make.py`` writes ``vectors.json`` here.
 
-Written from docs/second-edition.md alone, plainly and without the contracts: Solidity reads them in
+Written from docs/protocol.md alone, plainly and without the contracts: Solidity reads them in
 ``contracts/test/Protocol.t.sol``.
 """
 
