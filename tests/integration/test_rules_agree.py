@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from eth_utils.crypto import keccak
 from rayfed.aggregation import rules
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.ledger.ethereum.rpc import Rpc
-from rayfed.ledger.memory.court import MEAN, MEDIAN, TRIMMED_MEAN, merge
+from rayfed.ledger.memory.leaves import MEAN, TRIMMED_MEAN, merge
+from tests.integration.disputes import TERMS
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 SOURCES = ("test/utils/RulesCaller.sol", "src/libraries/Rules.sol")
 PLACE = "0x" + "ca" * 20
+MEDIAN = 3
 NAMES = {MEAN: "mean", TRIMMED_MEAN: "trimmed_mean", MEDIAN: "median"}
 GROUPS, COORDINATES = 150, 100
 LIMITS = (-(2**31), -(2**31) + 1, -1, 0, 1, 2**31 - 2, 2**31 - 1)
@@ -87,7 +90,8 @@ def test_solidity_numpy_and_plain_integers_agree(caller: Any) -> None:
         out = np.empty(COORDINATES, np.int32)
         updates = [np.array([column[i] for column in told], np.int32) for i in range(n)]
         rules.make(NAMES[rule], trim, cap).merge(updates, weights, out)
-        in_integers = tuple(merge(rule, trim, cap, column, weights) for column in told)
+        terms = replace(TERMS, rule=rule, trim=trim, max_weight=cap)
+        in_integers = tuple(merge(terms, column, weights) for column in told)
         assert in_solidity == tuple(map(int, out)) == in_integers, (NAMES[rule], n, trim, cap, weights)
         cases += COORDINATES
     assert cases >= 10_000
