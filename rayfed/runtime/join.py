@@ -18,12 +18,12 @@ from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
-from rayfed.runtime import chain, cluster, drafting, launch, preflight
+from rayfed.runtime import chain, cluster, drafting, launch, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.host import HostSpec
 from rayfed.runtime.place import Place
-from rayfed.runtime.supervise import LOOK_SECONDS, until_settled
+from rayfed.runtime.supervise import LOOK_SECONDS
 from rayfed.store.ray.directory import host_name
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
         host = launch.host(HostSpec(host_name(f"join-{os.getpid()}"), (-1,), place, settings, folder))
         stack.push(partial(launch.stop, settings, [host]))
         connection = chain.watched(place)
-        _equip(settings, backend, connection, launch.addresses([host])[0], display)
-        _until_finished(host, connection, display)
+        addresses = launch.addresses([host])
+        _equip(settings, backend, connection, addresses[0], display)
+        with supervise.defending(connection, display, addresses, settings.cluster.linger_seconds):
+            _until_finished(host, connection, display)
         if settings.ledger.kind != "devchain":
-            until_settled(connection, display, settings.cluster.linger_seconds)
+            supervise.until_settled(connection, display, settings.cluster.linger_seconds)
 
 
 def _try_here(settings: Settings, text: str) -> None:

@@ -71,7 +71,10 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
             backend, chain.payer(backend), connection, addresses, settings.ledger.fund_ether, founding.pool
         )
         funding.give()
-        seen, summary = supervise.until_over(recorder, display, funding)
+        # A chain of the run's own ends with it, and with it all that could be lost there.
+        seconds = 0 if settings.ledger.kind == "devchain" else settings.cluster.linger_seconds
+        with supervise.defending(connection, display, addresses, seconds):
+            seen, summary = supervise.until_over(recorder, display, funding)
         # The summary says that the run is finished, so it comes last: whoever is killed from here on leaves an audit's
         # record behind, and whoever is killed before it can be carried on.
         keep_record(place, founded.block, output_dir)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rayfed.errors import RayfedError
+from rayfed.errors import LedgerUnreachable, RayfedError
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.court_policy import unsettled
 from rayfed.runtime.cluster import Actor, ask
 
 if TYPE_CHECKING:
+    from rayfed.encoding.primitives import Address
     from rayfed.ledger.backend import Federation
     from rayfed.protocol.messages import NodeStatus, View
     from rayfed.reporting.live_table import LiveDisplay
@@ -76,6 +79,29 @@ def _is_disputed(connection: Federation, view: View) -> bool:
     if not connection.terms().rule:
         return False
     return any(connection.tournament(round.round) is not None for round in unsettled(connection, view))
+
+
+@contextmanager
+def defending(
+    connection: Federation, display: LiveDisplay, addresses: Sequence[Address], seconds: float
+) -> Iterator[None]:
+    """Keep nodes that have failed, and are members, until all is settled, and fail then: what stops a node's rounds, a
+    ledger that refuses them say, does not stop its watchtower.
+
+    Args:
+        connection, display, seconds: as for ``until_settled``.
+        addresses: the nodes' accounts.
+    """
+    try:
+        yield
+    except LedgerUnreachable:
+        raise
+    except RayfedError as error:
+        view = patiently(connection.view)
+        if view.unsettled and any(view.index_of(address) is not None for address in addresses):
+            display.say(f"failed: {error}")
+            until_settled(connection, display, seconds)
+        raise
 
 
 def without_model(seen: Snapshot) -> tuple[NodeStatus, ...]:

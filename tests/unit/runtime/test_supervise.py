@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rayfed.errors import Rejected
+from rayfed.errors import RayfedError, Rejected
 from rayfed.ledger.memory.federation import MemoryFederation
 from rayfed.protocol.commands import EnterRoot, Settle, Undo
 from rayfed.protocol.messages import NodeStatus, View
@@ -95,3 +95,32 @@ def test_nodes_are_kept_while_what_they_attested_is_before_the_court(monkeypatch
 
 def test_what_is_settled_is_not_waited_for() -> None:
     assert told_while(World().gather().federation, 3600) == []
+
+
+def failing(connection: MemoryFederation, addresses: list[str], seconds: float) -> list[str]:
+    console = Console(file=io.StringIO(), width=200)
+    refused = "ledger.max_gas: commit of round 3 was refused"
+    with (
+        LiveDisplay(2, Path("x"), console=console) as display,
+        pytest.raises(RayfedError, match=refused),
+        supervise.defending(connection, display, addresses, seconds),
+    ):
+        raise RayfedError(refused)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_members_that_fail_defend_what_they_attested_and_fail_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "SETTLED_SECONDS", 0.0)
+    world = World().gather().train().train()  # the first look settles one
+    member = world.chain.view().members[0]
+    lines = failing(Watched(world.chain, FEDERATION, {}), [member], 3600)
+    assert lines[0] == "failed: ledger.max_gas: commit of round 3 was refused"
+    assert lines[1] == "the nodes stay until all is settled: 1 round can still be contested"
+    assert world.chain.view().unsettled == 0
+
+
+def test_who_is_no_member_has_nothing_to_defend() -> None:
+    world = World().gather().train()
+    assert failing(world.federation, [STRANGER], 3600) == []
+    assert world.chain.view().unsettled == 1
