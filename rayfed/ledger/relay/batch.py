@@ -98,8 +98,8 @@ class Batch:
         late = self._closed(view)
         if late is not None:
             return bool(late.attested >> index & 1)
-        if round != view.round:
-            return True
+        if round != view.round or not view.is_open:
+            return True  # a round that has closed does not say any more who voted
         if SPOKEN_IN[verb] == view.phase and context != view.context:
             return False
         spoken = {Verb.COMMIT: view.committed | view.abstained, Verb.VOTE: view.voted, Verb.ATTEST: view.attested}

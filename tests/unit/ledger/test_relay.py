@@ -13,7 +13,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError
 from rayfed.ledger.memory.relays import signed
 from rayfed.ledger.relay import pool as relay
-from rayfed.ledger.relay.batch import Topic
+from rayfed.ledger.relay.batch import Batch, Topic
 from rayfed.ledger.relay.pool import RelayPool
 from rayfed.protocol.commands import Advance, Attest, Command, Commit, Join, Relay, Statement, Vote
 from rayfed.protocol.messages import Phase, Receipt, Signed, Status, Verb, View
@@ -288,6 +288,13 @@ def test_what_was_said_to_a_newer_view_is_not_taken_for_late(world: World) -> No
     side.step()
     assert side.pool.receipts(OURS[0]) == []
     assert side.pool.is_pending
+
+
+@pytest.mark.parametrize("phase", [Phase.DONE, Phase.WAITING, Phase.FORMING])
+def test_a_vote_whose_receipt_comes_after_its_round_has_closed_is_taken_for_heard(world: World, phase: Phase) -> None:
+    """After the last round no round is open, and nothing says any more who voted in it."""
+    view = replace(world.chain.view(), phase=phase, roster=0, voted=0, context=bytes(32))
+    assert Batch(Topic(Verb.VOTE, view.round, b"\1" * 32), 0.0).was_heard(view, 0)
 
 
 def test_a_batch_brings_the_others_addresses_and_closes_the_phase_when_nobody_is_missing(world: World) -> None:
