@@ -8,5 +8,5 @@ journal       what it has signed; round_log, status: what it writes down and sho
 training      the worker that trains beside the steps; scores: what it does when nobody trains
 blobs, disk   having blobs and keeping them; models, peer_updates, publisher: which ones
 update_codec  how updates are written and read; evidence: what screens see; merger: the merge
-watchtower/   verify, dispute, demand, answer, end, settle, claim; fraud_proofs: what a court believes
+watchtower/   verify, enter, move, undo, collect, settle, claim; fraud_proofs: what is shown in court
 """

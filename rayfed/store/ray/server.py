@@ -23,7 +23,7 @@ class BlobServer:
     this machine, and Ray copies it once to each other machine.
 
     Invariant: at most ``keep`` blobs are in Ray's memory because of this node; the oldest offer leaves it first, and is
-    put there again when it is asked for: what a round rests on may be asked for as long as it can be challenged.
+    put there again when it is asked for: what a round rests on may be asked for as long as it can be judged.
 
     Args:
         local: the node's own disk.
