@@ -47,6 +47,7 @@ def check(settings: Settings) -> None:
     founds_elsewhere = settings.ledger.kind != "devchain" and settings.federation_address is None
     if founds_elsewhere and not settings.ledger.allow_demo_times:
         _court(settings.stake)
+        _linger(settings)
 
 
 def check_join(settings: Settings) -> None:
@@ -186,6 +187,21 @@ def _court(stake: StakeSettings) -> None:
                 f"{seconds} s are a demonstration's: on a chain where others are, whoever is kept out for so "
                 f"long loses its stake; +profile=real has hours (on a test chain: ledger.allow_demo_times=true)",
             )
+
+
+def _linger(settings: Settings) -> None:
+    """Refuse nodes that end before the last round's window does: then anybody enters a root that none of them stands
+    up against, and takes all their stakes."""
+    linger, contested = (
+        settings.cluster.linger_seconds,
+        settings.federation.attest_seconds + settings.stake.window_seconds,
+    )
+    if linger < contested:
+        raise ConfigError(
+            "cluster.linger_seconds",
+            f"{linger} s are less than the {contested} s in which the last merge can be contested: whoever attested it "
+            "loses its stake if nobody is there to stand up for it; +profile=real has a day",
+        )
 
 
 def _learning(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from rayfed.protocol.messages import NodeRecord
 
 
+SPARE_SECONDS = 600
+"""How much longer than the last merge can be contested a node stays, for somebody to settle it."""
+
+
 def join(settings: Settings, output_dir: Path, console: Console | None = None) -> None:
     """Bring one party's node into a federation that lives on any chain and store, and stay until it is done and all of
     its rounds are settled.
@@ -49,19 +54,21 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
     """
     if settings.federation_address is None:
         raise ConfigError("federation_address", "is needed to join: the address of the federation")
+    address = settings.federation_address
     with ExitStack() as stack:
         stack.enter_context(alone_in(output_dir))
         preflight.check(settings)
         text = preflight.charter_of(settings)
         charter = Charter.from_json(text)
+        settings = _lingering(settings, charter)
         display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, console=console))
-        display.found(settings.federation_address, charter.data.metric)
+        display.found(address, charter.data.metric)
         display.say("loading data and trying the model")
         is_own = cluster.is_own(settings)
         if is_own:
             _try_here(settings, text)
         backend = stack.enter_context(chain.opened(settings, output_dir))
-        place = Place(settings.federation_address, backend.locator, text)
+        place = Place(address, backend.locator, text)
         stack.enter_context(cluster.connected(settings))
         if not is_own:  # only the cluster's machines know the images
             cluster.result(cluster.task(drafting.try_joining, settings).remote(settings, text))
@@ -75,6 +82,13 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
             _until_finished(host, connection, display)
         if settings.ledger.kind != "devchain":
             supervise.until_settled(connection, display, settings.cluster.linger_seconds)
+
+
+def _lingering(settings: Settings, charter: Charter) -> Settings:
+    """Have the node stay for as long as the last merge can be contested: that is not its owner's to choose."""
+    contested = charter.attest_seconds + charter.stake.window_seconds + SPARE_SECONDS
+    cluster = replace(settings.cluster, linger_seconds=max(settings.cluster.linger_seconds, contested))
+    return replace(settings, cluster=cluster)
 
 
 def _try_here(settings: Settings, text: str) -> None:

@@ -165,6 +165,7 @@ TYPED = [
     (["stake.challenger_share=0.5"], "stake.challenger_share", "stake.right_share"),
     (CHAIN, "stake.window_seconds", "10 s are a demonstration's"),
     ([*CHAIN, "+profile=real", "stake.clock_seconds=3599"], "stake.clock_seconds", "+profile=real has hours"),
+    ([*CHAIN, "+profile=real", "cluster.linger_seconds=8999"], "cluster.linger_seconds", "less than the 9000 s"),
 ]
 
 WRONG = [
