@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rayfed.errors import ConfigError, LedgerError
-from rayfed.ledger.patience import patiently
-from rayfed.reporting.accounts import Earnings
 
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
@@ -73,6 +71,10 @@ class Closing:
             statuses: what the nodes said last.
             first: the block that the federation was founded in.
         """
+        # Who only looks whether there is a run to carry on does without numpy, which these import.
+        from rayfed.ledger.patience import patiently
+        from rayfed.reporting.accounts import Earnings
+
         while True:
             view = patiently(connection.view)
             found = [patiently(partial(connection.outcome, round)) for round in range(1, view.round + 1)]
