@@ -227,10 +227,12 @@ class EdgeNode:
         if kit.publisher.owes(finished, view, kit.options.patience):
             return Progress.RETRY
         working = not kit.resources.worker.is_free
-        if any(not (working and isinstance(one, policy.Train)) for one in tried):
+        trains = working and any(isinstance(one, policy.Train) for one in tried)
+        if any(not (trains and isinstance(one, policy.Train)) for one in tried):
             return Progress.RETRY
-        if not finished and self._step.is_near(view, self.address):
-            return Progress.RETRY  # nobody tells when it is this node's turn
+        # Nobody tells when it is this node's turn; before it has spoken itself, only a deadline can make it that.
+        if not finished and (view.due or not trains) and self._step.is_near(view, self.address):
+            return Progress.RETRY
         if working:
             return Progress.WORKING
         if finished and not self.in_flight:
