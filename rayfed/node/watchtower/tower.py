@@ -167,11 +167,16 @@ class Watchtower:
         by_number = {round.round: round for round in [*known, *rounds]}
         disputed = before.disputed
         try:
-            disputed = self._disputed(rounds)
             verifier.look(list(by_number.values()), view)
         except LedgerUnreachable:
             raise
         except (LedgerError, StoreError) as error:
+            troubles.append(error)
+        try:
+            disputed = self._disputed(rounds)
+        except LedgerUnreachable:
+            raise
+        except LedgerError as error:
             troubles.append(error)
         wrong = verifier.wrong
         stood = {number for number in before.settled_wrong if number in wrong or number not in by_number}
