@@ -7,7 +7,8 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from rayfed.config.groups.federation import MergeSettings, StakeSettings
+from rayfed.config import court_times
+from rayfed.config.groups.federation import MergeSettings
 from rayfed.config.groups.learning import IMAGES
 from rayfed.config.schema import Settings
 from rayfed.encoding.urls import public
@@ -18,12 +19,6 @@ COINS = ("dlc", "native")
 
 DLC_SUPPLY = 1e9
 """How many DeepLearningCoins are made."""
-
-COURT_TIMES = ("window_seconds", "clock_seconds", "proof_seconds")
-"""The settings of ``stake`` that say how long the court waits."""
-
-COURT_SECONDS = 3600
-"""The least of them on a chain that is not the run's own."""
 
 OWNED = ("image_folder", "table", "text", "arrays", "custom")
 """Kinds of data that may say whose each example is."""
@@ -46,8 +41,7 @@ def check(settings: Settings) -> None:
     _outside(settings)
     founds_elsewhere = settings.ledger.kind != "devchain" and settings.federation_address is None
     if founds_elsewhere and not settings.ledger.allow_demo_times:
-        _court(settings.stake)
-        _linger(settings)
+        court_times.check(settings)
 
 
 def check_join(settings: Settings) -> None:
@@ -175,33 +169,6 @@ def _stake(settings: Settings) -> None:
     if stake.coin == "dlc" and total > DLC_SUPPLY:
         words = f"stakes and rewards come to {total:g} DLC, and there are only {DLC_SUPPLY:g}"
         raise ConfigError("stake.amount", words)
-
-
-def _court(stake: StakeSettings) -> None:
-    """Refuse a court whose times are a demonstration's: too short for people and for full blocks."""
-    for name in COURT_TIMES:
-        seconds = getattr(stake, name)
-        if seconds < COURT_SECONDS:
-            raise ConfigError(
-                f"stake.{name}",
-                f"{seconds} s are a demonstration's: on a chain where others are, whoever is kept out for so "
-                f"long loses its stake; +profile=real has hours (on a test chain: ledger.allow_demo_times=true)",
-            )
-
-
-def _linger(settings: Settings) -> None:
-    """Refuse nodes that end before the last round's window does: then anybody enters a root that none of them stands
-    up against, and takes all their stakes."""
-    linger, contested = (
-        settings.cluster.linger_seconds,
-        settings.federation.attest_seconds + settings.stake.window_seconds,
-    )
-    if linger < contested:
-        raise ConfigError(
-            "cluster.linger_seconds",
-            f"{linger} s are less than the {contested} s in which the last merge can be contested: whoever attested it "
-            "loses its stake if nobody is there to stand up for it; +profile=real has a day",
-        )
 
 
 def _learning(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from rayfed.config.checks import COURT_SECONDS, COURT_TIMES
+from rayfed.config.court_times import COURT_SECONDS, COURT_TIMES
 from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import registry
