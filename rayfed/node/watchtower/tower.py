@@ -146,16 +146,27 @@ class Watchtower:
     def _act(self, view: View) -> bool:
         troubles: list[RayfedError] = []
         rounds = unsettled(self._ledger, view)
+        # What is known comes first: peers may take long to give what is lacking, or not to, and clocks run meanwhile.
+        known = [round for round in rounds if self._verifier.own(round, view) is not None]
+        if self._all(known, [], view, troubles):
+            return True
         self._verify(rounds, view, troubles)
         self._release(rounds, view)
         self._turns.forget(view)
-        parts = [self._about(round, view) for round in rounds] + [self._interests.acts(view)]
-        sent = [self._sends(part, view, troubles) for part in parts]  # one a round: none waits for another's
-        if any(sent):
+        others = [round for round in rounds if round not in known]
+        if self._all(others, [self._interests.acts(view)], view, troubles):
             return True
         if troubles:
             raise troubles[0]
         return False
+
+    def _all(
+        self, rounds: list[Round], more: list[Iterator[CourtAct]], view: View, troubles: list[RayfedError]
+    ) -> bool:
+        """Do what is due in each of these rounds, one act each: none waits for another's; say whether there was any."""
+        parts = [self._about(round, view) for round in rounds] + more
+        sent = [self._sends(part, view, troubles) for part in parts]
+        return any(sent)
 
     def _about(self, round: Round, view: View) -> Iterator[CourtAct]:
         return acts(self._ledger, round, self._verifier.own(round, view), view, self._ledger.address)
