@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,7 +58,8 @@ class PeerFetch:
     def fetch(self, root: Root, size: int, holders: Sequence[Address] = ()) -> memoryview:
         """Return the blob, read-only and checked: a view of Ray's shared memory, which stays as long as the view.
 
-        Holders are asked one after the other, each caller beginning with another one.
+        Holders are asked one after the other, each caller beginning with another one; all of them together have the
+        time of one transfer, or a few that stall would keep a node from its phase.
 
         Args:
             root: what to fetch.
@@ -73,9 +75,13 @@ class PeerFetch:
         corrupt: BlobCorrupt | None = None
         hosts = self._directory.hosts([*holders[start:], *holders[:start]])
         later = not self._directory.knows(holders)  # whether somebody may still come up with it
+        end = time.monotonic() + self._answer_seconds + self._transfer_seconds
         for name, host in hosts:
+            if time.monotonic() >= end:
+                later = True
+                break
             try:
-                blob = self._ask(host, root)
+                blob = self._ask(host, root, end)
                 if blob is not None:
                     return verified(_plain(blob, root, name), root, size, name)
                 later = True
@@ -90,16 +96,17 @@ class PeerFetch:
             raise corrupt
         raise BlobMissing(f"none of the peers has blob {short(root)}")
 
-    def _ask(self, host: Any, root: Root) -> object | None:
+    def _ask(self, host: Any, root: Root, end: float) -> object | None:
         """Return what the host has under this root, not looked at yet, or None.
 
         Raises:
             RayError: it is dead, starting again, too slow, or failed.
         """
-        answer: object = ray.get(host.blob.remote(root), timeout=self._answer_seconds)
+        seconds = min(self._answer_seconds, max(0.0, end - time.monotonic()))
+        answer: object = ray.get(host.blob.remote(root), timeout=seconds)
         if not (isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], ray.ObjectRef)):
             return answer  # None, or nonsense that ``_plain`` finds out
-        blob: object = ray.get(answer[0], timeout=self._transfer_seconds)
+        blob: object = ray.get(answer[0], timeout=max(0.0, end - time.monotonic()))
         return blob
 
 
