@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rayfed.protocol.judgement import Account
+from rayfed.protocol.accounts import Account
 from rayfed.protocol.messages import Phase
 from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real import checks, processes
@@ -32,7 +32,7 @@ def testbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         node = tmp_path / "run" / "nodes" / "0xfe" / f"node-{slot}"
         (node / "blobs" / ROOT[:2]).mkdir(parents=True)
         (node / "blobs" / ROOT[:2] / ROOT).touch()
-        (node / "journal.jsonl").write_text('{"round": 1, "verb": "vote", "value": "f"}\n')
+        (node / "journal.jsonl").write_text('{"round": 1, "verb": "vote", "context": "aa", "value": "f"}\n')
     (tmp_path / "tmp").mkdir()
     told = {"rounds": [{"round": 1, "status": "void"}, {"round": 2, "status": "final"}], "final_root": f"0x{ROOT}"}
     scratch = tmp_path / "tmp"
@@ -63,7 +63,7 @@ def test_a_node_without_the_model_is_found_out(testbed: Any) -> None:
 
 def test_a_contradiction_is_found_out(testbed: Any) -> None:
     with next(testbed.output.rglob("journal.jsonl")).open("a") as file:
-        file.write(json.dumps({"round": 1, "verb": "vote", "value": "e"}) + "\n")
+        file.write(json.dumps({"round": 1, "verb": "vote", "context": "aa", "value": "e"}) + "\n")
     with pytest.raises(Broken, match="signed two things with vote in round 1"):
         checks.no_journal_contradicts_itself(testbed)
 

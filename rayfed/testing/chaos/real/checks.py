@@ -13,10 +13,14 @@ from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real.testbed import NODES, Testbed
 
 
+STANDS = ("final", "settled")
+"""Statuses of a round whose merge stands."""
+
+
 def a_round_is_final(testbed: Testbed) -> None:
     """Some round is, and the last one among them."""
     rounds = testbed.summary().get("rounds", [])
-    if not rounds or rounds[-1]["status"] != "final":
+    if not rounds or rounds[-1]["status"] not in STANDS:
         raise Broken(f"how the rounds ended: {[closed['status'] for closed in rounds]}")
 
 
@@ -51,7 +55,7 @@ def the_audit_finds_nothing(testbed: Testbed) -> None:
 
 def no_round_is_lost(testbed: Testbed) -> None:
     """Where nothing happened that could cost a round, all are final."""
-    lost = [closed["round"] for closed in testbed.summary().get("rounds", ()) if closed["status"] != "final"]
+    lost = [closed["round"] for closed in testbed.summary().get("rounds", ()) if closed["status"] not in STANDS]
     if lost and not testbed.scenario.loses:
         raise Broken(f"rounds {lost} are lost")
 
