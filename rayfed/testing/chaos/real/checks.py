@@ -12,7 +12,6 @@ from rayfed.errors import LedgerError, RayfedError
 from rayfed.testing.chaos.checks import Broken
 from rayfed.testing.chaos.real.testbed import NODES, Testbed
 
-
 STANDS = ("final", "settled")
 """Statuses of a round whose merge stands."""
 
