@@ -24,7 +24,8 @@ class Cosine:
     Too far is ``gap`` below the median of all these medians, or below 0 where that is positive. Honest nodes with other
     classes than everybody else stand at right angles, and honest updates of a model that has converged cancel out: each
     points a little backwards from most of them, round after round, and all about equally. ``gap`` is for ten updates or
-    more: a few that share few classes pull in different directions, and it grows with the root of ``few.width``.
+    more: a few that share few classes pull in different directions, and it grows with the fourth root of
+    ``few.width``.
     """
 
     gap: float = 0.25
@@ -45,7 +46,7 @@ class Cosine:
             return [Verdict(self.name, index, True, 1.0) for index in evidence.indices]
         scores = [median(evidence.gram.cosine(row, other) for other in range(n) if other != row) for row in range(n)]
         # All that were valid, not those that earlier screens have left: refusing some must not loosen the limit.
-        gap = self.gap * width(len(evidence.weights)) ** 0.5
+        gap = self.gap * width(len(evidence.weights)) ** 0.25
         limit = min(0.0, median(scores)) - gap
         verdicts = []
         for index, score in zip(evidence.indices, scores, strict=True):

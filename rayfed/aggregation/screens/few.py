@@ -9,6 +9,6 @@ AMONG = 10
 def width(updates: int) -> float:
     """Return by what to multiply a limit of harm among so many updates: 1 for ``AMONG`` or more.
 
-    It grows with the cube of how many are missing to that number: 1.7 for seven, 6.4 for four.
+    It grows with the power 2.5 of how many are missing to that number: 2.0 for seven, 6.5 for four.
     """
-    return 1 + max(0, AMONG - updates) ** 3 / 40
+    return 1.0 + max(0, AMONG - updates) ** 2.5 / 16
