@@ -263,7 +263,6 @@ def main() -> None:
         "seeds": {"others": COMPARED, **SEEDS},
         "cells": found,
         "byzfl": beside_byzfl() or kept.get("byzfl", []),
-        "small": kept.get("small", {}),
         "pictures": kept.get("pictures", {}),
     }
     write(content)

@@ -26,7 +26,6 @@ def fill(page: str, content: Mapping[str, Any]) -> str:
         "honest": _honest(cells),
         "seconds": _seconds(cells),
         "byzfl": _byzfl(content["byzfl"]),
-        "small": _small(content.get("small") or {"cells": []}),
         "pictures": _pictures(content.get("pictures") or {"cells": []}),
     }
     for name, table in tables.items():
@@ -91,19 +90,6 @@ def _claim(cells: Cells) -> str:
             attacked = {a: cells["default", a, f, split] for a in _attacks(cells, "default")}
             rows.append(_losses(f"{split}, f = {f}", cells["default", "none", 0, split], attacked))
     return _table(LOSSES, rows)
-
-
-def _small(content: Mapping[str, Any]) -> str:
-    """The same for few nodes."""
-    groups: dict[tuple[int, str], dict[str, Any]] = {}
-    for cell in content["cells"]:
-        groups.setdefault((cell["nodes"], cell["split"]), {})[cell["attack"]] = cell
-    rows = []
-    for (nodes, split), found in groups.items():
-        clean, label = found.pop("none"), f"{nodes} nodes, {split}, f = {found['absent']['f']}"
-        refused = f"{100 * clean['honest_refused']:.1f} %"
-        rows.append((*_losses(label, clean, found), refused))
-    return _table((*LOSSES, "honest updates left out, clean"), rows)
 
 
 def _losses(label: str, clean: Mapping[str, Any], attacked: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
