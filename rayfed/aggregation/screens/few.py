@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 AMONG = 10
 """The number of updates that the screens' limits are for."""
 
@@ -11,4 +13,4 @@ def width(updates: int) -> float:
 
     It grows with the power 2.5 of how many are missing to that number: 2.0 for seven, 6.5 for four.
     """
-    return 1.0 + max(0, AMONG - updates) ** 2.5 / 16
+    return 1 + math.pow(max(0, AMONG - updates), 2.5) / 16
