@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.ledger.memory import bracket, phases, seats, settling
-from rayfed.ledger.memory.slots import AccountSlot, Head, SeatSlot, StandingPhase
+from rayfed.ledger.memory.slots import AccountSlot, Head, RoundSlot, SeatSlot, StandingPhase
 from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.contexts import NO_CONTEXT
@@ -55,14 +55,18 @@ def view_of(s: Storage) -> View:
 def round_of(s: Storage, round: int) -> Round | None:
     """Return a round, if its slot holds it."""
     slot = s.held(round) if round else None
-    if slot is None:
-        return None
+    if slot is not None and slot.seen is None:
+        slot.seen = _read(s, slot)
+    return None if slot is None else slot.seen
+
+
+def _read(s: Storage, slot: RoundSlot) -> Round:
     status, is_commit, is_vote = phases.status_of(slot.head), slot.head is Head.COMMIT, slot.head is Head.VOTE
     counted = status is not Status.OVER
     attested = counted and not is_commit and not is_vote
     stands = status.stands
     return Round(
-        round=round,
+        round=slot.round,
         status=status,
         deadline=slot.deadline,
         base_round=slot.base_round,
@@ -75,8 +79,8 @@ def round_of(s: Storage, round: int) -> Round | None:
         attested=slot.spoken if attested else 0,
         included=slot.included if attested else 0,
         excused=slot.excused if attested else 0,
-        root=s.root_of(round, slot.final_entry) if stands else NO_ROOT,
-        attesters=s.attesters(round, slot.final_entry) if stands else 0,
+        root=s.root_of(slot.round, slot.final_entry) if stands else NO_ROOT,
+        attesters=s.attesters(slot.round, slot.final_entry) if stands else 0,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Self
 from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.protocol.contexts import NO_CONTEXT
 from rayfed.protocol.court import MatchState
+from rayfed.protocol.messages import Round
 
 
 class CopiedSlot:
@@ -61,7 +62,10 @@ class SeatSlot(CopiedSlot):
 
 @dataclass(eq=False)
 class RoundSlot(CopiedSlot):
-    """A round; ``awaited`` are the members who have yet to speak in its phase, ``voting`` is what its votes rest on."""
+    """A round; ``awaited`` are the members who have yet to speak in its phase, ``voting`` is what its votes rest on.
+
+    ``seen`` is what was last read of it: a slot that is stored does not change, so that this need not be made twice.
+    """
 
     round: int
     head: Head
@@ -73,6 +77,7 @@ class RoundSlot(CopiedSlot):
     base_context: bytes
     context: bytes
     finals_before: int
+    seen: Round | None = field(default=None, repr=False)
     voting: bytes = NO_CONTEXT
     committed: int = 0
     abstained: int = 0
@@ -87,6 +92,12 @@ class RoundSlot(CopiedSlot):
     roots: dict[int, Root] = field(default_factory=dict)
     accepts: dict[int, int] = field(default_factory=dict)
     misses: dict[int, int] = field(default_factory=dict)
+
+    def copied(self) -> Self:
+        """See ``CopiedSlot``; what was read of it is forgotten, for the copy will change."""
+        twin = super().copied()
+        twin.seen = None
+        return twin
 
     @property
     def in_use(self) -> bool:

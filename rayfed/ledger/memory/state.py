@@ -58,13 +58,19 @@ class MemoryCourtState:
 class MemoryState(MemoryCourtState):
     """What can be read of a storage; follows the ``FederationState`` protocol."""
 
+    _last: tuple[Storage, int, View] | None = None
+
     def terms(self) -> Terms:
         """See ``FederationState``."""
         return self.storage.terms
 
     def view(self) -> View:
-        """See ``FederationState``."""
-        return reads.view_of(self.storage)
+        """See ``FederationState``; the same one as long as nothing is said and no time passes."""
+        storage, now = self.storage, self.storage.now
+        last = self._last
+        if last is None or last[0] is not storage or last[1] != now:
+            self._last = last = (storage, now, reads.view_of(storage))
+        return last[2]
 
     def round_of(self, round: int) -> Round | None:
         """See ``FederationState``."""
