@@ -16,6 +16,7 @@ from rayfed.cli.main import COMMANDS, main
 
 PAGE = Path(__file__).parent / "reference" / "command-line.md"
 HYDRA = ("run", "join", "watch")
+DEEPER = (("chaos", "adversary"),)
 TOP = """\
 # Command line
 
@@ -51,14 +52,15 @@ def page() -> str:
     for name in COMMANDS:
         if name not in HYDRA:
             parts.append(f"## {name}\n\n```text\n{said(name)}\n```\n")
+            parts += [f"```text\n{said(*words)}\n```\n" for words in DEEPER if words[0] == name]
     return "\n".join(parts)
 
 
-def said(command: str) -> str:
+def said(*words: str) -> str:
     """Return what a command prints for ``--help``, 100 columns wide."""
     out = io.StringIO()
     with patch.dict(os.environ, COLUMNS="100"), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        main([command, "--help"])
+        main([*words, "--help"])
     return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
 
 

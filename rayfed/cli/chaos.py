@@ -33,6 +33,10 @@ def main(words: Sequence[str]) -> int:
     Raises:
         ConfigError: there is no such scenario, or the report cannot be written.
     """
+    if words[:1] == ["adversary"]:
+        from rayfed.cli import adversary
+
+        return adversary.main(words[1:])
     args = _parser().parse_args(words)
     known = _about(args.real)
     names = args.scenario or list(known)
@@ -136,7 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "rayfed chaos",
         description="Let machines crash, peers cheat and the chain reorganise, and check that the right model results.",
-        epilog="; ".join(f"{scenario.name}: {scenario.about}" for scenario in SCENARIOS.values()),
+        epilog="`rayfed chaos adversary` searches for attacks. "
+        + "; ".join(f"{scenario.name}: {scenario.about}" for scenario in SCENARIOS.values()),
     )
     parser.add_argument(
         "--real", action="store_true", help="with real Ray, Anvil and S3 servers: minutes a run instead of seconds"
