@@ -20,9 +20,12 @@ CHAIN_READY := contracts/node_modules/.ready-$(call hash,contracts/package-lock.
 # Built once for all clones of this user.
 KUBO_VERSION := 0.42.0
 KUBO := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/kubo-$(KUBO_VERSION)/ipfs
+GETH_VERSION := 1.17.10
+# Where tests/integration/geth.py looks for it, too.
+GETH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/geth-$(GETH_VERSION)/geth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-contracts test-integration lint format docs bench ui kubo setup lock clean
+.PHONY: help demo test test-fast test-contracts test-integration lint format docs bench ui kubo geth setup lock clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
@@ -80,6 +83,18 @@ $(KUBO):
 		{ go get -tool github.com/ipfs/kubo/cmd/ipfs@v$(KUBO_VERSION) >get.log 2>&1 || { cat get.log; exit 1; }; } && \
 		go build -trimpath -ldflags=-s -o ../ipfs.part github.com/ipfs/kubo/cmd/ipfs
 	@mv $(KUBO).part $(KUBO) && rm -rf $(dir $(KUBO))build
+
+geth: $(GETH)  ## build the Ethereum node that tests of other chains run; needs Go 1.24 or newer
+	@echo "$(GETH)"
+
+# Its source says what lies at a chain's system contracts: the tests' genesis is made from it.
+$(GETH):
+	@command -v go >/dev/null || { echo "make geth needs Go 1.24 or newer" >&2; exit 1; }
+	@echo "== geth $(GETH_VERSION) from its Go module (two minutes) into $(GETH)"
+	@mkdir -p $(dir $(GETH))build
+	@GOBIN=$(dir $(GETH))build go install github.com/ethereum/go-ethereum/cmd/geth@v$(GETH_VERSION)
+	@cp "$$(go env GOMODCACHE)/github.com/ethereum/go-ethereum@v$(GETH_VERSION)/params/protocol_params.go" $(dir $(GETH))
+	@chmod u+w $(dir $(GETH))protocol_params.go && mv $(dir $(GETH))build/geth $(GETH) && rmdir $(dir $(GETH))build
 
 setup: $(PYTHON_READY) $(CHAIN_READY)  ## only set up
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -18,22 +17,25 @@ from eth_account.signers.local import LocalAccount
 
 from rayfed.errors import LedgerUnreachable
 from rayfed.ledger.ethereum.rpc import Rpc
+from tests.integration.genesis import genesis
 
-GENESIS = Path(__file__).parents[3] / "shared" / "chains" / "genesis.py"
+VERSION = "1.17.10"
+MISSING = "no geth: `make geth` builds one from its Go module, or let RAYFED_GETH name what that makes"
 KEY = "0xb71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"
 """Of geth's published developer account: it owns play money on chains of one's own and nothing else."""
+
+SOURCE = "protocol_params.go"
 
 START_SECONDS = 60.0
 
 
 def geth() -> Path:
-    """Return the program; skip the test where there is none, or nothing to make a genesis with."""
-    found = os.environ.get("RAYFED_GETH") or shutil.which("geth")
-    if not found:
-        pytest.skip("no geth: put it on PATH, or its path into RAYFED_GETH")
-    if not GENESIS.exists() or not shutil.which("go"):
-        pytest.skip(f"no genesis by rules that one names: it takes {GENESIS.name} in ../shared/chains, and go")
-    return Path(found)
+    """Return the program, which has its source's parameters beside it; skip the test where there is none."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    program = Path(os.environ.get("RAYFED_GETH") or cache / f"rayfed/geth-{VERSION}/geth")
+    if not program.exists() or not program.with_name(SOURCE).exists():
+        pytest.skip(MISSING)
+    return program
 
 
 class Geth:
@@ -55,12 +57,10 @@ class Geth:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        program, genesis = geth(), self._folder / f"{self._rules}.json"
-        made = subprocess.run([sys.executable, GENESIS, self._rules, genesis], capture_output=True, text=True)
-        if made.returncode:
-            pytest.skip(f"no genesis of {self._rules}: {made.stderr.strip().splitlines()[-1]}")
+        program, start = geth(), self._folder / f"{self._rules}.json"
+        start.write_text(json.dumps(genesis(self._rules, program.with_name(SOURCE))))
         data = ["--datadir", str(self._folder / self._rules)]
-        subprocess.run([program, *data, "init", genesis], check=True, capture_output=True, timeout=120)
+        subprocess.run([program, *data, "init", start], check=True, capture_output=True, timeout=120)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
