@@ -42,7 +42,7 @@ def test_rows_of_ones_own_with_a_number_to_learn(tmp_path: Path) -> None:
     assert 100 < told["final_rmse"] < 250, "in the target's own unit: a guess of the mean is wrong by 540"
     assert told["rounds"][-1]["rmse"] == told["final_rmse"]
     assert not any("accuracy" in key for key in (*told, *told["rounds"][0], *told["nodes"][0]))
-    assert f"round 4/4: rmse {told['final_rmse']:.4g}" in ended.out
+    assert f"round 4: rmse {told['final_rmse']:.4g}" in ended.out
     assert "accuracy" not in ended.out.lower()
     page = (tmp_path / "run" / "report.html").read_text()
     assert "RMSE and cost" in page
