@@ -25,7 +25,7 @@ GETH_VERSION := 1.17.10
 GETH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/geth-$(GETH_VERSION)/geth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-contracts test-integration lint format docs bench ui kubo geth setup lock clean
+.PHONY: help demo test test-fast test-long test-contracts test-integration lint format docs bench ui kubo geth setup lock clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
@@ -43,6 +43,11 @@ test: setup $(DOCS_READY)  ## set up, then all tests
 
 test-fast: setup  ## the tests that need neither a chain nor Ray
 	@$(FAST)
+
+test-long: setup  ## hours: a thousand histories on both ledgers, every state of small federations, guesses in larger ones
+	@RAYFED_SEQUENCES=1000 $(BIN)/python -m pytest tests/integration/test_ledgers_agree.py
+	@$(BIN)/python -m rayfed chaos adversary
+	@$(BIN)/python -m rayfed chaos adversary --guided
 
 test-contracts: setup  ## the contracts' own tests
 	@cd contracts && node_modules/.bin/forge test --offline
