@@ -57,6 +57,8 @@ class Defence:
         if match is None:
             yield from self._resolve(stage, (number >> stage) ^ 1)
             match = self._unmoved(stage, *sorted((number, other)))
+            if self._view.time > match.since + match.clock_i:
+                return  # nobody has moved in time: both have lost
         if match.state is MatchState.DESCENT:
             yield from self._show(match, LEFT if match.point.i == number else RIGHT)
         elif match.state is MatchState.PROVING:

@@ -78,6 +78,17 @@ def test_a_forger_that_keeps_silent_loses_too() -> None:
     assert sum(isinstance(one, Show) for one in honest.said) == 1, "nothing is shown that nobody asks for"
 
 
+def test_who_wakes_when_both_have_lost_to_silence_moves_no_more() -> None:
+    room = Courtroom()
+    round, right, _ = forged(room, 5_000, honest=1)
+    tournament = room.chain.tournament(round)
+    assert tournament is not None
+    room.clock.advance(tournament.start + room.terms.clock_seconds + 1 - room.clock.now)
+    view = room.chain.view()
+    (one,) = unsettled(room.chain, view)
+    assert Show not in {type(act.command) for act in acts(room.chain, one, right, view, MEMBERS[3])}
+
+
 def test_a_right_root_stands_against_many_that_were_entered() -> None:
     room = Courtroom()
     round, right = room.play()
