@@ -22,6 +22,7 @@ from rayfed.node.memo import Memo
 from rayfed.node.tools import BlobTools
 from rayfed.node.watchtower import LOOK_SECONDS, WatchReport, Watchtower, claim
 from rayfed.protocol.charter import Charter
+from rayfed.protocol.commands import Advance
 from rayfed.protocol.court_policy import RING
 from rayfed.protocol.messages import COIN, Phase, View
 from rayfed.runtime import chain, cluster, launch, preflight
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 
 INDEX = 1_000
 """Which of a master key's accounts the watchtower has: none that a node has."""
+
+STEP_SECONDS = 30
+"""How long a step may have been due before the watchtower takes it: its members do, unless all of them have gone."""
 
 IN_FLIGHT_SECONDS = 0.2
 """How long to rest while it is not known what became of a move."""
@@ -113,6 +117,7 @@ class Watcher:
         self._told = 0  # all rounds up to this one were told of
         self._unjudged: set[int] = set()
         self._trouble = ""
+        self._due_since = 0
 
     def introduce(self) -> None:
         """Tell what can be done here, and what cannot."""
@@ -133,7 +138,7 @@ class Watcher:
         """
         while True:
             view = patiently(self._connection.view, math.inf)
-            acted = self._look(view)
+            acted = self._guarded(self._tower.step, view) or self._guarded(self._goes_on, view)
             self._tell(view)
             if self._ledger.is_sending:
                 time.sleep(IN_FLIGHT_SECONDS)
@@ -154,9 +159,18 @@ class Watcher:
                 self._ledger.receipts()
             self._say(f"what it was owed is paid out to {payout}")
 
-    def _look(self, view: View) -> bool:
+    def _goes_on(self, view: View) -> bool:
+        """Take the step that is due, if nobody has taken it for so long that nobody will; say whether that was so."""
+        self._due_since = (self._due_since or view.time) if view.due else 0
+        if not view.due or view.time < self._due_since + STEP_SECONDS:
+            return False
+        self._due_since = 0
+        self._ledger.submit(Advance())
+        return True
+
+    def _guarded(self, work: Callable[[View], bool], view: View) -> bool:
         try:
-            acted = self._tower.step(view)
+            acted = work(view)
         except LedgerUnreachable as error:
             log.warning("waiting for the chain: %s", error)
             time.sleep(1.0)

@@ -140,7 +140,7 @@ class Command:
 
 def rayfed_words(*words: str, folder: Path) -> list[str]:
     """Return the command line whose results go to ``folder/run``."""
-    verb = [words[0]] if words and words[0] in ("join", "run") else []
+    verb = [words[0]] if words and words[0] in ("join", "run", "watch") else []
     rest = words[len(verb) :]
     return [sys.executable, "-m", "rayfed", *verb, f"hydra.run.dir={folder / 'run'}", *rest]
 

@@ -125,9 +125,8 @@ class Watchtower:
             LedgerError: something cannot be read or sent; what does not need it was done all the same.
             StoreError: the disk is full; the same.
         """
+        # What is on its way is not said again, and nothing else waits for it: a clock does not, whatever is confirmed.
         self._collect(view)
-        if self._ledger.is_sending:
-            return False
         round, phase, time = self._looked
         if (round, phase) == (view.round, view.phase) and 0 <= view.time - time < LOOK_SECONDS:
             return False

@@ -96,3 +96,17 @@ def test_a_round_that_settled_before_it_came_is_judged_all_the_same(table: Table
     report, lines, _ = watched(table)
     assert report.settled_wrong == {round}
     assert any("is not the merge of its updates, and is settled" in line for line in lines)
+
+
+def test_it_takes_a_step_that_nobody_takes(table: Table) -> None:
+    """All members have gone: the federation still comes to its end."""
+    table.play()
+
+    class Deserted(Passing):
+        def wait(self, seen: View, timeout: float) -> None:
+            self.chain.clock.advance(60 * LOOK_SECONDS)
+
+    connection = Deserted(table.chain, FEDERATION, {ALONE: 10 * BOND})
+    watcher = Watcher(connection, connection.ledger(_Signer(ALONE)), table.tools("alone"), lambda line: None)
+    watcher.run()
+    assert table.chain.view().phase is Phase.DONE
