@@ -147,6 +147,10 @@ class FirstGame:
                 return f"honest member {index} is dropped"
         return ""
 
+    def reached(self) -> list[str]:
+        """See ``Game``: of all moves, as its events are not told apart."""
+        return [event.name for event in self.chain.events]
+
     def is_over(self) -> bool:
         """See ``Game``."""
         return self.quiet or (self.chain.phase is Phase.DONE and self.chain.court.settled == self.chain.round)

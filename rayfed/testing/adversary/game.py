@@ -41,6 +41,9 @@ class Game(Protocol):
     def broken(self) -> str:
         """Return which promise is broken, and how; empty: none."""
 
+    def reached(self) -> Sequence[str]:
+        """Return the names of what the ledger has said since the last move began."""
+
     def is_over(self) -> bool:
         """Say whether nothing of interest can happen any more."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Root, bits
+from rayfed.ledger.memory.storage import Said
 from rayfed.protocol.messages import Status
 from rayfed.testing.adversary import blobs
 
@@ -39,6 +40,11 @@ def damage(game: SecondEdition) -> float:
     return harm / (1 + lost) + 0.1 * chain.view().unsettled
 
 
+def _news(game: SecondEdition) -> list[Said]:
+    """Return what the ledger has said since the last move began."""
+    return game.chain.events[game.told :]
+
+
 def right_root(game: SecondEdition, round: int) -> Root | None:
     """Return the right merge of a round; None: it has none, or nobody knows all of its inputs."""
     evidence = game.chain.merge_evidence(round)
@@ -58,7 +64,7 @@ def _money(game: SecondEdition) -> str:
         account = game.chain.account(one.address)
         if account.slashed:
             return f"honest member {index} has lost its stake"
-        for event in game.news:
+        for event in _news(game):
             if event.name == "Slashed" and event.values["member"] == one.address:
                 return f"honest member {index} has lost a bond"
     return ""
@@ -96,11 +102,11 @@ def _liveness(game: SecondEdition) -> str:
         held = game.chain.round_of(number)
         if not outcome.status.stands:
             return f"round {number} is not final"
-        if outcome.status is Status.SETTLED and held is not None:
-            paid = {index for event in game.news if event.name == "Settled" for index in bits(event.values["earners"])}
-            due = held.included & held.attesters
-            if any(event.name == "Settled" and event.values["round"] == number for event in game.news):
-                unpaid = [index for index in bits(due) if index not in paid]
+        if outcome.status is not Status.SETTLED or held is None:
+            continue
+        for event in _news(game):
+            if event.name == "Settled" and event.values["round"] == number:
+                unpaid = [*bits(held.included & held.attesters & ~event.values["earners"])]
                 if unpaid:
                     return f"round {number} does not pay member {unpaid[0]}"
     return ""

@@ -52,6 +52,13 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Several say something, one after the other."""
+
+    said: tuple[Say, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Serve:
     """An update that was withheld is given to all honest members after all."""
 
@@ -94,14 +101,21 @@ def repertoire(game: SecondEdition) -> Iterator[Move]:
 
 
 def _rounds(game: SecondEdition, view: View) -> Iterator[Move]:
-    for who in game.scope.crooks:
-        index = view.index_of(who)
-        if index is None or not (view.roster & ~view.spoken) >> index & 1 or view.time >= view.deadline:
-            continue
+    waiting = [who for who in game.scope.crooks if _is_awaited(view, who)]
+    # In the order of their indices, for it is all the same who speaks first.
+    for who in waiting if game.scope.rich else waiting[:1]:
         for what, command, readers in _statements(game, view, who):
             yield Move(f"{_name(game, who)} {what}", Say(who, command, readers))
-        if not game.scope.rich:
-            return  # in the order of their indices: it is all the same who speaks first
+    if game.scope.rich and len(waiting) > 1:
+        each = [[Say(who, said, readers) for _, said, readers in _statements(game, view, who)] for who in waiting]
+        kinds = [what for what, *_ in _statements(game, view, waiting[0])]
+        for what, together in zip(kinds, zip(*each, strict=True), strict=True):
+            yield Move(f"all of the dishonest: {what}", Together(together))
+
+
+def _is_awaited(view: View, who: Address) -> bool:
+    index = view.index_of(who)
+    return index is not None and bool((view.roster & ~view.spoken) >> index & 1) and view.time < view.deadline
 
 
 def _statements(game: SecondEdition, view: View, who: Address) -> Iterator[tuple[str, Command, tuple[int, ...]]]:

@@ -42,6 +42,7 @@ class Searched:
     Attributes:
         findings: what is broken, each promise once, by the fewest moves that were found.
         states: different states; ``tried`` moves, ``ended`` histories that came to their end.
+        reached: how often the ledger has said what, by name: what a search never reaches it cannot judge.
         complete: whether there are no other states within the bounds.
         worst: the damage done, and the moves that did the most.
         seconds: what it took here.
@@ -51,6 +52,7 @@ class Searched:
     states: int = 0
     tried: int = 0
     ended: int = 0
+    reached: dict[str, int] = field(default_factory=dict)
     complete: bool = False
     worst: float = 0.0
     worst_moves: tuple[str, ...] = ()
@@ -59,6 +61,8 @@ class Searched:
     def note(self, game: Game, moves: tuple[str, ...]) -> bool:
         """Look at a state; return whether a promise is broken in it."""
         promise = game.broken()
+        for name in game.reached():
+            self.reached[name] = self.reached.get(name, 0) + 1
         if promise and (promise not in self.findings or len(moves) < len(self.findings[promise].moves)):
             self.findings[promise] = Breach(promise, moves)
         if (done := game.damage()) > self.worst:

@@ -8,7 +8,7 @@ from typing import Self
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import Rejected
-from rayfed.ledger.memory.chain import ManualClock, MemoryChain, Said
+from rayfed.ledger.memory.chain import ManualClock, MemoryChain
 from rayfed.ledger.memory.relays import signed
 from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.commands import Advance, Command, Commit, Deposit, DepositBonds, Fund, Join, Relay, Statement
@@ -16,7 +16,7 @@ from rayfed.protocol.messages import Phase, Status
 from rayfed.testing.adversary import looks, pace, promises
 from rayfed.testing.adversary.game import YIELD, Move
 from rayfed.testing.adversary.honest import Honest
-from rayfed.testing.adversary.repertoire import Again, Say, Serve, Turn, repertoire
+from rayfed.testing.adversary.repertoire import Again, Say, Serve, Together, Turn, repertoire
 from rayfed.testing.adversary.scope import REWARD, STAKE, THIEF, Scope, member
 
 UNSETTLED = (Status.FINAL, Status.VOID)
@@ -101,6 +101,10 @@ class SecondEdition:
         """See ``Game``."""
         return self.refused or promises.broken(self)
 
+    def reached(self) -> list[str]:
+        """See ``Game``."""
+        return [event.name for event in self.chain.events[self.told :]]
+
     def is_over(self) -> bool:
         """See ``Game``."""
         rounds = [self.chain.round_of(number) for number in range(1, self.scope.rounds + 1)]
@@ -111,11 +115,6 @@ class SecondEdition:
     def damage(self) -> float:
         """See ``Game``."""
         return promises.damage(self)
-
-    @property
-    def news(self) -> list[Said]:
-        """What the ledger has said since the last move began."""
-        return self.chain.events[self.told :]
 
     # -- what comes of a move ------------------------------------------------------------------
 
@@ -132,6 +131,9 @@ class SecondEdition:
                 self._say(sender, command)
                 if isinstance(command, Commit) and readers:
                     self.serve(command.root, readers)
+            case Together(several):
+                for one in several:
+                    self._do(one)
             case Serve(root):
                 self.serve(root, tuple(range(self.scope.honest)))
             case Turn(phases):

@@ -53,6 +53,9 @@ class Staircase:
     def broken(self) -> str:
         return "the fifth step" if self.steps == (1, 2, 2, 1, 2) else ""
 
+    def reached(self) -> Sequence[str]:
+        return [f"{len(self.steps)} steps"]
+
     def is_over(self) -> bool:
         return len(self.steps) == 6
 
@@ -127,6 +130,13 @@ def test_guesses_break_no_promise(scope: Scope) -> None:
     searched = guided(SecondEdition.begin(scope), 2_500, seed=1)
     assert searched.findings == {}
     assert searched.worst > 0
+
+
+def test_guesses_reach_all_that_a_dispute_is_made_of() -> None:
+    searched = guided(SecondEdition.begin(Scope(1, 4, rounds=3, disputes=2, turns_back=1, rich=True)), 12_000, seed=3)
+    assert searched.findings == {}
+    court = {"Entered", "Shown", "LeafShown", "Disputed", "Proved", "Decided", "Undone", "Slashed", "BondsSpent"}
+    assert court | {"Settled", "Dropped", "Left", "Joined", "Released", "VotedMissing"} <= searched.reached.keys()
 
 
 def test_all_but_one_make_a_wrong_root_final_and_lose_their_stakes() -> None:
