@@ -19,7 +19,12 @@ TRACES = ("RAYFED_TRACE", "HYDRA_FULL_ERROR")
 
 def complain(error: RayfedError | str) -> None:
     """Print what is wrong in one line on standard error."""
-    print(f"rayfed: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"rayfed: {one_line(error)}", file=sys.stderr)
+
+
+def one_line(error: RayfedError | str) -> str:
+    """Return an error's text on one line."""
+    return " ".join(str(error).split())
 
 
 def wants_trace() -> bool:

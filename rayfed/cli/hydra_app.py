@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rayfed.cli.complaints import BAD_INPUT, complain, wants_trace
+from rayfed.cli.complaints import BAD_INPUT, complain, one_line, wants_trace
 from rayfed.errors import RayfedError
+from rayfed.reporting.told import told
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -46,9 +47,14 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
             if trace:
                 raise
             complain(error)
+            told.error(one_line(error))
             code = max(code, BAD_INPUT)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit) as error:
+            told.error("interrupted" if isinstance(error, KeyboardInterrupt) else "terminated")
+            raise
+        except Exception as error:
             ours = True
+            told.error("a bug: %s", error, exc_info=error)
             raise
 
     register()

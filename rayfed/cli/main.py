@@ -18,6 +18,8 @@ from rayfed.cli.complaints import BAD_INPUT, complain, wants_trace
 from rayfed.errors import ConfigError, RayfedError
 
 INTERRUPTED = 128 + signal.SIGINT
+HELP = ("-h", "--help", "help")
+"""Words that ask for help, before a command or alone."""
 OWNER = ("status", "claim", "withdraw", "leave", "release", "deposit", "bonds", "fund", "refund", "announce")
 """What owners do with their money; see ``rayfed.cli.owner``."""
 
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0, 1 (a bug, with its trace; from ``run``: a node failed for good and has no final model; from ``audit``,
     ``chaos`` and ``watch``: something is not as it must be), 2 (bad input, one line), 130 (Ctrl-C).
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = _help_last(list(sys.argv[1:] if argv is None else argv))
     command = words.pop(0) if words and words[0] in COMMANDS else "run"
     signal.signal(signal.SIGTERM, _terminated)
     try:
@@ -46,6 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         complain(error)
         return BAD_INPUT
+
+
+def _help_last(words: list[str]) -> list[str]:
+    """Put what asks for help behind the command that is asked about: ``-h audit`` is ``audit -h``."""
+    if not words or words[0] not in HELP:
+        return words
+    about = words[1:] if words[1:] and words[1].isidentifier() else []
+    return [*about, "--help"] if about else ["--help", *words[1:]]
 
 
 def _refuse_unknown(word: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rayfed.cli.complaints import FAILED, complain
 from rayfed.cli.hydra_app import application
+from rayfed.reporting.told import told
 from rayfed.runtime import resume
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def run(words: list[str]) -> int:
 
         result = launcher.run(settings, plain(settings), output)
         for status in result.failed:
-            complain(f"node {status.slot} failed and does not hold the final model: {status.error}")
+            line = f"node {status.slot} failed and does not hold the final model: {status.error}"
+            complain(line)
+            told.error(line)
         return FAILED if result.failed else 0
 
     return application(job, resume.command_line(words))

@@ -33,7 +33,10 @@ class StatusBoard:
         with self._lock:
             if self._status.doing == FAILED:
                 changes = {name: value for name, value in changes.items() if name not in ("doing", "error")}
-            self._status = replace(self._status, **changes)
+            before, self._status = self._status, replace(self._status, **changes)
+        now = self._status
+        if (now.doing, now.round) != (before.doing, before.round):
+            log.info("node %s, round %d: %s", now.address, now.round, now.doing)
 
     def count(self, gas: int) -> None:
         """Add a transaction."""

@@ -1,7 +1,8 @@
 """What a user sees while a federation runs, and at its end.
 
 In a terminal: a table that is drawn anew a few times a second, one row a node. Where the output goes elsewhere (a
-file, a pipe, a log): one plain line for each thing that happened, and nothing in between. Both fit 80 columns.
+file, a pipe): one plain line for each thing that happened, and nothing in between. Both fit 80 columns. The log has the
+plain lines either way.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rayfed.protocol.messages import NodeStatus, View
 from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.closing_panel import BAR, facts, scores, took
 from rayfed.reporting.plain_lines import PlainLines
+from rayfed.reporting.told import told
 from rayfed.reporting.words import coins, mean_accuracy, short, standing
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class LiveDisplay:
         self._saying = ""
         self._began = time.monotonic()
         self._live: Live | None = None
-        self._plain = PlainLines(rounds, self._line)
+        self._plain = PlainLines(rounds, self._happened)
         self._noticed = 0
 
     def __enter__(self) -> LiveDisplay:
@@ -81,8 +83,7 @@ class LiveDisplay:
         if self._live is not None and self._saying:
             self._live.console.print(Text.assemble(("✓ ", "green"), self._saying))
         self._saying = line
-        if self._live is None:
-            self._line(line)
+        self._happened(line)
 
     def found(self, federation: Address, metric: Metric = ACCURACY) -> None:
         """Tell the federation's address, for the header, and by what its model is measured."""
@@ -96,8 +97,7 @@ class LiveDisplay:
             self._saying = ""
         self._view = view or self._view
         self._statuses = tuple(statuses)
-        if self._live is None:
-            self._plain.update(view, self._statuses)
+        self._plain.update(view, self._statuses)
 
     def notices(self, lines: Sequence[str]) -> None:
         """Tell what people should know, each line once: above the table it stays when the table is drawn anew.
@@ -106,6 +106,7 @@ class LiveDisplay:
             lines: all notices so far, the oldest first.
         """
         for line in lines[self._noticed :]:
+            told.info(line)
             self._console.print(Text(line, "yellow"), soft_wrap=True)
         self._noticed = len(lines)
 
@@ -113,10 +114,10 @@ class LiveDisplay:
         """End the display and print what came of the run."""
         self._stop()
         accuracies, rest = scores(summary), facts(summary, self._output_dir)
+        width = max(len(label) for label, _ in [*accuracies, *rest])
+        for label, value in [*accuracies, *rest]:
+            self._happened(f"{label:<{width}}  {value.plain.rstrip('█░ ')}")
         if not self._interactive:
-            width = max(len(label) for label, _ in [*accuracies, *rest])
-            for label, value in [*accuracies, *rest]:
-                self._line(f"{label:<{width}}  {value.plain.rstrip('█░ ')}")
             return
         grids: list[RenderableType] = []
         for rows in (accuracies, rest):
@@ -135,8 +136,11 @@ class LiveDisplay:
             self._live.stop()
             self._live = None
 
-    def _line(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+    def _happened(self, line: str) -> None:
+        """Write a line into the log, and where there is no table to show it, on the console too."""
+        told.info(line)
+        if not self._interactive:
+            self._console.print(Text(line), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         if self._view is None and not any(status.address for status in self._statuses):

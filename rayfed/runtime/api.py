@@ -40,11 +40,13 @@ def run(
         RayfedError: one line that names the setting to change. Whatever was started has been stopped by then.
     """
     from rayfed.config import check, plain
-    from rayfed.runtime import launcher
+    from rayfed.runtime import launcher, log_files
 
     chosen = _settings(settings)
     check(chosen)
-    return launcher.run(chosen, plain(chosen), _folder(chosen, output_dir), _console(progress))
+    folder = _folder(chosen, output_dir)
+    with log_files.kept(folder / log_files.RUN):
+        return launcher.run(chosen, plain(chosen), folder, _console(progress))
 
 
 def join(settings: Settings | Sequence[str], *, output_dir: str | Path | None = None, progress: bool = True) -> None:
@@ -59,11 +61,13 @@ def join(settings: Settings | Sequence[str], *, output_dir: str | Path | None = 
         RayfedError: one line that names the setting to change.
     """
     from rayfed.config import check_join
-    from rayfed.runtime import join
+    from rayfed.runtime import join, log_files
 
     chosen = _settings(settings)
     check_join(chosen)
-    join.join(chosen, _folder(chosen, output_dir), _console(progress))
+    folder = _folder(chosen, output_dir)
+    with log_files.kept(folder / log_files.RUN):
+        join.join(chosen, folder, _console(progress))
 
 
 def load_model(run: str | Path) -> nn.Module:

@@ -19,7 +19,8 @@ from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
-from rayfed.runtime import chain, cluster, drafting, launch, preflight, supervise
+from rayfed.reporting.told import told
+from rayfed.runtime import chain, cluster, drafting, launch, log_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.host import HostSpec
@@ -72,8 +73,9 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
         stack.enter_context(cluster.connected(settings))
         if not is_own:  # only the cluster's machines know the images
             cluster.result(cluster.task(drafting.try_joining, settings).remote(settings, text))
-        folder = str(launch.state_dir(settings, output_dir))
-        host = launch.host(HostSpec(host_name(f"join-{os.getpid()}"), (-1,), place, settings, folder))
+        folder, name = launch.state_dir(settings, output_dir), host_name(f"join-{os.getpid()}")
+        told.info("the node's log: %s", log_files.of_process(folder, place.federation, name))
+        host = launch.host(HostSpec(name, (-1,), place, settings, str(folder)))
         stack.push(partial(launch.stop, settings, [host]))
         connection = chain.watched(place)
         addresses = launch.addresses([host])

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
-from rayfed.runtime import chain, cluster, launch, preflight, supervise
+from rayfed.reporting.told import told
+from rayfed.runtime import chain, cluster, launch, log_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.founding import FoundOrResume
 from rayfed.runtime.funding import Funding
 from rayfed.runtime.place import Place
 from rayfed.runtime.results import REPORT, SUMMARY, RunResult, keep_record, write
+from rayfed.store.ray.directory import host_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,6 +65,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         stack.callback(keep_record, place, founded.block, output_dir)
         stack.push(partial(launch.stop, settings, actors))
         folder = launch.state_dir(settings, output_dir)
+        told.info("the nodes' logs: %s", log_files.of_process(folder, place.federation, host_name("*")))
         hosts = launch.hosts(settings, place, folder, actors)
         recorder = launch.recorder(settings, config, place, founding.started, folder)
         actors.append(recorder)

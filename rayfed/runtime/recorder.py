@@ -23,6 +23,7 @@ from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
+from rayfed.runtime import log_files
 from rayfed.runtime.place import Place
 from rayfed.runtime.results import Closing, run_id_of
 from rayfed.runtime.transport import RayTransport, Transport
@@ -88,6 +89,7 @@ class Recorder:
             folder: the starter's working folder, where the default MLflow database is.
             state_dir: folder for what the recorder fetches.
         """
+        log_files.begin(log_files.of_process(Path(state_dir), place.federation, RECORDER))
         self._settings = settings
         self._config = config
         self._place = place

@@ -5,8 +5,11 @@ All hosts are equal and none is needed by another. When Ray restarts a killed ho
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ray
 
+from rayfed.runtime import log_files
 from rayfed.runtime.host.carrier import Carrier
 from rayfed.runtime.host.spec import HostSpec
 from rayfed.runtime.transport import RayTransport
@@ -19,6 +22,7 @@ class Host(Carrier):
 
     def __init__(self, spec: HostSpec) -> None:
         """Start in the background and return at once."""
+        log_files.begin(log_files.of_process(Path(spec.state_dir), spec.place.federation, spec.name))
         context = ray.get_runtime_context()
         transport = RayTransport(spec.place.federation, spec.name)
         super().__init__(spec, transport, bool(context.was_current_actor_reconstructed), _leave)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 
 import rayfed
 import rayfed.runtime
-from rayfed.cli.main import main
+from rayfed.cli.main import COMMANDS, main
 from rayfed.config import Settings, plain
 from rayfed.errors import DataError
 from rayfed.protocol.messages import NodeStatus
@@ -257,6 +258,24 @@ def test_sigterm_unwinds(runner: list[Any]) -> None:
     assert caught.value.code == 143
 
 
+@pytest.mark.parametrize(
+    ("seed", "line"),
+    [
+        (13, "ERROR rayfed.told: data.root: there is no folder /nowhere"),
+        (14, "ERROR rayfed.told: interrupted"),
+        (15, "ERROR rayfed.told: terminated"),
+        (16, "ERROR rayfed.told: a bug: a bug"),
+        (17, "ERROR rayfed.told: node 1 failed and does not hold the final model: a disk is full"),
+    ],
+)
+def test_the_log_says_how_a_run_ended(runner: list[Any], seed: int, line: str) -> None:
+    with contextlib.suppress(SystemExit):
+        main([f"seed={seed}"])
+    logged = (runner[0][2] / "rayfed.log").read_text()
+    assert logged.splitlines()[0].endswith(line)
+    assert ("ZeroDivisionError" in logged) == (seed == 16)
+
+
 def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
     main([])
     assert "HYDRA_FULL_ERROR" not in os.environ
@@ -313,6 +332,33 @@ def test_a_configuration_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mine/experiment/ours.yaml").write_text("# @package _global_\nname: ours\n")
     done = command("--config-dir", "mine", "+experiment=ours", "--cfg", "job", cwd=tmp_path)
     assert done.stdout.startswith("name: ours\n")
+
+
+@pytest.mark.parametrize("asks", ["-h", "--help", "help"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does(
+    name: str, asks: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whether the word that asks stands before the command or behind it."""
+    monkeypatch.chdir(tmp_path)
+
+    def said(*words: str) -> str:
+        with contextlib.suppress(SystemExit):
+            assert main(list(words)) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out
+
+    text = said(asks, name)
+    assert text == said(name, "--help")
+    assert text.startswith(f"usage: rayfed {name}") or name in ("run", "join", "watch")
+    assert len(text.splitlines()) > 4
+    assert list(tmp_path.iterdir()) == [], "nothing is run"
+
+
+def test_help_on_what_is_no_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-h", "audti"]) == 2
+    assert "did you mean audit?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["nodes=3"], ["federation.nodes=0"]])

@@ -108,6 +108,19 @@ def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int
     assert measured == [f"round {r}: accuracy {ACCURACY.shown(r / 10 + mean)}" for r in range(1, 6)]
 
 
+def test_the_log_has_the_plain_lines_whatever_the_terminal_shows(caplog: pytest.LogCaptureFixture) -> None:
+    lines = {}
+    for terminal in (False, True):
+        caplog.clear()
+        with caplog.at_level("INFO", logger="rayfed.told"):
+            shown = play(fake_run(rounds=6, void=(), since=2), console(terminal))
+        lines[terminal] = [record.getMessage() for record in caplog.records]
+        if not terminal:
+            assert lines[terminal] == shown
+    assert lines[True] == lines[False]
+    assert "round 4: final, 3 updates merged" in "\n".join(lines[True])
+
+
 def test_showing_the_same_more_often_says_no_more() -> None:
     assert play(fake_run(), console(terminal=False), again=9) == play(fake_run(), console(terminal=False), again=1)
 
