@@ -257,6 +257,9 @@ def _outside(settings: Settings) -> None:
         raise ConfigError("ledger.password_file", "ledger.keystore is encrypted: say which file holds its password")
     if ledger.payout_address is not None:
         _payout(ledger.payout_address)
+    if ledger.spare_rpc_url and not ledger.spare_rpc_url.startswith(("http://", "https://")):
+        url = _shown(ledger.spare_rpc_url)
+        raise ConfigError("ledger.spare_rpc_url", f"{url!r} does not begin with http:// or https://")
     if ledger.ws_url and not ledger.ws_url.startswith(("ws://", "wss://")):
         raise ConfigError("ledger.ws_url", f"{_shown(ledger.ws_url)!r} does not begin with ws:// or wss://")
     options_of(settings.store).validate()

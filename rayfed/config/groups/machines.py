@@ -14,6 +14,7 @@ class LedgerSettings:
     Attributes:
         kind: devchain (starts Anvil and stops it at the end) or rpc (any chain); ``rpc_url`` alone means rpc.
         rpc_url: http(s) address of a node of the chain.
+        spare_rpc_url: http(s) address of another node of the same chain, asked while the first one does not answer.
         ws_url: ws(s) address for subscriptions; null polls ``rpc_url``.
         chain_id: the chain must have this id; null accepts any.
         key_file: a file with the private key that funds the nodes' own keys, in plain text or as an encrypted keystore;
@@ -33,6 +34,7 @@ class LedgerSettings:
 
     kind: str = one_of("devchain", "rpc")
     rpc_url: str | None = None
+    spare_rpc_url: str | None = None
     ws_url: str | None = None
     chain_id: int | None = within(None, 1, 2**63 - 1)
     key_file: str | None = None

@@ -35,7 +35,7 @@ class EthereumBackend:
 
     Args:
         rpc: the chain's node.
-        locator: how another process reaches it: by ``rpc_url``, and ``ws_url`` if there is one.
+        locator: how another process reaches it: by ``rpc_url``, and ``ws_url`` and ``spare_rpc_url`` if they are there.
         settings: ``ledger.*``.
         purse: who pays; None: the account that the settings name, if they name one.
     """
@@ -116,6 +116,7 @@ class EthereumBackend:
             federation,
             chain_id=self.locator.chain_id,
             ws_url=self.locator.where.get("ws_url") if follow else None,
+            spare=self.locator.where.get("spare_rpc_url"),
             charter_hash=charter_hash,
             confirmations=self._settings.confirmations + 1,  # the block that holds a transaction counts here
             max_gas=self._settings.max_gas,
@@ -134,7 +135,7 @@ class RpcKind:
         purse(settings)
         if settings.keystore and here:
             identity.master(settings.keystore, settings.password_file)
-        rpc = connect(_url(settings), settings.chain_id)
+        rpc = connect(_url(settings), settings.chain_id, settings.spare_rpc_url)
         try:
             rpc.call("eth_blockNumber")  # connecting alone asks nothing where any chain will do
         finally:
@@ -143,8 +144,9 @@ class RpcKind:
     @contextmanager
     def open(self, settings: LedgerSettings, folder: Path) -> Iterator[EthereumBackend]:
         """See ``LedgerKind``."""
-        where = {"rpc_url": _url(settings)} | ({"ws_url": settings.ws_url} if settings.ws_url else {})
-        rpc = connect(_url(settings), settings.chain_id)
+        others = {"ws_url": settings.ws_url, "spare_rpc_url": settings.spare_rpc_url}
+        where = {"rpc_url": _url(settings)} | {name: url for name, url in others.items() if url}
+        rpc = connect(_url(settings), settings.chain_id, settings.spare_rpc_url)
         backend = EthereumBackend(rpc, Locator("rpc", rpc.chain_id, where), settings)
         try:
             yield backend
@@ -153,7 +155,8 @@ class RpcKind:
 
     def at(self, locator: Locator, settings: LedgerSettings) -> EthereumBackend:
         """See ``LedgerKind``."""
-        return EthereumBackend(Rpc(locator.where["rpc_url"]), locator, settings)
+        where = locator.where
+        return EthereumBackend(Rpc(where["rpc_url"], spare=where.get("spare_rpc_url")), locator, settings)
 
 
 class DevChainKind:

@@ -33,14 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["Deployed", "EthereumFederation", "Event", "connect", "deploy", "fund"]
 
 
-def connect(rpc_url: str, chain_id: int | None = None) -> Rpc:
-    """Connect to a chain.
+def connect(rpc_url: str, chain_id: int | None = None, spare: str | None = None) -> Rpc:
+    """Connect to a chain, by one node or by a spare one.
 
     Raises:
         LedgerUnreachable: nothing answers.
-        WrongChain: it is another one than ``chain_id``.
+        WrongChain: it is another one than ``chain_id``, or than the spare node's.
     """
-    rpc = Rpc(rpc_url)
+    rpc = Rpc(rpc_url, spare=spare)
+    rpc.check_spare()
     if chain_id is not None and rpc.chain_id != chain_id:
         raise WrongChain(f"ledger.chain_id: wanted chain {chain_id}, but {rpc.name} is chain {rpc.chain_id}")
     return rpc
@@ -80,6 +81,7 @@ class EthereumFederation(CoinState):
         *,
         chain_id: int | None = None,
         ws_url: str | None = None,
+        spare: str | None = None,
         charter_hash: bytes | None = None,
         **sending: Any,
     ) -> EthereumFederation:
@@ -95,7 +97,7 @@ class EthereumFederation(CoinState):
         if not is_address(address):
             raise ConfigError("federation_address", f"{address!r} is not an Ethereum address")
         address = str(abi.checksum(address))
-        rpc = connect(rpc_url, chain_id)
+        rpc = connect(rpc_url, chain_id, spare)
         terms = parts.believed(rpc, address)
         if charter_hash is not None and terms.charter != charter_hash:
             raise CharterMismatch(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rayfed.encoding.primitives import Address
+from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.ledger.ethereum import abi
 from rayfed.ledger.ethereum.clock import ChainClock
 from rayfed.ledger.ethereum.history import PastReader
@@ -49,7 +50,10 @@ class Questions:
         """Return all that a node needs to know. The contract takes the later one of its time and this clock's, which is
         set by what it answers."""
         data = abi.call("overview", int(self.clock.now()) if self.clock.is_set else 0)
-        answer = self.rpc.call("eth_call", {"to": self.address, "data": "0x" + data.hex()}, "latest")
+        try:
+            answer = self.rpc.call("eth_call", {"to": self.address, "data": "0x" + data.hex()}, "latest")
+        except RpcError as error:
+            raise self._meant(error) from error
         view = view_of(abi.answer("overview", bytes.fromhex(answer[2:])))
         self.clock.saw(view.time)
         return view
@@ -63,8 +67,14 @@ class Questions:
             answers = self._calls(questions, to, [])
         for one in answers:
             if isinstance(one, RpcError):
-                raise one
+                raise self._meant(one)
         return [abi.answer(q[0], bytes.fromhex(one[2:])) for q, one in zip(questions, answers, strict=True)]
+
+    def _meant(self, error: RpcError) -> LedgerError:
+        """Return what a refused question means: unless the contract has said so, trouble of its node, which passes."""
+        if error.data or any(word in error.message.lower() for word in ("revert", "opcode")):
+            return error
+        return LedgerUnreachable(f"ledger.rpc_url: {self.rpc.name} does not answer eth_call: {error.message}")
 
     def _calls(self, questions: Sequence[tuple[str, Sequence[Any]]], to: Address | None, when: list[Any]) -> list[Any]:
         calls: list[tuple[str, list[Any]]] = []

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rayfed.encoding.primitives import Address
+from rayfed.errors import LedgerUnreachable
 from rayfed.ledger.backend import Event
 from rayfed.ledger.ethereum import abi
-from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from rayfed.ledger.ethereum.rpc import LIMIT_EXCEEDED, Rpc, RpcError
 
 __all__ = ["BLOCKS", "Event", "backwards", "events"]
 
 BLOCKS = 5_000
-"""Blocks whose logs are asked for in one request; public nodes refuse much more, and then get half as many."""
+"""Blocks whose logs are asked for in one request; public nodes refuse much more, and then get half as many. What goes
+well is asked for a little more of the next time."""
 
 
 def events(
@@ -38,13 +40,11 @@ def events(
         stop = min(start + size - 1, last)
         try:
             said = _in(rpc, wanted, start, stop)
-        except RpcError:
-            if size == 1:
-                raise
-            size = max(1, size // 2)
+        except RpcError as error:
+            size = _fewer(size, error)
             continue
         yield from said
-        start = stop + 1
+        start, size = stop + 1, _more(size)
 
 
 def backwards(rpc: Rpc, address: Address, first: int, topics: Sequence[Any]) -> Iterator[Event]:
@@ -63,13 +63,24 @@ def backwards(rpc: Rpc, address: Address, first: int, topics: Sequence[Any]) -> 
         start = max(first, stop - size + 1)
         try:
             said = _in(rpc, wanted, start, stop)
-        except RpcError:
-            if size == 1:
-                raise
-            size = max(1, size // 2)
+        except RpcError as error:
+            size = _fewer(size, error)
             continue
         yield from reversed(said)
-        stop = start - 1
+        stop, size = start - 1, _more(size)
+
+
+def _fewer(size: int, error: RpcError) -> int:
+    """Return how many blocks to ask for after a refusal."""
+    if size > 1:
+        return size // 2
+    if error.code == LIMIT_EXCEEDED:  # it cannot be the range
+        raise LedgerUnreachable(f"ledger.rpc_url: the chain's node gives no events now: {error.message}") from error
+    raise error
+
+
+def _more(size: int) -> int:
+    return min(BLOCKS, size + size // 4 + 1)
 
 
 def _in(rpc: Rpc, wanted: dict[str, Any], start: int, stop: int) -> list[Event]:

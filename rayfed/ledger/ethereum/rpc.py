@@ -1,4 +1,4 @@
-"""JSON-RPC to a node of the chain, over urllib3.
+"""JSON-RPC to a chain, over urllib3, by one node of it or by a spare one.
 
 web3.py is not used: importing it costs every process 0.45 s of processor time more than eth-account and eth-abi
 alone, and a request through its HTTP provider 0.5 ms where this one costs 0.15.
@@ -6,20 +6,21 @@ alone, and a request through its HTTP provider 0.5 ms where this one costs 0.15.
 
 from __future__ import annotations
 
-import json
+import logging
 import time
-import urllib.request
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
-import urllib3
+from rayfed.errors import LedgerUnreachable, WrongChain
+from rayfed.ledger.ethereum.endpoint import LIMIT_EXCEEDED, Call, Endpoint, NoAnswer, RpcError, on_this_machine
 
-from rayfed.encoding.urls import public
-from rayfed.errors import ConfigError, LedgerError, LedgerUnreachable
+__all__ = ["BATCH", "LIMIT_EXCEEDED", "Rpc", "RpcError", "on_this_machine"]
+
+log = logging.getLogger(__name__)
 
 SETTING = "ledger.rpc_url"
+SPARE = "ledger.spare_rpc_url"
 
 TRIES = 5
 FIRST_PAUSE = 0.1
@@ -31,62 +32,34 @@ LONGEST_PAUSE = 10.0
 BATCH = 50
 """Calls in one request at most; public nodes refuse hundreds."""
 
-_BUSY = frozenset({429, 500, 502, 503, 504})
-_LIMIT_EXCEEDED = -32005  # EIP-1474: the node wants fewer requests
-_HEADERS = {"Content-Type": "application/json"}
-
-
-class RpcError(LedgerError):
-    """The node answered, and what it said is no.
-
-    Attributes:
-        code: JSON-RPC's or the node's own number.
-        data: the bytes that a reverted call gave back, empty where there are none.
-    """
-
-    def __init__(self, message: str, code: int = 0, data: bytes = b"") -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-        self.data = data
-
-
-class _TryAgain(Exception):
-    """What came back is no answer, but the next try may get one."""
-
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
-        super().__init__(reason)
-        self.pause = pause
+BACK_SECONDS = 60.0
+"""After so long with the spare node the first one is asked again."""
 
 
 class Rpc:
-    """Calls methods of one node. Safe to use from several threads.
+    """Calls methods of one node, or of a spare one while that does not answer. Safe to use from several threads.
 
     All that is sent may be repeated without harm (a raw transaction counts once, by its nonce), so whatever fails on
     the way is tried again, a few times, with growing pauses.
 
     Args:
         url: http(s) address of the node; it may hold a secret, so messages show the host alone.
+        spare: of another node of the same chain; None: there is none.
         timeout: seconds for one answer.
-        tries: how often to ask before giving up.
+        tries: how often to ask each node before giving up.
 
     Raises:
-        ConfigError: ``url`` is no such address.
+        ConfigError: ``url`` or ``spare`` is no such address.
     """
 
-    def __init__(self, url: str, *, timeout: float = 20.0, tries: int = TRIES) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(SETTING, f"{public(url, path_is_secret=True)!r} is not an http:// or https:// address")
+    def __init__(self, url: str, *, spare: str | None = None, timeout: float = 20.0, tries: int = TRIES) -> None:
         self.url = url
-        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._first = Endpoint(url, SETTING, timeout)
+        self._spare = Endpoint(spare, SPARE, timeout) if spare else None
+        self.name = self._first.name
         self._tries = tries
-        limits = urllib3.Timeout(connect=min(timeout, 5.0), read=timeout)
-        proxy = None if on_this_machine(url) else urllib.request.getproxies().get(parts.scheme)
-        if proxy and not urllib.request.proxy_bypass(parts.hostname):
-            self._pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, maxsize=8, timeout=limits, retries=False)
-        else:
-            self._pool = urllib3.PoolManager(maxsize=8, timeout=limits, retries=False)
+        self._away_until = 0.0  # the first one does not answer; by the steady clock
+        self._is_same: bool | None = None  # whether the spare one is of the same chain; None: not known yet
 
     @cached_property
     def chain_id(self) -> int:
@@ -100,13 +73,12 @@ class Rpc:
             RpcError: the node refuses.
             LedgerUnreachable: it does not answer.
         """
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        result = _result(self._ask(body))
+        (result,) = self._answers([(method, params)])
         if isinstance(result, RpcError):
             raise result
         return result
 
-    def batch(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+    def batch(self, calls: Sequence[Call]) -> list[Any]:
         """Return the results of several methods, in their order; in place of a refused one stands an ``RpcError``.
 
         Raises:
@@ -114,95 +86,85 @@ class Rpc:
         """
         results: list[Any] = []
         for start in range(0, len(calls), BATCH):
-            results += self._batch(calls[start : start + BATCH])
+            results += self._answers(calls[start : start + BATCH])
         return results
 
-    def _batch(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        if len(calls) > 1:
-            body = json.dumps(
-                [{"jsonrpc": "2.0", "id": n, "method": m, "params": list(p)} for n, (m, p) in enumerate(calls)]
-            )
-            answer = self._ask(body)
-            if isinstance(answer, list):
-                by_id = {one.get("id"): _result(one) for one in answer if isinstance(one, dict)}
-                return [by_id.get(n, RpcError("left out of the answer")) for n in range(len(calls))]
-        # One call, or a node that does not take batches.
-        return [
-            _result(self._ask(json.dumps({"jsonrpc": "2.0", "id": 1, "method": m, "params": list(p)})))
-            for m, p in calls
-        ]
+    def check_spare(self) -> None:
+        """Ask the spare node, if there is one, which chain it is of; one that is away may come back.
+
+        Raises:
+            WrongChain: of another one.
+        """
+        if self._spare is None:
+            return
+        try:
+            (answer,) = self._spare.ask([("eth_chainId", ())])
+            if isinstance(answer, NoAnswer):
+                raise answer
+            there = int(answer, 16)
+        except (NoAnswer, LedgerUnreachable, TypeError, ValueError) as error:
+            log.warning("%s: no answer from %s: %s", SPARE, self._spare.name, error)
+            return
+        self._is_same = there == self.chain_id
+        if not self._is_same:
+            raise WrongChain(f"{SPARE}: {self._spare.name} is chain {there}, {self.name} is chain {self.chain_id}")
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.clear()
+        self._first.close()
+        if self._spare is not None:
+            self._spare.close()
 
-    def _ask(self, body: str) -> Any:
-        """Return the decoded answer to one request body, trying again when there is none."""
-        pause = FIRST_PAUSE
+    def _answers(self, calls: Sequence[Call]) -> list[Any]:
+        """Return the answers to one request; what got none is asked for again, at both nodes in turn if there are two.
+
+        Raises:
+            LedgerUnreachable: there are none.
+        """
+        results: list[Any] = [NoAnswer("not asked yet")] * len(calls)
+        pause, failure = FIRST_PAUSE, ""
         for left in reversed(range(self._tries)):
+            asked = 0.0
+            for node in self._in_turn():
+                if node is self._spare and self._is_same is False:
+                    continue  # found out just now
+                missing = [n for n, result in enumerate(results) if isinstance(result, NoAnswer)]
+                try:
+                    for n, answer in zip(missing, node.ask([calls[n] for n in missing]), strict=True):
+                        results[n] = answer
+                    lacking = [result for result in results if isinstance(result, NoAnswer)]
+                    if not lacking:
+                        return results
+                    raise lacking[0]
+                except NoAnswer as error:
+                    failure, asked = str(error), max(asked, error.pause)
+                except LedgerUnreachable as error:
+                    if self._spare is None:
+                        raise
+                    failure = str(error)
+                self._failed(node, failure)
+            if left:
+                time.sleep(max(pause, min(asked, LONGEST_PAUSE)))
+                pause *= 2
+        names = self.name if self._spare is None else f"{self.name} and {self._spare.name}"
+        raise LedgerUnreachable(f"{SETTING}: no answer from {names}: {failure}")
+
+    def _in_turn(self) -> list[Endpoint]:
+        """Return the nodes to ask, in this order: who has failed a moment ago comes last."""
+        if self._spare is None or self._is_same is False:
+            return [self._first]
+        is_away = time.monotonic() < self._away_until
+        return [self._spare, self._first] if is_away else [self._first, self._spare]
+
+    def _failed(self, node: Endpoint, why: str) -> None:
+        """Go over to the spare node for a while, once it is known to be of the same chain."""
+        if self._spare is None or node is not self._first or time.monotonic() < self._away_until:
+            return
+        if self._is_same is None and "chain_id" in self.__dict__:
             try:
-                return self._post(body)
-            except (urllib3.exceptions.HTTPError, OSError, _TryAgain) as error:
-                if not left:
-                    raise LedgerUnreachable(f"{SETTING}: no answer from {self.name}: {_line(error)}") from error
-                asked = error.pause if isinstance(error, _TryAgain) else 0.0
-            time.sleep(max(pause, min(asked, LONGEST_PAUSE)))
-            pause *= 2
-        raise AssertionError("the last try returns or raises")
-
-    def _post(self, body: str) -> Any:
-        response = self._pool.request("POST", self.url, body=body, headers=_HEADERS)
-        if response.status in _BUSY:
-            wish = response.headers.get("Retry-After", "")
-            raise _TryAgain(f"HTTP {response.status}", float(wish) if wish.isdecimal() else 0.0)
-        try:
-            answer = json.loads(response.data)
-        except ValueError:
-            if response.status != 200:
-                raise LedgerUnreachable(f"{SETTING}: {self.name} answers HTTP {response.status}") from None
-            raise LedgerUnreachable(f"{SETTING}: what answers at {self.name} does not speak JSON-RPC") from None
-        if isinstance(answer, dict):
-            error = answer.get("error")
-            if isinstance(error, dict) and error.get("code") == _LIMIT_EXCEEDED:
-                raise _TryAgain(str(error.get("message")))
-            if error is None and "result" not in answer:
-                raise LedgerUnreachable(f"{SETTING}: what answers at {self.name} does not speak JSON-RPC")
-        elif not isinstance(answer, list):
-            raise LedgerUnreachable(f"{SETTING}: what answers at {self.name} does not speak JSON-RPC")
-        return answer
-
-
-def on_this_machine(url: str) -> bool:
-    """Say whether a URL's host is the loopback, to which no proxy leads."""
-    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-
-
-def _result(answer: Any) -> Any:
-    """Return what one JSON-RPC answer holds: its result, or an ``RpcError`` (not raised)."""
-    error = answer.get("error")
-    if error is None:
-        return answer.get("result")
-    if not isinstance(error, dict):
-        return RpcError(str(error))
-    data = error.get("data")
-    if isinstance(data, dict):
-        data = data.get("data")  # some nodes wrap it once more
-    try:
-        raw = bytes.fromhex(data[2:]) if isinstance(data, str) and data.startswith("0x") else b""
-    except ValueError:
-        raw = b""
-    code = error.get("code")
-    return RpcError(str(error.get("message", error)), code if isinstance(code, int) else 0, raw)
-
-
-def _line(error: BaseException) -> str:
-    """Return what went wrong in a few words, without addresses of objects and without the URL."""
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
-        return "no such host"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return "connection refused" if isinstance(error.__cause__, ConnectionRefusedError) else "cannot connect"
-    if isinstance(error, urllib3.exceptions.TimeoutError):
-        return "timed out"
-    if isinstance(error, _TryAgain):
-        return str(error)
-    return type(error).__name__
+                self.check_spare()
+            except WrongChain as error:
+                log.error("%s: not asked", error)
+                return
+        log.warning("%s: no answer from %s: %s; asking %s", SETTING, node.name, why, self._spare.name)
+        self._away_until = time.monotonic() + BACK_SECONDS

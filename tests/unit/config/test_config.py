@@ -230,6 +230,7 @@ WRONG = [
     ({"ledger.kind": "rpc", "ledger.rpc_url": "localhost:8545"}, "ledger.rpc_url", "does not begin with"),
     ({"ledger.kind": "rpc", "ledger.rpc_url": "http://h:1"}, "ledger.key_file", "pays"),
     ({"learner": {}}, "learner._target_", "not the dotted path"),
+    ({"ledger.spare_rpc_url": "h:1"}, "ledger.spare_rpc_url", "does not begin with"),
     ({"ledger.ws_url": "http://h:1"}, "ledger.ws_url", "does not begin with"),
     ({"ledger.chain_id": 0}, "ledger.chain_id", "out of range"),
     ({"store.kind": "s3"}, "store.bucket", "needs the name of a bucket"),

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rayfed.errors import ConfigError, LedgerUnreachable
+from rayfed.errors import ConfigError, LedgerUnreachable, WrongChain
+from rayfed.ledger.ethereum import events
 from rayfed.ledger.ethereum import rpc as module
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
 
@@ -61,6 +62,10 @@ def _echo(request: Any) -> Answer:
 
 @pytest.fixture
 def node() -> Iterator[Node]:
+    yield from _serving()
+
+
+def _serving() -> Iterator[Node]:
     node = Node()
     thread = threading.Thread(target=node.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -185,11 +190,126 @@ def test_a_refusal_in_a_batch_stands_in_its_place(node: Node) -> None:
     assert answered == 5
 
 
-def test_a_call_left_out_of_the_answer_is_an_error(node: Node) -> None:
+def test_a_call_left_out_of_the_answer_is_made_again_alone(node: Node) -> None:
     node.says((200, [{"jsonrpc": "2.0", "id": 1, "result": 5}], {}))
-    missing, answered = Rpc(node.url).batch([("a", []), ("b", [])])
-    assert isinstance(missing, RpcError)
-    assert answered == 5
+    assert Rpc(node.url).batch([("a", [1]), ("b", [2])]) == [[1], 5]
+    assert [len(one) if isinstance(one, list) else one["method"] for one in node.asked] == [2, "a"]
+
+
+def _says(result: Any = None, code: int = 0, message: str = "") -> Answer:
+    said = {"error": {"code": code, "message": message}} if message else {"result": result}
+    return 200, {"jsonrpc": "2.0", "id": 1, **said}, {}
+
+
+LAGS = [
+    pytest.param("eth_call", [{}, "latest"], _says(code=-32000, message="header not found"), id="header"),
+    pytest.param("eth_getBlockByNumber", ["latest", False], _says(), id="null-block"),
+    pytest.param("eth_getBalance", ["0x1", "latest"], _says(), id="null-balance"),
+    pytest.param("eth_call", [{}, "latest"], _says(code=-32005, message="limit exceeded"), id="limit"),
+    pytest.param("eth_getLogs", [{}], _says(code=-32000, message="Too Many Requests"), id="rate"),
+    pytest.param("eth_sendRawTransaction", ["0x"], _says(code=429, message="slow down"), id="429"),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "said"), LAGS)
+def test_what_will_not_last_costs_one_more_try(node: Node, method: str, params: list[Any], said: Answer) -> None:
+    node.says(said)
+    assert Rpc(node.url).call(method, *params) == params
+    assert len(node.asked) == 2
+
+
+@pytest.mark.parametrize(("method", "params", "said"), LAGS)
+def test_what_lasts_all_the_same_is_no_answer(node: Node, method: str, params: list[Any], said: Answer) -> None:
+    node.script = lambda request: said
+    with pytest.raises(LedgerUnreachable, match=r"ledger\.rpc_url: no answer from http"):
+        Rpc(node.url, tries=3).call(method, *params)
+    assert len(node.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "said"),
+    [
+        ("eth_getTransactionReceipt", ["0x1"], _says()),
+        ("eth_getBlockByNumber", ["0x5", False], _says()),
+        ("eth_call", [{}, "0x5"], _says(code=-32000, message="header not found")),
+        ("eth_getLogs", [{}], _says(code=-32005, message="query returned more than 10000 results")),
+        ("eth_estimateGas", [{}, "pending"], _says(code=-32000, message="pending block not found")),
+    ],
+)
+def test_what_the_node_means_is_not_asked_again(node: Node, method: str, params: list[Any], said: Answer) -> None:
+    node.script = lambda request: said
+    (answer,) = Rpc(node.url).batch([(method, params)])
+    assert answer is None or isinstance(answer, RpcError)
+    assert len(node.asked) == 1
+
+
+@pytest.fixture
+def other() -> Iterator[Node]:
+    yield from _serving()
+
+
+def _on_chain(number: int) -> Callable[[Any], Answer]:
+    return lambda request: _says(hex(number)) if request["method"] == "eth_chainId" else _echo(request)
+
+
+def test_a_spare_node_answers_while_the_first_is_away_and_no_longer(
+    node: Node, other: Node, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    node.script, other.script = _on_chain(5), _on_chain(5)
+    rpc = Rpc(node.url, spare=other.url)
+    assert rpc.chain_id == 5
+    node.script = lambda request: (503, {}, {})
+    assert rpc.call("m", 1) == [1]
+    assert not pauses  # it was at hand
+    node.script = _on_chain(5)
+    before = len(node.asked)
+    assert rpc.call("m", 2) == [2]
+    assert len(node.asked) == before  # who has failed is let alone for a while
+    later = module.time.monotonic() + module.BACK_SECONDS
+    monkeypatch.setattr(module.time, "monotonic", lambda: later)
+    assert rpc.call("m", 3) == [3]
+    assert len(node.asked) == before + 1
+
+
+def test_a_spare_node_of_another_chain_is_never_asked(node: Node, other: Node) -> None:
+    node.script, other.script = _on_chain(5), _on_chain(6)
+    rpc = Rpc(node.url, spare=other.url)
+    with pytest.raises(WrongChain, match=r"ledger\.spare_rpc_url: .* is chain 6, .* is chain 5"):
+        rpc.check_spare()
+    node.script = lambda request: (503, {}, {})
+    with pytest.raises(LedgerUnreachable):
+        rpc.call("m")
+    assert {one["method"] for one in other.asked} == {"eth_chainId"}
+
+
+def test_two_nodes_that_are_away_are_both_named() -> None:
+    rpc = Rpc("http://127.0.0.1:1", spare="http://user:secret@127.0.0.1:2/key", tries=2)
+    rpc.check_spare()  # it may come back
+    with pytest.raises(LedgerUnreachable) as caught:
+        rpc.call("m")
+    assert "127.0.0.1:1 and http://127.0.0.1:2: connection refused" in str(caught.value)
+
+
+def test_events_are_asked_for_in_fewer_blocks_and_then_in_more_again(node: Node) -> None:
+    def few(request: Any) -> Answer:
+        if request["method"] == "eth_blockNumber":
+            return _says(hex(100))
+        first, last = (int(request["params"][0][end], 16) for end in ("fromBlock", "toBlock"))
+        spans.append((first, last))
+        return _says(code=-32005, message="query returned more than 10000 results") if last - first >= 3 else _says([])
+
+    spans: list[tuple[int, int]] = []
+    node.script = few
+    assert list(events.events(Rpc(node.url), ["0x1"])) == []
+    asked = [block for first, last in spans if last - first < 3 for block in range(first, last + 1)]
+    assert asked == [*range(101)]
+    assert max(last - first for first, last in spans[20:]) >= 2
+
+
+def test_a_limit_on_a_single_block_s_events_is_waited_for(node: Node) -> None:
+    node.script = lambda request: _says(code=-32005, message="limit exceeded")
+    with pytest.raises(LedgerUnreachable, match="gives no events now"):
+        list(events.events(Rpc(node.url), ["0x1"], 0, 10))
 
 
 def test_a_node_that_takes_no_batches_is_asked_one_by_one(node: Node) -> None:
