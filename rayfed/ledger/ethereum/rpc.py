@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from rayfed.errors import LedgerUnreachable, WrongChain
-from rayfed.ledger.ethereum.endpoint import LIMIT_EXCEEDED, Call, Endpoint, NoAnswer, RpcError, on_this_machine
+from rayfed.ledger.ethereum.chain_node import LIMIT_EXCEEDED, Call, ChainNode, NoAnswer, RpcError, on_this_machine
 
 __all__ = ["BATCH", "LIMIT_EXCEEDED", "Rpc", "RpcError", "on_this_machine"]
 
@@ -54,8 +54,8 @@ class Rpc:
 
     def __init__(self, url: str, *, spare: str | None = None, timeout: float = 20.0, tries: int = TRIES) -> None:
         self.url = url
-        self._first = Endpoint(url, SETTING, timeout)
-        self._spare = Endpoint(spare, SPARE, timeout) if spare else None
+        self._first = ChainNode(url, SETTING, timeout)
+        self._spare = ChainNode(spare, SPARE, timeout) if spare else None
         self.name = self._first.name
         self._tries = tries
         self._away_until = 0.0  # the first one does not answer; by the steady clock
@@ -149,14 +149,14 @@ class Rpc:
         names = self.name if self._spare is None else f"{self.name} and {self._spare.name}"
         raise LedgerUnreachable(f"{SETTING}: no answer from {names}: {failure}")
 
-    def _in_turn(self) -> list[Endpoint]:
+    def _in_turn(self) -> list[ChainNode]:
         """Return the nodes to ask, in this order: who has failed a moment ago comes last."""
         if self._spare is None or self._is_same is False:
             return [self._first]
         is_away = time.monotonic() < self._away_until
         return [self._spare, self._first] if is_away else [self._first, self._spare]
 
-    def _failed(self, node: Endpoint, why: str) -> None:
+    def _failed(self, node: ChainNode, why: str) -> None:
         """Go over to the spare node for a while, once it is known to be of the same chain."""
         if self._spare is None or node is not self._first or time.monotonic() < self._away_until:
             return

@@ -50,7 +50,7 @@ class NoAnswer(Exception):
         self.pause = pause
 
 
-class Endpoint:
+class ChainNode:
     """Safe to use from several threads.
 
     Args:
