@@ -38,6 +38,8 @@ class FakeRun:
             views=self.history.views.values(),
             wall_seconds=61.23456,
             mlflow_run_id="0123456789abcdef0123456789abcdef",
+            parameters=4_810,
+            update_bytes=19_968,
         )
 
 

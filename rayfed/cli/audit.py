@@ -18,6 +18,7 @@ from rayfed.audit.record import FILE
 from rayfed.encoding.primitives import bits
 from rayfed.encoding.urls import public
 from rayfed.errors import CodecError, ConfigError
+from rayfed.reporting.words import duration, size
 
 CLEAN = 0
 DISCREPANCIES = 1
@@ -172,7 +173,7 @@ def show(report: Report, console: Console) -> None:
             console.print(f"{severity.value}: {finding.line()}", style=style, markup=False, soft_wrap=True)
         if len(found) > LINES:
             console.print(f"{severity.value}: {len(found) - LINES} more, all in the JSON report", style=style)
-    speed = f"{report.bytes / 1e6:.1f} MB hashed in {report.seconds:.2f} s"
+    speed = f"{size(report.bytes)} hashed in {duration(report.seconds)}"
     if report.clean and not report.bytes:
         words = "No discrepancy in what the contract said; no blob was hashed, as none had to be there yet."
         console.print(words, style="yellow")

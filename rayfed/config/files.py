@@ -9,6 +9,9 @@ from urllib.parse import unquote
 import rayfed
 from rayfed.errors import ConfigError
 
+REPORT = "report.html"
+"""The run's page in its folder."""
+
 
 def conf_dir() -> Path:
     """Return the folder of the YAML files: beside the package in a clone, inside it in an installed wheel."""

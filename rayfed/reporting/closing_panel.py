@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from rayfed.config.files import REPORT
+from rayfed.encoding.urls import public
 from rayfed.protocol.metric import Metric
-from rayfed.reporting.words import node_name
+from rayfed.reporting.words import duration, node_name, rounds_in_words, size
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import Summary
@@ -26,7 +29,8 @@ def took(summary: Summary) -> str:
     """Return how many rounds there were, and in what time."""
     lost = {word: sum(closed.status == word for closed in summary.rounds) for word in ("void", "undone")}
     words = ", ".join(f"{count} {word}" for word, count in lost.items() if count)
-    return f"{len(summary.rounds)} rounds{f' ({words})' if words else ''} in {summary.wall_seconds:.0f} s"
+    how_many = rounds_in_words(len(summary.rounds))
+    return f"{how_many}{f' ({words})' if words else ''} in {duration(summary.wall_seconds)}"
 
 
 def scores(summary: Summary) -> list[tuple[str, Text]]:
@@ -49,7 +53,7 @@ def scores(summary: Summary) -> list[tuple[str, Text]]:
     return rows
 
 
-def facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
+def facts(summary: Summary) -> list[tuple[str, Text]]:
     """Return what else matters at the end. No label is longer than 9: beside it, a root needs 66 of 80 columns."""
     rows = [
         (f"node {node.slot}" if node.slot >= 0 else "node", Text(node.error, "red"))
@@ -59,21 +63,39 @@ def facts(summary: Summary, output_dir: Path) -> list[tuple[str, Text]]:
     if summary.final_root:
         rows.append(("root", Text(summary.final_root)))
     if summary.unsettled:
-        what = "1 round" if summary.unsettled == 1 else f"{summary.unsettled} rounds"
+        what = rounds_in_words(summary.unsettled)
         lasts = summary.settings.get("ledger") != "devchain"
         then = "can still be contested; then: python -m rayfed claim" if lasts else "to settle when the chain ended"
         rows.append(("open", Text(f"{what} {then}", "yellow" if lasts else "dim")))
     rows.append(("contract", Text(f"{summary.federation} (chain {summary.chain_id})")))
     if summary.gas_per_node_round is not None:
         rows.append(("gas", Text(f"{summary.gas_per_node_round:,.0f} a node and round")))
+    if summary.parameters is not None and summary.update_bytes is not None:
+        sent = f"{summary.parameters:,} parameters, {size(summary.update_bytes)} a node and round"
+        rows.append(("update", Text(sent)))
     if any(node.earned for node in summary.nodes):
         rows.append(("earned", Text(", ".join(f"{node.earned:.4g}" for node in summary.nodes[:ALL_ALONE]))))
     lost = [f"{node_name(node)}: {node.slashed:.4g}" for node in summary.nodes if node.slashed]
     if lost:
         rows.append(("slashed", Text(", ".join(lost[:ALL_ALONE]), "red")))
-    rows.append(("results", Text(_near(output_dir))))
+    return rows
+
+
+def ways_on(summary: Summary, output_dir: Path, tracking: str | None) -> list[tuple[str, Text]]:
+    """Return where the results are, and the commands for what one does with them.
+
+    Args:
+        tracking: where MLflow's runs are, as ``track.tracking_uri`` says it; None for where they are by default.
+    """
+    folder = _near(output_dir)
+    rows = [("results", Text(folder)), ("report", Text(_near(output_dir / REPORT)))]
+    rows.append(("audit", Text(f"python -m rayfed audit {shlex.quote(folder)}")))
     if summary.mlflow_run_id is not None:
-        rows.append(("look", Text("make ui, or: python -m rayfed ui")))
+        if tracking is not None and tracking.startswith(("http://", "https://")):
+            rows.append(("MLflow", Text(public(tracking))))
+        else:
+            other = "" if tracking is None else f" --tracking-uri {shlex.quote(public(tracking))}"
+            rows.append(("MLflow", Text(f"python -m rayfed ui{other}")))
     return rows
 
 
@@ -85,6 +107,9 @@ def _bar(metric: Metric, value: float, style: str) -> Text:
 
 
 def _near(path: Path) -> str:
-    """Return a path the shorter way: from here, or from the root."""
+    """Return a path the shorter way: from here, or from the root where the user's shell is elsewhere (a run that is
+    carried on moves to where it was begun)."""
+    if os.path.realpath(os.environ.get("PWD", ".")) != os.path.realpath("."):
+        return str(path.absolute())
     relative = os.path.relpath(path)
     return min(relative, str(path), key=len)

@@ -12,23 +12,15 @@ from typing import TYPE_CHECKING
 
 from rayfed.protocol.messages import Verb
 from rayfed.protocol.metric import Metric
+from rayfed.reporting.steps import colour
 from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, YELLOW, SKY, RED, PURPLE = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#F0E442",
-    "#56B4E9",
-    "#D55E00",
-    "#CC79A7",
-)
+BLUE, ORANGE, YELLOW, RED = "#0072B2", "#E69F00", "#F0E442", "#D55E00"
 GREY = "#8c8c8c"
-STACK = (BLUE, ORANGE, GREEN, SKY, PURPLE, RED, YELLOW, GREY, "#444444", "#bcbcbc")
 HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "**", "||")
 MANY_NODES = 10
 """Above this, lines of single nodes become a band and labels of single nodes are left out."""
@@ -229,7 +221,7 @@ def _stack(axes: Axes, rounds: Sequence[RoundSummary], layers: dict[str, list[fl
             heights,
             bottom=floor,
             width=0.7,
-            color=STACK[place % len(STACK)],
+            color=colour(name),
             hatch=HATCHES[place % len(HATCHES)],
             edgecolor="white",
             linewidth=0.4,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from rayfed.protocol.metric import Metric
+
 
 def table_of(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of cells that are HTML already; a ``#`` after a head aligns its column as numbers."""
@@ -36,3 +38,8 @@ def code(text: str) -> str:
 def abbreviated(text: str | None) -> str:
     """Return the ends of a root or an address as code, all of it where one points at it; nothing if there is none."""
     return f'<code title="{escape(text, quote=True)}">{escape(text[:6])}…{escape(text[-4:])}</code>' if text else ""
+
+
+def capital(metric: Metric) -> str:
+    """Return the metric's name as a heading begins: abbreviations are capitals."""
+    return metric.words.upper() if len(metric.name) <= 4 else metric.words.capitalize()

@@ -6,25 +6,24 @@ from other parties (names, reasons, errors) is escaped; a node cannot write into
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
 from rayfed.encoding.primitives import Address
-from rayfed.protocol.messages import Verb
-from rayfed.protocol.metric import Metric
 from rayfed.reporting import svg
 from rayfed.reporting.figures import label as node_label
 from rayfed.reporting.figures import matrix
-from rayfed.reporting.html_parts import abbreviated, code, key_of, list_of, table_of
+from rayfed.reporting.html_charts import charts
+from rayfed.reporting.html_parts import abbreviated, capital, code, key_of, list_of, table_of
 from rayfed.reporting.left_out import counts, left_out
+from rayfed.reporting.steps import css_class, is_still
 from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
 from rayfed.reporting.timeline import History, Span
+from rayfed.reporting.words import duration, size
 
 MATRICES = 24
 """How many rounds of ballots are shown at most; of more rounds the last ones."""
-CURVES = 32
-"""How many nodes' own curves are drawn at most."""
 STATES = {
     "accepted": "accepted",
     "refused": "refused",
@@ -33,8 +32,6 @@ STATES = {
     "missed": "did not get it",
 }
 MONEY = ("stake#", "bonds#", "earned#", "slashed#")
-STILL = ("starting", "waiting")
-"""Steps in which a node only waits are drawn pale, whatever they wait for."""
 PHASES = {phase: f"ph-{phase}" for phase in ("forming", "commit", "vote", "attest", "waiting")}
 
 
@@ -50,7 +47,7 @@ def page(summary: Summary, history: History | None = None) -> str:
         _head(summary, name),
         _left_out(summary),
         _tiles(summary),
-        _section(f"{_capital(summary.metric)} and cost", _charts(summary)),
+        _section(f"{capital(summary.metric)} and cost", charts(summary)),
         _section("Rounds", _rounds(summary)),
         _section("Ballots", _ballots(summary)),
         _section("What was refused, and why", _refusals(summary)),
@@ -106,50 +103,12 @@ def _tiles(summary: Summary) -> str:
         (str(summary.unsettled or ""), "of them can still be contested"),
         (str(len(summary.nodes)), "nodes"),
         ("" if gas is None else f"{gas / 1000:,.0f} k", "gas a node and round"),
-        (f"{summary.wall_seconds:,.0f} s", "in all"),
+        ("" if summary.parameters is None else f"{summary.parameters:,}", "parameters that are learned"),
+        ("" if summary.update_bytes is None else size(summary.update_bytes), "an update: sent once a node and round"),
+        (duration(summary.wall_seconds), "in all"),
     ]
     inner = "".join(f'<div class="tile"><b>{escape(b)}</b><span>{escape(s)}</span></div>' for b, s in tiles if b)
     return f'<div class="tiles">{inner}</div>'
-
-
-def _charts(summary: Summary) -> str:
-    rounds = summary.rounds
-    if not rounds:
-        return "<p>No round was closed.</p>"
-    numbers = [closed.round for closed in rounds]
-    alone = {node_label(node): node.alone_curve for node in summary.nodes[:CURVES] if node.alone_curve}
-    merged = [(closed.round, closed.accuracy) for closed in rounds if closed.accuracy is not None]
-    void = [closed.round for closed in rounds if not closed.stands]
-    metric = summary.metric
-    told = f"{_capital(metric)} of the merged model and of each node alone, by round"
-    curves = svg.lines(merged, alone, void, numbers[-1], told, metric)
-    caption = f"The merged model (solid) and each node alone (dashed): test {metric.words}."
-    caption += " Shaded: void and undone rounds."
-    steps = _layers(rounds, [closed.seconds for closed in rounds])
-    sent = [max(1, len(closed.transactions)) for closed in rounds]
-    gas = _layers(rounds, [{v: c.gas[v] / n / 1000 for v in c.gas} for c, n in zip(rounds, sent, strict=True)], [*Verb])
-    charts = [
-        f"<figure>{curves}<figcaption>{caption}</figcaption></figure>",
-        _bars(steps, numbers, "s", "Seconds by step, mean over the nodes."),
-        _bars(gas, numbers, "thousand", "Gas by message, in thousands per node."),
-    ]
-    return f'<div class="two">{"".join(charts)}</div>'
-
-
-def _layers(
-    rounds: Sequence[RoundSummary], values: Sequence[Mapping[str, float]], order: Iterable[str] = ()
-) -> dict[str, list[float]]:
-    seen = dict.fromkeys(name for each in values for name in each)
-    names = [str(name) for name in order if name in seen] + [name for name in seen if name not in {*order}]
-    return {name: [each.get(name, 0.0) for each in values] for name in names}
-
-
-def _bars(layers: Mapping[str, Sequence[float]], numbers: Sequence[int], unit: str, caption: str) -> str:
-    if not layers:
-        return ""
-    drawn = svg.bars(layers, numbers, unit, caption)
-    key = key_of({name: f"s{place % 8}" for place, name in enumerate(layers)})
-    return f"<figure>{drawn}{key}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _rounds(summary: Summary) -> str:
@@ -226,19 +185,22 @@ def _timeline(summary: Summary, history: History) -> str:
     by_slot: dict[int | None, list[Span]] = {}
     for span in history.spans:
         by_slot.setdefault(span.slot, []).append(span)
-    classes = dict(PHASES)
     steps = list(dict.fromkeys(span.what for span in history.spans if span.slot is not None))
-    busy = [step for step in steps if not step.startswith(STILL)]
-    classes |= {step: "still" for step in steps if step.startswith(STILL)}
-    classes |= {step: f"s{place % 8}" for place, step in enumerate(busy)}
+    busy = [step for step in steps if not is_still(step)]
+    classes = PHASES | {step: css_class(step) for step in steps}
     for slot in sorted(by_slot, key=lambda slot: (slot is not None, slot or 0)):
-        spans = [(s.what, s.start, s.end, f"round {s.round}, {s.what}: {s.end - s.start:.1f} s") for s in by_slot[slot]]
+        spans = [
+            (s.what, s.start, s.end, f"round {s.round}, {s.what}: {duration(s.end - s.start)}") for s in by_slot[slot]
+        ]
         rows.append(("phase" if slot is None else f"node {slot}", spans))
     drawn = svg.timeline(rows, max(span.end for span in history.spans), classes)
     opened = {span.what for span in by_slot.get(None, ())}
     key = {f"phase: {phase}": kind for phase, kind in PHASES.items() if phase in opened}
-    key |= {step: classes[step] for step in busy}
-    key |= {"starting, waiting": "still"} if len(busy) < len(steps) else {}
+    kinds: dict[str, list[str]] = {}
+    for step in busy:
+        kinds.setdefault(classes[step], []).append(step)
+    key |= {", ".join(alike): kind for kind, alike in kinds.items()}
+    key |= {"waiting": "still"} if len(busy) < len(steps) else {}
     return f'{key_of(key)}<figure class="wide">{drawn}</figure>'
 
 
@@ -289,8 +251,3 @@ def _transactions(summary: Summary) -> str:
 
 def _names(summary: Summary) -> dict[Address, str]:
     return {node.address: node_label(node) for node in summary.nodes}
-
-
-def _capital(metric: Metric) -> str:
-    """Return the metric's name as a heading begins: abbreviations are capitals."""
-    return metric.words.upper() if len(metric.name) <= 4 else metric.words.capitalize()

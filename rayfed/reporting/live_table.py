@@ -24,10 +24,11 @@ from rich.text import Text
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeStatus, View
 from rayfed.protocol.metric import ACCURACY, Metric
-from rayfed.reporting.closing_panel import BAR, facts, scores, took
+from rayfed.reporting.closing_panel import BAR, facts, scores, took, ways_on
+from rayfed.reporting.node_table import node_table
 from rayfed.reporting.plain_lines import PlainLines
 from rayfed.reporting.told import told
-from rayfed.reporting.words import coins, mean_accuracy, short, standing
+from rayfed.reporting.words import duration, short, standing
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import Summary
@@ -36,7 +37,8 @@ REFRESH = 4.0
 """Times a second that the table is drawn; one drawing costs some milliseconds of a core."""
 OTHER_LINES = 9
 """Lines of the display besides one a node."""
-STYLE = {"failed": "bold red", "finished": "green", "waiting": "dim", "finishing": "dim", "starting": "dim"}
+HEADER = 38
+"""Columns of the words before the bar, so that it stays where it is."""
 
 
 class LiveDisplay:
@@ -57,6 +59,7 @@ class LiveDisplay:
         self._console = console or Console(highlight=False)
         self._interactive = self._console.is_terminal and not self._console.is_dumb_terminal
         self._federation: Address = ""
+        self._tracking: str | None = None
         self._view: View | None = None
         self._statuses: tuple[NodeStatus, ...] = ()
         self._saying = ""
@@ -85,10 +88,15 @@ class LiveDisplay:
         self._saying = line
         self._happened(line)
 
-    def found(self, federation: Address, metric: Metric = ACCURACY) -> None:
-        """Tell the federation's address, for the header, and by what its model is measured."""
+    def found(self, federation: Address, metric: Metric = ACCURACY, tracking: str | None = None) -> None:
+        """Tell the federation's address, for the header, and by what its model is measured.
+
+        Args:
+            tracking: where MLflow's runs are, if that is not the default.
+        """
         self._federation = federation
         self._plain.metric = metric
+        self._tracking = tracking
 
     def update(self, view: View | None, statuses: Sequence[NodeStatus]) -> None:
         """Show how things are now. A view of None (the ledger did not answer) leaves the last one standing."""
@@ -113,20 +121,21 @@ class LiveDisplay:
     def final(self, summary: Summary) -> None:
         """End the display and print what came of the run."""
         self._stop()
-        accuracies, rest = scores(summary), facts(summary, self._output_dir)
-        width = max(len(label) for label, _ in [*accuracies, *rest])
-        for label, value in [*accuracies, *rest]:
+        parts = scores(summary), facts(summary), ways_on(summary, self._output_dir, self._tracking)
+        rows = [row for part in parts for row in part]
+        width = max(len(label) for label, _ in rows)
+        for label, value in rows:
             self._happened(f"{label:<{width}}  {value.plain.rstrip('█░ ')}")
         if not self._interactive:
             return
         grids: list[RenderableType] = []
-        for rows in (accuracies, rest):
+        for part in parts:
             grid = Table.grid(padding=(0, 1))
             grid.add_column(style="dim", no_wrap=True)
             grid.add_column(overflow="fold")
-            for label, value in rows:
+            for label, value in part:
                 grid.add_row(label, value)
-            grids += [grid, Text("")] if rows is accuracies else [grid]
+            grids += [Text(""), grid] if grids else [grid]
         title = f"{self._name or summary.settings.get('name') or 'rayfed'}: {took(summary)}"
         color = "green" if summary.final_root else "yellow"
         self._console.print(Panel(Group(*grids), title=title, title_align="left", border_style=color, expand=False))
@@ -145,7 +154,8 @@ class LiveDisplay:
     def _draw(self) -> RenderableType:
         if self._view is None and not any(status.address for status in self._statuses):
             return Spinner("dots", Text(self._saying or "starting"), style="cyan")
-        parts = [self._header(), self._table()]
+        room = max(3, self._console.size.height - OTHER_LINES)
+        parts = [self._header(), node_table(self._statuses, self._plain.metric, self._console.width, room)]
         parts += [
             Text(f"{'node ' + str(s.slot) if s.slot >= 0 else short(s.address)}: {s.error}", "red", overflow="ellipsis")
             for s in self._statuses
@@ -161,64 +171,16 @@ class LiveDisplay:
         if self._federation:
             first.append(f"  federation {self._federation}", "dim")
         second = Table.grid(padding=(0, 2))
-        second.add_column(min_width=38)  # so that the bar stays where it is
-        done = 0
-        words = Text("forming")
-        if view is not None:
-            done = view.finals
-            words = Text(standing(view, self._rounds))
-        second.add_row(
-            words,
-            ProgressBar(total=max(1, self._rounds), completed=done, width=BAR),
-            Text(f"{_clock(time.monotonic() - self._began)}", "dim"),
-        )
+        view, wide = self._view, self._console.width
+        words = Text("forming") if view is None else Text(standing(view, self._rounds))
+        ago, left = time.monotonic() - self._began, self._plain.pace.left(time.monotonic())
+        clock = Text(duration(int(ago)), "dim")
+        if left is not None and view is not None and view.finals < self._rounds:
+            clock.append(f", about {duration(round(left))} left")
+        bar = ProgressBar(total=max(1, self._rounds), completed=0 if view is None else view.finals, width=BAR)
+        if wide >= HEADER + BAR + 2 * 2 + len(clock.plain):
+            second.add_column(min_width=HEADER)
+            second.add_row(words, bar, clock)
+        else:
+            second.add_row(words, clock)
         return Group(first, second)
-
-    def _table(self) -> RenderableType:
-        metric = self._plain.metric
-        table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-        table.add_column("node", justify="right")
-        table.add_column("address", no_wrap=True)
-        table.add_column("doing", min_width=16, no_wrap=True)
-        for title in ("round", "loss", metric.words, "txs", "gas", "earned"):
-            table.add_column(title, justify="right", no_wrap=True)
-        room = max(3, self._console.size.height - OTHER_LINES)
-        shown = self._statuses if len(self._statuses) <= room else self._statuses[: room - 1]
-        for status in shown:
-            table.add_row(
-                str(status.slot) if status.slot >= 0 else "·",
-                short(status.address) or "…",
-                Text(status.doing, STYLE.get(status.doing, "cyan")),
-                str(status.round or ""),
-                "" if status.loss is None else f"{status.loss:.3f}",
-                metric.shown(status.accuracy),
-                str(status.transactions or ""),
-                f"{status.gas:,}" if status.gas else "",
-                _money(status),
-            )
-        if len(shown) < len(self._statuses):
-            table.add_row("", "", Text(f"+ {len(self._statuses) - len(shown)} more", "dim"))
-        if len(self._statuses) > 1:
-            table.add_row(
-                "",
-                "",
-                Text("all", "dim"),
-                "",
-                "",
-                metric.shown(mean_accuracy(self._statuses, metric)),
-                str(sum(s.transactions for s in self._statuses)),
-                f"{sum(s.gas for s in self._statuses):,}",
-                coins(sum(s.earned for s in self._statuses)),
-                style="bold",
-            )
-        return table
-
-
-def _money(status: NodeStatus) -> Text:
-    """Return what a node has earned, and in red what it has lost."""
-    lost = (f" -{coins(status.slashed)}", "bold red") if status.slashed else ("", "")
-    return Text.assemble(coins(status.earned), lost)
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

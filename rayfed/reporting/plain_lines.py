@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeStatus, Phase, View
 from rayfed.protocol.metric import ACCURACY, Metric
-from rayfed.reporting.words import closing, opening, short
+from rayfed.reporting.pace import Pace
+from rayfed.reporting.words import closing, duration, opening, short
 
 LATEST = 3
 """Rounds that may close before a round's accuracy is told without the nodes that have not measured it."""
@@ -18,12 +20,22 @@ class PlainLines:
 
     Attributes:
         metric: by which the model is measured; what is called accuracy here.
+        pace: how long it will still take.
     """
 
-    def __init__(self, rounds: int, line: Callable[[str], None]) -> None:
+    def __init__(self, rounds: int, line: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing told.
+
+        Args:
+            rounds: how many final ones there are to be.
+            line: told each thing that happened.
+            clock: seconds, of a clock that does not go back.
+        """
         self._rounds = rounds
         self._line = line
+        self._clock = clock
         self.metric: Metric = ACCURACY
+        self.pace = Pace(rounds)
         self._phase: tuple[int, Phase] | None = None
         self._joined = 0
         self._closed = 0
@@ -49,13 +61,15 @@ class PlainLines:
         self._accuracy(statuses)
 
     def _ledger(self, view: View, statuses: Sequence[NodeStatus]) -> None:
+        self.pace.observe(view, self._clock())
         joined = view.active.bit_count()
         if view.phase is Phase.FORMING and joined != self._joined:
             self._line(f"{joined} joined")
         self._joined = joined
         previous = view.previous
         if previous is not None and previous.round > self._closed:
-            self._line(closing(previous))
+            left = None if view.finals >= self._rounds else self.pace.left(self._clock())
+            self._line(closing(previous) + ("" if left is None else f"; about {duration(left)} left"))
             self._closed = previous.round
         if (view.round, view.phase) != self._phase and view.phase is not Phase.FORMING:
             self._phase = view.round, view.phase

@@ -28,6 +28,8 @@ def build(
     wall_seconds: float = 0.0,
     mlflow_run_id: str | None = None,
     metric: Metric = ACCURACY,
+    parameters: int | None = None,
+    update_bytes: int | None = None,
 ) -> Summary:
     """Put together what the ledger and the nodes said.
 
@@ -42,6 +44,7 @@ def build(
         members: addresses by index; needed only when neither a view nor a record tells them.
         undone: rounds whose merge lost in court, or whose base did.
         metric: by which the model is measured, as the charter says.
+        parameters, update_bytes: how large an update is, as the charter says.
 
     Returns:
         The summary. An index that nobody can name appears as ``member-<index>``.
@@ -75,6 +78,8 @@ def build(
         wall_seconds=round(wall_seconds, 3),
         mlflow_run_id=mlflow_run_id,
         metric=metric,
+        parameters=parameters,
+        update_bytes=update_bytes,
     )
 
 

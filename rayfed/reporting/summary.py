@@ -124,6 +124,8 @@ class Summary:
         final_root: of the last round that stands, None if there was none: the base is still genesis then.
         final_accuracy: the accuracy of that round.
         metric: what is called accuracy above, which it is where nothing else is said.
+        parameters: values of the model that a node's update holds, and so the federation learns.
+        update_bytes: bytes of an update's blob, which a node publishes once a round; each of the others fetches it.
         gas_per_node_round: mean gas of commit, vote, attest and advance together, over all (node, round) that sent any.
     """
 
@@ -139,6 +141,8 @@ class Summary:
     wall_seconds: float
     mlflow_run_id: str | None
     metric: Metric = ACCURACY
+    parameters: int | None = None
+    update_bytes: int | None = None
 
     @property
     def alone_accuracy(self) -> dict[Address, float | None]:
@@ -176,6 +180,8 @@ class Summary:
             "unsettled": self.unsettled,
             "alone_accuracy": self.alone_accuracy,
             "left_out": self.left_out,
+            "parameters": self.parameters,
+            "update_bytes": self.update_bytes,
             "gas_per_node_round": self.gas_per_node_round,
             "wall_seconds": self.wall_seconds,
             "mlflow_run_id": self.mlflow_run_id,

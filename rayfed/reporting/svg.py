@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from rayfed.protocol.metric import ACCURACY, Metric
+from rayfed.reporting.words import duration
 
 WIDTH, HEIGHT = 350, 230
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 34
@@ -69,15 +70,25 @@ def lines(
     parts.append(f'<polyline class="merged" points="{points}"/>')
     parts += [
         f'<circle class="merged" cx="{x(r):.1f}" cy="{y(v):.1f}" r="4">'
-        f"<title>round {r}: {scaled(v):.4g}{metric.unit}</title></circle>"
+        f"<title>round {r}: {metric.shown(v)}</title></circle>"
         for r, v in merged
     ]
     parts += _ends({name: (x(len(curve)), y(curve[-1])) for name, curve in named.items()})
     return _svg(WIDTH, HEIGHT, label, parts)
 
 
-def bars(layers: Mapping[str, Sequence[float]], numbers: Sequence[int], unit: str, label: str) -> str:
-    """Draw stacked bars, one a round; ``layers`` holds heights by name, in the order of ``numbers`` (the rounds)."""
+def bars(
+    layers: Mapping[str, Sequence[float]], numbers: Sequence[int], unit: str, label: str, classes: Mapping[str, str]
+) -> str:
+    """Draw stacked bars, one a round.
+
+    Args:
+        layers: heights by name, in the order of ``numbers``.
+        numbers: the rounds.
+        unit: of the heights.
+        label: what the chart shows, in words.
+        classes: the CSS class of each layer.
+    """
     sums = [sum(heights) for heights in zip(*layers.values(), strict=True)]
     _, top, ticks = _axis(0.0, max(sums, default=1.0) or 1.0)
     step = (WIDTH - LEFT - RIGHT) / max(1, len(numbers))
@@ -87,11 +98,11 @@ def bars(layers: Mapping[str, Sequence[float]], numbers: Sequence[int], unit: st
 
     parts = _frame([(y(tick), f"{tick:g}") for tick in ticks])
     floor = [0.0] * len(numbers)
-    for place, (name, heights) in enumerate(layers.items()):
+    for name, heights in layers.items():
         for column, height in enumerate(heights):
             low, floor[column] = floor[column], floor[column] + height
             parts.append(
-                f'<rect class="s{place % 8}" x="{LEFT + step * (column + 0.15):.1f}" y="{y(floor[column]):.1f}" '
+                f'<rect class="{classes[name]}" x="{LEFT + step * (column + 0.15):.1f}" y="{y(floor[column]):.1f}" '
                 f'width="{step * 0.7:.1f}" height="{max(0.0, y(low) - y(floor[column])):.1f}">'
                 f"<title>round {numbers[column]}, {escape(name)}: {height:,.3g} {escape(unit)}</title></rect>"
             )
@@ -145,7 +156,7 @@ def timeline(
         if tick <= seconds:
             at = LABEL + tick * scale
             parts.append(f'<path class="grid" d="M{at:.1f} 4V{height - 22}"/>')
-            parts.append(f'<text x="{at:.1f}" y="{height - 6}" text-anchor="middle">{tick:g} s</text>')
+            parts.append(f'<text x="{at:.1f}" y="{height - 6}" text-anchor="middle">{duration(tick)}</text>')
     for place, (name, spans) in enumerate(rows):
         y = 6 + ROW * place
         parts.append(f'<text x="{LABEL - 6}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')

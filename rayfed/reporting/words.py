@@ -1,4 +1,4 @@
-"""Things as people are told of them: where a federation stands, addresses, amounts."""
+"""Things as people are told of them: where a federation stands, durations, sizes, addresses, amounts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,31 @@ from rayfed.protocol.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import NodeSummary
+
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+"""Seconds of each unit of time."""
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units: ``0.3 s``, ``34 s``, ``2 min 5 s``, ``3 h 7 min``, ``2 d``."""
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f}".removesuffix(".0") + " s"
+    left, parts = round(seconds), list[str]()
+    for length, unit in UNITS:
+        if left >= length or parts:
+            count, left = divmod(left, length)
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part)
+
+
+def size(count: float) -> str:
+    """Return a number of bytes with its unit, in powers of 1,000: ``512 B``, ``19.5 kB``, ``44.7 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1_000
+    return f"{count:,.3g} GB" if count < 999.5 else f"{count:,.0f} GB"
 
 
 def last_round(view: View, rounds: int) -> int:
@@ -28,20 +53,23 @@ def standing(view: View, rounds: int) -> str:
     if view.phase is Phase.FORMING:
         return f"forming · {view.active.bit_count()} joined"
     if view.phase is Phase.DONE:
-        return f"done after {view.round} rounds{f', {view.unsettled} unsettled' if view.unsettled else ''}"
+        return f"done after {rounds_in_words(view.round)}{f', {view.unsettled} unsettled' if view.unsettled else ''}"
     place = f"round {view.round}/{last_round(view, rounds)}"
     if view.phase is Phase.WAITING:
         return f"{place} · {view.unsettled} rounds are to be settled first"
-    left = f"{max(0, view.deadline - view.time)} s left"
-    return f"{place} · {view.phase.name.lower()} {_of(view.spoken, view.roster)} · {left}"
+    return f"{place} · {view.phase.name.lower()} {_of(view.spoken, view.roster)} · {_closes(view)}"
+
+
+def rounds_in_words(count: int) -> str:
+    """Return ``1 round``, ``2 rounds``."""
+    return f"{count} round{'' if count == 1 else 's'}"
 
 
 def opening(view: View, rounds: int) -> str:
     """Return in one line which phase has opened."""
     if view.phase in (Phase.DONE, Phase.WAITING):
         return standing(view, rounds)
-    left = f"{max(0, view.deadline - view.time)} s left"
-    return f"round {view.round}/{last_round(view, rounds)}: {view.phase.name.lower()} opened, {left}"
+    return f"round {view.round}/{last_round(view, rounds)}: {view.phase.name.lower()} opened, {_closes(view)}"
 
 
 def closing(outcome: Outcome | Round) -> str:
@@ -75,6 +103,11 @@ def amount(units: int) -> str:
 def node_name(node: NodeSummary | NodeStatus) -> str:
     """Return what people call a node: its slot, or its address if it joined by itself."""
     return f"node {node.slot}" if node.slot >= 0 else short(node.address)
+
+
+def _closes(view: View) -> str:
+    """Return for how long the phase is open at most; it closes as soon as all have spoken."""
+    return f"closes within {duration(max(0, view.deadline - view.time))}"
 
 
 def _of(bitmap: int, roster: int) -> str:

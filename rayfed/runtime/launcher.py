@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rayfed.config.files import tracking_uri
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.told import told
@@ -59,7 +60,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         place = Place(founded.federation, backend.locator, charter)
         connection = chain.watched(place)
         stack.callback(connection.close)
-        display.found(place.federation, Charter.from_json(charter).data.metric)
+        display.found(place.federation, Charter.from_json(charter).data.metric, _tracking(settings))
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[cluster.Actor] = []
         stack.callback(keep_record, place, founded.block, output_dir)
@@ -89,3 +90,10 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
             # The nodes end with this process, on a cluster of its own too; there the chain goes on without them.
             supervise.until_settled(connection, display, settings.cluster.linger_seconds)
     return RunResult(summary, output_dir, supervise.without_model(seen))
+
+
+def _tracking(settings: Settings) -> str | None:
+    """Return where MLflow's runs are, if ``python -m rayfed ui`` does not find them there by itself."""
+    here = Path.cwd()
+    chosen = tracking_uri(settings.track.tracking_uri, here)
+    return None if chosen == tracking_uri(None, here) else chosen

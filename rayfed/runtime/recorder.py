@@ -238,6 +238,8 @@ class Recorder:
             wall_seconds=time.time() - self._started,
             mlflow_run_id=run_id_of(tracker) if tracker else None,
             metric=charter.data.metric,
+            parameters=charter.layout.size,
+            update_bytes=charter.blob_layout.blob_size,
         )
         html = page(told, self._history)
         self._snapshot = dataclasses.replace(self._snapshot, summary=told, page=html)

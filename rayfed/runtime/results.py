@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rayfed.config.files import REPORT as REPORT
 from rayfed.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 
 CHARTER = "charter.json"
 SUMMARY = "summary.json"
-REPORT = "report.html"
 
 RECORD_OUTAGE_SECONDS = 10.0
 """How long the end of a run waits for a chain that is gone: the record of what was said on it is worth that."""

@@ -255,7 +255,7 @@ def test_an_audit_that_hashed_nothing_does_not_pass(
     assert "not one blob was hashed" in words(report)
     assert json.loads(report.to_json())["clean"] is False
     show(report, Console(width=200))
-    assert "1 discrepancy; 0.0 MB hashed" in capsys.readouterr().out
+    assert "1 discrepancy; 0 B hashed" in capsys.readouterr().out
 
 
 def test_before_anything_was_published_nothing_is_missing_and_nothing_reads_as_a_pass(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -14,6 +15,7 @@ from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.messages import NodeStatus, Outcome, Phase, Round, Status
 from rayfed.protocol.metric import ACCURACY
 from rayfed.reporting.live_table import LiveDisplay
+from rayfed.reporting.node_table import ORDER, columns
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.plain_lines import PlainLines
 from rayfed.reporting.words import short, standing
@@ -69,7 +71,7 @@ def test_plain_output_has_one_line_for_each_thing_that_happened() -> None:
         # Four final rounds were to be had: since one was void, there are five.
         assert sum(line.startswith(f"round {r}/{4 if r <= 3 else 5}: commit opened") for line in lines) == 1
         assert sum(line.startswith((f"round {r}: final", f"round {r}: void")) for line in lines) == 1
-    assert "round 3: void, the base stays" in lines
+    assert sum(line.startswith("round 3: void, the base stays") for line in lines) == 1
     measured = [line for line in lines if ": accuracy" in line and line.startswith("round")]
     first = next(record.accuracy for record in fake_run().records)
     assert measured[0] == f"round 1: accuracy {ACCURACY.shown(first)}"
@@ -117,7 +119,8 @@ def test_the_log_has_the_plain_lines_whatever_the_terminal_shows(caplog: pytest.
         lines[terminal] = [record.getMessage() for record in caplog.records]
         if not terminal:
             assert lines[terminal] == shown
-    assert lines[True] == lines[False]
+    without_clock = {terminal: [line.partition("; about ")[0] for line in said] for terminal, said in lines.items()}
+    assert without_clock[True] == without_clock[False]
     assert "round 4: final, 3 updates merged" in "\n".join(lines[True])
 
 
@@ -194,13 +197,64 @@ def test_a_run_in_which_nothing_was_final_says_so() -> None:
 def test_where_a_federation_stands_in_few_words() -> None:
     run = fake_run(rounds=3, void=(2,))
     view = run.views[-1]
-    assert standing(view, 2) == "round 3/3 · attest 0/4 · 60 s left"
-    assert standing(view, 5) == "round 3/6 · attest 0/4 · 60 s left"
+    assert standing(view, 2) == "round 3/3 · attest 0/4 · closes within 1 min"
+    assert standing(view, 5) == "round 3/6 · attest 0/4 · closes within 1 min"
     full = replace(view, phase=Phase.WAITING, deadline=0, roster=0, finals=2, unsettled=2)
     assert standing(full, 5) == "round 3/6 · 2 rounds are to be settled first"
     done = replace(view, phase=Phase.DONE, finals=2, unsettled=2)
     assert standing(done, 2) == "done after 3 rounds, 2 unsettled"
     assert standing(replace(done, unsettled=0), 2) == "done after 3 rounds"
+
+
+def test_how_long_it_will_still_take_is_told_with_each_round() -> None:
+    """Rounds of 10 s, the third of which is void: after it three final ones are due again in 50 s."""
+    run, lines, now = fake_run(), list[str](), 0.0
+    shown = PlainLines(4, lines.append, lambda: now)
+    outcomes = {outcome.round: outcome for outcome in run.outcomes}
+    openings = [view for view in run.views if view.phase is Phase.COMMIT and not view.committed]
+    for view in openings:
+        last = outcomes.get(view.round - 1)
+        now = 10.0 * (view.round - 1)
+        shown.update(replace(view, previous=last and closed(last)), run.statuses)
+    told = [line.rpartition("; ")[2] for line in lines if "base stays" in line or "merged" in line]
+    assert told == ["about 30 s left", "about 20 s left", "about 10 s left", "about 13 s left"]
+
+
+def test_a_narrow_terminal_has_fewer_columns_and_no_broken_ones() -> None:
+    assert columns(200) == list(ORDER)
+    assert columns(80) == [name for name in ORDER if name != "txs"]
+    run = fake_run()
+    for width in (30, 45, 60, 80, 100):
+        to = Console(file=io.StringIO(), force_terminal=True, width=width, height=24, color_system=None)
+        display = LiveDisplay(5, Path("x"), console=to)
+        display.update(run.views[9], run.statuses)
+        with to.capture() as captured:
+            to.print(display._draw())
+        rows = captured.get().splitlines()
+        assert max(map(len, rows)) <= width
+        assert "…" not in re.sub(r"0x\w{4}…\w{4}", "", "".join(rows))
+        row = next(row for row in rows if row.split()[:1] == ["0"])
+        assert "finished" in row
+
+
+@pytest.mark.parametrize(
+    ("tracking", "line"),
+    [
+        (None, "MLflow        python -m rayfed ui"),
+        ("sqlite:////data/a b.db", "MLflow        python -m rayfed ui --tracking-uri 'sqlite:////data/a b.db'"),
+        ("https://me:SECRET@mlflow.example.org", "MLflow        https://***@mlflow.example.org"),
+    ],
+)
+def test_the_end_names_what_one_does_next(tracking: str | None, line: str, tmp_path: Path) -> None:
+    to = console(terminal=False)
+    with LiveDisplay(1, tmp_path / "my run", console=to) as display:
+        display.found(FEDERATION, tracking=tracking)
+        display.final(fake_run().summary())
+    lines = written(to).splitlines()
+    assert line in lines
+    assert f"report        {tmp_path}/my run/report.html" in lines
+    assert f"audit         python -m rayfed audit '{tmp_path}/my run'" in lines
+    assert "update        4,810 parameters, 20 kB a node and round" in lines
 
 
 def test_what_can_still_be_contested_is_said_at_the_end() -> None:
