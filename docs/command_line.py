@@ -42,7 +42,7 @@ They take Hydra's words: `GROUP=OPTION`, `SETTING=VALUE`, `+experiment=NAME`, `-
 settings, run nothing). What there is to set stands in [Settings](settings.md); `python -m rayfed --help` lists groups
 and examples, `python -m rayfed --hydra-help` Hydra's own options. `join` brings one party's node into a federation that
 is there already: see [Use a real chain](../how-to/chain.md). `watch` takes the same settings and needs no seat: see
-[Watch a federation](../how-to/watch.md).
+[Watch a federation](../how-to/watch.md). What `status` tells: [See where a federation stands](../how-to/status.md).
 """
 
 

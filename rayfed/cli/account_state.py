@@ -7,22 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rayfed.encoding.primitives import NO_ROOT, Address
+from rayfed.encoding.primitives import Address
 from rayfed.errors import RayfedError
 from rayfed.protocol.accounts import Account
 from rayfed.protocol.messages import Phase, Status, View
-from rayfed.reporting.words import amount, standing
+from rayfed.reporting.contested import NEVER, Contested
+from rayfed.reporting.words import NATIVE_NAME, amount
 
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
-
-RING = 16
-"""Rounds that the ledger remembers at once."""
-
-NATIVE_NAME = "ether"
-"""What people call the chain's own currency."""
-
-NEVER = float("inf")
 
 
 @dataclass(frozen=True)
@@ -68,50 +61,28 @@ class AccountState:
 
     # -- rounds -----------------------------------------------------------------------------------------------------
 
-    def unsettled(self) -> list[int]:
-        """Return the rounds whose attestations can still be judged, the oldest first."""
-        return [round for round, status, _ in self._rounds() if status.is_unsettled]
+    @property
+    def contested(self) -> Contested:
+        """The rounds that the ledger remembers."""
+        return Contested(self.federation, self.view)
 
-    def _rounds(self) -> Iterator[tuple[int, Status, int]]:
-        """Yield the rounds that the ledger remembers, what became of each, and its roster."""
-        for number in range(max(1, self.view.round - RING + 1), self.view.round + 1):
-            if (found := self.federation.round_of(number)) is not None:
-                yield number, found.status, found.roster
+    def unsettled(self) -> list[int]:
+        """See ``Contested``."""
+        return self.contested.unsettled()
 
     def settles_at(self, round: int) -> float:
-        """Return from when on an unsettled round can be settled, in seconds since the epoch, if nobody enters another
-        root. Nobody can tell how long a match takes: where there is a tournament, it is the longest that it can last.
-        """
-        found, terms = self.federation.round_of(round), self.federation.terms()
-        if found is None or not found.status.is_unsettled:
-            return 0.0
-        before = self.settles_at(found.base_round) if found.base_round else 0.0
-        tournament = self.federation.tournament(round) if terms.rule else None
-        if tournament is not None:
-            decided, _ = self.federation.survivor(round, tournament.stages, 0)
-            start = tournament.start or found.deadline + terms.window_seconds
-            own = 0.0 if decided else start + tournament.stages * terms.stage_seconds + 1
-        elif found.status is Status.FINAL:
-            own = found.deadline + (terms.window_seconds if terms.rule else 0) + 1
-        else:
-            own = 0.0
-        return max(before, own)
+        """See ``Contested``."""
+        return self.contested.settles_at(round)
 
     def is_lost(self, round: int) -> bool:
-        """Return whether a round's final root has lost its tournament, and the round is still to be undone."""
-        found = self.federation.round_of(round)
-        tournament = self.federation.tournament(round) if self.federation.terms().rule else None
-        if found is None or found.root == NO_ROOT or tournament is None:
-            return False
-        decided, number = self.federation.survivor(round, tournament.stages, 0)
-        winner = None if number is None else self.federation.entry(round, number)
-        return decided and (winner is None or winner.root != found.root)
+        """See ``Contested``."""
+        return self.contested.is_lost(round)
 
     # -- words ------------------------------------------------------------------------------------------------------
 
     def why_seated(self, seat: int) -> str:
         """Return why a seat is not free yet, and when it may be; empty where nothing keeps it."""
-        mine = [(number, status) for number, status, roster in self._rounds() if roster >> seat & 1]
+        mine = [(number, status) for number, status, roster in self.contested.rounds() if roster >> seat & 1]
         if any(status is Status.OPEN for _, status in mine):
             return f"round {self.view.round} counts on its seat and is still open"
         held = [number for number, status in mine if status.is_unsettled]
@@ -129,13 +100,8 @@ class AccountState:
         return f": round {open_[0]} can be contested{at(until, self.federation.now())}"
 
     def lines(self) -> Iterator[str]:
-        """Yield where the federation stands, and what the account has there, for people."""
-        terms, now, books, has = self.federation.terms(), self.federation.now(), self.federation.books(), self.account
-        yield f"federation   {self.federation.address}: {standing(self.view, terms.rounds)}"
-        yield f"rounds       {self.view.finals} of {terms.rounds} final"
-        for round in self.unsettled():
-            yield f"unsettled    round {round}, can be settled{at(self.settles_at(round), now)}"
-        yield f"pool         {self.coins(books.pool)}; burned: {self.coins(books.burned)}"
+        """Yield what the account has in the federation, for people."""
+        terms, now, has = self.federation.terms(), self.federation.now(), self.account
         if self.seat is None:
             seat = "none"
         elif self.is_active:

@@ -20,7 +20,7 @@ from rayfed.errors import ConfigError, RayfedError
 INTERRUPTED = 128 + signal.SIGINT
 HELP = ("-h", "--help", "help")
 """Words that ask for help, before a command or alone."""
-OWNER = ("status", "claim", "withdraw", "leave", "release", "deposit", "bonds", "fund", "refund", "announce")
+OWNER = ("claim", "withdraw", "leave", "release", "deposit", "bonds", "fund", "refund", "announce")
 """What owners do with their money; see ``rayfed.cli.owner``."""
 
 
@@ -91,6 +91,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _command("run", "run"),
     "join": _command("run", "join"),
     "watch": _command("run", "watch"),
-    **{name: _command(name, "main") for name in ("audit", "chaos", "economics", "chain", "ui", "keys")},
+    **{name: _command(name, "main") for name in ("audit", "chaos", "economics", "chain", "ui", "keys", "status")},
     **{name: _command("owner", "main", name) for name in OWNER},
 }

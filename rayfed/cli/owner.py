@@ -1,4 +1,4 @@
-"""``python -m rayfed status | claim | withdraw | leave | deposit | ...``: what an owner does with its money, by hand.
+"""``python -m rayfed claim | withdraw | leave | deposit | ...``: what an owner does with its money, by hand.
 
 A node settles and claims by itself; this is for everything else: a stake to be had back, a reward that was not settled
 when the node went, a stake to be put down anew. No key is taken from the command line: see ``keys_cli``.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rayfed.cli.account_state import NATIVE_NAME, AccountState, at
+from rayfed.cli.account_state import AccountState, at
 from rayfed.cli.keys import refuse_key
 from rayfed.cli.owner_options import account, check_address, connected, parser_of
 from rayfed.encoding.primitives import Address
@@ -33,6 +33,7 @@ from rayfed.protocol.commands import (
     Withdraw,
 )
 from rayfed.protocol.messages import Phase, Receipt
+from rayfed.reporting.words import NATIVE_NAME
 from rayfed.reporting.words import amount as exactly
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ WHY = {
 
 
 def main(command: str, words: Sequence[str]) -> int:
-    """Run ``status`` or one of ``VERBS``; return the exit code.
+    """Run one of ``VERBS``; return the exit code.
 
     Raises:
         ConfigError: the command line is not right.
@@ -64,14 +65,11 @@ def main(command: str, words: Sequence[str]) -> int:
     for word in words:
         refuse_key(word)
     args = parser_of(command).parse_args(words)
-    for option in ("federation", "to", "member", "address"):
+    for option in ("federation", "to", "member"):
         check_address(f"--{option}", getattr(args, option, None))
     federation = connected(args)
     try:
-        if command == "status":
-            _status(AccountState(federation, args.address or account(args, federation).address))
-        else:
-            VERBS[command](Owner(federation, federation.ledger(account(args, federation))), args)
+        VERBS[command](Owner(federation, federation.ledger(account(args, federation))), args)
     finally:
         federation.close()
     return 0
@@ -223,11 +221,6 @@ class Owner:
                     f" (transaction {receipt.tx_hash})" if receipt.tx_hash else ""
                 )  # what cannot succeed is not sent
                 raise LedgerError(f"{receipt.verb} was refused: {receipt.error}{why}{place}")
-
-
-def _status(standing: AccountState) -> None:
-    for line in standing.lines():
-        print(line)
 
 
 VERBS: dict[str, Callable[[Owner, argparse.Namespace], None]] = {

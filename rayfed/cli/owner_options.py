@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rayfed.ledger.ethereum.connection import EthereumFederation
 
 TEXTS = {
-    "status": "Tell where a federation stands, and what an account has there: seat, stake, bonds, what it can claim.",
     "claim": "Pay out what an account is owed: rewards of settled rounds and its share of lost stakes, in the coin; "
     "bonds that came back and what its moves in court cost, in ether. Settles rounds whose time is over.",
     "withdraw": "Have stake and bonds paid out. Does what has to come before, as far as it can be done now, and says "
@@ -80,22 +79,26 @@ def _amount(text: str) -> int:
     return int(amount)
 
 
+def add_keys(parser: argparse.ArgumentParser, *, required: bool = True) -> argparse._MutuallyExclusiveGroup:
+    """Add the words that say which account is meant, for ``account``; return the group of which one is."""
+    key = parser.add_mutually_exclusive_group(required=required)
+    key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
+    key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
+    key.add_argument("--key-file", type=Path, metavar="FILE", help="a key file, plain or encrypted: its own account")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
+    parser.add_argument(
+        "--index", type=int, default=0, help="which node of --keystore; 0: the one that joins; N: node N-1 of a run"
+    )
+    return key
+
+
 def parser_of(command: str) -> argparse.ArgumentParser:
     """Return what reads the words behind one of ``TEXTS``."""
     parser = argparse.ArgumentParser(f"rayfed {command}", description=TEXTS[command])
     parser.add_argument("--rpc", metavar="URL", required=True, help="a node of the federation's chain")
     parser.add_argument("--federation", metavar="ADDRESS", required=True, help="the contract's address")
     parser.add_argument("--chain-id", type=int, help="refuse any other chain")
-    key = parser.add_mutually_exclusive_group(required=True)
-    key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
-    key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
-    key.add_argument("--key-file", type=Path, metavar="FILE", help="a key file, plain or encrypted: its own account")
-    if command == "status":
-        key.add_argument("--address", metavar="ADDRESS", help="any account: nobody needs a key to look")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
-    parser.add_argument(
-        "--index", type=int, default=0, help="which node of --keystore; 0: the one that joins; N: node N-1 of a run"
-    )
+    add_keys(parser)
     if command in ("claim", "withdraw", "refund"):
         parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")
     if command in ("deposit", "bonds"):

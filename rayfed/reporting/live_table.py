@@ -28,14 +28,14 @@ from rayfed.reporting.closing_panel import BAR, facts, scores, took, ways_on
 from rayfed.reporting.node_table import node_table
 from rayfed.reporting.plain_lines import PlainLines
 from rayfed.reporting.told import told
-from rayfed.reporting.words import duration, short, standing
+from rayfed.reporting.words import awaited_names, duration, node_name, short, standing
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import Summary
 
 REFRESH = 4.0
 """Times a second that the table is drawn; one drawing costs some milliseconds of a core."""
-OTHER_LINES = 9
+OTHER_LINES = 10
 """Lines of the display besides one a node."""
 HEADER = 38
 """Columns of the words before the bar, so that it stays where it is."""
@@ -183,4 +183,12 @@ class LiveDisplay:
             second.add_row(words, bar, clock)
         else:
             second.add_row(words, clock)
-        return Group(first, second)
+        return Group(first, second, *self._waits())
+
+    def _waits(self) -> list[RenderableType]:
+        """Return for whom the open phase waits, in a line, once it does not wait for all."""
+        view = self._view
+        if view is None or not view.spoken:
+            return []
+        names = awaited_names(view, {status.address: node_name(status) for status in self._statuses})
+        return [Text(f"waiting for {names}", "dim", overflow="ellipsis")] if names else []

@@ -9,7 +9,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeStatus, Phase, View
 from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.pace import Pace
-from rayfed.reporting.words import closing, duration, opening, short
+from rayfed.reporting.words import awaited_names, closing, duration, node_name, opening, short
 
 LATEST = 3
 """Rounds that may close before a round's accuracy is told without the nodes that have not measured it."""
@@ -37,6 +37,7 @@ class PlainLines:
         self.metric: Metric = ACCURACY
         self.pace = Pace(rounds)
         self._phase: tuple[int, Phase] | None = None
+        self._half = 0  # when half of the phase's time is over, in chain time; 0: that has been told of
         self._joined = 0
         self._closed = 0
         self._scores: dict[int, dict[Address | int, float]] = {}  # by node, of rounds whose accuracy is yet to be told
@@ -73,7 +74,12 @@ class PlainLines:
             self._closed = previous.round
         if (view.round, view.phase) != self._phase and view.phase is not Phase.FORMING:
             self._phase = view.round, view.phase
+            self._half = (view.time + view.deadline) // 2 if view.deadline else 0
             self._line(opening(view, self._rounds))
+        if self._half and view.time >= self._half:
+            self._half = 0
+            if names := awaited_names(view, {status.address: node_name(status) for status in statuses}):
+                self._line(f"round {view.round}: {view.phase.name.lower()} waits for {names}")
 
     def _accuracy(self, statuses: Sequence[NodeStatus]) -> None:
         """Tell the accuracy of each round, in order, once all nodes have measured it or have gone on to later ones, or

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from rayfed.encoding.primitives import Address
-from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Phase, Round, View
+from rayfed.encoding.primitives import Address, bits
+from rayfed.protocol.messages import COIN, NodeStatus, Outcome, Phase, Round, Terms, View
 from rayfed.protocol.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import NodeSummary
 
+
+NATIVE_NAME = "ether"
+"""What people call the chain's own currency."""
+
+
+NAMED = 6
+"""Members at most that are named as those for whom a phase waits."""
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 """Seconds of each unit of time."""
@@ -63,6 +70,32 @@ def standing(view: View, rounds: int) -> str:
 def rounds_in_words(count: int) -> str:
     """Return ``1 round``, ``2 rounds``."""
     return f"{count} round{'' if count == 1 else 's'}"
+
+
+def awaited(view: View) -> int:
+    """Return the members who have not said yet what is to be said in this phase, as a bitmap; who is excused need not.
+
+    Between rounds nobody is waited for by name.
+    """
+    return view.roster & ~view.spoken & ~view.excused if view.is_open else 0
+
+
+def awaited_names(view: View, names: Mapping[Address, str]) -> str:
+    """Return for whom the open phase waits, in words; empty if for nobody.
+
+    Args:
+        names: what nodes are called, by address; who is not there is named by its address.
+    """
+    who = [names.get(view.members[index]) or short(view.members[index]) for index in bits(awaited(view))]
+    return ", ".join(who[:NAMED]) + (f" and {len(who) - NAMED} more" if len(who) > NAMED else "")
+
+
+def lacking(view: View, terms: Terms) -> int:
+    """Return how many more members are needed for a round to open; once forming has lasted its time, fewer are."""
+    if view.phase is not Phase.FORMING:
+        return 0
+    enough = terms.min_members if view.time >= view.deadline else terms.start_members
+    return max(0, enough - view.active.bit_count())
 
 
 def opening(view: View, rounds: int) -> str:

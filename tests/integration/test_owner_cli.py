@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -174,13 +175,29 @@ def test_who_has_no_part_in_it_is_told_so(founded: Founded, tmp_path: Path, caps
         assert "is not a member of" in stranger.fails(command)
 
 
-def test_anybody_may_look(founded: Founded, capsys: pytest.CaptureFixture[str]) -> None:
+def test_anybody_may_look(founded: Founded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = ["--rpc", founded.dev.rpc_url, "--federation", founded.federation.address]
     assert main(["status", *place, "--address", founded.keys[2].address]) == 0
     told = capsys.readouterr().out
     assert "round 1/2 · commit 0/4" in told
     assert "bonds        0.04 ether of 0.04 ether\n" in told
     assert "stake        100 DLC of 100 DLC\n" in told
+    members, page = [key.address for key in founded.keys], tmp_path / "status.html"
+    assert (
+        main(["status", founded.federation.address, "--rpc", founded.dev.rpc_url, "--json", "--html", str(page)]) == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["waiting_for"] == [member["address"] for member in told["members"] if member["is_active"]]
+    assert set(told["waiting_for"]) <= set(members)
+    assert all(abs(told["time"] - member["last_seen"]["time"]) < 10**6 for member in told["members"])
+    assert all(member in page.read_text() for member in told["waiting_for"])
+    invitation = tmp_path / "invitation.json"
+    said = {"rayfed": "invitation", "federation": founded.federation.address, "rpc": [founded.dev.rpc_url]}
+    invitation.write_text(json.dumps(said))
+    assert main(["status", str(invitation), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["members"] == told["members"]
+    assert main(["status", str(invitation), "--chain-id", "5"]) == 2
+    assert "--chain-id: wanted chain 5" in capsys.readouterr().err
 
 
 def test_another_chain_is_not_spoken_to(owner: Terminal) -> None:

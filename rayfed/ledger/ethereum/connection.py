@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import is_address
@@ -132,6 +132,17 @@ class EthereumFederation(CoinState):
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
         """Yield what the federation has said; see ``events.events``."""
         return events.events(self.rpc, (self.address,), first, last, names)
+
+    def founded(self) -> int:
+        """Return the block that the federation was founded in."""
+        return int(self.questions.ask("position")["founded"])
+
+    def times(self, blocks: Collection[int]) -> dict[int, int]:
+        """Return when each of these blocks was made, in seconds since the epoch; one that is no more is left out."""
+        wanted = sorted(blocks)
+        found = self.rpc.batch([("eth_getBlockByNumber", [hex(number), False]) for number in wanted])
+        made = zip(wanted, found, strict=True)
+        return {number: int(block["timestamp"], 16) for number, block in made if isinstance(block, dict)}
 
     def block(self) -> int:
         """Return the number of the newest block."""

@@ -223,14 +223,11 @@ def test_a_card_is_announced_under_the_next_number(world: World, capsys: pytest.
         owner.announce(b"again")
 
 
-def test_status_tells_where_all_stands(world: World) -> None:
+def test_an_account_s_standing_is_told(world: World) -> None:
     assert world.lines(STRANGER)["seat"] == "none"
     world.train()
     told = world.lines(MEMBERS[0])
-    assert told["federation"].startswith(f"{FEDERATION}: round 2/2 · commit 0/4")
-    assert told["rounds"] == "1 of 2 final"
-    assert told["unsettled"].startswith("round 1, can be settled; come back after")
-    assert told["pool"] == "20 coins; burned: 0 coins"
+    assert told["account"] == MEMBERS[0]
     assert (told["seat"], told["stake"]) == ("0, active", "100 coins of 100 coins")
     assert (told["bonds"], told["to claim"]) == ("0.04 ether of 0.04 ether", "0 coins, 0 ether")
     world.owner(MEMBERS[0]).leave()

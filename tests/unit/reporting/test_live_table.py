@@ -82,6 +82,19 @@ def test_plain_output_has_one_line_for_each_thing_that_happened() -> None:
     assert not any("\x1b" in line for line in lines)
 
 
+def test_who_is_waited_for_is_told_once_half_of_a_phase_is_over() -> None:
+    run, lines = fake_run(), list[str]()
+    opened = replace(run.views[0], round=2, phase=Phase.COMMIT, time=100, deadline=200, roster=0b1111, committed=0)
+    shown, statuses = PlainLines(5, lines.append), [replace(status, error="") for status in run.statuses]
+    for time, committed in ((100, 0), (149, 0b0011), (150, 0b0011), (180, 0b0011), (190, 0b1111)):
+        shown.update(replace(opened, time=time, committed=committed), statuses)
+    assert [line for line in lines if "waits" in line] == ["round 2: commit waits for node 2, node 3"]
+    to = console(terminal=True)
+    with LiveDisplay(5, Path("outputs/x"), console=to) as display:
+        display.update(replace(opened, committed=0b0111), statuses)
+    assert "waiting for node 3" in written(to)
+
+
 @pytest.mark.parametrize("late", [0, 1, 2])
 @pytest.mark.parametrize("failed", [False, True])
 def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int, failed: bool) -> None:

@@ -1,0 +1,74 @@
+"""Which rounds can still be judged, and from when on each can be settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rayfed.encoding.primitives import NO_ROOT
+from rayfed.protocol.messages import Status, View
+
+if TYPE_CHECKING:
+    from rayfed.ledger import FederationState
+
+RING = 16
+"""Rounds that the ledger remembers at once."""
+
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """The rounds that a ledger remembers.
+
+    Args:
+        federation: asked further where that is needed.
+        view: as it stands.
+    """
+
+    federation: FederationState
+    view: View
+
+    def rounds(self) -> Iterator[tuple[int, Status, int]]:
+        """Yield the rounds that the ledger remembers, what became of each, and its roster."""
+        for number in range(max(1, self.view.round - RING + 1), self.view.round + 1):
+            if (found := self.federation.round_of(number)) is not None:
+                yield number, found.status, found.roster
+
+    def unsettled(self) -> list[int]:
+        """Return the rounds whose attestations can still be judged, the oldest first."""
+        return [round for round, status, _ in self.rounds() if status.is_unsettled]
+
+    def settles_at(self, round: int) -> float:
+        """Return from when on an unsettled round can be settled, in seconds since the epoch, if nobody enters another
+        root. Nobody can tell how long a match takes: where there is a tournament, it is the longest that it can last.
+        """
+        found, terms = self.federation.round_of(round), self.federation.terms()
+        if found is None or not found.status.is_unsettled:
+            return 0.0
+        before = self.settles_at(found.base_round) if found.base_round else 0.0
+        tournament = self.federation.tournament(round) if terms.rule else None
+        if tournament is not None:
+            decided, _ = self.federation.survivor(round, tournament.stages, 0)
+            start = tournament.start or found.deadline + terms.window_seconds
+            own = 0.0 if decided else start + tournament.stages * terms.stage_seconds + 1
+        elif found.status is Status.FINAL:
+            own = found.deadline + (terms.window_seconds if terms.rule else 0) + 1
+        else:
+            own = 0.0
+        return max(before, own)
+
+    def is_disputed(self, round: int) -> bool:
+        """Return whether a round is before the court: more than one root stands for it."""
+        return bool(self.federation.terms().rule) and self.federation.tournament(round) is not None
+
+    def is_lost(self, round: int) -> bool:
+        """Return whether a round's final root has lost its tournament, and the round is still to be undone."""
+        found = self.federation.round_of(round)
+        tournament = self.federation.tournament(round) if self.federation.terms().rule else None
+        if found is None or found.root == NO_ROOT or tournament is None:
+            return False
+        decided, number = self.federation.survivor(round, tournament.stages, 0)
+        winner = None if number is None else self.federation.entry(round, number)
+        return decided and (winner is None or winner.root != found.root)
