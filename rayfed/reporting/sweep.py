@@ -50,7 +50,8 @@ class SweptRun:
     @property
     def final(self) -> float | None:
         """The metric of the merged model at the end."""
-        return self._of("final")
+        value: float | None = self._of("final")
+        return value
 
     @property
     def alone(self) -> float | None:
