@@ -7,6 +7,7 @@ without a site; a test compares the two.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -228,7 +229,7 @@ def _class(cls: type, name: str) -> str:
     bases = [base.__name__ for base in cls.__bases__ if base.__name__ not in HIDDEN]
     above = f"({', '.join(bases)})" if bases else ""
     if issubclass(cls, Enum):
-        return "\n".join([f"class {name}{above}:", *(f"    {one.name} = {one.value!r}" for one in cls)])
+        return "\n".join([f"class {name}{above}:", *(f"    {one.name} = {_quoted(one.value)}" for one in cls)])
     own = cls.__dict__.get("__init__")
     if own is None or getattr(cls, "_is_protocol", False) or issubclass(cls, BaseException):
         return f"class {name}{above}"
@@ -263,13 +264,18 @@ def _parameter(parameter: inspect.Parameter) -> str:
     return f"{stars}{parameter.name}{typed}{equals}{_default(parameter.default)}"
 
 
+def _quoted(value: Any) -> str:
+    """Return a value as it is written in this code, where strings have double quotes."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
 def _text(annotation: Any) -> str:
     return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
 
 
 def _default(value: Any) -> str:
     """Return a default as one would write it; what has no such form as an ellipsis: it would differ from run to run."""
-    text = f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) else repr(value)
+    text = f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) else _quoted(value)
     return "..." if re.search(r" at 0x|<", text) else textwrap.shorten(text, 60)
 
 
