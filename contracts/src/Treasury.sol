@@ -189,11 +189,20 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
         uint256 key = _key(round, stage, block_);
         Pot memory pot = _pots[key];
         uint256 mine = _due(_costsOf[key][mover], pot.side);
-        require(pot.amount != 0 && mine != 0, NothingThere(mover));
+        require(pot.amount != 0 && mine != 0 && _isFull(round, key, pot), NothingThere(mover));
         delete _costsOf[key][mover];
         uint256 amount = _owed(key, pot, mine);
         _accounts[mover].nativeCredit += uint128(amount);
         emit Reimbursed(round, mover, amount);
+    }
+
+    /// @dev Whether a pot has all that will ever be in it. Where both lost, the second one may have to add to it: who asked
+    /// before would get less than who asks after.
+    function _isFull(uint256 round, uint256 key, Pot memory pot) private view returns (bool) {
+        if (pot.side != 3 || pot.amount == _due(_costs[key], 3)) return true;
+        Docket memory d = _dockets[round];
+        Match memory m = _matches[key];
+        return d.fallen || (_isDealtWith(round, d, m.i) && _isDealtWith(round, d, m.j));
     }
 
     /// @dev All in full where the bonds suffice, else in proportion.
@@ -294,7 +303,8 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
     /// @inheritdoc ITreasury
     function owed(uint32 round, uint256 stage, uint256 block_, address mover) external view returns (uint256) {
         uint256 key = _key(round, stage, block_);
-        return _owed(key, _pots[key], _due(_costsOf[key][mover], _pots[key].side));
+        Pot memory pot = _pots[key];
+        return _isFull(round, key, pot) ? _owed(key, pot, _due(_costsOf[key][mover], pot.side)) : 0;
     }
 
     /// @inheritdoc ITreasury

@@ -134,6 +134,38 @@ contract MatchTest is FederationTest {
         vm.assertTrue(f.account(address(this)).nativeClaimable > 0, "the sham's side won");
     }
 
+    function test_where_both_lose_nobody_is_paid_less_for_asking_early() external {
+        (Blob memory sham, Blob memory right) = _sue();
+        _toTournament(1);
+        _descend(1, 0, 0, 1, right, sham);
+        ITournament.Point memory p = _point(1, 0, 0, 1);
+        bytes32 voting = _voting(1, 4);
+        bytes32[] memory roots = _rootsOf(1, 4);
+        ITournament.Input[] memory inputs = _inputs(1, 4, p.from);
+        cheats.fee(BOND / 50_000); // two proofs cost more than all bonds
+        cheats.txGasPrice(BOND / 50_000);
+        ITournament.Input[] memory one = new ITournament.Input[](1);
+        one[0] = inputs[0];
+        vm.prank(THIEF);
+        f.prove(p, voting, roots, one);
+        one[0] = inputs[1];
+        f.prove(p, voting, roots, one);
+        cheats.fee(0);
+        cheats.txGasPrice(0);
+        vm.warp(block.timestamp + PROOF + 1);
+        f.collect(1, 1);
+        vm.assertEq(f.owed(1, 0, 0, THIEF), 0);
+        vm.expectRevert(abi.encodeWithSelector(ITreasury.NothingThere.selector, THIEF));
+        f.reimburse(1, 0, 0, THIEF);
+        f.collect(1, 0);
+        f.reimburse(1, 0, 0, THIEF);
+        f.reimburse(1, 0, 0, address(this));
+        uint256 thief = f.account(THIEF).nativeClaimable;
+        uint256 mine = f.account(address(this)).nativeClaimable;
+        vm.assertTrue(thief + mine <= 5 * BOND && thief + mine >= 5 * BOND - 2, "of four attesters and the entrant");
+        vm.assertTrue(thief > mine && thief < 3 * mine, "what it cost: the first one found all slots cold");
+    }
+
     // -------------------------------------------------------------------------------------------------------- clocks
 
     function test_who_is_silent_loses_when_its_clock_has_run_out() external {

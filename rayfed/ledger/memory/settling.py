@@ -11,6 +11,9 @@ from rayfed.ledger.memory.slots import CostsSlot, DocketSlot, Head, RoundSlot
 from rayfed.ledger.memory.storage import RING, Block, Storage
 from rayfed.protocol.court import Fate
 
+BOTH_LOST = 3
+"""Instead of the side that has won, 1 or 2."""
+
 UNIT = 10_000
 """Shares are counted in parts of this."""
 
@@ -75,9 +78,18 @@ def owed(s: Storage, key: Block, mover: Address) -> int | None:
     pot, side = s.pots.get(key, (0, 0))
     costs = s.costs_of.get((key, mover))
     mine = 0 if costs is None else costs.due(side)
-    if not pot or not mine:
+    if not pot or not mine or not _is_full(s, key, pot, side):
         return None
     return mine * pot // s.costs[key].due(side)  # all in full where the bonds suffice, else in proportion
+
+
+def _is_full(s: Storage, key: Block, pot: int, side: int) -> bool:
+    """Return whether a pot has all that will ever be in it. Where both lost, the second one may have to add to it: who
+    asked before would get less than who asks after."""
+    if side != BOTH_LOST or pot == s.costs[key].due(side):
+        return True
+    docket, match = s.dockets[key[0]], s.matches[key]
+    return docket.fallen or all(_is_dealt_with(s, key[0], docket, number) for number in (match.i, match.j))
 
 
 def believe_reimbursed(s: Storage, round: int, mover: Address, amount: int) -> None:
@@ -127,7 +139,7 @@ def _punish(s: Storage, round: int, docket: DocketSlot, number: int) -> None:
         account = s.account(s.holders[index])
         stake, bond = account.stake, min(account.bonds, s.terms.bond)
         account.stake, account.slashed = 0, account.slashed + stake
-        account.bonds -= bond
+        account.bonds, account.forfeited = account.bonds - bond, account.forfeited + bond
         pot, bonds = pot + stake, bonds + bond
         s.emit("Slashed", member=s.holders[index], round=round, stake=stake, bond=bond)
     s.active &= ~attesters
@@ -142,7 +154,7 @@ def _spend(s: Storage, round: int, docket: DocketSlot, number: int, bonds: int) 
     key = (round, stage, number >> (stage + 1))
     _, winner = bracket.survivor(s, round, docket, stage + 1, number >> (stage + 1))
     pot, _ = s.pots.get(key, (0, 0))
-    side = 3 if winner == bracket.NOBODY else 2 if (number >> stage) % 2 == 0 else 1
+    side = BOTH_LOST if winner == bracket.NOBODY else 2 if (number >> stage) % 2 == 0 else 1
     due = s.costs.get(key, CostsSlot()).due(side)
     # Where both lose, the other may have paid already.
     spent = min(bonds, s.spent.get((round, number), due - pot))
