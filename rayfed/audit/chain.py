@@ -117,8 +117,7 @@ class _Asking:
         for number, address in enumerate(addresses):
             account, seat = answers[2 * number : 2 * number + 2]
             del seat["seat"]
-            past = {"slashed": told.slashed.get(address, 0), "earned": told.earned.get(address, 0)}
-            found[address] = Account(**account, **seat, **past)
+            found[address] = Account(**account, **seat, **told.of(address))
         return found
 
 

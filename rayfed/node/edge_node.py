@@ -7,6 +7,7 @@ rebuilt from them, so it may be killed between any two lines.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from rayfed.attacks.behaviour import HONEST
 from rayfed.encoding.primitives import Address, Root
 from rayfed.ledger import Ledger
 from rayfed.node.kit import Held, Kit
+from rayfed.node.late import LateRounds
 from rayfed.node.parts import Hooks, Membership, Options, Resources
 from rayfed.node.pending import Outbox
 from rayfed.node.phases import ACTIONS, ActionRow
@@ -25,13 +27,13 @@ from rayfed.node.publisher import Publisher
 from rayfed.node.refusals import hopeless
 from rayfed.node.round_log import RoundLog
 from rayfed.node.scores import Alone, Scores
-from rayfed.node.seat import Admission
+from rayfed.node.seat import Admission, SpareSeats
 from rayfed.node.speaker import Speaker
 from rayfed.node.status import StatusBoard
 from rayfed.node.steps import DueStep
 from rayfed.node.tools import BlobTools
 from rayfed.protocol import policy
-from rayfed.protocol.messages import NodeStatus, Phase, Verb, View
+from rayfed.protocol.messages import NodeStatus, Phase, Round, Verb, View
 
 __all__ = ["EdgeNode", "Progress"]
 
@@ -67,6 +69,7 @@ class EdgeNode:
             resources.disk,
             resources.store,
             resources.memo,
+            options.waits,
         )
         for context, root in resources.journal.attested().items():  # before it was started again
             tools.merges.note(context, root)
@@ -79,6 +82,8 @@ class EdgeNode:
         self._speaker = Speaker(resources.ledger, records, board)
         self._step = DueStep()
         self._seat = Admission(resources.ledger, board.note)
+        self._spare = SpareSeats(resources.ledger)
+        self._late = LateRounds(resources.ledger, address)
 
     # -- who it is ----------------------------------------------------------------------------------------------------
 
@@ -146,7 +151,7 @@ class EdgeNode:
         kit.board.show(index=index, round=view.round, doing=self.rows[type(shown)].doing)
         kit.board.tell(getattr(action, "reason", ""))
         self._carry_out(ready, view)
-        kit.log.close(view, partial(lacks, kit, self._speaker.outbox, view))
+        kit.log.close(view, partial(lacks, kit, self._speaker.outbox, view, policy.late_rounds(view, me)))
         return Progress.ACTED if ready.acted else self._progress(action, tried, view)
 
     def serve(self, view: View) -> None:
@@ -179,7 +184,9 @@ class EdgeNode:
             in_flight=outbox.said(view),
             leaving=access.lost,
             paused_until=access.paused_until,
+            spare=self._spare.look(view),
             due_since=self._step.due_since(view),
+            late=self._late.look(view),
             turn=policy.turn_seconds(kit.membership.charter.attest_seconds),
             hurry=-(-kit.membership.charter.commit_seconds // HURRY_PART),
         )
@@ -241,10 +248,9 @@ class EdgeNode:
         return Progress.WAITING
 
 
-def lacks(kit: Kit, outbox: Outbox, view: View, round: int) -> bool:
+def lacks(kit: Kit, outbox: Outbox, view: View, late: Sequence[Round], round: int) -> bool:
     """Say whether a closed round's record waits for its score, for the model to score, or for what is still said."""
-    last = view.previous
     waits_for_base = view.base_round == round and kit.held.model != view.base
-    is_late = last is not None and last.round == round and policy.attests_late(view, kit.address)
+    is_late = round in (one.round for one in late)
     flies = outbox.flies_in(round) or (Verb.ADVANCE, 0) in outbox.in_flight
     return kit.scores.wants(round) or waits_for_base or is_late or flies

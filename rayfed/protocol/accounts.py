@@ -13,7 +13,7 @@ class Account:
         stake: at stake, in the coin; ``claimable`` is what it can claim, in the coin.
         bonds: put down, in the chain's own currency; ``native_claimable`` is what it can claim of that.
         locked_until: when stake and bonds come back at the earliest, seconds since the epoch; 0: nothing says so.
-        slashed: all stake that it ever lost.
+        slashed: all stake that it ever lost; ``forfeited``: all bonds, as an attester.
         earned: all that settled rounds have brought it, in the coin.
         drops: how often it was dropped.
         paused_until: when it may join again after the last time, seconds since the epoch; 0: nothing says so.
@@ -26,6 +26,7 @@ class Account:
     native_claimable: int = 0
     locked_until: int = 0
     slashed: int = 0
+    forfeited: int = 0
     earned: int = 0
     drops: int = 0
     paused_until: int = 0

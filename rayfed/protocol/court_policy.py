@@ -25,6 +25,14 @@ __all__ = ["CourtAct", "CourtSight", "OwnMerge", "acts", "dues", "is_over", "pla
 ENTRIES_AT_ONCE = 128
 """Entries that one ``Settle`` looks at: it fits a transaction even if each has attesters to punish."""
 
+LOOKED_AT = 64
+"""Entries among which one look seeks attesters of a root that has lost: the first ones, where attested roots mostly
+are, and as many elsewhere, others at every look. Whom nobody has found is dealt with when the round is settled."""
+
+PARTS = 67
+"""Parts that the entries are looked through in, one every two seconds: prime, so that whatever the pace of looks, they
+come to all of them; and enough for 4,096."""
+
 RING = 16
 """So many rounds have a slot on the ledger."""
 
@@ -75,8 +83,11 @@ def dues(ledger: CourtSight, round: int, number: int, view: View, me: Address) -
         return
     for stage in range(min(tournament.stages, stage_of(tournament, terms, view) + 1)):
         rival = _rival(ledger, round, stage, number)
-        if rival is not None and rival.fate is Fate.LOST and not rival.collected:
-            yield CourtAct(Collect(round, rival.number), round + rival.number)
+        if rival is not None and rival.fate is Fate.LOST:
+            if not rival.collected:
+                yield CourtAct(Collect(round, rival.number), round + rival.number)
+            if entry is not None and (entry.fate, entry.stage, entry.collected) == (Fate.LOST, stage, False):
+                yield CourtAct(Collect(round, number), round + number)  # both lost, and what moves cost is shared out
         block = number >> (stage + 1)
         if ledger.owed(round, stage, block, me):
             yield CourtAct(Reimburse(round, stage, block, me), shared=False)
@@ -88,6 +99,13 @@ def is_over(ledger: CourtSight, round: int, view: View) -> bool:
     if tournament is None or tournament.fallen:
         return True
     return bool(tournament.start) and stage_of(tournament, ledger.terms(), view) >= tournament.stages
+
+
+def _some(entries: int, time: int) -> Iterator[int]:
+    """Yield the numbers of the entries to look at: the first ones, and a part of the others that time chooses."""
+    yield from range(min(entries, LOOKED_AT))
+    first = LOOKED_AT * (1 + time // 2 % PARTS)
+    yield from range(first, min(entries, first + LOOKED_AT))
 
 
 def _rival(ledger: CourtSight, round: int, stage: int, number: int) -> Entry | None:
@@ -163,7 +181,7 @@ class _Case:
 
     def _collect(self) -> Iterator[CourtAct]:
         """Deal with who attested a root that has lost: else it would go on, or come back with its stake, until the
-        round is settled. Looks at no more entries than it takes to find all who attested."""
+        round is settled. Looks at no more entries than it takes to find all who attested, and never at many."""
         round, tournament = self._round, self._tournament
         if tournament is None:
             return
@@ -171,7 +189,7 @@ class _Case:
         if self._number is not None:
             entry = self._ledger.entry(round.round, self._number)
             suspects &= ~(0 if entry is None else entry.attesters)
-        for number in range(tournament.entries):
+        for number in _some(tournament.entries, self._view.time):
             if not suspects:
                 return
             entry = None if number == self._number else self._ledger.entry(round.round, number)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from rayfed.encoding.primitives import NO_ROOT, Address, Root, bits
-from rayfed.protocol.messages import Phase, Status, Verb, View
+from rayfed.protocol.messages import Phase, Round, Status, Verb, View
 from rayfed.protocol.phases import PHASES, PhaseTable
 
 TURN_SECONDS = 2
@@ -28,6 +28,13 @@ LONGEST_TURN = 30
 @dataclass(frozen=True, slots=True)
 class Enter:
     """Become a member (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSeat:
+    """Free a seat that nothing rests on any more: all are taken."""
+
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class Finish:
     reason: str = ""
 
 
-Action = Enter | MoveOn | Adopt | Check | Train | Abstain | Judge | Merge | Wait | Finish
+Action = Enter | FreeSeat | MoveOn | Adopt | Check | Train | Abstain | Judge | Merge | Wait | Finish
 
 
 class Standing(Enum):
@@ -130,7 +137,9 @@ class Me:
         stuck: what it has tried in this very moment, in vain.
         leaving: it does not want to be a member any more, or cannot be.
         paused_until: when it may join again; 0: it may.
+        spare: where all seats are taken, one that can be freed, if there is one.
         due_since: when it first saw that the step is due, seconds since the epoch; 0: just now.
+        late: rounds closed before the last one that still take its attestation, in their order.
         turn: how much longer each next one waits before it takes a step (``turn_seconds``).
         hurry: so many seconds before COMMIT's deadline it commits to nothing if the base is still not known to be good:
             not before, for the base may be had or undone by then, and rounds in which nobody commits are counted.
@@ -145,13 +154,16 @@ class Me:
     stuck: frozenset[Action] = frozenset()
     leaving: bool = False
     paused_until: int = 0
+    spare: int | None = None
     due_since: int = 0
+    late: tuple[Round, ...] = ()
     turn: int = TURN_SECONDS
     hurry: int = 0
 
 
 VERBS: Mapping[type, Verb] = {
     Enter: Verb.JOIN,
+    FreeSeat: Verb.RELEASE,
     MoveOn: Verb.ADVANCE,
     Train: Verb.COMMIT,
     Abstain: Verb.COMMIT,
@@ -197,31 +209,34 @@ def turn_seconds(attest_seconds: int) -> int:
     return min(LONGEST_TURN, max(TURN_SECONDS, attest_seconds // 32))
 
 
-def attests_late(view: View, address: Address) -> bool:
-    """Say whether the round before is final and still takes the attestation of this account."""
-    last, index = view.previous, view.index_of(address)
-    return (
-        last is not None
-        and last.status is Status.FINAL
-        and view.time < last.deadline
-        and index is not None
-        and bool((last.roster & ~last.attested) >> index & 1)
-    )
+def takes_attestation(round: Round, view: View, address: Address) -> bool:
+    """Say whether a closed round is final and still takes the attestation of this account."""
+    index = view.index_of(address)
+    is_open = round.status is Status.FINAL and view.time < round.deadline
+    return is_open and index is not None and bool((round.roster & ~round.attested) >> index & 1)
+
+
+def late_rounds(view: View, me: Me) -> tuple[Round, ...]:
+    """Return the closed rounds that still take the node's attestation, in their order."""
+    closed = me.late if view.previous is None else (*me.late, view.previous)
+    return tuple(round for round in closed if takes_attestation(round, view, me.address))
 
 
 def _due(view: View, me: Me, phases: PhaseTable) -> Iterator[Action]:
     """Yield all that can be done now, the most urgent first."""
     index = view.index_of(me.address)
     mine = 0 if index is None else 1 << index
-    last = view.previous
+    late = late_rounds(view, me)
 
     is_out = not mine & (view.active | view.roster) and view.phase is not Phase.DONE
     if is_out and not me.leaving and view.time >= me.paused_until:
-        yield Enter()
+        yield FreeSeat(me.spare) if me.spare is not None else Enter()
+    elif me.spare is not None and not turn(view, me.address):
+        yield FreeSeat(me.spare)
     if view.due and view.time >= (me.due_since or view.time) + me.turn * turn(view, me.address):
         yield MoveOn()
-    if last is not None and attests_late(view, me.address):
-        yield Merge(last.round, last.context)
+    for round in late:
+        yield Merge(round.round, round.context)
     if view.phase is Phase.FORMING:
         return
     base = standing(view, me)
@@ -231,7 +246,7 @@ def _due(view: View, me: Me, phases: PhaseTable) -> Iterator[Action]:
     # What is said after the deadline is refused.
     if verb is not None and mine & view.roster & ~view.spoken and view.time < view.deadline:
         yield from _say(verb, view, me, base)
-    if view.phase is Phase.DONE and not attests_late(view, me.address):
+    if view.phase is Phase.DONE and not late:
         if base is Standing.WRONG and view.base_settled:
             yield Finish(_trouble(view, me))
         elif me.model == view.base:
@@ -247,8 +262,8 @@ def _say(verb: Verb, view: View, me: Me, base: Standing) -> Iterator[Action]:
         if me.model == view.base:
             yield Train(view.round, view.base)
     else:
-        last = view.previous if attests_late(view, me.address) else None  # whose merge is asked for already
-        if base is Standing.UNCHECKED and not (last and last.context == view.base_context):
+        asked = {round.context for round in late_rounds(view, me)}
+        if base is Standing.UNCHECKED and view.base_context not in asked:
             yield Check(view.base_round, view.base_context)
         if not view.base_settled and view.time >= view.deadline - me.hurry:
             yield Abstain(view.round)
@@ -263,8 +278,7 @@ def _until(view: View, me: Me) -> int:
         moments.append(view.deadline - me.hurry)
     if view.due:
         moments.append((me.due_since or view.time) + me.turn * turn(view, me.address))
-    if view.previous is not None and attests_late(view, me.address):
-        moments.append(view.previous.deadline)
+    moments += [round.deadline for round in late_rounds(view, me)]
     if me.paused_until:
         moments.append(me.paused_until)
     return min((moment for moment in moments if moment > view.time), default=0)

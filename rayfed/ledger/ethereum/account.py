@@ -60,13 +60,14 @@ class EthereumLedger(SharedReads):
         return self._sender.is_waiting(self)
 
     def submit(self, command: Command) -> None:
-        """See ``Ledger``; a coin's approval goes before what it pays for, where it is needed.
+        """See ``Ledger``; a coin's approval goes before what it pays for, where it is needed. What is said late, of
+        a round before the last closed one, shares its transaction with nobody's.
 
         Raises:
             LedgerError: the account does not hold what the command costs.
             LedgerUnreachable: nothing answers.
         """
-        if self._pool is not None and isinstance(command, Statement):
+        if self._pool is not None and isinstance(command, Statement) and command.round >= self._federation.last_closed:
             self._pool.offer(self.address, command, self.sign(command))
             return
         if isinstance(command, Join):

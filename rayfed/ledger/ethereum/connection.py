@@ -129,6 +129,12 @@ class EthereumFederation(CoinState):
                 self._waker.set(_place(view), heard)
             return self._view
 
+    @property
+    def last_closed(self) -> int:
+        """The round closed last, as of the latest view; 0 if none has, or nobody has looked."""
+        view = self._view
+        return 0 if view is None else view.round - view.is_open
+
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
         """Yield what the federation has said; see ``events.events``."""
         return events.events(self.rpc, (self.address,), first, last, names)

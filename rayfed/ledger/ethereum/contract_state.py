@@ -126,12 +126,12 @@ class ContractState:
         """See ``Federation``."""
         asked = [(name, (address,)) for address in addresses for name in ("account", "seatOf")]
         answers = iter(self.questions.ask_all(asked))
-        past = self.history.ask(lambda told: [(told.slashed.get(a, 0), told.earned.get(a, 0)) for a in addresses])
+        past = self.history.ask(lambda told: [told.of(address) for address in addresses])
         found = []
-        for slashed, earned in past:
+        for of_past in past:
             account, seat = next(answers), next(answers)
             del seat["seat"]
-            found.append(Account(**account, **seat, slashed=slashed, earned=earned))
+            found.append(Account(**account, **seat, **of_past))
         return tuple(found)
 
     def books(self) -> Books:

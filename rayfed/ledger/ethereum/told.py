@@ -39,7 +39,8 @@ class Past:
     Attributes:
         rounds: by number.
         cards: the latest one of each member that has announced one.
-        earned, slashed: what each address was ever credited for rounds, and what stake it ever lost.
+        earned: what each address was ever credited for rounds.
+        slashed, forfeited: what stake and what bonds each address ever lost as an attester.
     """
 
     def __init__(self) -> None:
@@ -47,12 +48,18 @@ class Past:
         self.cards: dict[Address, bytes] = {}
         self.earned: dict[Address, int] = {}
         self.slashed: dict[Address, int] = {}
+        self.forfeited: dict[Address, int] = {}
         self._holders: dict[int, Address] = {}
         self._base: tuple[int, Root] = (0, NO_ROOT)
 
     def hear(self, event: Event) -> None:
         """Take note of the next event."""
         HEARD[event.name](self, event.values)
+
+    def of(self, address: Address) -> dict[str, int]:
+        """Return what the past says of an account, by the names of ``Account``."""
+        past = {"slashed": self.slashed, "forfeited": self.forfeited, "earned": self.earned}
+        return {name: of.get(address, 0) for name, of in past.items()}
 
     def outcome(self, round: int) -> Outcome | None:
         """Return what became of a closed round, or None if it has not closed."""
@@ -132,6 +139,7 @@ class Past:
     def _slashed(self, values: Mapping[str, Any]) -> None:
         member = str(checksum(values["member"]))
         self.slashed[member] = self.slashed.get(member, 0) + values["stake"]
+        self.forfeited[member] = self.forfeited.get(member, 0) + values["bond"]
 
     def _joined(self, values: Mapping[str, Any]) -> None:
         self._holders[values["index"]] = str(checksum(values["member"]))

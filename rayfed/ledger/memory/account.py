@@ -50,7 +50,7 @@ class MemoryLedger(SharedReads):
 
     def submit(self, command: Command) -> None:
         """See ``Ledger``."""
-        if self._pool is not None and isinstance(command, Statement):
+        if self._pool is not None and isinstance(command, Statement) and not self._is_late(command):
             self._pool.offer(self.address, command, self.sign(command))
             return
         with self.chain.lock:
@@ -79,6 +79,11 @@ class MemoryLedger(SharedReads):
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _is_late(self, command: Statement) -> bool:
+        """Whether it is of a round before the last closed one: it shares its transaction with nobody's."""
+        view = self.chain.view()
+        return command.round < view.round - view.is_open
 
     def _send(self, command: Command) -> None:
         error = None

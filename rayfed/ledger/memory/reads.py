@@ -102,6 +102,7 @@ def account_of(s: Storage, address: Address) -> Account:
         native_claimable=account.native_credit,
         locked_until=account.locked_until,
         slashed=account.slashed,
+        forfeited=account.forfeited,
         earned=account.earned,
         drops=word.drops,
         paused_until=seats.paused_until(s, word),

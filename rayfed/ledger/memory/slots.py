@@ -199,4 +199,5 @@ class AccountSlot(CopiedSlot):
     native_credit: int = 0
     locked_until: int = 0
     slashed: int = 0
+    forfeited: int = 0
     earned: int = 0

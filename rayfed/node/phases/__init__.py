@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rayfed.node.phases.adopt import AdoptHandler
-from rayfed.node.phases.enter import AbstainHandler, EnterHandler, MoveOnHandler
+from rayfed.node.phases.enter import AbstainHandler, EnterHandler, FreeSeatHandler, MoveOnHandler
 from rayfed.node.phases.judge import JudgeHandler
 from rayfed.node.phases.merge import CheckHandler, MergeHandler
 from rayfed.node.phases.ready import Handler
@@ -24,6 +24,7 @@ class ActionRow:
 
 ACTIONS: dict[type[Any], ActionRow] = {
     policy.Enter: ActionRow(EnterHandler, "joining"),
+    policy.FreeSeat: ActionRow(FreeSeatHandler, "freeing a seat"),
     policy.MoveOn: ActionRow(MoveOnHandler, "opening the next phase"),
     policy.Adopt: ActionRow(AdoptHandler, "fetching base"),
     policy.Check: ActionRow(CheckHandler, "checking base"),

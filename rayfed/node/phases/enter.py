@@ -1,4 +1,4 @@
-"""Becoming a member, taking the federation a step further, and committing to nothing: what takes no work."""
+"""Becoming a member, freeing a seat, taking the federation a step further, abstaining: what takes no work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rayfed.encoding.primitives import NO_ROOT
 from rayfed.node.kit import Kit
 from rayfed.node.phases.ready import JournalEntry, Ready
 from rayfed.protocol import policy
-from rayfed.protocol.commands import Advance, Commit, Join
+from rayfed.protocol.commands import Advance, Commit, Join, Release
 from rayfed.protocol.messages import Verb, View
 
 
@@ -19,6 +19,17 @@ class EnterHandler:
     def __call__(self, action: policy.Enter, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
         return Ready(True, command=Join(self.kit.membership.charter.hash))
+
+
+class FreeSeatHandler:
+    """Frees a seat that nobody needs any more."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+
+    def __call__(self, action: policy.FreeSeat, view: View, index: int | None) -> Ready:
+        """See ``Handler``."""
+        return Ready(True, command=Release(action.index))
 
 
 class MoveOnHandler:

@@ -77,6 +77,7 @@ class Honest:
             stuck=stuck,
             paused_until=chain.account(self.address).paused_until,
             due_since=LONG_AGO,
+            late=tuple(one for one in court_policy.unsettled(chain, view) if one != view.previous),
             hurry=chain.terms().commit_seconds // 2,
         )
 

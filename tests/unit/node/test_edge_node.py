@@ -18,6 +18,7 @@ from rayfed.encoding import codec, merkle
 from rayfed.encoding.primitives import NO_ROOT, Address, Root, bitmap, bits
 from rayfed.errors import BlobMissing, ConfigError, LedgerError, RayfedError
 from rayfed.learning import State, Update
+from rayfed.ledger.memory.slots import SeatSlot
 from rayfed.ledger.relay.batches import NOT_HEARD
 from rayfed.node.edge_node import EdgeNode, Progress
 from rayfed.node.journal import Journal
@@ -25,7 +26,7 @@ from rayfed.node.parts import Hooks, Membership, Options, Resources
 from rayfed.node.pending import Rejection
 from rayfed.node.refusals import hopeless
 from rayfed.protocol.charter import Charter, DataTerms, MergeTerms, StakeTerms
-from rayfed.protocol.commands import Advance, Attest, Command, Commit, Deposit, Vote
+from rayfed.protocol.commands import Advance, Attest, Command, Commit, Deposit, DepositBonds, Vote
 from rayfed.protocol.messages import NodeRecord, Outcome, Phase, Receipt, Status, Verb, View
 from rayfed.store.files import FileStore
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
@@ -586,6 +587,58 @@ def test_a_node_that_lost_its_whole_stake_is_back_when_somebody_puts_one_down(tm
     view = world.run()
     assert view.active == 0b1111
     assert world.outcome(3).included == 0b1111
+
+
+def test_a_node_that_lost_bonds_where_there_is_no_stake_stays_out_until_somebody_makes_them_up(tmp_path: Path) -> None:
+    world = World(tmp_path, rounds=4, stake=StakeTerms(stake=0, bond=50))
+    world.run(lambda view: view.phase is Phase.COMMIT)
+    after = world.chain.storage.copied()
+    account = after.account(world.address(3))
+    account.bonds, account.forfeited = account.bonds - 50, 50
+    after.active &= ~(1 << 3)
+    world.chain.restore(after)
+    view = world.run(lambda view: view.round == 3)
+    assert view.active == 0b0111
+    joined = [said.values["index"] for said in world.chain.events if said.name == "Joined"]
+    assert joined == [0, 1, 2, 3], "it makes them up by itself no more than a stake"
+    assert "rayfed bonds" in world.nodes[3].status.error
+    world.clock.advance(20)
+    world.chain.act(world.address(9), DepositBonds(world.address(3), 50))
+    assert world.run().active == 0b1111
+
+
+def test_an_attestation_comes_to_every_round_that_still_takes_it(tmp_path: Path) -> None:
+    """Two rounds were final at once while a node was cut off from bytes of the first: it has not lost that one."""
+    world = World(
+        tmp_path, rounds=3, attest_seconds=600, max_unsettled=4, stake=StakeTerms(stake=10, window_seconds=600)
+    )
+    store = Guarded(world.store)
+    world.nodes[3] = world.start(3, store=store)
+    world.run(lambda view: view.phase is Phase.VOTE)
+    store.denied = world.chain.view().roots[0]
+    world.run(lambda view: view.round == 3)
+    held = world.chain.round_of(1)
+    assert held is not None
+    assert held.attested == 0b0111
+    store.denied = NO_ROOT
+    world.run(lambda view: view.round == 3 and view.phase is Phase.ATTEST)
+    first = world.chain.round_of(1)
+    assert first is not None
+    assert first.attested == 0b1111
+
+
+def test_seats_that_nobody_needs_are_freed_where_all_are_taken(tmp_path: Path) -> None:
+    world = World(tmp_path, nodes=4, rounds=3)
+    world.run(lambda view: view.round == 2)
+    after = world.chain.storage.copied()
+    for index in range(4, 256):  # each was taken in one round and left in the next
+        after.holders[index] = world.address(1000 + index)
+        after.changed(after.seats, world.address(1000 + index), SeatSlot).seat = index
+    world.chain.restore(after)
+    world.nodes[9] = world.start(9)
+    view = world.run(lambda view: view.round == 3)
+    assert view.members[4] == world.address(9)
+    assert [said.values["index"] for said in world.chain.events if said.name == "Released"] == [4]
 
 
 def test_a_node_that_was_dropped_waits_for_its_pause_and_joins_again(tmp_path: Path) -> None:

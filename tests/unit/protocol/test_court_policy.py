@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 from rayfed.encoding import merkle
 from rayfed.encoding.primitives import Root
 from rayfed.protocol.commands import (
+    Attest,
     Collect,
+    Command,
     EnterRoot,
     Prove,
     Reimburse,
@@ -22,7 +26,7 @@ from rayfed.protocol.commands import (
     Undo,
 )
 from rayfed.protocol.court import Fate
-from rayfed.protocol.court_policy import CourtAct, acts, unsettled
+from rayfed.protocol.court_policy import PARTS, CourtAct, acts, unsettled
 from rayfed.protocol.messages import Status
 from tests.courtroom import BOND, COST, MEMBERS, OUTSIDER, STAKE, Courtroom, Party, Trunk, context_of
 
@@ -225,6 +229,28 @@ def test_a_look_reads_little_however_many_entries_there_are() -> None:
     assert many < 50
 
 
+def test_a_look_for_attesters_reads_little_in_a_flood_and_looks_come_to_all_entries() -> None:
+    room = Courtroom(8)
+    room.play(lambda i, right: right.root if i < 6 else None)  # two are slow
+    for k in range(200):
+        room.chain.act(OUTSIDER, EnterRoot(1, context_of(room, 1), sha256(k.to_bytes(2, "big")).digest()))
+    for i in (6, 7):
+        room.chain.act(MEMBERS[i], Attest(1, context_of(room, 1), bytes([i]) * 32))
+    room.chain.act(OUTSIDER, EnterRoot(1, context_of(room, 1), b"x" * 32))  # so that nobody passes to the end
+    room.clock.advance(room.terms.attest_seconds + room.terms.window_seconds + 9 * room.terms.stage_seconds)
+    suspects, most = set[int](), 0
+    for _ in range(PARTS):
+        counting: Any = Counting(room.chain)
+        view = room.chain.view()
+        (one,) = unsettled(room.chain, view)
+        found = [act.command for act in acts(counting, one, None, view, OUTSIDER)]
+        suspects |= {command.number for command in found if isinstance(command, Collect)}
+        most = max(most, counting.reads)
+        room.clock.advance(2)
+    assert suspects == {0, 201, 202}
+    assert most < 160
+
+
 def test_what_a_move_would_have_to_look_through_is_worked_out_part_by_part_first() -> None:
     room = Courtroom()
     round, right = room.play()
@@ -277,6 +303,42 @@ def test_who_moved_is_reimbursed_and_asks_for_nothing_twice() -> None:
     assert [one for one in honest.said if isinstance(one, Reimburse)] == [Reimburse(round, 0, 0, OUTSIDER)]
     moves = [one for one in honest.said if isinstance(one, Show | ShowLeaf | Prove)]
     assert room.chain.account(OUTSIDER).native_claimable == BOND + COST * len(moves)
+
+
+class Halfhearted(Party):
+    """Proves one input, and leaves the others to others."""
+
+    has_proved = False
+
+    def due(self, room: Courtroom) -> Iterable[Command]:
+        for command in super().due(room):
+            if not isinstance(command, Prove):
+                yield command
+            elif not self.has_proved:
+                self.has_proved = True
+                yield replace(command, inputs=command.inputs[:1])
+
+
+def test_where_both_lose_who_moved_is_paid_alike_whoever_asks_first() -> None:
+    room = Courtroom(bond=COST // 3)
+    round, right = room.play()
+    sham = right.twisted(5_000)
+    room.chain.act(OUTSIDER, EnterRoot(round, context_of(room, round), sham.root))
+    movers = [Halfhearted(member, {round: right}) for member in MEMBERS[:2]]
+    forger = Halfhearted(OUTSIDER, {round: sham})
+    while (match := room.chain.match(round, 0, 0)) is None or match.proven.bit_count() < 3:
+        room.go([*movers, forger], 1, step=1)
+    room.clock.advance(room.terms.proof_seconds)
+    storage = room.chain.storage
+    costs = {who: storage.costs_of[(round, 0, 0), who].due(3) for who in (*MEMBERS[:2], OUTSIDER)}
+    room.until_settled(movers)
+    for who in MEMBERS[:2]:
+        if room.chain.owed(round, 0, 0, who):
+            room.chain.act(who, Reimburse(round, 0, 0, who))
+    total, pot = sum(costs.values()), (len(MEMBERS[:4]) + 1) * (COST // 3)
+    assert pot < total, "the bonds do not suffice"
+    for who in MEMBERS[:2]:
+        assert room.chain.account(who).native_claimable == costs[who] * pot // total
 
 
 def test_nothing_is_entered_under_a_rule_that_the_court_cannot_recompute() -> None:

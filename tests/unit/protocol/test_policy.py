@@ -17,6 +17,7 @@ from rayfed.protocol.policy import (
     Check,
     Enter,
     Finish,
+    FreeSeat,
     Judge,
     Me,
     Merge,
@@ -24,7 +25,6 @@ from rayfed.protocol.policy import (
     Standing,
     Train,
     Wait,
-    attests_late,
     next_action,
     standing,
     turn,
@@ -274,8 +274,30 @@ def test_a_round_that_is_final_is_attested_until_its_deadline() -> None:
     assert does(view, replace(ME, address=MEMBERS[1])) == [Train(5, MADE)]
     flying = replace(ME, in_flight=frozenset({(Verb.ATTEST, 4)}))
     assert does(view, flying) == [Train(5, MADE)]
-    assert not attests_late(replace(view, previous=replace(CLOSED, status=Status.VOID)), MEMBERS[0])
-    assert not attests_late(replace(view, previous=replace(CLOSED, roster=0b1110)), MEMBERS[0])
+    for closed in (replace(CLOSED, status=Status.VOID), replace(CLOSED, roster=0b1110)):
+        assert does(replace(view, previous=closed)) == [Train(5, MADE)]
+
+
+def test_so_is_every_earlier_round_that_still_takes_it() -> None:
+    earlier = replace(CLOSED, round=3, context=bytes(31) + b"\3")
+    late = replace(ME, late=(earlier,))
+    view = replace(VIEW, previous=replace(CLOSED, attested=0b1111))
+    assert does(view, late) == [Merge(3, earlier.context), Train(5, MADE)]
+    assert does(replace(VIEW, previous=CLOSED), late)[:2] == [Merge(3, earlier.context), Merge(4, MADE_BY)]
+    assert does(replace(view, time=1_050), late) == [Train(5, MADE)]
+    assert isinstance(next_action(at(Phase.DONE, previous=None), replace(late, model=MADE)), Merge)
+    stuck = replace(late, stuck=frozenset({Merge(3, earlier.context)}))
+    assert next_action(at(Phase.DONE, previous=None), stuck) == Wait(1_050)
+
+
+def test_where_all_seats_are_taken_one_that_is_not_needed_is_freed() -> None:
+    spare = replace(ME, spare=9)
+    stranger = replace(spare, address="0x" + "77" * 20)
+    view = at(Phase.FORMING, previous=None)
+    assert does(view, stranger) == [FreeSeat(9)]
+    assert does(view, replace(stranger, spare=None)) == [Enter()]
+    whose = [member for member in MEMBERS if does(view, replace(spare, address=member)) == [FreeSeat(9)]]
+    assert len(whose) == 1, "of the members, the one whose turn it is"
 
 
 def test_checking_waits_for_the_late_merge_which_is_the_same() -> None:

@@ -1,0 +1,51 @@
+"""Rounds before the last closed one that still take a node's attestation: a round is final as soon as there is a
+quorum, and who is slow may attest until its deadline, whatever has come after it."""
+
+from __future__ import annotations
+
+from rayfed.encoding.primitives import Address
+from rayfed.ledger import FederationState
+from rayfed.protocol.messages import Round, View
+from rayfed.protocol.policy import takes_attestation
+
+RING = 16
+"""So many rounds have a slot on the ledger."""
+
+ASK_SECONDS = 5
+"""For how long an answer about a round whose deadline is not over is good: the chain may go back."""
+
+
+class LateRounds:
+    """Looks for one account's. A round whose deadline is over is never asked for again.
+
+    Args:
+        ledger: what is asked.
+        me: the account.
+    """
+
+    def __init__(self, ledger: FederationState, me: Address) -> None:
+        self._ledger = ledger
+        self._me = me
+        self._known: dict[int, tuple[Round | None, int]] = {}  # and when to ask anew, in chain time; 0: never
+        self._round = 0
+
+    def look(self, view: View) -> tuple[Round, ...]:
+        """Return those that take an attestation of this account now, in their order. The last closed round is not among
+        them: the view tells of it.
+
+        Raises:
+            LedgerUnreachable: nothing answers.
+        """
+        if view.round < self._round:
+            self._known.clear()  # the chain has gone back
+        self._round = view.round
+        last = 0 if view.previous is None else view.previous.round
+        numbers = range(max(1, view.round - RING + 1), last) if view.unsettled > 1 else range(0)
+        for number in numbers:
+            _, until = self._known.get(number, (None, 1))
+            if until and view.time >= until:
+                round = self._ledger.round_of(number)
+                is_over = round is None or view.time >= round.deadline
+                self._known[number] = round, 0 if is_over else view.time + ASK_SECONDS
+        known = [self._known[number][0] for number in numbers]
+        return tuple(round for round in known if round is not None and takes_attestation(round, view, self._me))
