@@ -88,5 +88,9 @@ class BlobMissing(StoreError):
     """Nobody who was asked has the blob (yet)."""
 
 
+class BlobComing(BlobMissing):
+    """It is on its way from somebody, and not waited for here."""
+
+
 class BlobCorrupt(StoreError):
     """Bytes came back that do not hash to the root that was asked for."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address, Root
-from rayfed.errors import BlobCorrupt, StoreError
+from rayfed.errors import BlobComing, BlobCorrupt, StoreError
 from rayfed.node.disk import OwnDisk
 from rayfed.node.memo import Memo
 from rayfed.store import Serves, Store
@@ -21,11 +21,13 @@ class Found:
         blob: the whole of it, checked; None if it is not to be had now.
         reason: why not, in a line.
         is_final: whether asking again is in vain: what its holder gave is not what its root says.
+        is_coming: whether it is on its way.
     """
 
     blob: memoryview | None
     reason: str = ""
     is_final: bool = False
+    is_coming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,20 @@ class BlobRepository:
         store: where blobs travel.
         memo: shared with the other nodes of the process.
         beside: disks of the process's other nodes: what lies there need not be asked for.
+        waits: how many seconds to wait for a blob that is on its way, which may drip; it goes on coming meanwhile, for
+            whoever asks again. None: until it is there, or is not to be had.
     """
 
-    def __init__(self, disk: OwnDisk, store: Store, memo: Memo, beside: Sequence[FileStore] = ()) -> None:
+    def __init__(
+        self,
+        disk: OwnDisk,
+        store: Store,
+        memo: Memo,
+        beside: Sequence[FileStore] = (),
+        waits: float | None = None,
+    ) -> None:
         self.disk = disk
+        self.waits = waits
         self._store = store
         self._memo = memo
         self._beside = beside
@@ -66,15 +78,19 @@ class BlobRepository:
         """Keep a blob on the own disk and return its root; see ``OwnDisk.keep``."""
         return self.disk.keep(blob)
 
-    def find(self, root: Root, holders: Sequence[Address]) -> Found:
-        """Return a blob from the own disk, from the disks beside, or from a peer among ``holders``."""
+    def find(self, root: Root, holders: Sequence[Address], *, at_once: bool = False) -> Found:
+        """Return a blob from the own disk, from the disks beside, or from a peer among ``holders``.
+
+        Args:
+            at_once: not to wait at all where ``waits`` says for how long.
+        """
         try:
             blob = self.disk.own(root)
-            return Found(self._elsewhere(root, holders) if blob is None else blob)
+            return Found(self._elsewhere(root, holders, at_once) if blob is None else blob)
         except BlobCorrupt as error:
             return Found(None, str(error), is_final=True)
         except StoreError as error:
-            return Found(None, str(error))
+            return Found(None, str(error), is_coming=isinstance(error, BlobComing))
 
     def obtain(self, root: Root, holders: Sequence[Address]) -> Found:
         """Do the same, and have it on the own disk afterwards."""
@@ -87,12 +103,15 @@ class BlobRepository:
         except StoreError as error:
             return Found(None, str(error))
 
-    def _elsewhere(self, root: Root, holders: Sequence[Address]) -> memoryview:
+    def _elsewhere(self, root: Root, holders: Sequence[Address], at_once: bool = False) -> memoryview:
         blob = self.disk.beside(root, self._beside)
         if blob is not None:
             return blob
-        size = self.disk.size
-        return self._memo.get(("blob", root), lambda: self._store.get(root, size, holders), len)
+        size, waits = self.disk.size, 0.0 if at_once and self.waits is not None else self.waits
+        blob = self._memo.within(waits, ("blob", root), lambda: self._store.get(root, size, holders), len)
+        if blob is None:
+            raise BlobComing(f"blob {root.hex()[:12]} is still on its way")
+        return blob
 
     def publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> Published:
         """Give peers what is on the own disk, once.

@@ -101,9 +101,13 @@ class OwnDisk:
             held = self._held.setdefault(round, {})
             lacking = [root for root in blobs if not self.files.has(root)]
             if not held.keys() >= blobs.keys():
-                for root in blobs:
-                    held.setdefault(root, root in lacking or self._is_guest(root))
-                self._note()
+                news = {root: root in lacking or self._is_guest(root) for root in blobs if root not in held}
+                self._held[round] = held | news
+                try:
+                    self._note()
+                except StoreError:
+                    self._held[round] = held  # what is not written down is tried again
+                    raise
         for root in lacking:
             self.put(root, blobs[root])
 

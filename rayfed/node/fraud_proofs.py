@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from rayfed.encoding import merkle
 from rayfed.encoding.merkle import Tree
@@ -22,13 +23,22 @@ class ProvableMerge:
         evidence: what it rests on.
         tools: where blobs are; all of these lie on the own disk, or did.
         holders: whom to ask for what that has lost.
+        spare: what of all that it had no room for.
     """
 
-    def __init__(self, root: Root, evidence: MergeEvidence, tools: BlobTools, holders: Sequence[Address]) -> None:
+    def __init__(
+        self,
+        root: Root,
+        evidence: MergeEvidence,
+        tools: BlobTools,
+        holders: Sequence[Address],
+        spare: Mapping[Root, memoryview] = MappingProxyType({}),
+    ) -> None:
         self._root = root
         self._evidence = evidence
         self._tools = tools
         self._holders = holders
+        self._spare = spare
 
     @property
     def root(self) -> Root:
@@ -64,6 +74,8 @@ class ProvableMerge:
         )
 
     def _blob(self, root: Root) -> memoryview:
+        if root in self._spare:
+            return self._spare[root]
         found = self._tools.blobs.find(root, self._holders)
         if found.blob is not None:
             return found.blob
@@ -71,7 +83,7 @@ class ProvableMerge:
             raise BlobMissing(f"{root.hex()[:12]}: {found.reason}")
         evidence = self._evidence
         updates = {one: self._blob(one) for one in evidence.roots}
-        _, blob = self._tools.merger.merge(evidence.roots, updates, evidence.round, evidence.base)
+        _, blob = self._tools.merger.made(evidence.roots, updates, evidence.round, evidence.base)
         return blob
 
 

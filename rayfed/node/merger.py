@@ -42,7 +42,19 @@ class Merger:
     def merge(
         self, roots: Sequence[Root], updates: Mapping[Root, memoryview], round: int, base: Root
     ) -> tuple[Root, memoryview]:
-        """Merge what a round included, keep the result on the own disk, and return its root and itself.
+        """Merge what a round included, keep the result on the own disk, and return its root and itself; see ``made``.
+
+        Raises:
+            StoreError: the disk is full, or has lost a base that the rule asks for.
+        """
+        root, blob = self.made(roots, updates, round, base)
+        self._blobs.disk.put(root, blob)
+        return root, blob
+
+    def made(
+        self, roots: Sequence[Root], updates: Mapping[Root, memoryview], round: int, base: Root
+    ) -> tuple[Root, memoryview]:
+        """Merge what a round included, and return the result's root and itself.
 
         It is total, as the court's: whatever the bytes of an update are, they have a merge.
 
@@ -53,13 +65,12 @@ class Merger:
             base: root that the round started from.
 
         Raises:
-            StoreError: the disk is full, or has lost a base that the rule asks for.
+            StoreError: the disk has lost a base that the rule asks for.
         """
         key = ("merge", self._rule, round, base, tuple(roots))
         blob, root = self._memo.get(
             key, partial(self._merged, [updates[root] for root in roots], round, base), lambda made: len(made[0])
         )
-        self._blobs.disk.put(root, blob)
         return root, blob
 
     def _merged(self, updates: list[memoryview], round: int, base: Root) -> tuple[memoryview, Root]:

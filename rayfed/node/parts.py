@@ -19,7 +19,7 @@ from rayfed.store import Store
 from rayfed.store.files import FileStore
 
 FETCHES = 16
-"""Updates that are fetched at a time: more than the peers that may be slow, or they would be waited for in turn."""
+"""Updates that are asked for at a time: more than the peers that may be slow, or they would be waited for in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class Options:
         keep_rounds: how many rounds' blobs stay on the own disk; 0 keeps all, which is what an auditor wants.
         fetches: how many peers' updates are asked for at once; with 1, one after the other, in their order.
         keeps: whether to keep others' updates on the own disk, and give them, until the node's watchtower lets them go.
+        waits: seconds for which a step waits for what is on its way from a peer, who may drip it; None: for as long as
+            it takes, where time stands still then.
     """
 
     patience: float = 60.0
@@ -80,6 +82,7 @@ class Options:
     keep_rounds: int = 0
     fetches: int = FETCHES
     keeps: bool = True
+    waits: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from rayfed.protocol.charter import Charter
 from rayfed.store import Store
 from rayfed.store.files import FileStore
 
+BESIDE_SECONDS = 0.05
+"""For how long a thread beside the rounds waits for what is on its way, at most: a process may have many nodes."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlobTools:
@@ -34,7 +37,14 @@ class BlobTools:
 
     @classmethod
     def of(
-        cls, charter: Charter, chain_id: int, federation: Address, files: FileStore, store: Store, memo: Memo
+        cls,
+        charter: Charter,
+        chain_id: int,
+        federation: Address,
+        files: FileStore,
+        store: Store,
+        memo: Memo,
+        waits: float | None = None,
     ) -> BlobTools:
         """Return the tools for one federation.
 
@@ -44,11 +54,12 @@ class BlobTools:
             files: the node's own disk.
             store: where blobs travel.
             memo: shared with the other nodes of the process.
+            waits: for how long a look waits for what is on its way from a peer; see ``BlobRepository``.
         """
         codec = UpdateCodec(charter.layout, charter.blob_layout, chain_id, federation)
         disk = OwnDisk(files, codec.whole.blob_size, memo)
         rule = memo.get(("rule", charter.merge), charter.rule)  # one object a process: merges are remembered by it
-        blobs = BlobRepository(disk, store, memo)
+        blobs = BlobRepository(disk, store, memo, waits=waits)
         return cls(codec, memo, disk, store, blobs, Models(codec, blobs, memo), Merger(rule, codec, blobs, memo))
 
     def apart(self, beside: Sequence[FileStore] = ()) -> BlobTools:
@@ -57,6 +68,7 @@ class BlobTools:
         Args:
             beside: disks of the process's other nodes, where these tools may look too.
         """
-        blobs = BlobRepository(self.disk, self.store, self.memo, beside)
+        waits = None if self.blobs.waits is None else min(self.blobs.waits, BESIDE_SECONDS)
+        blobs = BlobRepository(self.disk, self.store, self.memo, beside, waits)
         models, merger = Models(self.codec, blobs, self.memo), self.merger.with_blobs(blobs)
         return replace(self, blobs=blobs, models=models, merger=merger)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 MEMO_BYTES = 4 << 30
 """What the nodes of one process keep in memory at most, however many and however large their blobs are."""
 
+WAIT_SECONDS = 0.25
+"""For how long a node's step waits for what is on its way from a peer: its other duties, and its neighbours', go on."""
 
 UNTOLD = 1e9
 """Nats that no merge is worse than its base."""
@@ -132,6 +134,7 @@ class Assembly:
                 alone=settings.federation.alone and slot >= 0,
                 keep_rounds=settings.store.keep_rounds,
                 keeps=honest,  # who has no watchtower lets go of nothing
+                waits=WAIT_SECONDS,
             ),
             Hooks(on_record, distrusts, behaviour),
         )

@@ -43,6 +43,9 @@ INDEX = 1_000
 STEP_SECONDS = 30
 """How long a step may have been due before the watchtower takes it: its members do, unless all of them have gone."""
 
+FETCH_SECONDS = 0.25
+"""For how long a look waits for what is on its way: clocks may run in other rounds."""
+
 IN_FLIGHT_SECONDS = 0.2
 """How long to rest while it is not known what became of a move."""
 
@@ -83,7 +86,7 @@ def watch(settings: Settings, output_dir: Path, console: Console | None = None) 
         stack.callback(connection.close)
         store = store_options.open(Site(disk, address))
         stack.callback(store.close)
-        tools = BlobTools.of(charter, backend.locator.chain_id, address, disk, store, Memo())
+        tools = BlobTools.of(charter, backend.locator.chain_id, address, disk, store, Memo(), FETCH_SECONDS)
         _equip(settings, backend, connection, signer)
         watcher = Watcher(connection, connection.ledger(signer), tools, say)
         watcher.introduce()

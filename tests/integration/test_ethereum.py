@@ -848,6 +848,20 @@ def test_a_transaction_that_is_never_mined_is_given_up_and_said_to_be(slow: Worl
     assert door.receipts() == []
 
 
+def test_no_move_in_court_waits_for_a_transaction_that_is_stuck(slow: World) -> None:
+    federation = slow.federation(terms())
+    (rounds,) = slow.doors(federation, 1)
+    court = rounds.handle()
+    slow.rpc.call("evm_setAutomine", False)
+    rounds.submit(Join(CHARTER))
+    court.submit(Settle(1))
+    (receipt,) = court.receipts()
+    assert receipt.error == "NotUnsettled", "by the time that the other one is mined another move may be due"
+    assert rounds.is_sending
+    slow.rpc.call("evm_setAutomine", True)
+    went_through(rounds)
+
+
 def test_a_transaction_that_the_chain_lost_is_sent_again(slow: World) -> None:
     federation = slow.federation(terms(), resend_seconds=0.05)
     (door,) = slow.doors(federation, 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError, LedgerUnreachable
+from rayfed.ledger.ethereum.calls import COURT
 from rayfed.ledger.ethereum.fees import Fees
 from rayfed.ledger.ethereum.gas import Gas
 from rayfed.ledger.ethereum.outgoing import LOOK_SECONDS, REVERTED, Flight, Outgoing, refusal
@@ -47,7 +48,7 @@ class Sender:
 
     Nobody who asks for receipts keeps another from sending: its lock is held only while the lists are changed. What the
     contract would refuse while something else of the account is on its way waits for that: a deposit for its approval,
-    who joins for its deposit.
+    who joins for its deposit. A move in court does not: by the time that a stuck transaction is mined, another is due.
 
     Args:
         confirmations: how many blocks, its own counted, must hold a transaction before its receipt is given out.
@@ -118,9 +119,10 @@ class Sender:
     def _send(self, flight: Flight, is_alone: bool) -> None:
         """Send, and put a transaction on the list that it belongs on; ``is_alone``: nothing was on its way."""
         refused = self._outgoing.send(flight)
+        waits = not is_alone and flight.verb not in COURT
         with self._listing:
             known = flight in self._flights
-            if refused is None or not is_alone:
+            if refused is None or waits:
                 flight.held = refused is not None
                 if not known:
                     self._flights.append(flight)

@@ -13,10 +13,12 @@ from rayfed.protocol.court import MergeEvidence
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The included updates by root; None while not all can be had, and then in a line what is lacking."""
+    """The included updates by root; None while not all can be had, and then in a line what is lacking, and whether all
+    that is may be on its way."""
 
     updates: Mapping[Root, memoryview] | None
     lacks: str = ""
+    are_coming: bool = False
 
 
 class InputFinder:
@@ -39,14 +41,14 @@ class InputFinder:
             return Inputs(None, f"the base {evidence.base.hex()[:12]}: {lacks}")
         self._reveal(evidence.roots)  # before it asks others: they may wait for each other
         updates: dict[Root, memoryview] = {}
-        for root in evidence.roots:
-            if root in updates:
-                continue
-            found = self._tools.blobs.find(root, known)
-            if found.blob is None:
-                return Inputs(None, f"the update {root.hex()[:12]}: {found.reason}")
-            updates[root] = found.blob
-        return Inputs(updates)
+        are_coming = True
+        for root in dict.fromkeys(evidence.roots):  # all are asked for: who drips one keeps no other one away
+            found = self._tools.blobs.find(root, known, at_once=bool(lacks))
+            if found.blob is not None:
+                updates[root] = found.blob
+            elif not lacks or (are_coming and not found.is_coming):
+                lacks, are_coming = f"the update {root.hex()[:12]}: {found.reason}", found.is_coming
+        return Inputs(None, lacks, are_coming) if lacks else Inputs(updates)
 
     def keep(self, round: int, blobs: Mapping[Root, memoryview]) -> None:
         """Have these on the own disk until the round is released: without them no leaf can be proved.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rayfed.encoding.primitives import Address, Root
-from rayfed.errors import StoreError
 from rayfed.protocol.acting import CourtAct, CourtSight
 from rayfed.protocol.court_policy import dues, is_over
 from rayfed.protocol.messages import View
@@ -22,21 +21,20 @@ class Interests:
         path: the file; what is damaged there counts as nothing.
         ledger: what is read.
         me: the account.
+        tell: told in a line that it cannot be written: then it is known as long as this process lives.
     """
 
-    def __init__(self, path: Path, ledger: CourtSight, me: Address) -> None:
+    def __init__(self, path: Path, ledger: CourtSight, me: Address, tell: Callable[[str], None]) -> None:
         self._path = path
         self._ledger = ledger
         self._me = me
+        self._tell = tell
+        self._is_written = True
         self._roots: dict[int, Root] = _read(path)
         self._numbers: dict[int, int] = {}
 
     def note(self, round: int, root: Root) -> None:
-        """Remember that the account stands up for a root of a round.
-
-        Raises:
-            StoreError: the disk is full.
-        """
+        """Remember that the account stands up for a root of a round."""
         if self._roots.get(round) != root:
             self._roots[round] = root
             self._write()
@@ -46,8 +44,9 @@ class Interests:
 
         Raises:
             LedgerUnreachable: nothing answers.
-            StoreError: the disk is full.
         """
+        if not self._is_written:
+            self._write()
         for round, root in list(self._roots.items()):
             number = self._ledger.number_of(round, root)
             if number is None:
@@ -68,7 +67,12 @@ class Interests:
             aside.write_text(json.dumps({str(round): root.hex() for round, root in self._roots.items()}))
             os.replace(aside, self._path)
         except OSError as error:
-            raise StoreError(f"cluster.state_dir: cannot write {self._path}: {error.strerror}") from error
+            if self._is_written:
+                what = "what it has to get back from court is in memory alone, and forgotten if this process ends"
+                self._tell(f"cluster.state_dir: cannot write {self._path}: {error.strerror}; {what}")
+            self._is_written = False
+        else:
+            self._is_written = True
 
 
 def _read(path: Path) -> dict[int, Root]:

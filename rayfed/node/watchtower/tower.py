@@ -10,7 +10,7 @@ from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError, StoreErro
 from rayfed.ledger import Ledger
 from rayfed.node.pending import Pending
 from rayfed.node.tools import BlobTools
-from rayfed.node.watchtower.claims import claim
+from rayfed.node.watchtower.claims import owed
 from rayfed.node.watchtower.inputs import InputFinder
 from rayfed.node.watchtower.interests import Interests
 from rayfed.node.watchtower.turns import Turns
@@ -94,7 +94,7 @@ class Watchtower:
         self._verifier = Verifier(ledger, tools, InputFinder(tools, reveal), note, believes)
         self._turns = Turns(ledger.address, turn_seconds(ledger.terms()))
         files = tools.disk.files.path
-        self._interests = Interests(files.parent / f"{files.name}.court.json", ledger, ledger.address)
+        self._interests = Interests(files.parent / f"{files.name}.court.json", ledger, ledger.address, note)
         self._pending: Pending[Hashable] = Pending()
         self._looked: tuple[int, Phase, int] = (0, Phase.FORMING, 0)
         self._over: dict[int, int] = {}  # since when rounds that inputs are held for are known to be settled
@@ -138,7 +138,11 @@ class Watchtower:
     def claim(self, payout: Address, view: View) -> bool:
         """Have what was earned so far paid out; say whether there was anything. Raises what ``step`` does."""
         self._collect(view)
-        return claim(self._ledger, payout)
+        command = owed(self._ledger, payout)
+        if command is None or _key(command) in self._pending.in_flight or self._pending.rests(_key(command), view):
+            return False
+        self._send(command, "", view)
+        return True
 
     # -- one look -----------------------------------------------------------------------------------------------------
 
@@ -218,7 +222,9 @@ class Watchtower:
                 key = _key(act.command)
                 rests = key in self._pending.in_flight or self._pending.rests(key, view)
                 if not rests and self._turns.is_mine(act, key, view):
-                    self._send(act, key, view)
+                    if act.root != NO_ROOT:
+                        self._interests.note(act.command.round, act.root)
+                    self._send(act.command, act.line, view)
                     return True
         except LedgerUnreachable:
             raise
@@ -226,19 +232,18 @@ class Watchtower:
             troubles.append(error)
         return False
 
-    def _send(self, act: CourtAct, key: Hashable, view: View) -> None:
-        if act.root != NO_ROOT:
-            self._interests.note(act.command.round, act.root)
+    def _send(self, command: Command, line: str, view: View) -> None:
+        key = _key(command)
         try:
-            self._ledger.submit(act.command)
+            self._ledger.submit(command)
         except LedgerUnreachable:
             raise
         except LedgerError:
             self._pending.rest(key, view)  # no money for a bond, say
             raise
         self._pending.sent(key)
-        if act.line:
-            self._note(act.line)
+        if line:
+            self._note(line)
 
     def _collect(self, view: View) -> None:
         for receipt in self._ledger.receipts():

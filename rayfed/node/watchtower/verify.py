@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rayfed.encoding.primitives import Root
 from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError, StoreError
 from rayfed.node.fraud_proofs import ProvableMerge
 from rayfed.node.tools import BlobTools
-from rayfed.node.watchtower.inputs import InputFinder, is_whole
+from rayfed.node.watchtower.inputs import InputFinder, Inputs, is_whole
 from rayfed.protocol.acting import CourtSight
 from rayfed.protocol.court import MergeEvidence
 from rayfed.protocol.messages import Round, Status, View
 
 FIRST_PAUSE, LONGEST_PAUSE = 2, 60
-"""Seconds before what a round lacks is asked for again: twice as long each time."""
+"""Seconds before what a round lacks is asked for again: twice as long each time. What is on its way is looked for at
+every look, and is told of when it has been so for a few."""
 
 REMEMBERED = 64
 """Rounds after which a verdict is forgotten: the ledger has no slot for so old a round."""
@@ -31,6 +32,7 @@ class RoundVerdict:
         lacks: which one, in a line.
         again: when to ask for it again; ``pause`` is how long it was waited for the last time.
         told: root that was told to be wrong.
+        spare: inputs and merge that the own disk has no room for: as long as this process lives, they are here.
     """
 
     round: int
@@ -40,6 +42,7 @@ class RoundVerdict:
     again: int = 0
     pause: int = FIRST_PAUSE
     told: Root | None = None
+    spare: Mapping[Root, memoryview] = field(default_factory=dict)
 
 
 class Verifier:
@@ -77,7 +80,7 @@ class Verifier:
         Raises:
             LedgerError: the ledger's node has forgotten what was said in a round; the others are judged all the same.
             LedgerUnreachable: nothing answers.
-            StoreError: the disk is full.
+            StoreError: the disk cannot be read.
         """
         wrong, unknown, troubles = set(), set(), list[RayfedError]()
         for round in rounds:
@@ -95,7 +98,10 @@ class Verifier:
                     wrong.add(round.round)
                     self._tell(verdict, round)
         self.wrong, self.unknown = frozenset(wrong), frozenset(unknown)
-        last = view.round - REMEMBERED
+        last, looked = view.round - REMEMBERED, {round.context for round in rounds}
+        for context, verdict in self._verdicts.items():
+            if context not in looked:
+                verdict.spare = {}  # nobody asks for it in court any more
         self._verdicts = {context: one for context, one in self._verdicts.items() if one.round > last}
         if troubles:
             raise troubles[0]
@@ -105,15 +111,12 @@ class Verifier:
         verdict = self._verdicts.get(round.context)
         if verdict is None or verdict.evidence is None or verdict.merge is None:
             return None
-        return ProvableMerge(verdict.merge, verdict.evidence, self._tools, _seated(view))
-
-    def lacks(self, round: Round) -> str:
-        """Return in a line what keeps a round from being judged; empty if nothing does."""
-        verdict = self._verdicts.get(round.context)
-        return "" if verdict is None or verdict.merge is not None else verdict.lacks
+        return ProvableMerge(verdict.merge, verdict.evidence, self._tools, _seated(view), verdict.spare)
 
     def _verdict(self, round: Round, view: View) -> RoundVerdict:
         verdict = self._verdicts.setdefault(round.context, RoundVerdict(round.round))
+        if verdict.spare and view.time >= verdict.again:
+            self._keep(verdict, round, view)
         if verdict.merge is not None or view.time < verdict.again:
             return verdict
         if verdict.evidence is None:
@@ -123,20 +126,44 @@ class Verifier:
             verdict.evidence = evidence
         found = self._inputs.find(verdict.evidence, _seated(view))
         if found.updates is None:
-            self._wait(verdict, found.lacks, view)
+            self._wait(verdict, found, view)
             return verdict
         evidence = verdict.evidence
-        root, blob = self._tools.merger.merge(evidence.roots, found.updates, evidence.round, evidence.base)
-        if round.status.is_unsettled:
-            self._inputs.keep(round.round, {**found.updates, root: blob})
+        root, blob = self._tools.merger.made(evidence.roots, found.updates, evidence.round, evidence.base)
         self._tools.merges.note(round.context, root)
-        verdict.merge = self._believes(round.round, root)
+        verdict.merge, verdict.pause = self._believes(round.round, root), FIRST_PAUSE
+        verdict.spare = {**found.updates, root: blob}
+        self._keep(verdict, round, view)
         return verdict
 
-    def _wait(self, verdict: RoundVerdict, lacks: str, view: View) -> None:
-        if lacks != verdict.lacks:
-            self._note(f"round {verdict.round} cannot be judged here, so nothing is said for any root of it: {lacks}")
-        verdict.lacks, verdict.again = lacks, view.time + verdict.pause
+    def _keep(self, verdict: RoundVerdict, round: Round, view: View) -> None:
+        """Have what can still be asked for in court on the own disk. What that has no room for stays in memory, and is
+        tried again: a full disk is no reason to lose a match."""
+        if not round.status.is_unsettled:
+            verdict.spare = {}
+            return
+        try:
+            self._inputs.keep(round.round, verdict.spare)
+        except StoreError as error:
+            if verdict.pause == FIRST_PAUSE:
+                what = f"the inputs of round {round.round} are in memory alone, and lost if this process ends"
+                self._note(f"{error}; {what}")
+            self._put_off(verdict, view)
+        else:
+            verdict.spare = {}
+
+    def _wait(self, verdict: RoundVerdict, found: Inputs, view: View) -> None:
+        is_known = verdict.lacks == found.lacks or (found.are_coming and verdict.pause < LONGEST_PAUSE)
+        if not is_known:
+            verdict.lacks, number = found.lacks, verdict.round
+            self._note(f"round {number} cannot be judged here, so nothing is said for any root of it: {found.lacks}")
+        self._put_off(verdict, view)
+        if found.are_coming:
+            verdict.again = view.time
+
+    @staticmethod
+    def _put_off(verdict: RoundVerdict, view: View) -> None:
+        verdict.again = view.time + verdict.pause
         verdict.pause = min(2 * verdict.pause, LONGEST_PAUSE)
 
     def _tell(self, verdict: RoundVerdict, round: Round) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from rayfed.encoding.primitives import NO_ROOT, Root
 from rayfed.errors import StoreError
 from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.node.edge_node import Progress
+from rayfed.node.memo import Memo
 from rayfed.node.pending import HEARD_SECONDS
 from rayfed.protocol.commands import Settle, Vote
 from rayfed.protocol.messages import Phase, Status, Verb
@@ -163,3 +166,34 @@ def test_a_node_whose_own_update_is_not_taken_votes_all_the_same(tmp_path: Path)
     world.run()
     assert world.outcome(1).included == 0b1110
     assert len(world.said(0, Verb.VOTE)) == 1
+
+
+def test_a_vote_does_not_wait_for_an_update_that_drips(tmp_path: Path) -> None:
+    class Dripping(MemoryStore):
+        """Gives one blob so slowly that nobody sees the end of it, until it is told to."""
+
+        slow, goes_on, has_ended = NO_ROOT, Event(), Event()
+
+        def get(self, root: Root, size: int, holders: Any = ()) -> memoryview:
+            if root == self.slow:
+                self.goes_on.wait(60)
+                self.has_ended.set()
+            return super().get(root, size, holders)
+
+    world = World(tmp_path)
+    store = Dripping()
+    store.blobs = world.store.blobs
+    world.nodes[0] = world.start(0, store=store, waits=0.02, memo=Memo())
+    world.run(until=lambda view: view.phase is Phase.VOTE)
+    store.slow = world.chain.view().roots[2]
+    for node in world.nodes.values():
+        node.serve(world.chain.view())
+    for _ in range(25):  # of VOTE's thirty seconds
+        world.nodes[0].step(world.chain.view())
+        world.clock.advance(1)
+        time.sleep(0.005)  # the others' transfers have threads of their own
+    assert not store.has_ended.is_set(), "nobody has seen the end of it"
+    assert world.said(0, Verb.VOTE) == ["b:4"], "in time, and it says what it misses"
+    store.goes_on.set()
+    world.run(until=lambda view: view.phase is Phase.DONE)
+    assert world.outcome(1).status is Status.FINAL

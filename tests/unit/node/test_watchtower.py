@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -203,8 +206,8 @@ def forger(table: Table, forged: Root) -> Watchtower:
     blob = table.blob(forged)
 
     class Believing(type(tools.merger)):  # type: ignore[misc]
-        def merge(self, roots: Any, updates: Any, round: int, base: Root) -> tuple[Root, memoryview]:
-            root, true = super().merge(roots, updates, round, base)
+        def made(self, roots: Any, updates: Any, round: int, base: Root) -> tuple[Root, memoryview]:
+            root, true = super().made(roots, updates, round, base)
             same = sum(a == b for a, b in zip(true[: 8 * 32], blob[: 8 * 32], strict=True)) > 8 * 32 - 2
             return (forged, blob) if same else (root, true)
 
@@ -547,23 +550,92 @@ def test_what_cannot_be_paid_for_rests_and_other_things_go_on(table: Table) -> N
     assert table.status(right) is Status.SETTLED
 
 
-def test_a_full_disk_keeps_nobody_from_settling(table: Table) -> None:
-    round, _ = table.play()
+class FullDisk(FileStore):
+    """Has no room until somebody makes some."""
 
-    class Full(FileStore):
-        def put(self, root: Root, blob: memoryview) -> None:
+    is_full = True
+
+    def put(self, root: Root, blob: memoryview) -> None:
+        if self.is_full:
             raise StoreError("cluster.state_dir: no room left for a blob")
+        super().put(root, blob)
 
-    tools = BlobTools.of(table.charter, 31337, FEDERATION, Full(table.folder / MEMBERS[1]), table.store, Memo())
-    tower = table.tower(MEMBERS[1], tools)
-    with pytest.raises(StoreError, match="no room left"):
+
+def test_a_full_disk_keeps_nobody_from_defending_a_merge(table: Table) -> None:
+    wrong, forged = table.play(twist=LEAF + 7, forgers=range(3))
+    files = FullDisk(table.folder / "full" / "blobs")
+    tools = BlobTools.of(table.charter, 31337, FEDERATION, files, table.store, Memo(limit=1))
+    honest = table.tower(OUTSIDER, tools)
+    honest.step(table.chain.view())
+    assert honest.report().wrong == {wrong}
+    forging = forger(table, forged)
+    forging.step(table.chain.view())
+    table.store.blobs.clear()
+    os.rename(files.path.parent, aside := table.folder / "aside")  # what it would write beside its blobs fails as well
+    table.until_settled(honest, forging)
+    assert table.status(wrong) is Status.OVER
+    assert said(table, "Proved")
+    (line,) = [line for line in table.notes if "no room left" in line]
+    assert "in memory alone" in line
+    os.rename(aside, files.path.parent)
+    for _ in range(5):
+        table.clock.advance(100)
+        honest.step(table.chain.view())
+    assert (files.path.parent / "blobs.court.json").exists(), "it is written when it can be"
+
+
+def test_what_had_no_room_is_on_disk_as_soon_as_there_is_some(table: Table) -> None:
+    round, right = table.play()
+    files = FullDisk(table.folder / "full" / "blobs")
+    tower = table.tower(OUTSIDER, BlobTools.of(table.charter, 31337, FEDERATION, files, table.store, Memo()))
+    tower.step(table.chain.view())
+    assert tower.is_satisfied(table.chain.view())
+    assert not set(files.roots())
+    files.is_full = False
+    table.clock.advance(10)
+    tower.step(table.chain.view())
+    assert set(files.roots()) == {right, *table.roots(round)}
+
+
+class Dripping(MemoryStore):
+    """Gives one blob so slowly that nobody sees the end of it, until it is told to."""
+
+    def __init__(self, blobs: dict[Root, bytes], slow: Root) -> None:
+        super().__init__()
+        self.blobs = blobs
+        self.slow, self.is_asked, self.goes_on, self.has_ended = slow, Event(), Event(), Event()
+
+    def get(self, root: Root, size: int, holders: Sequence[str] = ()) -> memoryview:
+        if root == self.slow:
+            self.is_asked.set()
+            self.goes_on.wait(60)
+            self.has_ended.set()
+        return super().get(root, size, holders)
+
+
+def test_no_turn_in_court_waits_for_bytes_that_drip(table: Table) -> None:
+    right, _ = table.play()
+    wrong, _ = table.play(twist=5_000)
+    store, files = Dripping(table.store.blobs, table.roots(right)[0]), table.files("fresh")
+    tools = BlobTools.of(table.charter, 31337, FEDERATION, files, store, Memo(), waits=0.05)
+    tower = table.tower(OUTSIDER, tools)
+
+    def entered() -> bool:
+        return [event["round"] for event in said(table, "Entered")] == [wrong]
+
+    for _ in range(38):
         tower.step(table.chain.view())
-    assert not tower.is_satisfied(table.chain.view()), "it could not verify the round"
-    for _ in range(60):
-        with suppress(StoreError):
-            tower.step(table.chain.view())
+        time.sleep(0.02)  # the others' transfers have threads of their own
         table.clock.advance(1)
-    assert table.status(round) is Status.SETTLED
+    assert store.is_asked.is_set()
+    assert not store.has_ended.is_set(), "it came to its turns while the other transfer went on"
+    assert entered()
+    assert tower.report().unknown == {right}
+    store.goes_on.set()
+    while right in tower.report().unknown:
+        table.clock.advance(LOOK_SECONDS)
+        tower.step(table.chain.view())
+    assert tower.report().wrong == {wrong}
 
 
 def test_a_round_of_which_the_ledgers_node_has_forgotten_all_hides_no_other(table: Table) -> None:
