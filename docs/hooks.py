@@ -1,21 +1,15 @@
-"""What MkDocs runs while it builds the site: generated pages, and links that lead out of ``docs/``."""
+"""What MkDocs runs while it builds the site: links that lead out of ``docs/``."""
 
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT)]
-
-from docs import settings  # noqa: E402
-
 LINK = re.compile(r"\[([^\]]*)\]\(((?:\.\./)[^)\s#]*)(#[^)\s]*)?\)")
 AWAITED = ("how-to/privacy.md", "how-to/keys.md", "robustness.md", "threat-model.md", "gas.md")
 """Pages that stand in the navigation and may not have been written yet."""
-GENERATED = {"reference/settings.md": settings.page}
 
 
 def on_config(config: Any) -> Any:
@@ -35,10 +29,7 @@ def _written(entry: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
-    """Fill in generated pages, and unlink what the repository has and the site has not."""
-    source = page.file.src_uri
-    if source in GENERATED:
-        markdown = f"{markdown.rstrip()}\n\n{GENERATED[source]()}"
+    """Unlink what the repository has and the site has not."""
     return LINK.sub(lambda match: _link(match, Path(page.file.abs_src_path)), markdown)
 
 

@@ -1,6 +1,7 @@
 """The reference of all settings, from the schema, its docstrings and the options in ``conf/``.
 
-Run by itself it prints the page: ``python -m docs.settings``.
+``python -m docs.settings`` prints the page. It is kept in ``docs/reference/settings.md``, so that it can be read
+without a site; a test compares the two.
 """
 
 from __future__ import annotations
@@ -22,6 +23,18 @@ GROUPS = sorted(
     - {".", "hydra/help", "hydra/job_logging"}
 )
 """Hydra's groups: the folders of ``conf/``."""
+PAGE = Path(__file__).parent / "reference" / "settings.md"
+TOP = """\
+# Settings
+
+Every key, in the order in which the data flows. A value is set by `KEY=VALUE` on the command line, a whole option by
+`GROUP=OPTION`, an experiment by `+experiment=NAME`, times for a real chain by `+profile=real`. This page is made from
+the schema (`rayfed/config/groups`) and the files in `conf/`; the defaults here are the schema's, and options change
+them. What a run really had is in its `.hydra/config.yaml`, and `--cfg job` shows it beforehand.
+
+The mappings `model`, `train.optimizer`, `train.schedule` and `learner` take any parameter of the class that their
+`_target_` names: `+model.KEY=VALUE` adds one.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,8 +89,8 @@ def options(group: str) -> Iterator[tuple[str, str, str]]:
 
 
 def page() -> str:
-    """Return the page below its introduction, as Markdown."""
-    parts: list[str] = []
+    """Return the whole page, as Markdown."""
+    parts = [TOP]
     left = list(GROUPS)
     for prefix, cls, own in walk():
         title = prefix.rstrip(".") or "Top level"
@@ -92,7 +105,7 @@ def page() -> str:
             left.remove(group)
     for group in left:  # those that are no class of the schema
         parts += [f"## Group {group}\n", *_table_of(group)]
-    return "\n".join(parts)
+    return "\n".join(parts).rstrip() + "\n"
 
 
 def _table_of(group: str) -> list[str]:
@@ -157,4 +170,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(page())
+    print(page(), end="")

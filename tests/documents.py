@@ -16,7 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ("bash", "console", "python")
-OTHERS = ("text", "yaml", "json")
+OTHERS = ("text", "yaml", "json", "py")
+"""Languages of what nobody runs; ``py`` is a definition without its body."""
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w+-]*)(?P<rest>.*)$")

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int:
     """Run ``job`` as a Hydra application; Hydra's own complaints become ``ConfigError``.
 
-    In a sweep a job with bad settings does not keep the others from running; the exit code still tells.
+    In a sweep a job with bad settings does not keep the others from running; the exit code still tells, and a table of
+    all runs comes at the end.
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
     from rayfed.cli.keys import refuse_key_settings
+    from rayfed.cli.sweep import Sweep
     from rayfed.config.compose import register
     from rayfed.config.explain import explain
     from rayfed.config.files import conf_dir
@@ -34,6 +36,7 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
     trace = wants_trace()
     asked = os.environ.get("HYDRA_FULL_ERROR")
     code = 0
+    sweep = Sweep()
     ours = False  # whether an exception came out of the job, and not out of what Hydra made of the command line
 
     def task(cfg: DictConfig) -> None:
@@ -41,6 +44,7 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
         _restore("HYDRA_FULL_ERROR", asked)
         try:
             output = Path(HydraConfig.get().runtime.output_dir)
+            sweep.saw(HydraConfig.get())
             _hide(cfg, output)
             code = max(code, job(cfg, output))
         except RayfedError as error:
@@ -48,6 +52,7 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
                 raise
             complain(error)
             told.error(one_line(error))
+            sweep.errors[output] = one_line(error)
             code = max(code, BAD_INPUT)
         except (KeyboardInterrupt, SystemExit) as error:
             told.error("interrupted" if isinstance(error, KeyboardInterrupt) else "terminated")
@@ -73,6 +78,7 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
     finally:
         sys.argv = before
         _restore("HYDRA_FULL_ERROR", asked)
+        sweep.tell()
     return code
 
 

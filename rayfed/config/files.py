@@ -12,6 +12,9 @@ from rayfed.errors import ConfigError
 REPORT = "report.html"
 """The run's page in its folder."""
 
+WEIGHTS, CODE, CARD = "model.safetensors", "model.py", "model.md"
+"""The final model there, the code that it takes, and what is to be known of it."""
+
 
 def conf_dir() -> Path:
     """Return the folder of the YAML files: beside the package in a clone, inside it in an installed wheel."""

@@ -1,4 +1,4 @@
-"""The convolutional networks that come with rayfed."""
+"""The convolutional networks that come with rayfed. Run folders carry a copy, so torch alone is imported."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import ClassVar
 
 import torch
 from torch import nn
-
-from rayfed.errors import ConfigError
 
 Shape = Sequence[int]
 """Channels, height, width of an image."""
@@ -87,11 +85,11 @@ class PaperCNN(nn.Module):
     ) -> None:
         super().__init__()
         if variant not in self.VARIANTS:
-            raise ConfigError("model.variant", f"{variant!r} is unknown; choose one of {', '.join(self.VARIANTS)}")
+            raise ValueError(f"variant {variant!r} is unknown; choose one of {', '.join(self.VARIANTS)}")
         stages, dense = self.VARIANTS[variant]
         channels, height, width = in_shape
         if min(height, width) >> len(stages) == 0:
-            raise ConfigError("model.variant", f"{variant!r} needs images of at least {2 ** len(stages)} pixels a side")
+            raise ValueError(f"variant {variant!r} needs images of at least {2 ** len(stages)} pixels a side")
         layers: list[nn.Module] = []
         self.idle_biases: dict[str, str] = {}
         for out in stages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ from rayfed.learning.data import Dataset
 from rayfed.learning.examples import Examples, blank, take
 from rayfed.learning.feeds import targets_on
 from rayfed.learning.images import Normalise, resident
+from rayfed.learning.states import KEY as CONSTANTS
 from rayfed.learning.states import narrow, state_of
-from rayfed.learning.targets import in_charter
+from rayfed.learning.targets import from_charter, in_charter
 from rayfed.learning.task import Task
 from rayfed.protocol.charter_parts import DataTerms
 
@@ -166,10 +167,56 @@ def built(
     model: Mapping[str, Any], prepare: Mapping[str, Any], seed: int, pretrained: str | None = None
 ) -> torch.nn.Module:
     """Build a model for data that are not images, by what the charter says of them."""
-    shapes = [tuple(form["shape"]) for form in prepare["inputs"]]
-    shape: Any = shapes[0] if len(shapes) == 1 else tuple(shapes)
-    filled = {"vocabulary": prepare["vocabulary"]} if "vocabulary" in prepare else {}
+    shape, filled = _form(prepare)
     return models.build(model, shape, prepare["outputs"], seed, pretrained, blank(prepare), **filled)
+
+
+def rebuilt(agreed: Mapping[str, Any], terms: DataTerms) -> torch.nn.Module:
+    """Build a federation's model, ``narrow``, with other weights, by its charter alone.
+
+    Args:
+        agreed, terms: the charter's ``model`` and ``data``.
+
+    Raises:
+        ConfigError: its class cannot be imported here, or has changed.
+    """
+    described = _described(agreed)
+    if terms.prepare:
+        model = built(described, terms.prepare, seed=0)
+    else:
+        model = models.build(described, terms.shape, len(terms.classes), seed=0)
+    if group_norm.chosen(agreed):
+        group_norm.replace(model)
+    narrow(model, agreed)
+    return model
+
+
+def resolved(model: Mapping[str, Any], terms: DataTerms) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return what builds a model for these data, and with which parameters.
+
+    Args:
+        model: the settings.
+        terms: the charter's ``data``.
+
+    Raises:
+        ConfigError: it cannot be imported here.
+    """
+    if not terms.prepare:
+        return models.resolved(model, terms.shape, len(terms.classes))
+    shape, filled = _form(terms.prepare)
+    return models.resolved(model, shape, terms.prepare["outputs"], **filled)
+
+
+def _described(agreed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a charter's ``model`` was written from."""
+    return {key: from_charter(value) for key, value in agreed.items() if key not in (group_norm.KEY, CONSTANTS)}
+
+
+def _form(prepare: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the shape of what a model takes, of several inputs a tuple of theirs, and what else is filled in."""
+    shapes = [tuple(form["shape"]) for form in prepare["inputs"]]
+    filled = {"vocabulary": prepare["vocabulary"]} if "vocabulary" in prepare else {}
+    return shapes[0] if len(shapes) == 1 else tuple(shapes), filled
 
 
 def _few(loaded: Dataset | Examples) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -48,16 +48,8 @@ def build(
     Raises:
         ConfigError: names ``model._target_``, ``model`` or ``model.pretrained``.
     """
-    target = model.get("_target_")
-    if not isinstance(target, str):
-        raise ConfigError("model._target_", "is missing; name a class, for instance rayfed.learning.models.SmallCNN")
-    constructor = locate(target, "model._target_")
-    parameters = {key: value for key, value in model.items() if key not in ("_target_", "pretrained")}
-    ours = constructor.__module__.startswith("torchvision.models")
-    accepted = inspect.signature(constructor).parameters
-    for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes), *filled.items()):
-        if key in accepted or (ours and key == "num_classes"):
-            parameters.setdefault(key, value)
+    constructor, parameters = resolved(model, in_shape, num_classes, **filled)
+    target = model["_target_"]
     with seeded_everywhere(seed):
         try:
             net = constructor(**parameters)
@@ -77,6 +69,27 @@ def build(
     if blank is None:
         _check(net, target, in_shape, num_classes)
     return net
+
+
+def resolved(
+    model: Mapping[str, Any], in_shape: Sequence[int], num_classes: int, **filled: Any
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return what builds a model, and with which parameters; see ``build``.
+
+    Raises:
+        ConfigError: names ``model._target_``.
+    """
+    target = model.get("_target_")
+    if not isinstance(target, str):
+        raise ConfigError("model._target_", "is missing; name a class, for instance rayfed.learning.models.SmallCNN")
+    constructor = locate(target, "model._target_")
+    parameters = {key: value for key, value in model.items() if key not in ("_target_", "pretrained")}
+    torchvisions = constructor.__module__.startswith("torchvision.models")
+    accepted = inspect.signature(constructor).parameters
+    for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes), *filled.items()):
+        if key in accepted or (torchvisions and key == "num_classes"):
+            parameters.setdefault(key, value)
+    return constructor, parameters
 
 
 def _check(net: nn.Module, target: str, in_shape: Sequence[int], num_classes: int) -> None:
@@ -124,13 +137,8 @@ def _weights(pretrained: str, target: str) -> Mapping[str, torch.Tensor]:
         raise ConfigError("model.pretrained", f"there is no file {path}")
     try:
         if path.suffix == ".safetensors":
-            tensors: Mapping[str, torch.Tensor] = import_module("safetensors.torch").load_file(path)
-            return tensors
+            return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except ImportError as error:
-        raise ConfigError(
-            "model.pretrained", f"{path} needs the package safetensors: pip install safetensors"
-        ) from error
     except Exception as error:  # torch.load and safetensors raise a dozen types for files that are not theirs
         raise ConfigError("model.pretrained", f"{path} is not a readable state dict: {_line(error)}") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):

@@ -1,4 +1,4 @@
-"""Small networks for what is not images: rows of numbers, and sequences of tokens."""
+"""Small networks for rows of numbers and sequences of tokens. Run folders carry a copy, as of ``cnn``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
-
-from rayfed.errors import ConfigError
 
 
 class Perceptron(nn.Module):
@@ -68,9 +66,9 @@ class TinyTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if len(in_shape) != 1:
-            raise ConfigError("model", f"TinyTransformer takes sequences of tokens, not inputs of shape {in_shape}")
+            raise ValueError(f"it takes sequences of tokens, not inputs of shape {in_shape}")
         if width % heads:
-            raise ConfigError("model.heads", f"{heads} heads do not share a width of {width}")
+            raise ValueError(f"{heads} heads do not share a width of {width}")
         self.pool = pool
         self.tokens = nn.Embedding(vocabulary or num_classes, width)
         self.positions = nn.Embedding(in_shape[0], width)

@@ -5,6 +5,7 @@ A target runs code, so it may only come from the node's own config, never from a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -23,9 +24,7 @@ def locate(target: str, setting: str) -> Callable[..., Any]:
     Raises:
         ConfigError: there is no such module or name, or it cannot be called.
     """
-    if target.startswith("torchvision:"):
-        target = "torchvision.models." + target.removeprefix("torchvision:")
-    module_name, _, name = target.rpartition(":") if ":" in target else target.rpartition(".")
+    module_name, name = split(target)
     if not module_name or not name:
         raise ConfigError(setting, f"{target!r} names no class; write it as package.module.Class")
     try:
@@ -42,6 +41,14 @@ def locate(target: str, setting: str) -> Callable[..., Any]:
     if not callable(found):
         raise ConfigError(setting, f"{target!r} is neither a class nor a function")
     return found  # type: ignore[no-any-return]  # callable() narrows Any to a callable object only
+
+
+def split(target: str) -> tuple[str, str]:
+    """Return module and name of a target; one of them is empty where it is none."""
+    if target.startswith("torchvision:"):
+        target = "torchvision.models." + target.removeprefix("torchvision:")
+    module, _, name = target.rpartition(":") if ":" in target else target.rpartition(".")
+    return module, name
 
 
 def call(spec: Mapping[str, Any], setting: str, *args: Any, **extra: Any) -> Any:
@@ -69,4 +76,17 @@ def in_charter(value: Any) -> Any:
         return [in_charter(inner) for inner in value]
     if isinstance(value, float):
         return repr(value)
+    return value
+
+
+def from_charter(value: Any) -> Any:
+    """Return a value as it was before ``in_charter``: a text that is a float's is that float."""
+    if isinstance(value, dict):
+        return {key: from_charter(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [from_charter(inner) for inner in value]
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            number = float(value)
+            return number if repr(number) == value else value
     return value

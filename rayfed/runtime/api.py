@@ -71,18 +71,20 @@ def join(settings: Settings | Sequence[str], *, output_dir: str | Path | None = 
 
 
 def load_model(run: str | Path) -> nn.Module:
-    """Return the model that a run ended with, in evaluation mode, from its nodes' disks; checked against its root.
+    """Return the model that a run ended with, in evaluation mode.
 
     Args:
-        run: a run's output folder, with the nodes' folders in it.
+        run: a run's output folder, which one trusts: its ``model.py`` loads ``model.safetensors``. Where these are
+            missing, the model comes from the nodes' disks, checked against its root.
 
     Returns:
         (n, channels, height, width) float32, normalised as ``charter.json`` says under ``data``, to (n, classes).
 
     Raises:
-        ConfigError: the run has not ended or is of the first edition, no round was final, or no node's disk there holds
-            the model.
+        ConfigError: the run has not ended or is of the first edition, no round was final, or neither the folder nor a
+            node's disk there holds the model.
     """
+    from rayfed.config.files import WEIGHTS
     from rayfed.protocol.charter import Charter
     from rayfed.runtime.results import CHARTER, SUMMARY, check_edition
 
@@ -90,6 +92,8 @@ def load_model(run: str | Path) -> nn.Module:
     check_edition(folder, "run")
     from rayfed.runtime import models
 
+    if (folder / WEIGHTS).exists():
+        return models.from_files(folder)
     root = json.loads(_text(folder / SUMMARY))["final_root"]
     if root is None:
         raise ConfigError("run", f"no round of the run in {folder} was final: there is no model")

@@ -17,10 +17,11 @@ from rayfed.protocol.charter import Charter
 from rayfed.reporting import words
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.live_table import LiveDisplay
+from rayfed.reporting.model_card import of_records
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, drafting, launch, log_files, preflight, supervise
+from rayfed.runtime import chain, cluster, drafting, launch, log_files, model_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.host import HostSpec
@@ -81,7 +82,11 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
         addresses = launch.addresses([host])
         _equip(settings, backend, connection, addresses[0], display)
         with supervise.defending(connection, display, addresses, settings.cluster.linger_seconds):
-            _until_finished(host, connection, display)
+            records = _until_finished(host, connection, display)
+        view = patiently(connection.view)
+        if view.base != charter.genesis:
+            asked = [partial(cluster.ask, host.model, view.base)]
+            model_files.keep(output_dir, place, view.base, asked, of_records(records, charter.data))
         if settings.ledger.kind != "devchain":
             supervise.until_settled(connection, display, settings.cluster.linger_seconds)
 
@@ -120,8 +125,8 @@ def _equip(
         display.say(f"waiting for funds: send {owed} and the money for gas to {address}")
 
 
-def _until_finished(host: cluster.Actor, connection: Federation, display: LiveDisplay) -> None:
-    """Show how the node is until it is finished.
+def _until_finished(host: cluster.Actor, connection: Federation, display: LiveDisplay) -> list[NodeRecord]:
+    """Show how the node is until it is finished; return what it has recorded.
 
     Raises:
         RayfedError: it has failed.
@@ -138,5 +143,5 @@ def _until_finished(host: cluster.Actor, connection: Federation, display: LiveDi
         if statuses[0].doing == "failed":
             raise RayfedError(statuses[0].error)
         if statuses[0].doing == "finished":
-            return
+            return records
         time.sleep(LOOK_SECONDS)

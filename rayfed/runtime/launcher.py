@@ -1,4 +1,4 @@
-"""Starts N equal nodes on Ray, waits, reports. Knows no weights and no keys but its own purse.
+"""Starts N equal nodes on Ray, waits, reports. Knows no keys but its own purse.
 
 Once the nodes run, this process is a spectator: on a cluster that it did not start itself it can be killed, and the
 federation goes on. It founds the contract, gives the nodes' accounts something to pay gas with, shows what the
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from rayfed.config.files import tracking_uri
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
+from rayfed.reporting.model_card import of_summary
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, launch, log_files, preflight, supervise
+from rayfed.runtime import chain, cluster, launch, log_files, model_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.founding import FoundOrResume
 from rayfed.runtime.funding import Funding
@@ -84,6 +85,10 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         keep_record(place, founded.block, output_dir)
         write(output_dir / REPORT, seen.page)
         write(output_dir / SUMMARY, summary.to_json())
+        if summary.final_root is not None:
+            root = bytes.fromhex(summary.final_root[2:])
+            asked = (partial(cluster.ask, host.model, root) for host in hosts)
+            model_files.keep(output_dir, place, root, asked, of_summary(summary))
         display.final(summary)
         supervise.until_recorded(recorder)
         if settings.ledger.kind != "devchain":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import runpy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rayfed.audit import folders
+from rayfed.config.files import CODE, WEIGHTS
 from rayfed.encoding import codec
 from rayfed.encoding.primitives import Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError
-from rayfed.learning import group_norm, material, models, states
+from rayfed.learning import material, states
 from rayfed.store.verified import verified
 
 if TYPE_CHECKING:
@@ -26,31 +27,25 @@ def from_folder(charter: Charter, root: Root, folder: Path) -> nn.Module:
         ConfigError: it is on none of them, or its class cannot be imported here.
     """
     blob = _find(root, charter.blob_layout.blob_size, folder)
-    added = (group_norm.KEY, states.KEY)
-    described = {key: _restored(value) for key, value in charter.model.items() if key not in added}
-    if charter.data.prepare:
-        model = material.built(described, charter.data.prepare, seed=0)
-    else:
-        model = models.build(described, charter.data.shape, len(charter.data.classes), seed=0)
-    if group_norm.chosen(charter.model):
-        group_norm.replace(model)
-    states.narrow(model, charter.model)
+    model = material.rebuilt(charter.model, charter.data)
     model.load_state_dict(codec.decode(charter.layout, blob, out=model.state_dict(), within=charter.blob_layout))
     states.widen(model)
     return model.eval()
 
 
-def _restored(value: Any) -> Any:
-    """Return a value of the charter's ``model`` as it was in the settings: a charter writes a float as its text."""
-    if isinstance(value, dict):
-        return {key: _restored(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_restored(inner) for inner in value]
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            number = float(value)
-            return number if repr(number) == value else value
-    return value
+def from_files(folder: Path) -> nn.Module:
+    """Return the model of a run's ``model.safetensors`` by the ``model.py`` beside it, in evaluation mode.
+
+    Raises:
+        ConfigError: one of the files is missing, or they do not belong together, or the model's class cannot be
+            imported here.
+    """
+    try:
+        model: nn.Module = runpy.run_path(str(folder / CODE))["load"](folder / WEIGHTS)
+    except Exception as error:  # it may import a module of the user's own, which raises what it likes
+        words = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError("run", f"{folder / WEIGHTS} cannot be loaded by {CODE}: {words}") from error
+    return model
 
 
 def _find(root: Root, size: int, folder: Path) -> memoryview:

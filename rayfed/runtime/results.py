@@ -86,7 +86,7 @@ class Closing:
                 return cls(tuple(outcome for outcome in found if outcome is not None), frozenset(undone), told)
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file of the run, in one step: it is there whole or not at all.
 
     Raises:
@@ -94,7 +94,7 @@ def write(path: Path, text: str) -> None:
     """
     try:
         new = path.with_name(f".{path.name}.new")
-        new.write_text(text)
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
         new.replace(path)
     except OSError as error:
         raise ConfigError("hydra.run.dir", f"cannot write {path}: {error.strerror}") from error

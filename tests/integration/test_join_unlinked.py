@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from eth_account import Account
 
+import rayfed
 from rayfed.ledger.ethereum import connection, deployment, identity, keys
 from rayfed.ledger.ethereum.devchain import DevChain
 from tests.integration.federations import PATIENCE, SMALL, STANDS, eventually, federation_of, start, summary
+from tests.without_rayfed import outputs_of
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -53,3 +56,8 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
     assert [closed["status"] in STANDS for closed in told["rounds"]] == [True] * 3
     assert all(mine.address in closed["included"] for closed in told["rounds"])
     assert not list((tmp_path / "b").rglob("key"))  # the derived key is in no file
+    # Whoever joins takes the same model away.
+    (state, _, _), (own, inputs, outputs) = (outputs_of(tmp_path / one / "run") for one in "ab")
+    assert all(torch.equal(state[name], own[name]) for name in state)
+    torch.testing.assert_close(rayfed.load_model(tmp_path / "b" / "run")(inputs).detach(), outputs)
+    assert told["final_root"] in (tmp_path / "b" / "run" / "model.md").read_text()

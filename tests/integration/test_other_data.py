@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import rayfed
 from rayfed.cli.main import main
 from rayfed.learning.table import inputs
 from rayfed.protocol.charter import Charter
+from rayfed.runtime import models
 from tests.integration.federations import PATIENCE, SMALL, STANDS, Ended, run, summary
+from tests.without_rayfed import outputs_of
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
 
@@ -25,7 +28,22 @@ def ended_well(folder: Path, rounds: int, *words: str) -> Ended:
     assert len(statuses) == rounds
     assert set(statuses) <= set(STANDS)
     assert main(["audit", str(folder / "run"), "--strict"]) == 0
+    _can_be_taken_away(folder / "run")
     return ended
+
+
+def _can_be_taken_away(run: Path) -> None:
+    """Check that the card's lines, without rayfed, give what the blob of the final root gives."""
+    state, inputs, outputs = outputs_of(run)
+    charter = Charter.from_json((run / "charter.json").read_text())
+    root = json.loads((run / "summary.json").read_text())["final_root"]
+    model = models.from_folder(charter, bytes.fromhex(root[2:]), run)
+    assert state.keys() == model.state_dict().keys()
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    torch.testing.assert_close(outputs, model(inputs).detach())
+    card = (run / "model.md").read_text()
+    assert root in card
+    assert "0x" + charter.hash.hex() in card
 
 
 def test_rows_of_ones_own_with_a_number_to_learn(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
     from rayfed.protocol.messages import View
     from rayfed.runtime.host.build import Builder, Lives
+    from rayfed.runtime.model_files import ModelFiles
     from rayfed.runtime.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,16 @@ class Carrier:
     def records(self, since: int = 0) -> list[NodeRecord]:
         """See ``HostService``."""
         return self._book.since(since)
+
+    def model(self, root: Root) -> ModelFiles | None:
+        """Return the whole model of this root, if a node here holds it: for the starter, which knows no weights.
+
+        Raises:
+            ConfigError: see ``model_files.held``.
+        """
+        from rayfed.runtime import model_files
+
+        return None if self._lives is None else model_files.held(self._lives.nodes, root, self._spec.place)
 
     # -- the course -------------------------------------------------------------------------------------------------
 

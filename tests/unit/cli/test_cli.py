@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import os
 import signal
@@ -230,6 +231,31 @@ def test_the_trace_is_there_for_who_asks(
     with pytest.raises(SystemExit, match="1"):
         main(["seed=13"])
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_sweep_ends_in_a_table(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--multirun", "seed=1,2", "federation.nodes=3,0"]) == 2
+    out, err = capsys.readouterr()
+    (folder,) = {output.parent for _, _, output in runner}
+    assert "sweep of 4 runs" in out
+    with (folder / "sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    said = [(row["seed"], row["federation.nodes"]) for row in rows]
+    assert said == [("1", "3"), ("1", "0"), ("2", "3"), ("2", "0")]
+    complaints = [line.removeprefix("rayfed: ") for line in err.splitlines()]
+    assert [row["error"] for row in rows if row["error"]] == complaints
+    assert len(complaints) == 2
+
+
+def test_an_interrupted_sweep_tells_what_there_is(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--multirun", "seed=1,14,3"]) == 130
+    assert "sweep of 2 runs" in capsys.readouterr().out
+    assert len(runner) == 2, "the third is not begun"
+
+
+def test_a_single_run_ends_in_no_table(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seed=1"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_a_bug_is_not_dressed_up(runner: list[Any], capsys: pytest.CaptureFixture[str]) -> None:

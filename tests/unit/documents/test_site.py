@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import get_type_hints
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from docs import command_line, make_diagrams, settings
+import rayfed
+from docs import command_line, make_diagrams, python_reference, settings
 from rayfed.config import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,7 +51,7 @@ def builder() -> list[str]:
     """Return the command of MkDocs: of the environment that `make docs` makes, or of this one."""
     if BUILDER.exists():
         return [str(BUILDER), "-m", "mkdocs"]
-    if all(find_spec(name) for name in ("mkdocs", "material", "mkdocstrings")):
+    if all(find_spec(name) for name in ("mkdocs", "material")):
         return [sys.executable, "-m", "mkdocs"]
     pytest.skip("MkDocs is not there: `make docs` installs it into .venv-docs")
 
@@ -148,11 +151,24 @@ def test_every_option_of_every_group_is_explained() -> None:
             assert f"| `{name}` |" in page
 
 
-def test_the_command_line_page_is_what_the_commands_say(request: pytest.FixtureRequest) -> None:
-    page = command_line.page()
+@pytest.mark.parametrize("reference", [command_line, python_reference, settings], ids=lambda module: module.PAGE.stem)
+def test_the_references_are_made_from_the_code(reference: ModuleType, request: pytest.FixtureRequest) -> None:
+    page = reference.page()
     if request.config.getoption("--rewrite"):
-        command_line.PAGE.write_text(page, encoding="utf-8")
-    assert command_line.PAGE.read_text(encoding="utf-8") == page, "pytest --rewrite writes it anew"
+        reference.PAGE.write_text(page, encoding="utf-8")
+    assert reference.PAGE.read_text(encoding="utf-8") == page, "pytest --rewrite writes it anew"
+
+
+def test_the_python_reference_explains_all_that_it_lists() -> None:
+    page = python_reference.page()
+    assert ":::" not in page
+    for name in {*rayfed.__all__} - {"Settings", "__version__"}:  # the settings have a page of their own
+        assert re.search(rf"^###+ rayfed[\w.]*\.{name}$", page, re.MULTILINE), name
+    entries = re.split(r"^###+ ", page, flags=re.MULTILINE)[1:]
+    assert len(entries) > 50
+    words = [re.sub(r"```py\n.*?```", "", entry.partition("\n")[2], flags=re.DOTALL).strip() for entry in entries]
+    assert [entry.splitlines()[0] for entry, said in zip(entries, words, strict=True) if not said] == []
+    assert " at 0x" not in page, "the same in every run"
 
 
 @pytest.mark.parametrize("name", make_diagrams.DIAGRAMS)

@@ -139,8 +139,8 @@ def test_pretrained_safetensors(tmp_path: Path) -> None:
         ("model._target_", {"_target_": f"{__name__}.no_module"}, (1, 8, 8)),
         ("model._target_", {"_target_": f"{__name__}.RGB"}, (1, 8, 8)),
         ("model", {**SMALL, "breadth": 3}, RGB),
-        ("model.variant", {**PAPER, "variant": "mnist"}, RGB),
-        ("model.variant", {**PAPER, "variant": "tiny_imagenet"}, (3, 16, 16)),
+        ("model", {**PAPER, "variant": "mnist"}, RGB),
+        ("model", {**PAPER, "variant": "tiny_imagenet"}, (3, 16, 16)),
     ],
 )
 def test_errors_name_the_setting(setting: str, model: dict[str, Any], shape: tuple[int, int, int]) -> None:
