@@ -1,4 +1,4 @@
-"""The command line: ``python -m rayfed [run|join|watch|audit|chaos|economics|chain|ui|keys|status|claim|...] ...``.
+"""The command line: ``python -m rayfed [run|join|watch|invitation|audit|chaos|economics|chain|ui|keys|...] ...``.
 
 ``run`` (the default; with ``resume=DIR`` it carries on a run that was killed), ``join`` and ``watch`` are Hydra
 applications over the same configuration; the others take ordinary options. Nothing heavy is imported before the
@@ -91,6 +91,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _command("run", "run"),
     "join": _command("run", "join"),
     "watch": _command("run", "watch"),
-    **{name: _command(name, "main") for name in ("audit", "chaos", "economics", "chain", "ui", "keys", "status")},
+    **{
+        name: _command(name, "main")
+        for name in ("invitation", "status", "audit", "chaos", "economics", "chain", "ui", "keys")
+    },
     **{name: _command("owner", "main", name) for name in OWNER},
 }

@@ -47,7 +47,9 @@ def join(words: list[str]) -> int:
         join.join(settings, output)
         return 0
 
-    return application(job, words)
+    from rayfed.config.invited import composed
+
+    return application(job, composed(words))
 
 
 def watch(words: list[str]) -> int:
@@ -62,4 +64,6 @@ def watch(words: list[str]) -> int:
 
         return FAILED if watching.watch(settings, output).settled_wrong else 0
 
-    return application(job, words)
+    from rayfed.config.invited import composed
+
+    return application(job, composed(words))

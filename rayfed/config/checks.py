@@ -49,7 +49,9 @@ def check_join(settings: Settings) -> None:
     check(settings)
     address = settings.federation_address
     if address is None:
-        raise ConfigError("federation_address", "say which federation to join: +federation_address=0x...")
+        raise ConfigError(
+            "federation_address", "say which federation to join: join INVITATION, or +federation_address=0x..."
+        )
     if settings.charter is None:
         raise ConfigError("charter", "say where the federation's charter lies: +charter=charter.json")
     if settings.ledger.kind != "rpc":
@@ -97,6 +99,12 @@ def _federation(settings: Settings) -> None:
             "federation.start_members",
             f"the federation waits for {terms.start} members, but federation.nodes starts only {terms.nodes}; "
             "others can join on a chain that they reach: ledger=rpc",
+        )
+    if terms.start > terms.nodes and settings.cluster.address is None and options_of(settings.store).within_cluster:
+        raise ConfigError(
+            "store",
+            f"the federation waits for {terms.start - terms.nodes} more members, whom {settings.store.kind} does not "
+            "reach outside of this run's own Ray cluster: store=ipfs, store=s3 or store=files",
         )
     if terms.fewest > terms.start:
         raise ConfigError(
@@ -251,7 +259,7 @@ def _outside(settings: Settings) -> None:
         if not ledger.rpc_url.startswith(("http://", "https://")):
             raise ConfigError("ledger.rpc_url", f"{_shown(ledger.rpc_url)!r} does not begin with http:// or https://")
         joins = settings.federation_address is not None
-        if not ledger.key_file and not (joins and ledger.keystore):
+        if not ledger.key_file and not joins:
             raise ConfigError("ledger.key_file", "ledger=rpc needs a file with the key that pays the nodes' gas")
     if ledger.keystore and not ledger.password_file:
         raise ConfigError("ledger.password_file", "ledger.keystore is encrypted: say which file holds its password")

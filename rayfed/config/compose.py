@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +21,11 @@ from rayfed.config.gpus import share
 from rayfed.config.groups.store import StoreSettings
 from rayfed.config.schema import Settings
 from rayfed.config.secrets import public_settings
+from rayfed.errors import ConfigError
 
 PATHS = {
     "data": ("root", "cache_dir"),
-    "ledger": ("key_file", "keystore", "password_file"),
+    "ledger": ("key_file", "key_dir", "keystore", "password_file"),
     "store": tuple(item.name for item in dataclasses.fields(StoreSettings) if item.metadata.get("is_path")),
     "cluster": ("state_dir",),
     "stake": ("allow_list",),
@@ -73,6 +75,26 @@ def settings_from(cfg: DictConfig) -> Settings:
         made = {name: str(Path(path).expanduser().absolute()) for name, path in given.items()}
         settings = dataclasses.replace(settings, **{group: dataclasses.replace(values, **made)})
     return settings
+
+
+def written(folder: Path) -> Settings:
+    """Return the settings that a run has kept in its folder, with what is secret in them from the environment.
+
+    Raises:
+        ConfigError: they cannot be read, or a variable of the environment is not set.
+    """
+    register()
+    schema = OmegaConf.structured(Settings)
+    _writable(schema)
+    kept, hydra = folder / ".hydra" / "config.yaml", folder / ".hydra" / "hydra.yaml"
+    try:
+        cwd = OmegaConf.load(hydra).hydra.runtime.cwd if hydra.is_file() else Path.cwd()
+        with chdir(cwd):  # from which relative paths were meant
+            return settings_from(cast(DictConfig, OmegaConf.merge(schema, OmegaConf.load(kept))))
+    except OSError as error:
+        raise ConfigError("hydra.run.dir", f"cannot read the settings in {folder}: {error.strerror}") from error
+    except OmegaConfBaseException as error:
+        raise explain(error) from error
 
 
 def plain(settings: Settings) -> dict[str, Any]:

@@ -104,6 +104,9 @@ class Federation(FederationState, Protocol):
     def events(self, first: int = 0, last: int | None = None, names: Sequence[str] = ()) -> Iterator[Event]:
         """Yield what the federation has said in blocks ``first..last``; by all names, or by these."""
 
+    def founded(self) -> int:
+        """Return the number of the block in which the federation was founded."""
+
     def block(self) -> int:
         """Return the number of the newest block."""
 
@@ -165,6 +168,12 @@ class Backend(Protocol):
 
     def exists(self, federation: Address) -> bool:
         """Say whether there is a federation, or anything else, of this name."""
+
+    def code(self, federation: Address) -> bytes:
+        """Return a hash, 32 bytes, of what lies under a federation's name: its code with its terms, say."""
+
+    def price(self) -> int:
+        """Return what a unit of work in a transaction (gas) costs now at most, in the currency's smallest unit."""
 
     def give(
         self,

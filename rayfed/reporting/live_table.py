@@ -98,6 +98,11 @@ class LiveDisplay:
         self._plain.metric = metric
         self._tracking = tracking
 
+    def tell(self, lines: Sequence[str]) -> None:
+        """Print lines that stay, above the table where there is one."""
+        for line in lines:
+            self._console.print(Text(line), soft_wrap=True)
+
     def update(self, view: View | None, statuses: Sequence[NodeStatus]) -> None:
         """Show how things are now. A view of None (the ledger did not answer) leaves the last one standing."""
         if self._live is not None and self._saying and view is not None:

@@ -1,4 +1,4 @@
-"""One run a folder: whoever works in a run's output folder holds it, until its process ends."""
+"""One run a folder, and one node a key: whoever works with what is in a folder holds it, until its process ends."""
 
 from __future__ import annotations
 
@@ -18,29 +18,34 @@ NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP)
 """What file systems say that have no locks, or none on folders (NFS)."""
 
 
+BUSY = "another run is at work in {}; wait for its end, or choose another folder"
+
+
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, setting: str = "hydra.run.dir", busy: str = BUSY) -> Iterator[None]:
     """Hold a folder while a run works in it. The lock is on the folder itself and leaves nothing behind, however the
     process ends.
 
+    Args:
+        setting: what led to the folder.
+        busy: what to say, with the folder put into it, where somebody else holds it.
+
     Raises:
-        ConfigError: naming ``hydra.run.dir``: another run is at work there, or there is no such folder.
+        ConfigError: naming the setting: somebody else holds it, or there is no such folder.
     """
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise ConfigError("hydra.run.dir", f"cannot open the folder {folder}: {error.strerror}") from error
+        raise ConfigError(setting, f"cannot open the folder {folder}: {error.strerror}") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError(
-                "hydra.run.dir", f"another run is at work in {folder}; wait for its end, or choose another folder"
-            ) from None
+            raise ConfigError(setting, busy.format(folder)) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            log.warning("%s cannot be locked (%s): start no second run in it", folder, error.strerror)
+            log.warning("%s cannot be locked (%s): start nothing else that works in it", folder, error.strerror)
         yield
     finally:
         os.close(handle)

@@ -17,7 +17,7 @@ from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.model_card import of_summary
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, launch, log_files, model_files, preflight, supervise
+from rayfed.runtime import chain, cluster, inviting, launch, log_files, model_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.founding import FoundOrResume
 from rayfed.runtime.funding import Funding
@@ -62,6 +62,9 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         connection = chain.watched(place)
         stack.callback(connection.close)
         display.found(place.federation, Charter.from_json(charter).data.metric, _tracking(settings))
+        if settings.ledger.kind != "devchain":  # which ends with the run
+            made = inviting.invitation(settings, backend, connection, charter)
+            display.tell(inviting.told(made, inviting.keep(made, output_dir)))
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[cluster.Actor] = []
         stack.callback(keep_record, place, founded.block, output_dir)

@@ -21,11 +21,12 @@ from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import registry
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
+from rayfed.protocol.invitation import KIND, Invitation
 from rayfed.store import options_of
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
-    from rayfed.ledger.backend import Federation
+    from rayfed.ledger.backend import Backend, Federation
 
 KNOCK_SECONDS = 10.0
 """How long a Ray cluster may take to open its door."""
@@ -60,8 +61,12 @@ def charter_of(settings: Settings) -> str:
     """
     path = Path(_needed(settings.charter, "charter"))
     address = _needed(settings.federation_address, "federation_address")
+    invitation = None
     try:
         text = path.read_text(encoding="utf-8")
+        if f'"rayfed": "{KIND}"' in text[:200]:
+            invitation = Invitation.from_json(text)
+            text = invitation.charter.canonical_json()
         charter = Charter.from_json(text)
     except OSError as error:
         raise ConfigError("charter", f"cannot read {path}: {error.strerror}") from error
@@ -73,6 +78,8 @@ def charter_of(settings: Settings) -> str:
         federation = backend.connect(address, charter.hash)
         try:
             _terms(federation, charter)
+            if invitation is not None:
+                _code(backend, federation, invitation)
         finally:
             federation.close()
     return text
@@ -97,6 +104,16 @@ def _terms(federation: Federation, charter: Charter) -> None:
         raise CharterMismatch(f"charter: the terms of {federation.address} are not the charter's")
     if charter.stake.coin == "dlc" and not federation.pays_in_dlc():
         raise CharterMismatch(f"charter: the coin at {terms.coin} is not a DeepLearningCoin")
+
+
+def _code(backend: Backend, federation: Federation, invitation: Invitation) -> None:
+    """Check that the contract is the one that the invitation was written for."""
+    there = "0x" + backend.code(federation.address).hex()
+    if there != invitation.code:
+        raise CharterMismatch(
+            f"invitation: the code at {federation.address} hashes to {there[:18]}..., the invitation's to "
+            f"{invitation.code[:18]}...: ask for another one"
+        )
 
 
 def _cluster(address: str) -> None:

@@ -86,18 +86,18 @@ class Closing:
                 return cls(tuple(outcome for outcome in found if outcome is not None), frozenset(undone), told)
 
 
-def write(path: Path, content: str | bytes) -> None:
+def write(path: Path, content: str | bytes, setting: str = "hydra.run.dir") -> None:
     """Write a file of the run, in one step: it is there whole or not at all.
 
     Raises:
-        ConfigError: naming ``hydra.run.dir``.
+        ConfigError: naming the setting that led there.
     """
     try:
         new = path.with_name(f".{path.name}.new")
         new.write_bytes(content.encode() if isinstance(content, str) else content)
         new.replace(path)
     except OSError as error:
-        raise ConfigError("hydra.run.dir", f"cannot write {path}: {error.strerror}") from error
+        raise ConfigError(setting, f"cannot write {path}: {error.strerror}") from error
 
 
 def check_edition(folder: Path, setting: str) -> None:

@@ -49,7 +49,8 @@ class StoreOptions(ABC):
     """The settings of one kind of store.
 
     Every field is a setting unless its metadata says ``{"is_setting": False}``, and has a default; every setting has a
-    line in the ``Attributes:`` of its class. A path on this machine says so: ``{"is_path": True}``.
+    line in the ``Attributes:`` of its class. A path on this machine says so: ``{"is_path": True}``; what every party
+    has another one of, so that no invitation names it: ``{"is_own": True}``.
     """
 
     @property
@@ -66,6 +67,10 @@ class StoreOptions(ABC):
     def of(cls, settings: Any) -> Self:
         """Return the options as the settings ``store.*`` have them, under the names of the fields."""
         return cls(**{item.name: getattr(settings, item.name) for item in settings_of(cls)})
+
+    def invited(self) -> dict[str, Any]:
+        """Return the settings by which another party reaches the same place; never a credential."""
+        return {item.name: getattr(self, item.name) for item in settings_of(type(self)) if not _is_own(item)}
 
     @abstractmethod
     def validate(self) -> None:
@@ -123,3 +128,7 @@ class StoreOptions(ABC):
 def settings_of(cls: type[StoreOptions]) -> list[Field[Any]]:
     """Return the fields of a kind's options that are settings."""
     return [item for item in fields(cls) if item.metadata.get("is_setting", True)]
+
+
+def _is_own(item: Field[Any]) -> bool:
+    return bool(item.metadata.get("is_own"))

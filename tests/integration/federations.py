@@ -85,8 +85,10 @@ class Command:
         self.mark = uuid.uuid4().hex
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        # A shell says where it is; by that a command tells paths as its user would write them.
-        wanted = {**environment(), "PWD": str(folder), MARK: self.mark, **(env or {})}
+        # A shell says where it is; by that a command tells paths as its user would write them. Each folder is a party
+        # of its own, with a home of its own for its keys.
+        own = {"PWD": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
+        wanted = {**environment(), **own, MARK: self.mark, **(env or {})}
         self._out, self._err = (folder / name for name in ("stdout.txt", "stderr.txt"))
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(

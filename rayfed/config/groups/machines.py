@@ -18,9 +18,11 @@ class LedgerSettings:
         ws_url: ws(s) address for subscriptions; null polls ``rpc_url``.
         chain_id: the chain must have this id; null accepts any.
         key_file: a file with the private key that funds the nodes' own keys, in plain text or as an encrypted keystore;
-            devchain needs none, and a node that joins with a ``keystore`` can get its gas money in another way.
+            devchain needs none, and a node that joins can be sent its money in another way.
+        key_dir: folder in which a node that joins keeps its key, below the chain and the contract that it is for, so
+            that it is found again; null is ~/.config/rayfed/keys, or a ``cluster.state_dir`` that is set.
         keystore: an encrypted keystore with the party's master key: its nodes' keys are derived from it, different
-            ones in every federation; null has each node make a key and keep it in its own folder.
+            ones in every federation; null has each node make a key of its own.
         password_file: a file whose first line opens ``keystore``, and ``key_file`` if that is encrypted.
         payout_address: where this party's rewards go; null is the node's own account.
         anvil: path of the anvil binary; null looks in PATH and in contracts/node_modules.
@@ -38,6 +40,7 @@ class LedgerSettings:
     ws_url: str | None = None
     chain_id: int | None = within(None, 1, 2**63 - 1)
     key_file: str | None = None
+    key_dir: str | None = None
     keystore: str | None = None
     password_file: str | None = None
     payout_address: str | None = None

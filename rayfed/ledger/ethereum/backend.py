@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eth_utils.crypto import keccak
+
 from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError
 from rayfed.ledger.backend import Federation, Founding, Locator, Signer
 from rayfed.ledger.ethereum import deployment, identity, keys
 from rayfed.ledger.ethereum.connection import EthereumFederation, connect
+from rayfed.ledger.ethereum.fees import Fees
 from rayfed.ledger.ethereum.keys import account_of
 from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.protocol.charter import Charter
@@ -81,6 +84,14 @@ class EthereumBackend:
     def exists(self, federation: Address) -> bool:
         """See ``Backend``."""
         return deployment.has_code(self.rpc, federation)
+
+    def code(self, federation: Address) -> bytes:
+        """See ``Backend``: Keccak-256 of the contract's code, as ``eth_getCode`` gives it."""
+        return keccak(hexstr=self.rpc.call("eth_getCode", federation, "latest"))
+
+    def price(self) -> int:
+        """See ``Backend``."""
+        return Fees(self.rpc).now()[0]
 
     def give(
         self,

@@ -87,6 +87,14 @@ class MemoryBackend:
         """See ``Backend``."""
         return federation in self.world.chains
 
+    def code(self, federation: Address) -> bytes:
+        """See ``Backend``: of its terms."""
+        return sha256(repr(self.world.chains[federation].terms()).encode()).digest()
+
+    def price(self) -> int:
+        """See ``Backend``."""
+        return 0
+
     def give(
         self,
         payer: Signer,

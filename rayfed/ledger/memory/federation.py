@@ -70,6 +70,10 @@ class MemoryFederation(SharedReads):
             if not names or one.name in names:
                 yield Event(one.name, one.values, number, 0, f"0x{number:064x}")
 
+    def founded(self) -> int:
+        """See ``Federation``."""
+        return 0
+
     def block(self) -> int:
         """See ``Federation``."""
         return max(0, len(self.chain.events) - 1)

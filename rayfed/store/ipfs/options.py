@@ -37,8 +37,8 @@ class IpfsOptions(StoreOptions):
             besides those that Kubo finds by itself.
     """
 
-    rpc_url: str = LOCAL
-    auth_file: str | None = field(default=None, metadata={"is_path": True})
+    rpc_url: str = field(default=LOCAL, metadata={"is_own": True})
+    auth_file: str | None = field(default=None, metadata={"is_path": True, "is_own": True})
     peers: list[str] = field(default_factory=list)
 
     def validate(self) -> None:

@@ -51,6 +51,13 @@ class SeveralOptions(StoreOptions):
         """See ``StoreOptions``: one that reaches further is enough."""
         return bool(self.parts) and all(part.within_cluster for part in self.parts)
 
+    def invited(self) -> dict[str, Any]:
+        """See ``StoreOptions``."""
+        made = super().invited()
+        for part in self.parts:
+            made |= part.invited()
+        return made
+
     def validate(self) -> None:
         """See ``StoreOptions``."""
         if not self.order:

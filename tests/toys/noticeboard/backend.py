@@ -153,6 +153,9 @@ class BoardFederation(SharedReads):
             if number >= first and (last is None or number <= last) and (not names or said.name in names):
                 yield Event(said.name, said.values, number, 0, f"0x{number:064x}")
 
+    def founded(self) -> int:
+        return 0
+
     def block(self) -> int:
         return len(self.chain.events)
 
@@ -191,6 +194,12 @@ class BoardBackend:
 
     def exists(self, federation: Address) -> bool:
         return federation in self.board.parishes
+
+    def code(self, federation: Address) -> bytes:
+        return self.board.parishes[federation].terms().charter
+
+    def price(self) -> int:
+        return 0
 
     def give(
         self,

@@ -311,7 +311,7 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["foo"], "rayfed: foo: is neither a command (run, join, watch, audit, "),
+        (["foo"], "rayfed: foo: is neither a command (run, join, watch, invitation, "),
         (["adit"], "rayfed: adit: is neither a command"),
         (["seed=1", "foo"], "rayfed: foo: is not of the form name=value"),
         (["data=cifar12"], "rayfed: data: there is no 'cifar12'; did you mean cifar10?"),

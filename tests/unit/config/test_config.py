@@ -306,9 +306,13 @@ def test_joining_with_all_that_is_needed() -> None:
 
 def test_members_that_others_start_can_be_waited_for_on_a_chain_that_is_theirs_too() -> None:
     chain = ["ledger.rpc_url=http://h:1", "ledger.key_file=k", PLAYED]
-    assert load(["federation.nodes=1", "federation.start_members=3", *chain]).federation.start == 3
+    few = ["federation.nodes=1", "federation.start_members=3"]
+    for store in (["store=ipfs"], ["store=s3", "store.bucket=b"], ["cluster=existing"]):
+        assert load([*few, *store, *chain]).federation.start == 3
+    with pytest.raises(ConfigError, match=r"^store: the federation waits for 2 more members, whom ray_peers does not"):
+        load([*few, *chain])  # nobody else is in this run's own Ray cluster
     with pytest.raises(ConfigError, match="ledger=rpc"):
-        load(["federation.nodes=1", "federation.start_members=3"])
+        load(few)
 
 
 def test_times_of_the_court_on_a_chain_where_others_are() -> None:
