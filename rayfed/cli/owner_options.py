@@ -46,13 +46,20 @@ def connected(args: argparse.Namespace) -> EthereumFederation:
 
 
 def account(args: argparse.Namespace, federation: EthereumFederation) -> LocalAccount:
-    """Return the account that one of ``--node``, ``--keystore``, ``--key-file`` stands for."""
+    """Return the account that one of ``--node``, ``--keystore``, ``--key-file`` stands for; without them that of the
+    node that has joined from here."""
     from rayfed.ledger.ethereum import identity, keys
+    from rayfed.runtime import homes
 
     if args.node is not None:
         return keys.load_key(args.node / "key", "--node")
     if args.key_file is not None:
         return keys.load_key(args.key_file, "--key-file", args.password_file)
+    if args.keystore is None:
+        path = homes.base() / f"{federation.rpc.chain_id}-{federation.address.lower()}" / "key"
+        if not path.is_file():
+            raise ConfigError("--node", f"say whose account: --node, --keystore or --key-file; no key is in {path}")
+        return keys.load_key(path, "--node")
     if args.password_file is None:
         raise ConfigError("--password-file", f"{args.keystore} is encrypted: say which file holds its password")
     master = keys.load_key(args.keystore, "--keystore", args.password_file)
@@ -82,7 +89,8 @@ def _amount(text: str) -> int:
 def add_keys(parser: argparse.ArgumentParser, *, required: bool = True) -> argparse._MutuallyExclusiveGroup:
     """Add the words that say which account is meant, for ``account``; return the group of which one is."""
     key = parser.add_mutually_exclusive_group(required=required)
-    key.add_argument("--node", type=Path, metavar="FOLDER", help="a node's own folder: the account whose key is there")
+    default = "" if required else "; by default the key of the node that joined from here"
+    key.add_argument("--node", type=Path, metavar="FOLDER", help=f"a folder with a node's key in it{default}")
     key.add_argument("--keystore", type=Path, metavar="FILE", help="a master key: the account of its node here")
     key.add_argument("--key-file", type=Path, metavar="FILE", help="a key file, plain or encrypted: its own account")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password (mode 0600)")
@@ -98,7 +106,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--rpc", metavar="URL", required=True, help="a node of the federation's chain")
     parser.add_argument("--federation", metavar="ADDRESS", required=True, help="the contract's address")
     parser.add_argument("--chain-id", type=int, help="refuse any other chain")
-    add_keys(parser)
+    add_keys(parser, required=False)
     if command in ("claim", "withdraw", "refund"):
         parser.add_argument("--to", metavar="ADDRESS", help="who is paid; by default the account itself")
     if command in ("deposit", "bonds"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from rayfed.node.training import InlineWorker, TrainingWorker
 from rayfed.node.watchtower import LASTING_SECONDS, Watchtower
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import NodeRecord
+from rayfed.runtime import homes
 from rayfed.store import Serves, Site, options_of
 from rayfed.store.files import FileStore
 
@@ -75,6 +77,7 @@ class Assembly:
         self._servers: dict[FileStore, PeerServer] = {}  # by the disk that is served
         self._disks: list[FileStore] = []
         self._keys: dict[int, Signer] = {}
+        self._held = ExitStack()  # as long as this process lives
 
     def folder(self, slot: int) -> Path:
         """Return the node's own folder, made if it is not there."""
@@ -87,9 +90,18 @@ class Assembly:
 
     def key(self, slot: int) -> Signer:
         """Return the node's account. Its key never leaves this process: it is derived here from the master key in
-        ``ledger.keystore``, or else made here and kept in the node's folder."""
+        ``ledger.keystore``, or else made here and kept: a joiner's where the next run finds it again, others' in the
+        node's folder.
+
+        Raises:
+            ConfigError: another process runs a node with it.
+        """
         if slot not in self._keys:
-            self._keys[slot] = self.backend.signer(self._place.federation, self.folder(slot), slot + 1)
+            folder = self.folder(slot)
+            if slot < 0:
+                folder = homes.of_node(self._settings, self._place.chain_id, self._place.federation) or folder
+                self._held.enter_context(homes.held(folder))
+            self._keys[slot] = self.backend.signer(self._place.federation, folder, slot + 1)
         return self._keys[slot]
 
     def proof(self, address: Address) -> tuple[bytes, ...]:

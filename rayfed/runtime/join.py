@@ -21,7 +21,7 @@ from rayfed.reporting.model_card import of_records
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, drafting, launch, log_files, model_files, preflight, supervise
+from rayfed.runtime import chain, cluster, drafting, homes, launch, log_files, model_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.host import HostSpec
@@ -65,16 +65,17 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
         settings = _lingering(settings, charter)
         display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, console=console))
         display.found(address, charter.data.metric)
+        backend = stack.enter_context(chain.opened(settings, output_dir))
+        folder = homes.state_dir(settings, output_dir, backend.locator.chain_id, address)
         display.say("loading data and trying the model")
         is_own = cluster.is_own(settings)
         if is_own:
             _try_here(settings, text)
-        backend = stack.enter_context(chain.opened(settings, output_dir))
         place = Place(address, backend.locator, text)
         stack.enter_context(cluster.connected(settings))
         if not is_own:  # only the cluster's machines know the images
             cluster.result(cluster.task(drafting.try_joining, settings).remote(settings, text))
-        folder, name = launch.state_dir(settings, output_dir), host_name(f"join-{os.getpid()}")
+        name = host_name(f"join-{os.getpid()}")
         told.info("the node's log: %s", log_files.of_process(folder, place.federation, name))
         host = launch.host(HostSpec(name, (-1,), place, settings, str(folder)))
         stack.push(partial(launch.stop, settings, [host]))
