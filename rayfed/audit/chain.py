@@ -41,7 +41,7 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
     born = int(asking.one("position")["founded"])
     events = list(federation.events(born if first is None else first, last))
     blocks = sorted({event.block for event in events} | {born})
-    headers = rpc.batch([("eth_getBlockByNumber", [hex(number), False]) for number in blocks])
+    headers = rpc.lasting([("eth_getBlockByNumber", [hex(number), False]) for number in blocks])
     times: dict[int, int] = {}
     for number, header in zip(blocks, headers, strict=True):
         if not isinstance(header, dict):
@@ -56,7 +56,7 @@ def read(federation: Federation, charter: str = "", first: int | None = None) ->
     view = view_of(asking.one("overview", 0))
     outcomes = asking.outcomes(told, view.round)
     accounts, books = asking.accounts(told, _addresses(entries)), Books(**asking.one("books"))
-    again = rpc.call("eth_getBlockByNumber", hex(last), False)
+    (again,) = rpc.lasting([("eth_getBlockByNumber", [hex(last), False])])
     if not isinstance(again, dict) or again["hash"] != head["hash"]:
         raise LedgerError("the chain was reorganised while it was being read: try again")
     return ChainRecord(
@@ -92,7 +92,7 @@ class _Asking:
         for name, arguments in questions:
             call = {"to": self._address, "data": "0x" + abi.call(name, *arguments).hex()}
             calls.append(("eth_call", [call, hex(self._block)]))
-        answers = self._rpc.batch(calls)
+        answers = self._rpc.lasting(calls)
         for one in answers:
             if isinstance(one, RpcError):
                 raise one

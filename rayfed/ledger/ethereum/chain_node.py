@@ -24,7 +24,12 @@ _HEADERS = {"Content-Type": "application/json"}
 _RATE = ("rate limit", "too many requests", "requests per", "compute units")
 _PASSING = ("header not found", "block not found", "unknown block", "timeout", "timed out", "try again", "temporarily")
 _TAGS = ("latest", "pending", "safe", "finalized")
-_MAY_BE_NULL = ("eth_getTransactionReceipt", "eth_getTransactionByHash")
+_NEVER_NULL = frozenset(
+    {
+        *("eth_blockNumber", "eth_chainId", "eth_call", "eth_getCode", "eth_getBalance", "eth_getTransactionCount"),
+        *("eth_getLogs", "eth_estimateGas"),
+    }
+)
 
 
 class RpcError(LedgerError):
@@ -161,7 +166,7 @@ def _passing(call: Call, result: Any) -> str:
     method, params = call
     newest = any(tag in params for tag in _TAGS)
     if result is None:
-        lacks = method.startswith("eth_") and method not in _MAY_BE_NULL and (newest or "ByNumber" not in method)
+        lacks = method in _NEVER_NULL or (method == "eth_getBlockByNumber" and "latest" in params)
         return f"{method} is null" if lacks else ""
     if not isinstance(result, RpcError) or result.data:
         return ""

@@ -89,6 +89,21 @@ class Rpc:
             results += self._answers(calls[start : start + BATCH])
         return results
 
+    def lasting(self, calls: Sequence[Call]) -> list[Any]:
+        """Return what ``batch`` does of things long on the chain: what is null, or refused without a contract's own
+        word, is asked for a few times more, for a node may lag behind the one that was asked before."""
+        results = self.batch(calls)
+        pause = FIRST_PAUSE
+        for _ in range(self._tries - 1):
+            odd = [n for n, one in enumerate(results) if one is None or (isinstance(one, RpcError) and not one.data)]
+            if not odd:
+                break
+            time.sleep(pause)
+            pause *= 2
+            for n, answer in zip(odd, self.batch([calls[n] for n in odd]), strict=True):
+                results[n] = answer
+        return results
+
     def check_spare(self) -> None:
         """Ask the spare node, if there is one, which chain it is of; one that is away may come back.
 

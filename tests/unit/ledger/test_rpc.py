@@ -230,6 +230,8 @@ def test_what_lasts_all_the_same_is_no_answer(node: Node, method: str, params: l
     ("method", "params", "said"),
     [
         ("eth_getTransactionReceipt", ["0x1"], _says()),
+        ("eth_getRawTransactionByHash", ["0x1"], _says()),
+        ("eth_getBlockByNumber", ["pending", False], _says()),
         ("eth_getBlockByNumber", ["0x5", False], _says()),
         ("eth_call", [{}, "0x5"], _says(code=-32000, message="header not found")),
         ("eth_getLogs", [{}], _says(code=-32005, message="query returned more than 10000 results")),
@@ -241,6 +243,15 @@ def test_what_the_node_means_is_not_asked_again(node: Node, method: str, params:
     (answer,) = Rpc(node.url).batch([(method, params)])
     assert answer is None or isinstance(answer, RpcError)
     assert len(node.asked) == 1
+
+
+def test_what_is_long_on_the_chain_is_asked_for_again_where_the_node_lacks_it(node: Node) -> None:
+    calls = [("eth_getBlockByNumber", [hex(number), False]) for number in range(3)]
+    node.says((200, [{"jsonrpc": "2.0", "id": n, "result": None if n == 1 else [n]} for n in range(3)], {}), _says())
+    assert Rpc(node.url).lasting(calls) == [[0], ["0x1", False], [2]]
+    assert [len(one) if isinstance(one, list) else 1 for one in node.asked] == [3, 1, 1]
+    node.script = lambda request: _says()
+    assert Rpc(node.url, tries=2).lasting(calls[:1]) == [None]
 
 
 @pytest.fixture
