@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 
 from rayfed.attacks.behaviour import HONEST
 from rayfed.encoding.primitives import Address, Root
+from rayfed.errors import StoreError
 from rayfed.ledger import Ledger
+from rayfed.node.faltering import Faltering
 from rayfed.node.kit import Held, Kit
 from rayfed.node.late import LateRounds
 from rayfed.node.parts import Hooks, Membership, Options, Resources
@@ -52,6 +54,7 @@ class EdgeNode:
 
     Attributes:
         kit: its parts.
+        falters: what becomes of it when a step fails.
     """
 
     rows: ClassVar[dict[type[Any], ActionRow]] = ACTIONS
@@ -75,12 +78,13 @@ class EdgeNode:
             tools.merges.note(context, root)
         board = StatusBoard(NodeStatus(membership.slot, address, None, 0, "starting"))
         records = RoundLog(membership.slot, address, hooks.on_record)
-        publisher = self.publishes(tools.blobs, hooks.behaviour, board.note, options.keeps)
+        publisher = self.publishes(tools.blobs, hooks.behaviour, board.trouble, options.keeps)
         scores = Scores(resources.learner, resources.worker, records, board, options.alone)
         self.kit = Kit(membership, resources, options, hooks, tools, Held(), records, publisher, scores, board)
         self._handlers = {action: row.handler(self.kit) for action, row in self.rows.items() if row.handler}
         self._speaker = Speaker(resources.ledger, records, board)
         self._step = DueStep()
+        self.falters = Faltering(address, self._speaker, board)
         self._seat = Admission(resources.ledger, board.note)
         self._spare = SpareSeats(resources.ledger)
         self._late = LateRounds(resources.ledger, address)
@@ -134,9 +138,13 @@ class EdgeNode:
         """
         self.collect(view)
         self._stop_outrun(view)
+        if self.falters.rests(view):
+            return Progress.RETRY
         kit, index = self.kit, view.index_of(self.address)
         kit.log.index = -1 if index is None else index
         me, ready, tried = self._me(view, index), NOTHING, list[policy.Action]()
+        if self.falters.sits_out(view):
+            me = replace(me, stuck=frozenset({policy.Train(view.round, view.base)}))  # it has failed in this round
         while True:
             action = policy.next_action(view, me)
             if isinstance(action, policy.Wait | policy.Finish):
@@ -158,6 +166,8 @@ class EdgeNode:
         """Offer what peers wait for, and end training that the phase has outrun. Whoever drives several nodes calls
         this for all of them before any step, so that no peer asks in vain, and none waits for another's training."""
         self._stop_outrun(view)
+        if self.falters.rests(view):
+            return
         index = view.index_of(self.address)
         if view.phase is Phase.VOTE and index is not None:
             self.kit.publisher.own_update(view, index)
@@ -182,7 +192,7 @@ class EdgeNode:
             took_part=kit.resources.journal.spoke_in(view.base_round),
             distrusts=kit.hooks.distrusts() and not kit.hooks.behaviour.trusts,
             in_flight=outbox.said(view),
-            leaving=access.lost,
+            leaving=access.lost or self.falters.sits_out(view),
             paused_until=access.paused_until,
             spare=self._spare.look(view),
             due_since=self._step.due_since(view),
@@ -217,6 +227,8 @@ class EdgeNode:
             self.kit.resources.journal.say(entry.round, entry.verb, entry.context, entry.value)
         if ready.command is not None:
             self._speaker.send(ready.command, view)
+            if ready.command.verb is Verb.ATTEST:
+                self.falters.attested(ready.command.round)
 
     def _stop_outrun(self, view: View) -> None:
         worker = self.kit.resources.worker
@@ -233,6 +245,9 @@ class EdgeNode:
             return Progress.ACTED
         if kit.publisher.owes(finished, view, kit.options.patience):
             return Progress.RETRY
+        if any(isinstance(one, policy.Adopt) for one in tried) and self.falters.is_late(view):
+            lacks = f"the final model {view.base.hex()[:12]} is not to be had, and all who had it have gone"
+            raise StoreError(f"{lacks}: {kit.board.now.error or 'nobody gives it'}")
         working = not kit.resources.worker.is_free
         trains = working and any(isinstance(one, policy.Train) for one in tried)
         if any(not (trains and isinstance(one, policy.Train)) for one in tried):
@@ -243,6 +258,7 @@ class EdgeNode:
         if working:
             return Progress.WORKING
         if finished and not self.in_flight:
+            kit.board.recovered()
             kit.board.show(doing="finished")
             return Progress.FINISHED
         return Progress.WAITING

@@ -60,5 +60,5 @@ class Kit:
             models.build_genesis(root, self.resources.learner.genesis())
         loaded = models.load(root, [address for address in view.members if address != self.address])
         if loaded.state is None:
-            self.board.note(loaded.reason)
+            self.board.trouble(loaded.reason)
         return loaded.state

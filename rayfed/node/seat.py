@@ -86,7 +86,10 @@ class Admission:
         Raises:
             LedgerUnreachable: nothing answers.
         """
-        if (index is not None and view.active >> index & 1) or view.phase is Phase.DONE:
+        is_active = index is not None and bool(view.active >> index & 1)
+        if is_active and self._access != Access():
+            self._note("")  # it is back
+        if is_active or view.phase is Phase.DONE:
             self._asked, self._access = None, Access()
             return self._access
         moment = view.round, view.phase, view.time // ASK_SECONDS

@@ -43,7 +43,7 @@ class Speaker:
         except LedgerError as error:
             # No funds for gas, say. It stays to be said, and somebody may pay in the meantime.
             self.outbox.rest(said, view, str(error))
-            self._board.note(str(error))
+            self._board.trouble(str(error))
         else:
             self.outbox.sent(said)
 
@@ -55,8 +55,9 @@ class Speaker:
             if receipt.error:
                 # Someone was quicker, or the phase moved on in the meantime: the next view says what to do now.
                 # If it says to try the same again, each time a little later.
-                self._board.note(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
+                self._board.trouble(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
                 continue
+            self._board.recovered()
             steps = receipt.verb is Verb.ADVANCE  # of which a round has several
             round = view.round if steps else receipt.round
             if round:

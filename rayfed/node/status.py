@@ -22,6 +22,7 @@ class StatusBoard:
         self._status = status
         self._lock = Lock()
         self._told = ""
+        self._noted = ""
 
     @property
     def now(self) -> NodeStatus:
@@ -45,12 +46,31 @@ class StatusBoard:
             self._status = replace(now, gas=now.gas + gas, transactions=now.transactions + 1)
 
     def note(self, line: str) -> None:
-        """Have a line shown beside the node."""
+        """Have a line shown beside the node, until there is another one."""
+        self._noted = line
         self.show(error=line)
+
+    def trouble(self, line: str) -> None:
+        """Have a line shown beside the node until what it tells of is over (``recovered``)."""
+        self.show(error=line)
+
+    def recovered(self) -> None:
+        """Take away what troubles told of: an error that is over is not a node's last word."""
+        if self._status.error not in (self._noted, self._told):
+            self.show(error=self._told or self._noted)
+
+    def hear(self, line: str) -> None:
+        """Take a trouble's line, or "" once it is over."""
+        if line:
+            self.trouble(line)
+        else:
+            self.recovered()
 
     def tell(self, reason: str) -> None:
         """Tell the node's owner what keeps it from going on, once as long as that stays so; empty: nothing does."""
         if reason and reason != self._told:
             log.warning("node %s: %s", self._status.address, reason)
-            self.note(reason)
-        self._told = reason
+            self.trouble(reason)
+        over, self._told = self._told and not reason, reason
+        if over:
+            self.recovered()

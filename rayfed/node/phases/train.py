@@ -6,9 +6,12 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 
 from rayfed.encoding.primitives import NO_ROOT, Root
+from rayfed.errors import CodecError, ConfigError
 from rayfed.learning import State, Update
+from rayfed.node.faltering import ROUNDS
 from rayfed.node.kit import Kit
 from rayfed.node.phases.ready import NOTHING, JournalEntry, Ready
 from rayfed.node.training import Stops, stoppably
@@ -33,6 +36,7 @@ class Trained:
         update: as the learner gave it.
         saturated: how many of its values did not fit the fixed point and were clipped.
         train_seconds, encode_seconds: what it took.
+        diverged: why the base stands here instead of what was trained; empty if it does not.
     """
 
     root: Root
@@ -40,13 +44,19 @@ class Trained:
     saturated: int
     train_seconds: float
     encode_seconds: float
+    diverged: str = ""
 
 
 class TrainHandler:
-    """Has the update made by the node's worker, and commits to it."""
+    """Has the update made by the node's worker, and commits to it.
+
+    Where training diverges, the node commits to the base with the weight of one example: nobody waits for it, and what
+    it adds is nothing. Where that goes on, it has failed.
+    """
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
+        self._diverged = 0
 
     def __call__(self, action: Train, view: View, index: int | None) -> Ready:
         """See ``Handler``."""
@@ -64,25 +74,41 @@ class TrainHandler:
 
     def _committed(self, job: TrainJob, context: bytes, trained: Trained) -> Ready:
         log, update = self.kit.log, trained.update
+        note = self._told(job.round, trained)
+        loss = update.loss if isfinite(update.loss) else None
         log.add_seconds(job.round, "train", trained.train_seconds)
         log.add_seconds(job.round, "encode", trained.encode_seconds)
         log.amend(
             job.round,
-            loss=update.loss,
+            loss=loss,
             examples=update.examples,
             saturated=trained.saturated,
             epsilon=update.epsilon,
         )
-        self.kit.board.show(loss=update.loss)
+        self.kit.board.show(loss=loss)
         entry = JournalEntry(job.round, Verb.COMMIT, context, trained.root.hex())
-        return Ready(True, entry, Commit(job.round, context, trained.root))
+        return Ready(True, entry, Commit(job.round, context, trained.root), note)
+
+    def _told(self, round: int, trained: Trained) -> str:
+        """Return what the node's owner has to know of its training.
+
+        Raises:
+            ConfigError: it has diverged in too many rounds in a row.
+        """
+        if not trained.diverged:
+            self._diverged = 0
+            return ""
+        self._diverged += 1
+        if self._diverged > ROUNDS:
+            words = f"training diverged in {self._diverged} rounds in a row ({trained.diverged})"
+            raise ConfigError("train.optimizer", f"{words}; a lower train.optimizer.lr may help")
+        return f"round {round}: training diverged ({trained.diverged}); it commits to the round's base"
 
     def make(self, job: TrainJob, base: State, stops: Stops) -> Trained:
         """Train, and put the update on the own disk. This runs where the worker does.
 
         Raises:
             TrainingStopped: ``stops`` said so.
-            CodecError: a NaN or an infinity is in the update.
             StoreError: the disk is full.
         """
         kit = self.kit
@@ -92,10 +118,15 @@ class TrainHandler:
         trained = time.perf_counter()
         behaviour, codec, disk = kit.hooks.behaviour, kit.tools.codec, kit.tools.disk
         examples = behaviour.examples(job.round, update.examples)
-        encoded = codec.update(job.round, kit.address, update.state, examples)
+        diverged = ""
+        try:
+            encoded = codec.update(job.round, kit.address, update.state, examples)
+        except CodecError as error:  # a NaN or an infinity
+            diverged = str(error)
+            encoded = codec.update(job.round, kit.address, base, 1)
         behaviour.forge(job.round, lambda: codec.weights(disk.read(job.base)), codec.weights(encoded.blob))
         root = disk.keep(encoded.blob)
-        return Trained(root, update, encoded.saturated, trained - began, time.perf_counter() - trained)
+        return Trained(root, update, encoded.saturated, trained - began, time.perf_counter() - trained, diverged)
 
 
 def is_outrun(job: Hashable | None, view: View) -> bool:

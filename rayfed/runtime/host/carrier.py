@@ -169,7 +169,7 @@ class Carrier:
     def _note(self, line: str) -> None:
         if self._lives is not None:
             for node in self._lives.nodes:
-                node.kit.board.note(line)
+                node.kit.board.hear(line)
 
     def _show(self, status: NodeStatus) -> None:
         self._before[status.slot] = status

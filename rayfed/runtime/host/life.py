@@ -30,7 +30,7 @@ class Life(ABC):
     Args:
         name: of the thread.
         look: returns the federation as it is now.
-        tell: told in a line what goes wrong.
+        tell: told in a line what goes wrong; and nothing, "", once that is over.
     """
 
     def __init__(self, name: str, look: Callable[[], View], tell: Callable[[str], None]) -> None:
@@ -38,6 +38,7 @@ class Life(ABC):
         self._look = look
         self._tell = tell
         self._pause = BEGIN_AGAIN_SECONDS[0]
+        self._is_troubled = False
         self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rayfed-{name}", daemon=True)
@@ -75,6 +76,7 @@ class Life(ABC):
             rest = self.step(self._look())
         except LedgerUnreachable as error:
             # The chain may come back at any time; until then there is nothing that could be done.
+            self._is_troubled = True
             self._tell(str(error))
             self._stopped.wait(OUTAGE_SECONDS)
             return 0.0
@@ -82,9 +84,13 @@ class Life(ABC):
             log.exception("%s failed", self._name)
             if starved(error):
                 os._exit(STARVED)
+            self._is_troubled = True
             self._tell(f"{self._name} failed and begins again: {in_one_line(error)}")
             self._stopped.wait(self._pause)
             self._pause = min(2 * self._pause, BEGIN_AGAIN_SECONDS[1])
             return 0.0
         self._pause = BEGIN_AGAIN_SECONDS[0]
+        if self._is_troubled:
+            self._is_troubled = False
+            self._tell("")
         return rest

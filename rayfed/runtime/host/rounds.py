@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 
 class RoundsLife(Life):
-    """Steps nodes in turn. A node that fails stops for good, and the others go on; training is its worker's affair.
+    """Steps nodes in turn. A node that fails tries again in a later round, and the others go on (``node.faltering``);
+    training is its worker's affair.
 
     Args:
         look: returns the federation as it is now.
@@ -62,12 +63,17 @@ class RoundsLife(Life):
         living = [node for node in self._nodes if node.address not in self._failed]
         ready = [node for node in living if self._has_funds(node)]
         for node in ready:
-            self._guarded(node, partial(node.serve, view))
-        progress = {self._guarded(node, partial(node.step, view)) or Progress.FINISHED for node in ready}
+            self._guarded(node, view, partial(node.serve, view))
+        progress = {self._stepped(node, view) for node in ready}
         done = len(ready) == len(living) and progress <= {Progress.FINISHED}
         defends = view.unsettled and any(view.index_of(address) is not None for address in self._failed)
         self._over = view if done and not defends else None
         return min(self._rest(progress, ready), self._wait_for_funds(len(living) - len(ready)))
+
+    def _stepped(self, node: EdgeNode, view: View) -> Progress:
+        """Let a node do its next thing; one that has failed tries again later, or never."""
+        done = self._guarded(node, view, partial(node.step, view))
+        return done or (Progress.FINISHED if node.address in self._failed else Progress.RETRY)
 
     def _rest(self, progress: set[Progress], nodes: Sequence[EdgeNode]) -> float:
         first, longest = RETRY_SECONDS
@@ -93,8 +99,8 @@ class RoundsLife(Life):
         rest, self._funds = self._funds, min(2 * self._funds, FUNDS_SECONDS[1])
         return rest
 
-    def _guarded(self, node: EdgeNode, work: Callable[[], T]) -> T | None:
-        """Let a node work; None if it failed, which is told in its status."""
+    def _guarded(self, node: EdgeNode, view: View, work: Callable[[], T]) -> T | None:
+        """Let a node work; None if it failed, which is told in its status, and may be so for good."""
         if node.address in self._failed:
             return None
         try:
@@ -102,16 +108,18 @@ class RoundsLife(Life):
         except LedgerUnreachable:
             raise
         except Exception as error:
-            # One node's trouble (a full disk, diverged training) is not its neighbours': it stops, they go on.
+            # One node's trouble (a full disk, training that fails) is not its neighbours', who go on.
             log.exception("node %s failed", node.address)
             if starved(error):
                 os._exit(STARVED)
-            self._failed.add(node.address)
             node.kit.resources.worker.stop()
+            if node.falters.goes_on(error, view, in_one_line(error)):
+                return None
+            self._failed.add(node.address)
             node.kit.board.show(doing="failed", error=in_one_line(error))
             return None
 
     def _note(self, line: str) -> None:
         for node in self._nodes:
             if node.address not in self._failed:
-                node.kit.board.note(line)
+                node.kit.board.hear(line)

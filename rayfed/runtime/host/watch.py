@@ -110,4 +110,4 @@ class WatchLife(Life):
 
     def _note(self, line: str) -> None:
         for post in self._posts:
-            post.node.kit.board.note(line)
+            post.node.kit.board.hear(line)

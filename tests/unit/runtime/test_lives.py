@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rayfed.encoding.primitives import NO_ROOT, Address
-from rayfed.errors import LedgerUnreachable
+from rayfed.errors import DataError, LedgerUnreachable
 from rayfed.learning import State, Update
 from rayfed.ledger.relay import batches, pool
 from rayfed.node.edge_node import EdgeNode
@@ -78,11 +78,11 @@ class Moving:
 class House:
     """One host with four nodes, without Ray and without a chain."""
 
-    def __init__(self, tmp: Path) -> None:
+    def __init__(self, tmp: Path, rounds: int = 2) -> None:
         self.gate = threading.Event()
         times = {"window_seconds": WINDOW, "clock_seconds": CLOCK, "proof_seconds": CLOCK}
         stake = StakeTerms(stake=1_000, bond=10, **times)
-        self.world = World(tmp, stake=stake, rounds=2, commit_seconds=100_000)
+        self.world = World(tmp, stake=stake, rounds=rounds, commit_seconds=100_000)
         self.world.learners = {slot: Held(slot, self.gate) for slot in range(4)}
         self.look = MemoryLedger(self.world.chain, OUTSIDER).view
         self.nodes = [self.world.start(slot, worker=ThreadWorker(self.wake)) for slot in range(4)]
@@ -206,14 +206,49 @@ def test_a_watchtower_that_fails_is_built_anew(house: House, monkeypatch: pytest
     eventually("the sham has lost", house.tick)
 
 
-def test_a_node_that_fails_stops_alone_and_its_watch_goes_on(house: House) -> None:
+@pytest.fixture
+def long_house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, rounds=3)
+    yield made
+    made.stop()
+
+
+def test_a_disk_that_was_full_for_a_round_ends_nobody(long_house: House) -> None:
+    """The node says so, leaves the roster, joins again, and is merged in a later round."""
+    house = long_house
+    learner, works = house.world.learners[3], house.world.learners[3].train
+
     def full(base: State, round: int) -> Update:
         raise OSError(28, "No space left on device")
 
-    house.world.learners[3].train = full  # type: ignore[method-assign]
+    learner.train = full  # type: ignore[method-assign]
+    house.start()
+    eventually("it says so", lambda: "a node cannot write" in house.nodes[3].status.error)
+    assert house.nodes[3].status.error == (
+        "round 1: cluster.state_dir: a node cannot write to its own folder: No space left on device; it tries again"
+    )
+    eventually("it has left", lambda: not house.look().active >> 3 & 1)
+    eventually("the others have committed", lambda: house.look().committed.bit_count() == 3)
+    learner.train = works  # type: ignore[method-assign]
+    with house.world.chain.lock:
+        house.world.clock.advance(100_001)  # the round goes on without it
+    eventually("it has joined again", lambda: house.second() or bool(house.look().active >> 3 & 1))
+    house.gate.set()
+    eventually("it is there to the end", lambda: house.second() or house.look().phase is Phase.DONE)
+    eventually("it has finished", lambda: house.second() or house.nodes[3].status.doing == "finished")
+    assert house.world.outcome(house.look().round).included == 0b1111
+    assert house.nodes[3].status.error == "", "what is over is not its last word"
+
+
+def test_a_node_that_fails_for_good_stops_alone_and_its_watch_goes_on(house: House) -> None:
+    def gone(base: State, round: int) -> Update:
+        raise DataError("data.root", "the images are gone")
+
+    house.world.learners[3].train = gone  # type: ignore[method-assign]
     house.start()
     eventually("it has failed", lambda: house.nodes[3].status.doing == "failed")
-    assert house.nodes[3].status.error.startswith("cluster.state_dir: a node cannot write")
+    assert house.nodes[3].status.error == "data.root: the images are gone"
+    eventually("it has left", lambda: not house.look().active >> 3 & 1)
     eventually("the others have committed", lambda: house.look().committed.bit_count() == 3)
     with house.world.chain.lock:
         house.world.clock.advance(100_001)  # the round goes on without it
@@ -222,10 +257,13 @@ def test_a_node_that_fails_stops_alone_and_its_watch_goes_on(house: House) -> No
 
 
 def test_a_host_whose_nodes_have_failed_stays_while_what_they_attested_can_be_judged(house: House) -> None:
+    def gone(base: State, round: int) -> Update:
+        raise DataError("data.root", "the images are gone")
+
     house.start()
     eventually("round 2 trains", lambda: held_up(house))
     for learner in house.world.learners.values():
-        learner.train = lambda base, round: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+        learner.train = gone  # type: ignore[method-assign]
     for node in house.nodes:
         node.kit.resources.worker.stop()
     house.gate.set()
@@ -283,7 +321,8 @@ def test_a_life_waits_for_its_chain(monkeypatch: pytest.MonkeyPatch) -> None:
         eventually("it says so", lambda: lines)
         away.clear()
         eventually("it goes on", lambda: life.steps)
-        assert set(lines) == {"ledger.rpc_url: nobody is there"}
+        eventually("it says that this is over", lambda: lines[-1] == "")
+        assert set(lines) == {"ledger.rpc_url: nobody is there", ""}
         before = life.steps
         life.wake()
         eventually("it looks again when it is woken", lambda: life.steps > before)
