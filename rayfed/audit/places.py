@@ -20,9 +20,14 @@ import numpy as np
 
 from rayfed.encoding.merkle import LEAF
 from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.sealed import SealedForOthers, is_sealed
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
 from rayfed.store import Site, Store, visit
+from rayfed.store.card import Cards, no_cards
+from rayfed.store.confidential.envelope import Envelope, most_bytes
+from rayfed.store.confidential.reading_keys import ReadingKeys
 from rayfed.store.files import FileStore
+from rayfed.store.verified import verified
 
 CHUNK = 1 << 18
 """Bytes compared at a time: two of them fit a second-level cache. A whole number of leaves."""
@@ -61,12 +66,18 @@ class Folder:
     """A folder as ``FileStore`` lays it out: ``<path>/<first two hex digits>/<root in hex>``."""
 
     path: Path
+    envelope: Envelope | None = None
 
     def copies(self, root: Root, size: int, holders: Sequence[Address] = ()) -> Iterator[Copy]:
         """See ``BlobPlace``."""
         file = self.path / root.hex()[:2] / root.hex()
         if os.path.lexists(file):
-            yield FileCopy(file, size)
+            copy = FileCopy(file, size)
+            encrypted = copy.encrypted_bytes() if self.envelope is not None else None
+            if self.envelope is not None and encrypted is not None:
+                yield SealedCopy(FileCopy(file, encrypted), root, size, self.envelope)
+            else:
+                yield copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +113,21 @@ class FileCopy:
                     return byte // LEAF
         return None
 
+    def encrypted_bytes(self) -> int | None:
+        """Return how long a file is that begins as an encrypted blob does, and might be one; None for any other."""
+        try:
+            status = os.stat(self.file, follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode) or not self.size < status.st_size <= most_bytes(self.size):
+                return None
+            with open(self.file, "rb", opener=_plainly) as file:
+                return status.st_size if is_sealed(file.read(8)) else None
+        except OSError:
+            return None  # reading it as a plain one says what is the matter
+
     @contextmanager
     def _open(self) -> Iterator[int]:
         try:
-            handle = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            handle = _plainly(str(self.file), os.O_RDONLY)
         except FileNotFoundError as error:
             raise BlobMissing("it has just been removed") from error
         except OSError as error:
@@ -132,6 +154,40 @@ class FileCopy:
             if count == 0:
                 raise BlobCorrupt("it was cut while it was being read")
             filled += count
+
+
+def _plainly(file: str, flags: int) -> int:
+    """Open a file, follow no link, and wait for no pipe."""
+    return os.open(file, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCopy:
+    """A file that should be a blob of ``size`` bytes, encrypted to a federation's members."""
+
+    file: FileCopy
+    root: Root
+    size: int
+    envelope: Envelope
+    verified = True
+
+    @property
+    def place(self) -> str:
+        """See ``Copy``."""
+        return self.file.place
+
+    def read(self, room: Room) -> memoryview:
+        """See ``Copy``."""
+        data = self.file.read(lambda: np.empty(self.file.size, np.uint8).data)
+        try:
+            return verified(self.envelope.unseal(self.root, data).blob, self.root, self.size, self.place)
+        except SealedForOthers as error:
+            raise StoreError("it is encrypted: --key-file with the reading keys of a member opens it") from error
+
+    def differs(self, good: memoryview) -> int | None:
+        """See ``Copy``."""
+        self.read(lambda: good)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +227,12 @@ class StoreCopy:
         return None
 
 
-def folders(path: Path) -> list[Folder]:
+def folders(path: Path, envelope: Envelope | None = None) -> list[Folder]:
     """Return the folders of blobs at or below a path: a store's own, or a run's output folder with its nodes' disks.
+
+    Args:
+        path: where to look.
+        envelope: with what those are opened that are encrypted; None: they count as damaged.
 
     Raises:
         ConfigError: there is none.
@@ -182,26 +242,31 @@ def folders(path: Path) -> list[Folder]:
     found = {blob.parent.parent for blob in path.rglob("?" * 64) if blob.parent.name == blob.name[:2]}
     if not found:
         raise ConfigError("--store", f"there is no blob in {path} or below it")
-    return [Folder(folder) for folder in sorted(found)]
+    return [Folder(folder, envelope) for folder in sorted(found)]
 
 
 @contextmanager
-def opened(uri: str, federation: Address) -> Iterator[list[BlobPlace]]:
+def opened(
+    uri: str, federation: Address, keys: ReadingKeys | None = None, cards: Cards = no_cards
+) -> Iterator[list[BlobPlace]]:
     """Open what a URI names: all folders of blobs at or below ``files:PATH``, any other kind of store by its own.
 
     Args:
         uri: as in ``rayfed.store.visit``.
         federation: the contract's address.
+        keys: of a member, for what is encrypted.
+        cards: the members'.
 
     Raises:
         ConfigError: there is no such kind of store, it cannot be opened, or there is no blob in the folder.
     """
+    envelope = Envelope(federation, keys, cards)
     kind, _, rest = uri.partition(":")
     if kind == "files" and rest:
-        yield [*folders(Path(rest).expanduser())]
+        yield [*folders(Path(rest).expanduser(), envelope)]
         return
     with (
         TemporaryDirectory(prefix="rayfed-audit-") as folder,
-        visit(uri, Site(FileStore(folder), federation), "--store") as store,
+        visit(uri, Site(FileStore(folder), federation, None, cards, lambda: envelope, visits=True), "--store") as store,
     ):
         yield [StorePlace(store, uri.partition("?")[0])]

@@ -19,6 +19,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import CodecError
 from rayfed.protocol.accounts import Account, Books
 from rayfed.protocol.messages import Outcome, Terms, View
+from rayfed.store.card import Card
 
 FORMAT = "rayfed.record.v3"
 
@@ -63,6 +64,11 @@ class ChainRecord:
     def digest(self) -> str:
         """SHA-256, in hex, of all that the record says."""
         return hashlib.sha256(canonical.dumps(self._plain()).encode()).hexdigest()
+
+    def cards(self) -> dict[Address, Card]:
+        """Return the members' latest cards, by their addresses in lower case."""
+        said = (entry.values for entry in self.entries if entry.name == "Announced")
+        return {values["member"].lower(): Card.decode(values["card"]) for values in said}
 
     def with_charter(self, charter: str) -> ChainRecord:
         """Return the same record with this charter."""

@@ -19,6 +19,7 @@ from rayfed.encoding.primitives import bits
 from rayfed.encoding.urls import public
 from rayfed.errors import CodecError, ConfigError
 from rayfed.reporting.words import duration, size
+from rayfed.store.confidential.reading_keys import ReadingKeys
 
 CLEAN = 0
 DISCREPANCIES = 1
@@ -57,7 +58,9 @@ def main(words: Sequence[str]) -> int:
     console = Console()
     with ExitStack() as stack:
         record = _record(args, charter)
-        places = [place for uri in args.store for place in stack.enter_context(opened(uri, record.federation))]
+        keys = ReadingKeys.read(args.key_file, "--key-file") if args.key_file else None
+        told = (record.federation, keys, record.cards)
+        places = [place for uri in args.store for place in stack.enter_context(opened(uri, *told))]
         progress = stack.enter_context(_bar())
         report = audit(
             record,
@@ -89,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from-block", type=int, help="read events from here; by default from the founding block")
     parser.add_argument("--record", type=Path, metavar="FILE", help="audit this record instead of asking a chain")
     parser.add_argument("--store", action="append", default=[], metavar="PLACE", help=STORES)
+    parser.add_argument(
+        "--key-file", type=Path, metavar="FILE", help="a member's reading.keys, for what is encrypted to the members"
+    )
     parser.add_argument("--charter", type=Path, metavar="FILE", help="charter.json; most records contain it")
     parser.add_argument("--strict", action="store_true", help="count whatever nobody can check as a discrepancy")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report here")

@@ -270,7 +270,13 @@ def _outside(settings: Settings) -> None:
         raise ConfigError("ledger.spare_rpc_url", f"{url!r} does not begin with http:// or https://")
     if ledger.ws_url and not ledger.ws_url.startswith(("ws://", "wss://")):
         raise ConfigError("ledger.ws_url", f"{_shown(ledger.ws_url)!r} does not begin with ws:// or wss://")
-    options_of(settings.store).validate()
+    store = options_of(settings.store)
+    store.validate()
+    if settings.store.confidential and store.within_cluster:
+        raise ConfigError(
+            "store.confidential",
+            f"{settings.store.kind} encrypts nothing: it gives blobs to one Ray cluster's nodes only",
+        )
     address = settings.federation_address
     if address is not None and not _ADDRESS.fullmatch(address):
         raise ConfigError("federation_address", f"{address!r} is not an address: 0x and 40 hexadecimal digits")

@@ -5,26 +5,28 @@ audit are as they are, and whoever opens a sealed blob still has to hash it: who
 
 Layout, numbers big-endian::
 
-    magic(8) | size of the blob(8) | recipients(2) | recipients x (mark(8) | HPKE's enc(32) | wrapped key(48)) | body
+    magic(8) | size of the blob(8) | recipients(2) | recipients x (mark(8) | HPKE's enc(32) | wrapped secret(48)) | body
 
-The body is the blob in segments of ``SEGMENT`` bytes, each with a tag of 16 bytes: AES-256-GCM under the fresh key, the
-segment's number as its nonce, magic, size and context as associated data. Wrapping is HPKE in base mode (RFC 9180) with
-DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM. Wrapping anew for others leaves the body as it is.
+The body is the blob in segments of ``SEGMENT`` bytes, each with a tag of 16 bytes: AES-256-GCM under a key that follows
+from the secret, the segment's number as its nonce, magic, size and context as associated data. Wrapping is HPKE
+(``encoding.hpke``) in a way that whoever opens a blob can check everybody's (``Opened.left_out``).
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from rayfed.encoding import hpke
 from rayfed.errors import BlobCorrupt, StoreError
 
 if TYPE_CHECKING:
@@ -39,14 +41,12 @@ MOST_RECIPIENTS = 1024
 """A roster's members and then some: joiners, watchers."""
 
 _HEAD = struct.Struct(">8sQH")
-_MARK, _KEY, _TAG = 8, 32, 16
-_WRAP = _KEY + _KEY + _TAG
+_MARK, _TAG, _WRAP = 8, 16, hpke.WRAPPED
 _INFO = b"rayfed sealed blob 1\0"
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 class SealedForOthers(StoreError):
-    """A sealed blob has no key that this private key opens; whoever can open it may ``rewrap`` it."""
+    """A sealed blob has no key that this private key opens; whoever can open it may seal it anew."""
 
 
 def new_key() -> tuple[bytes, bytes]:
@@ -60,6 +60,28 @@ def sealed_bytes(size: int, recipients: int) -> int:
     return _HEAD.size + recipients * (_MARK + _WRAP) + size + _TAG * _segments(size)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A sealed blob, opened.
+
+    Attributes:
+        blob: what its author sealed, read-only; not yet what its root names.
+        secret: what it was sealed with.
+        wraps: the entries for its recipients as they lie.
+        context: what it was sealed as.
+    """
+
+    blob: memoryview
+    secret: bytes
+    wraps: frozenset[bytes]
+    context: bytes
+
+    def left_out(self, recipients: Sequence[bytes]) -> list[bytes]:
+        """Return those of these public keys that could open it, and have no entry that lets them."""
+        entries = {public: _entry(self.secret, public, self.context) for public in recipients}
+        return [public for public, entry in entries.items() if entry and entry not in self.wraps]
+
+
 def seal(blob: Buffer, recipients: Sequence[bytes], context: bytes) -> memoryview:
     """Encrypt a blob with a fresh key, for each of these public keys once.
 
@@ -67,7 +89,7 @@ def seal(blob: Buffer, recipients: Sequence[bytes], context: bytes) -> memoryvie
         blob: any bytes, at least one.
         recipients: X25519 public keys, 32 bytes each. One that is none, or that leads to no secret, is left out: a
             member's wrong key must keep nobody else from reading.
-        context: what the blob is (chain, contract, round, root): it opens under the same context only.
+        context: what the blob is (federation, root): it opens under the same context only.
 
     Raises:
         ValueError: there is nothing to encrypt, or there are more than MOST_RECIPIENTS.
@@ -75,49 +97,33 @@ def seal(blob: Buffer, recipients: Sequence[bytes], context: bytes) -> memoryvie
     view = memoryview(blob).cast("B")
     if not view.nbytes:
         raise ValueError("there is nothing to seal")
-    key = AESGCM.generate_key(256)
-    head = _header(key, view.nbytes, recipients, context)
+    secret = secrets.token_bytes(32)
+    head = _header(secret, view.nbytes, recipients, context)
     sealed = np.empty(len(head) + view.nbytes + _TAG * _segments(view.nbytes), np.uint8).data
     sealed[: len(head)] = head
-    cipher, bound = AESGCM(key), _bound(view.nbytes, context)
+    cipher, bound = _cipher(secret), _bound(view.nbytes, context)
     for number, plain, encrypted in _pieces(view.nbytes):
         cipher.encrypt_into(_nonce(number), view[plain], bound, sealed[len(head) :][encrypted])
     return sealed.toreadonly()
 
 
-def unseal(sealed: Buffer, private: bytes, context: bytes) -> memoryview:
-    """Return what was sealed, read-only. It is what its author sealed, not yet what its root names.
+def unseal(sealed: Buffer, privates: Sequence[bytes], context: bytes) -> Opened:
+    """Open a sealed blob with the first of these private keys that does.
 
     Raises:
-        SealedForOthers: no key in it is for this one, or what is there does not open.
-        BlobCorrupt: it is no sealed blob, was changed, or belongs to another context.
+        SealedForOthers: no key in it is for one of these.
+        BlobCorrupt: it is no sealed blob, or does not open with the key that was wrapped for one of these.
     """
-    return _opened(sealed, private, context)[1].toreadonly()
-
-
-def rewrap(sealed: Buffer, private: bytes, recipients: Sequence[bytes], context: bytes) -> memoryview:
-    """Return the same sealed blob for other recipients; the body is opened to see that it can be, and stays as it is.
-
-    Raises:
-        As ``seal`` and ``unseal``.
-    """
-    key, blob = _opened(sealed, private, context)
-    _, _, body = _parts(sealed)
-    return memoryview(_header(key, blob.nbytes, recipients, context) + bytes(body))
-
-
-def _opened(sealed: Buffer, private: bytes, context: bytes) -> tuple[bytes, memoryview]:
-    """Return (key, blob) of the first key for this member that opens all of it."""
     size, entries, body = _parts(sealed)
     bound = _bound(size, context)
     blob = np.empty(size, np.uint8).data
     last: Exception | None = None
-    for key in _keys(entries, private, context):
+    for secret in _secrets(entries, privates, context):
         try:
-            cipher = AESGCM(key)
+            cipher = _cipher(secret)
             for number, plain, encrypted in _pieces(size):
                 cipher.decrypt_into(_nonce(number), body[encrypted], bound, blob[plain])
-            return key, blob
+            return Opened(blob.toreadonly(), secret, frozenset(_split(entries)), context)
         except InvalidTag as error:
             last = error
     if last is not None:
@@ -125,17 +131,24 @@ def _opened(sealed: Buffer, private: bytes, context: bytes) -> tuple[bytes, memo
     raise SealedForOthers("a sealed blob holds no key that this member's key opens")
 
 
-def _header(key: bytes, size: int, recipients: Sequence[bytes], context: bytes) -> bytes:
+def is_sealed(data: Buffer) -> bool:
+    """Say whether these bytes begin as a sealed blob does."""
+    return bytes(memoryview(data).cast("B")[: len(MAGIC)]) == MAGIC
+
+
+def _header(secret: bytes, size: int, recipients: Sequence[bytes], context: bytes) -> bytes:
     if len(recipients) > MOST_RECIPIENTS:
         raise ValueError(f"{len(recipients)} recipients are more than {MOST_RECIPIENTS}")
-    entries = []
-    for public in dict.fromkeys(recipients):
-        try:
-            wrapped = _SUITE.encrypt(key, X25519PublicKey.from_public_bytes(public), info=_INFO + context)
-        except ValueError:  # no key, or a point of low order
-            continue
-        entries.append(_mark(public) + wrapped)
+    entries = [entry for public in dict.fromkeys(recipients) if (entry := _entry(secret, public, context))]
     return _HEAD.pack(MAGIC, size, len(entries)) + b"".join(entries)
+
+
+def _entry(secret: bytes, public: bytes, context: bytes) -> bytes:
+    """Return the entry for a recipient; empty if its key is none, or a point of low order."""
+    try:
+        return _mark(public) + hpke.wrap(secret, public, _INFO + context)
+    except ValueError:
+        return b""
 
 
 def _parts(sealed: Buffer) -> tuple[int, memoryview, memoryview]:
@@ -153,20 +166,29 @@ def _parts(sealed: Buffer) -> tuple[int, memoryview, memoryview]:
     raise BlobCorrupt(f"{view.nbytes} bytes are no sealed blob")
 
 
-def _keys(entries: memoryview, private: bytes, context: bytes) -> Iterator[bytes]:
-    """Yield the keys that were wrapped for a member; its author may have wrapped anything."""
-    own = X25519PrivateKey.from_private_bytes(private)
-    mark = _mark(own.public_key().public_bytes_raw())
+def _secrets(entries: memoryview, privates: Sequence[bytes], context: bytes) -> Iterator[bytes]:
+    """Yield the secrets that were wrapped for a member; its author may have wrapped anything."""
+    for private in privates:
+        own = X25519PrivateKey.from_private_bytes(private)
+        mark = _mark(own.public_key().public_bytes_raw())
+        for entry in _split(entries):
+            if not entry.startswith(mark):
+                continue
+            try:
+                secret = hpke.unwrap(entry[_MARK:], own, _INFO + context)
+            except (InvalidTag, ValueError):
+                continue
+            if len(secret) == 32:
+                yield secret
+
+
+def _split(entries: memoryview) -> Iterator[bytes]:
     for start in range(0, entries.nbytes, _MARK + _WRAP):
-        entry = bytes(entries[start : start + _MARK + _WRAP])
-        if not entry.startswith(mark):
-            continue
-        try:
-            key = _SUITE.decrypt(entry[_MARK:], own, info=_INFO + context)
-        except (InvalidTag, ValueError):
-            continue
-        if len(key) == _KEY:
-            yield key
+        yield bytes(entries[start : start + _MARK + _WRAP])
+
+
+def _cipher(secret: bytes) -> AESGCM:
+    return AESGCM(hashlib.sha256(b"rayfed body\0" + secret).digest())
 
 
 def _mark(public: bytes) -> bytes:

@@ -9,7 +9,7 @@ from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobComing, BlobCorrupt, StoreError
 from rayfed.node.disk import OwnDisk
 from rayfed.node.memo import Memo
-from rayfed.store import Serves, Store
+from rayfed.store import Publishes, Serves, Store
 from rayfed.store.files import FileStore
 
 
@@ -130,6 +130,18 @@ class BlobRepository:
             offered = change(blob)
             if offered is not None:
                 self._store.put(root, offered)
+        except StoreError as error:
+            return Published(False, str(error))
+        self._published.add(root)
+        return Published(True)
+
+    def open_to_all(self, root: Root) -> Published:
+        """Let everybody have what is on the own disk, where the store keeps blobs for members otherwise."""
+        blob = self.disk.own(root)
+        if not isinstance(self._store, Publishes) or blob is None:
+            return Published(True)
+        try:
+            self._store.publish(root, blob)
         except StoreError as error:
             return Published(False, str(error))
         self._published.add(root)

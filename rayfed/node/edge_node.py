@@ -35,6 +35,7 @@ from rayfed.node.status import StatusBoard
 from rayfed.node.steps import DueStep
 from rayfed.node.tools import BlobTools
 from rayfed.protocol import policy
+from rayfed.protocol.charter import PUBLIC
 from rayfed.protocol.messages import NodeStatus, Phase, Round, Verb, View
 
 __all__ = ["EdgeNode", "Progress"]
@@ -78,7 +79,8 @@ class EdgeNode:
             tools.merges.note(context, root)
         board = StatusBoard(NodeStatus(membership.slot, address, None, 0, "starting"))
         records = RoundLog(membership.slot, address, hooks.on_record)
-        publisher = self.publishes(tools.blobs, hooks.behaviour, board.trouble, options.keeps)
+        opens = membership.charter.final_model == PUBLIC
+        publisher = self.publishes(tools.blobs, hooks.behaviour, board.trouble, options.keeps, opens)
         scores = Scores(resources.learner, resources.worker, records, board, options.alone)
         self.kit = Kit(membership, resources, options, hooks, tools, Held(), records, publisher, scores, board)
         self._handlers = {action: row.handler(self.kit) for action, row in self.rows.items() if row.handler}

@@ -21,6 +21,7 @@ class Publisher:
         note: told in a line why something is not published.
         keeps: whether others' updates are kept on the own disk, and given, until their round is settled; who keeps them
             has a watchtower that lets them go then.
+        opens: whether the model that the federation ends with is for everybody.
     """
 
     def __init__(
@@ -29,11 +30,14 @@ class Publisher:
         behaviour: Behaviour,
         note: Callable[[str], None],
         keeps: bool = True,
+        opens: bool = True,
     ) -> None:
         self._blobs = blobs
         self._behaviour = behaviour
         self._note = note
         self._keeps = keeps
+        self._opens = opens
+        self._opened = NO_ROOT
         self._own: set[Root] = set()
         self._owed: set[Root] = set()
         self._finished_at = 0
@@ -62,9 +66,14 @@ class Publisher:
                 if not published.is_done:
                     self._note(published.reason)
 
-    def model(self, root: Root) -> None:
-        """Offer a final model: whoever holds one serves it, so that a latecomer finds it however few are left."""
-        if not self._publish(root):
+    def model(self, root: Root, for_all: bool = False) -> None:
+        """Offer a final model: whoever holds one serves it, so that a latecomer finds it however few are left.
+
+        Args:
+            root: of the model.
+            for_all: whether the federation ends with it: if the charter says so, it is everybody's then.
+        """
+        if not (self._open_to_all(root) if for_all and self._opens else self._publish(root)):
             self._owed.add(root)
 
     def owes(self, finished: bool, view: View, patience: float) -> bool:
@@ -74,9 +83,21 @@ class Publisher:
         peer, ``patience`` seconds.
         """
         self._owed = {root for root in self._owed if not self._publish(root)}
+        if finished and self._opens and not self._open_to_all(view.base):
+            self._owed.add(view.base)
         if finished and not self._finished_at:
             self._finished_at = view.time
         return bool(self._owed) and (not finished or view.time - self._finished_at < patience)
+
+    def _open_to_all(self, root: Root) -> bool:
+        if self._opened == root:
+            return True
+        opened = self._blobs.open_to_all(root)
+        if not opened.is_done:
+            self._note(opened.reason)
+            return False
+        self._opened = root
+        return self._publish(root)
 
     def _publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> bool:
         published = self._blobs.publish(root, change)

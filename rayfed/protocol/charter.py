@@ -23,6 +23,9 @@ from rayfed.protocol.messages import NATIVE, Terms
 
 __all__ = ["MAX_UNSETTLED", "SHARES", "VERSION", "Charter", "DataTerms", "MergeTerms", "StakeTerms"]
 
+PUBLIC, MEMBERS = "public", "members"
+"""Who is given the final model where stores are confidential."""
+
 VERSION = 3
 """Of the charter's format. 1 and 2 were the first edition's, whose federations the second does not carry on."""
 
@@ -43,6 +46,8 @@ class Charter:
         genesis: root of the blob that round 1 starts from.
         genesis_source: how to build that blob (a seed, or a weights file and its hash); free as ``model`` is.
         stake: what is at stake, and what is paid.
+        final_model: ``public`` (members give the final model to all who ask) or ``members``, where stores are
+            confidential; in the text only where it is ``members``.
         version: of this format.
     """
 
@@ -65,6 +70,7 @@ class Charter:
     genesis: Root
     genesis_source: Mapping[str, Any]
     stake: StakeTerms = field(default_factory=StakeTerms)
+    final_model: str = PUBLIC
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -86,6 +92,8 @@ class Charter:
         within("max_unsettled", self.max_unsettled, 1, MAX_UNSETTLED)
         within("max_void", self.max_void, 1, 2**16 - 1)
         self.stake.check()
+        if self.final_model not in (PUBLIC, MEMBERS):
+            raise ConfigError("federation.final_model", f"{self.final_model!r} is neither {PUBLIC} nor {MEMBERS}")
         self.rule()
         self.canonical_json()
 
@@ -151,6 +159,8 @@ class Charter:
         value["layout"] = self.layout.to_dict()
         value["data"], value["merge"], value["stake"] = self.data.to_dict(), self.merge.to_dict(), asdict(self.stake)
         value["genesis"] = "0x" + self.genesis.hex()
+        if self.final_model == PUBLIC:
+            del value["final_model"]
         return canonical.dumps(value)
 
     @classmethod
@@ -166,7 +176,13 @@ class Charter:
             raise CodecError(f"charter: {_other(value['version'])}")
         whole = {item.name: int for item in fields(cls)}
         objects = {"layout": dict, "data": dict, "model": dict, "merge": dict, "genesis_source": dict, "stake": dict}
-        entry = canonical.fields(value, {**whole, **objects, "name": str, "genesis": str}, "charter")
+        texts = {"name": str, "genesis": str, "final_model": str}
+        expected = {**whole, **objects, **texts}
+        if isinstance(value, dict) and "final_model" not in value:
+            del expected["final_model"]
+        entry = canonical.fields(value, expected, "charter")
+        if entry.get("final_model") == PUBLIC:
+            raise CodecError("charter.final_model: is given although its value is the default")
         data = DataTerms.from_dict(entry["data"])
         kinds = {item.name: str if item.name in ("coin", "allow_list") else int for item in fields(StakeTerms)}
         stake = canonical.fields(entry["stake"], kinds, "charter.stake")

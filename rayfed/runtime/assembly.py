@@ -17,7 +17,7 @@ from rayfed.learning import learner, states
 from rayfed.learning.budget import Budget
 from rayfed.learning.learner import Workshop
 from rayfed.learning.private import Private
-from rayfed.ledger import Ledger, allow_list, registry
+from rayfed.ledger import FederationState, Ledger, allow_list, registry
 from rayfed.node.edge_node import EdgeNode
 from rayfed.node.journal import Journal
 from rayfed.node.memo import Memo
@@ -26,8 +26,8 @@ from rayfed.node.training import InlineWorker, TrainingWorker
 from rayfed.node.watchtower import LASTING_SECONDS, Watchtower
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import NodeRecord
-from rayfed.runtime import homes
-from rayfed.store import Serves, Site, options_of
+from rayfed.runtime import homes, stores
+from rayfed.store import Serves
 from rayfed.store.files import FileStore
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Assembly:
             Membership(charter, self._place.chain_id, self._place.federation, slot),
             Resources(
                 ledger=ledger,
-                store=self._store(disk),
+                store=self._store(disk, slot, ledger),
                 disk=disk,
                 journal=Journal(folder / "journal.jsonl"),
                 learner=own,
@@ -215,8 +215,8 @@ class Assembly:
                 return answer
         return None
 
-    def _store(self, disk: FileStore) -> Store:
-        made = _store(self._settings, self._place, disk, self._fetch)
+    def _store(self, disk: FileStore, slot: int, ledger: Ledger) -> Store:
+        made = stores.of_member(self._settings, self._place, disk, ledger, self.folder(slot), self._fetch)
         if isinstance(made, Serves):
             self._servers[disk] = made.server
         return made
@@ -229,11 +229,9 @@ def _reveal(server: PeerServer | None, roots: Iterable[Root]) -> None:
             server.reveal(root)
 
 
-def _store(settings: Settings, place: Place, disk: FileStore, fetch: Fetch | None = None) -> Store:
-    return options_of(settings.store).open(Site(disk, place.federation, fetch))
-
-
-def final_model(settings: Settings, place: Place, view: View, folder: Path) -> tuple[nn.Module, NDArray[Any] | None]:
+def final_model(
+    settings: Settings, place: Place, ledger: FederationState, view: View, folder: Path
+) -> tuple[nn.Module, NDArray[Any] | None]:
     """Fetch the model that the federation ended with from the store by its root; return it as a torch module,
     with a few examples' worth of input of the right form (noise, or zeros for tokens: nobody's data leave their owner);
     None for a model of several inputs.
@@ -247,7 +245,11 @@ def final_model(settings: Settings, place: Place, view: View, folder: Path) -> t
     charter = Charter.from_json(place.charter)
     blob = None
     if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
-        blob = _store(settings, place, FileStore(folder)).get(view.base, charter.blob_layout.blob_size, view.members)
+        store = stores.of_visitor(settings, place.federation, FileStore(folder), ledger)
+        try:
+            blob = store.get(view.base, charter.blob_layout.blob_size, view.members)
+        finally:
+            store.close()
     model, state = learner.genesis(settings, learner.load(settings, charter.data), charter)
     if blob is not None:
         state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)

@@ -131,6 +131,7 @@ def _charter(
         genesis=genesis,
         genesis_source={"seed": settings.seed},
         stake=stake_terms(settings),
+        final_model=terms.final_model,
     )
 
 

@@ -246,7 +246,7 @@ class Recorder:
         if tracker is not None:
             model, example, missing = None, None, ""
             try:
-                model, example = self._model(view)
+                model, example = self._model(view, connection)
             except StoreError as error:
                 # The hosts may have gone by now. The runs are ended all the same, with all but the model in them.
                 missing = f"the final model is not recorded: {error}"
@@ -255,11 +255,11 @@ class Recorder:
             self._snapshot = dataclasses.replace(self._snapshot, error=tracker.problem() or missing)
         self._snapshot = dataclasses.replace(self._snapshot, recorded=True)
 
-    def _model(self, view: View) -> tuple[nn.Module, NDArray[np.generic] | None]:
+    def _model(self, view: View, connection: Federation) -> tuple[nn.Module, NDArray[np.generic] | None]:
         """Fetch the final model from the store by its root, as anybody could."""
         from rayfed.runtime.assembly import final_model
 
-        return final_model(self._settings, self._place, view, Path(self._state_dir) / "recorder")
+        return final_model(self._settings, self._place, connection, view, Path(self._state_dir) / "recorder")
 
 
 def facts(settings: Settings) -> dict[str, Any]:

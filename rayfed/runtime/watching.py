@@ -25,8 +25,8 @@ from rayfed.protocol.charter import Charter
 from rayfed.protocol.commands import Advance
 from rayfed.protocol.court_policy import RING
 from rayfed.protocol.messages import COIN, Phase, View
-from rayfed.runtime import chain, cluster, launch, preflight
-from rayfed.store import Site, options_of
+from rayfed.runtime import chain, cluster, launch, preflight, stores
+from rayfed.store import options_of
 from rayfed.store.files import FileStore
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def watch(settings: Settings, output_dir: Path, console: Console | None = None) 
         signer = backend.signer(address, folder, INDEX)
         connection = backend.connect(address, charter.hash, follow=True)
         stack.callback(connection.close)
-        store = store_options.open(Site(disk, address))
+        store = stores.of_visitor(settings, address, disk, connection)
         stack.callback(store.close)
         tools = BlobTools.of(charter, backend.locator.chain_id, address, disk, store, Memo(), FETCH_SECONDS)
         _equip(settings, backend, connection, signer)

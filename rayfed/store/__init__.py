@@ -7,10 +7,24 @@ from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 from rayfed.encoding.primitives import Address, Root
+from rayfed.store.announces import Announces, Publishes
 from rayfed.store.options import Site, StoreOptions
 from rayfed.store.registry import KINDS, kind_of, options_of, split
 
-__all__ = ["KINDS", "PeerServer", "Serves", "Site", "Store", "StoreOptions", "kind_of", "options_of", "split", "visit"]
+__all__ = [
+    "KINDS",
+    "Announces",
+    "PeerServer",
+    "Publishes",
+    "Serves",
+    "Site",
+    "Store",
+    "StoreOptions",
+    "kind_of",
+    "options_of",
+    "split",
+    "visit",
+]
 
 
 class Store(Protocol):

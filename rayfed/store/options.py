@@ -11,20 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import Field, dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rayfed.encoding.primitives import Address, Root
+from rayfed.store.card import Cards, no_cards
 
 if TYPE_CHECKING:
     from rayfed.store import Store
+    from rayfed.store.confidential.envelope import Envelope
+    from rayfed.store.confidential.sealed_store import SealedStore, OpenPlace
     from rayfed.store.files.disk import FileStore
 
 
+PlaceT = TypeVar("PlaceT", bound="OpenPlace")
+
 Fetch = Callable[[Root, int, Sequence[Address]], memoryview]
 """Returns a blob, checked, given its root, its size and the members that should have it; raises as ``Store.get``."""
-
-Cards = Callable[[Sequence[Address]], Sequence[str]]
-"""Returns how members can be reached by what they say of themselves: addresses that the kind of store understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,34 @@ class Site:
         disk: the node's own.
         federation: the address of the federation's contract.
         fetch: asks the node's peers for a blob, in stores whose nodes serve each other; None: the store finds them.
-        cards: what members say of how they can be reached, where the ledger has it; None: nothing.
+        cards: members' cards, as the ledger has them.
+        envelope: returns how blobs are encrypted where others can read; None: not at all.
+        confidential: whether they are, by the owner's choice; None: as the kind of store has it.
+        visits: whether it is opened to look at what others have put there.
     """
 
     disk: FileStore
     federation: Address
     fetch: Fetch | None = None
-    cards: Cards | None = None
+    cards: Cards = no_cards
+    envelope: Callable[[], Envelope] | None = None
+    confidential: bool | None = None
+    visits: bool = False
+
+    def shelved(self, place: PlaceT, *, openly: bool, hearsay: bool = False) -> PlaceT | SealedStore:
+        """Return a place as the store that it is to be: itself, or with its blobs encrypted on it.
+
+        Args:
+            place: a store that is a ``OpenPlace`` besides.
+            openly: whether its kind is not encrypted unless that is asked for.
+            hearsay: whether anybody can claim that something lies there.
+        """
+        confidential = not openly if self.confidential is None else self.confidential
+        if self.envelope is None or not (confidential or self.visits):
+            return place
+        from rayfed.store.confidential.sealed_store import SealedStore
+
+        return SealedStore(place, self.envelope(), self.disk, blames=self.visits and not hearsay)
 
 
 @dataclass(frozen=True)

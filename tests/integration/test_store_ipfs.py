@@ -6,7 +6,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from rayfed.encoding import merkle
 from rayfed.errors import BlobMissing, ConfigError, StoreError
 from rayfed.ledger.backend import Locator
 from rayfed.node.edge_node import Progress
+from rayfed.node.herald import Herald
 from rayfed.protocol.messages import NodeRecord, Phase, Status
 from rayfed.runtime import drafting
 from rayfed.runtime.assembly import Assembly
 from rayfed.runtime.place import Place
 from rayfed.store import Site, options_of, visit
+from rayfed.store.card import Card
 from rayfed.store.files import FileStore
 from rayfed.store.ipfs import peers
 from rayfed.store.ipfs.options import IpfsOptions
@@ -127,16 +129,11 @@ def test_peers_that_a_setting_or_a_card_names_need_no_meeting(tmp_path, federati
         author.put(root, blob)  # nobody is connected to it yet
         told = Party(second, federation, tmp_path / "told", peers=[first.address])
         assert told.store.get(root, SIZE) == blob
-        asked: list[Sequence[str]] = []
-
-        def cards(holders: Sequence[str]) -> list[str]:
-            asked.append(holders)
-            return [first.address]
-
-        site = Site(FileStore(tmp_path / "carded"), federation, cards=cards)
+        cards = {"0x" + "11" * 20: author.store.card(), "0x" + "22" * 20: Card(ipfs="/ip4/not a peer")}
+        site = Site(FileStore(tmp_path / "carded"), federation, cards=lambda: cards)
         carded = IpfsOptions(rpc_url=third.url).open(site)
         assert carded.get(root, SIZE, ["0x" + "11" * 20]) == blob
-        assert asked == [["0x" + "11" * 20]]
+        assert cards["0x" + "11" * 20].ipfs == first.address
         for store in (author.store, told.store, carded):
             store.close()
 
@@ -303,7 +300,10 @@ def test_a_federation_whose_parties_share_a_ledger_and_ipfs(kubos, federation, t
     for slot, (kubo, other) in enumerate(((kubos[0], kubos[1]), (kubos[0], kubos[1]), (kubos[1], kubos[0]))):
         assembly = Assembly(settings(kubo, other), place, tmp_path / f"party-{slot}")
         nodes.append(assembly.node(slot, MemoryLedger(chain, assembly.key(slot).address), records.append))
+    heralds = [Herald(node.ledger.handle(), node.kit.resources.store) for node in nodes]  # type: ignore[arg-type]
     for _ in range(600):
+        for herald in heralds:
+            herald.step(chain.view())
         progress = {node.step(chain.view()) for node in nodes}
         if progress == {Progress.FINISHED}:
             break
@@ -316,7 +316,17 @@ def test_a_federation_whose_parties_share_a_ledger_and_ipfs(kubos, federation, t
     root, size = chain.view().base, charter.blob_layout.blob_size
     with opened(f"ipfs:{kubos[2].url}", federation) as places:
         [copy] = [copy for found in places for copy in found.copies(root, size, ())]
-        assert merkle.root(copy.read(lambda size: memoryview(bytearray(size)))) == root
+        assert merkle.root(copy.read(lambda size: memoryview(bytearray(size)))) == root, "it is for everybody"
+    updates = list(chain.merge_evidence(2).roots)
+    with opened(f"ipfs:{kubos[2].url}", federation) as places:
+        [copy] = [copy for found in places for copy in found.copies(updates[0], size, ())]
+        with pytest.raises(StoreError, match=r"encrypted to the federation's members"):
+            copy.read(lambda: memoryview(bytearray(size)))
+    blocks = [nodes[0].kit.tools.disk.own(one) for one in updates]
+    stored = b"".join(file.read_bytes() for kubo in kubos for file in kubo.repo.glob("blocks/*/*.data"))
+    for blob in filter(None, blocks):
+        assert len(stored) > 3 * size
+        assert not any(bytes(blob[at : at + 24]) in stored for at in range(4096, size - 4096, 997))
 
 
 def test_several_go_on_while_kubo_hangs_and_when_it_is_gone(federation, tmp_path) -> None:

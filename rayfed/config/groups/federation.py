@@ -66,6 +66,8 @@ class FederationSettings:
         max_unsettled: rounds that may be open to contest at once; a seat has a bond for each of them.
         max_void: so many void rounds in a row end the federation.
         limit_seconds: so long without a final round ends the federation.
+        final_model: public (everybody may have the final model) or members, where the store is confidential; part of
+            the charter.
         alone: also train every node alone, for as many epochs, for comparison.
     """
 
@@ -81,6 +83,7 @@ class FederationSettings:
     max_unsettled: int = within(16, 1, 16)
     max_void: int = within(8, 1, 2**16 - 1)
     limit_seconds: int = within(86_400, 1, MAX_UINT32)
+    final_model: str = one_of("public", "members")
     alone: bool = True
 
     @property

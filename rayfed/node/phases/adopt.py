@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rayfed.node.kit import Kit
 from rayfed.node.phases.ready import NOTHING, Ready
-from rayfed.protocol.messages import View
+from rayfed.protocol.messages import Phase, View
 from rayfed.protocol.policy import Adopt
 
 
@@ -23,7 +23,7 @@ class AdoptHandler:
             if state is None:
                 return NOTHING
             kit.held.state, kit.held.model = state, action.root
-        kit.publisher.model(action.root)
+        kit.publisher.model(action.root, for_all=view.phase is Phase.DONE)
         if view.base_round:
             kit.scores.add(view.base_round, state)
         if kit.options.keep_rounds:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.encoding import blocks
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
+from rayfed.node.herald import Herald
 from rayfed.node.training import ThreadWorker
 from rayfed.protocol.messages import NodeStatus
 from rayfed.runtime.host.listener import Listener
 from rayfed.runtime.host.reads import OneLook, WatchLedger
 from rayfed.runtime.host.rounds import RoundsLife
 from rayfed.runtime.host.watch import Post, WatchLife
+from rayfed.store import Announces
 
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
@@ -135,7 +137,9 @@ class Builder:
     def _post(self, node: EdgeNode, reads: OneLook) -> Post:
         ledger = WatchLedger(reads, node.ledger.handle())
         tower = self._tower(node, ledger) if node.is_honest or node.kit.hooks.behaviour.defends else None
-        return Post(node, ledger, tower, self._spec.settings.ledger.payout_address or node.address)
+        store = node.kit.resources.store
+        herald = Herald(node.ledger.handle(), store) if isinstance(store, Announces) else None
+        return Post(node, ledger, tower, self._spec.settings.ledger.payout_address or node.address, herald)
 
     def _tower(self, node: EdgeNode, ledger: Any) -> Watchtower:
         tower = self._towers[node.slot] = self._assembly.watchtower(node, ledger)

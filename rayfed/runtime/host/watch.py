@@ -11,6 +11,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger import Ledger
 from rayfed.node.edge_node import EdgeNode
+from rayfed.node.herald import Herald
 from rayfed.node.watchtower import Watchtower, claim
 from rayfed.protocol.messages import View
 from rayfed.runtime.host.failure import STARVED, in_one_line, starved
@@ -35,12 +36,14 @@ class Post:
         ledger: a handle of that account which nobody else uses.
         tower: None for a dishonest node, which defends nobody, and only claims what it has earned.
         payout: where what was earned goes.
+        herald: what keeps its card on the ledger; None where its store needs no cards.
     """
 
     node: EdgeNode
     ledger: Ledger
     tower: Watchtower | None
     payout: Address
+    herald: Herald | None = None
 
 
 class WatchLife(Life):
@@ -89,6 +92,8 @@ class WatchLife(Life):
 
     def _act(self, post: Post, view: View) -> bool:
         try:
+            if post.herald is not None:
+                post.herald.step(view)
             if post.tower is not None and post.tower.step(view):
                 return True
             if not self._claims:

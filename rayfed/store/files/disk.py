@@ -129,7 +129,7 @@ class FileStore:
         try:
             if length != size:
                 raise wrong_size(root, length, size, str(self.path))
-            blob = _map(handle, size) if self._mapped else _read(handle, size)
+            blob = _map(handle, size) if self._mapped else read_into_memory(handle, size)
         except OSError as error:
             raise self._refusal("read", error) from error
         finally:
@@ -271,7 +271,7 @@ def _map(handle: int, size: int) -> memoryview:
     return memoryview(mmap.mmap(handle, size, access=mmap.ACCESS_READ))
 
 
-def _read(handle: int, size: int) -> memoryview:
+def read_into_memory(handle: int, size: int) -> memoryview:
     """Read ``size`` bytes into new memory; fewer if the file was cut in the meantime."""
     blob = np.empty(size, np.uint8).data
     filled = 0

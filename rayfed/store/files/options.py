@@ -11,7 +11,7 @@ from rayfed.errors import ConfigError
 from rayfed.store.options import Site, StoreOptions
 
 if TYPE_CHECKING:
-    from rayfed.store.files.disk import FileStore
+    from rayfed.store import Store
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class FilesOptions(StoreOptions):
         if not os.access(path, os.W_OK | os.X_OK):
             raise ConfigError("store.path", f"the folder {path} is not writable")
 
-    def open(self, site: Site) -> FileStore:
+    def open(self, site: Site) -> Store:
         """See ``StoreOptions``. Other parties write to the folder, so what is read is copied before it is checked."""
-        from rayfed.store.files.disk import FileStore
+        from rayfed.store.files.shared import SharedFolder
 
         self.validate()
-        return FileStore(self.path or "", mapped=False)
+        return site.shelved(SharedFolder(self.path or "", mapped=False), openly=True)
 
     @property
     def uri(self) -> str:

@@ -76,8 +76,11 @@ class KuboFolder:
             quieter=True,
         )
         path = self._path(root)
-        if self._cid(path) != cid:
+        before = self._cid(path)
+        if before != cid:
             self._kubo.call("files/cp", f"/ipfs/{plain_cid(cid)}", path, parents=True, force=True)
+            if before is not None:
+                self._unpin(root, before)
         if self._disk.has(root):
             with self._lock:
                 self._ours[root] = cid
@@ -126,11 +129,7 @@ class KuboFolder:
                 self._kubo.call("files/rm", self._path(root))
             except KuboComplaint as error:
                 log.info("%s", error)  # somebody took it out by hand
-            if ours[root] not in self.cids(root):  # another node that uses this Kubo may keep it
-                try:
-                    self._kubo.call("pin/rm", ours[root])
-                except KuboComplaint as error:
-                    log.info("%s", error)
+            self._unpin(root, ours[root])
             with self._lock:
                 self._ours.pop(root, None)
         return len(gone)
@@ -151,6 +150,15 @@ class KuboFolder:
             if self._disk.has(root):
                 with self._lock:
                     self._ours.setdefault(root, entry["Hash"])
+
+    def _unpin(self, root: Root, cid: str) -> None:
+        """Let go of what lay under a root, unless another node that uses this Kubo keeps it."""
+        if cid in self.cids(root):
+            return
+        try:
+            self._kubo.call("pin/rm", cid)
+        except KuboComplaint as error:
+            log.info("%s", error)
 
     def _path(self, root: Root) -> str:
         return f"{self._own}/{root.hex()}"

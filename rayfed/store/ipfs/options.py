@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from rayfed.errors import ConfigError
+from rayfed.store.ipfs.address import is_peer
 from rayfed.store.options import Site, StoreOptions
 
 if TYPE_CHECKING:
+    from rayfed.store import Store
     from rayfed.store.ipfs.rpc import Kubo
-    from rayfed.store.ipfs.swarm import IpfsStore
 
 AUTH_VARIABLE = "RAYFED_IPFS_AUTH"
 
 LOCAL = "http://127.0.0.1:5001"
-
-_PEER = re.compile(r"(/[^\s?&]+/p2p/)?[1-9A-HJ-NP-Za-km-z]{46,62}")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class IpfsOptions(StoreOptions):
         """See ``StoreOptions``."""
         _check_url(self.rpc_url)
         for peer in self.peers:
-            if not _PEER.fullmatch(peer):
+            if not is_peer(peer):
                 raise ConfigError("store.peers", f"{peer!r} is neither a peer id nor an address that ends in /p2p/ID")
 
     def check(self, *, here: bool = True) -> None:
@@ -58,7 +56,7 @@ class IpfsOptions(StoreOptions):
         finally:
             kubo.close()
 
-    def open(self, site: Site) -> IpfsStore:
+    def open(self, site: Site) -> Store:
         """See ``StoreOptions``."""
         from rayfed.store.ipfs.peers import PeerFolders
         from rayfed.store.ipfs.swarm import IpfsStore
@@ -67,7 +65,7 @@ class IpfsOptions(StoreOptions):
             raise ConfigError("store.kind", "ipfs needs the address of the federation")
         kubo = self._kubo()
         hints = PeerFolders(kubo, site.federation, self.peers, site.cards)
-        return IpfsStore(kubo, site.federation, site.disk, hints)
+        return site.shelved(IpfsStore(kubo, site.federation, site.disk, hints), openly=False, hearsay=True)
 
     def _kubo(self) -> Kubo:
         from rayfed.store.ipfs.rpc import Kubo

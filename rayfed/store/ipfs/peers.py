@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rayfed.encoding.primitives import Address, Root
+from rayfed.store.card import Cards, no_cards
+from rayfed.store.ipfs.address import is_peer, peer_id
 from rayfed.store.ipfs.folder import listed, plain_cid
 from rayfed.store.ipfs.rpc import Kubo, KuboComplaint
-from rayfed.store.options import Cards
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +88,10 @@ class PeerFolders:
         kubo: the own one.
         federation: the contract's address.
         given: peers by setting.
-        cards: what members say of how their Kubos can be reached; None: nothing.
+        cards: members' cards, which say how their Kubos can be reached.
     """
 
-    def __init__(self, kubo: Kubo, federation: Address, given: Sequence[str] = (), cards: Cards | None = None) -> None:
+    def __init__(self, kubo: Kubo, federation: Address, given: Sequence[str] = (), cards: Cards = no_cards) -> None:
         self._kubo = kubo
         self._federation = federation.lower()
         self._given = tuple(given)
@@ -105,7 +106,7 @@ class PeerFolders:
 
     def find(self, root: Root, holders: Sequence[Address]) -> Iterator[Hint]:
         """See ``HintSource``. Peers known by now are asked first; if what they say is not enough, others are met."""
-        named = [*self._given, *(self._cards(holders) if self._cards else ())]
+        named = [*self._given, *self._carded(holders)]
         known = self._met
         yield from self._ask([*named, *known], root)
         met = self._meet()
@@ -115,6 +116,12 @@ class PeerFolders:
         """See ``HintSource``."""
         with self._lock:
             self._faults.update(hint.peers)
+
+    def _carded(self, holders: Sequence[Address]) -> list[str]:
+        """Return what holders' cards say, those first who should have it."""
+        cards, wanted = self._cards(), {holder.lower() for holder in holders}
+        found = sorted(cards, key=lambda address: address not in wanted)
+        return [card.ipfs for card in map(cards.__getitem__, found) if is_peer(card.ipfs)][:MOST_PEERS]
 
     def _ask(self, peers: Sequence[str], root: Root) -> list[Hint]:
         """Ask peers side by side; return what they name, those that most of them name first, cheats' last."""
@@ -194,8 +201,3 @@ class PeerFolders:
         if self._own is None:
             self._own = self._kubo.value("ID", "id")
         return self._own
-
-
-def peer_id(peer: str) -> str:
-    """Return the peer id at the end of an address, or a bare one as it is."""
-    return peer.rpartition("/")[2]

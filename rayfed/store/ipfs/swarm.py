@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError
+from rayfed.store.card import Card
 from rayfed.store.files.disk import FileStore
+from rayfed.store.ipfs.address import best
 from rayfed.store.ipfs.announcer import Announcer, free_name
 from rayfed.store.ipfs.folder import KuboFolder
 from rayfed.store.ipfs.peers import Hint, HintSource
@@ -23,6 +26,9 @@ OLDEST = (0, 42)
 
 SLOWEST = 256 << 10
 """Bytes a second: a peer that gives fewer, after the first half minute, is left for the next one."""
+
+CARD_SECONDS = 60.0
+"""How often Kubo is asked for its own address."""
 
 MOST_HINTS = 8
 """Downloads for one blob that may turn out to be something else."""
@@ -46,6 +52,8 @@ class IpfsStore:
         self._folder = KuboFolder(kubo, federation, disk)
         self._hints = hints
         self._announcer = Announcer(kubo, federation, self._folder)
+        self._card = Card()
+        self._carded = float("-inf")
 
     def __repr__(self) -> str:
         return f"IpfsStore({self._kubo.place!r})"
@@ -80,6 +88,34 @@ class IpfsStore:
         why = f": {'; '.join(dict.fromkeys(tried.values()))}" if tried else ""
         raise BlobMissing(f"no party that {self._kubo.place} knows of has blob {short(root)}{why}")
 
+    def lay(self, root: Root, data: memoryview) -> None:
+        """See ``OpenPlace``."""
+        self.put(root, data)
+
+    def take(self, root: Root, most: int, holders: Sequence[Address]) -> Iterator[tuple[str, memoryview]]:
+        """See ``OpenPlace``."""
+        for cid in self._folder.cids(root):
+            data = self._read(Hint(cid, ("the own Kubo",)), most, offline=True)
+            if data is not None:
+                yield f"{cid[:16]} of the own Kubo", data
+        for hint in islice(self._hints.find(root, holders), MOST_HINTS):
+            data = self._read(hint, most)
+            if data is not None:
+                yield f"{hint.cid[:16]} of {hint.peers[0][:16]}", data
+            self._hints.failed(hint)
+
+    def card(self) -> Card:
+        """See ``Announces``."""
+        if time.monotonic() >= self._carded + CARD_SECONDS:
+            answer = self._kubo.call("id")
+            addresses = (answer[-1].get("Addresses") if answer else None) or []
+            self._card = Card(ipfs=best(map(str, addresses)) or self._kubo.value("ID", "id"))
+            self._carded = time.monotonic()
+        return self._card
+
+    def tend(self) -> None:
+        """See ``Announces``: cards are read when they are needed."""
+
     def has(self, root: Root) -> bool:
         """Say whether a node that uses this Kubo has put it there.
 
@@ -96,6 +132,15 @@ class IpfsStore:
         """Let others know of what they do not know of yet, if that can be done soon; let go of connections."""
         self._announcer.close()
         self._kubo.close()
+
+    def _read(self, hint: Hint, most: int, **options: object) -> memoryview | None:
+        """Return what lies under a CID, unless it is longer."""
+        try:
+            data = self._kubo.read(hint.cid, most, 30 + most / SLOWEST, **options)
+        except KuboComplaint as error:
+            log.warning("%s", error)
+            return None
+        return data if data.nbytes <= most else None
 
     def _try(self, hint: Hint, root: Root, size: int, tried: dict[str, str], **options: object) -> memoryview | None:
         """Return what lies under a CID if it is the blob; note why not."""

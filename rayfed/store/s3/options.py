@@ -10,7 +10,8 @@ from rayfed.errors import ConfigError
 from rayfed.store.options import Site, StoreOptions
 
 if TYPE_CHECKING:
-    from rayfed.store.s3.bucket import S3Store
+    from rayfed.store import Store
+    from rayfed.store.s3.shelf import S3Shelf
 
 IN_QUERY = ("endpoint_url", "region")
 """Options that stand behind the question mark of a URI."""
@@ -52,15 +53,15 @@ class S3Options(StoreOptions):
         finally:
             store.close()
 
-    def open(self, site: Site) -> S3Store:
+    def open(self, site: Site) -> Store:
         """See ``StoreOptions``."""
-        return self._open()
+        return site.shelved(self._open(), openly=True)
 
-    def _open(self, **options: int) -> S3Store:
-        from rayfed.store.s3.bucket import S3Store
+    def _open(self, **options: int) -> S3Shelf:
+        from rayfed.store.s3.shelf import S3Shelf
 
         self.validate()
-        return S3Store(self.bucket or "", self.prefix, self.endpoint_url, self.region, **options)
+        return S3Shelf(self.bucket or "", self.prefix, self.endpoint_url, self.region, **options)
 
     @property
     def uri(self) -> str:

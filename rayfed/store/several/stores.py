@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
-from rayfed.store import PeerServer, Serves, Store
+from rayfed.store import Announces, PeerServer, Publishes, Serves, Store
+from rayfed.store.card import Card
 from rayfed.store.files.disk import FileStore
 from rayfed.store.verified import short
 
@@ -210,6 +211,32 @@ class SeveralStores:
     def _well(self, part: StorePart) -> None:
         with self._lock:
             part.rests_until, part.rest = float("-inf"), FIRST_REST
+
+    def publish(self, root: Root, blob: memoryview) -> None:
+        """See ``Publishes``; stores that do not encrypt have it for everybody already."""
+        for part in self._parts:
+            if isinstance(part.store, Publishes):
+                try:
+                    part.store.publish(root, blob)
+                except StoreError as error:
+                    self._fault(part, error)
+
+    def card(self) -> Card:
+        """See ``Announces``."""
+        found = Card()
+        for part in self._parts:
+            if isinstance(part.store, Announces):
+                try:
+                    found = found.beside(part.store.card())
+                except StoreError as error:
+                    self._fault(part, error)
+        return found
+
+    def tend(self) -> None:
+        """See ``Announces``."""
+        for part in self._parts:
+            if isinstance(part.store, Announces):
+                part.store.tend()
 
 
 class ServingStores(SeveralStores):

@@ -240,6 +240,8 @@ WRONG = [
         "does not begin with",
     ),
     ({"store.kind": "files"}, "store.path", "needs a folder"),
+    ({"store.confidential": True}, "store.confidential", "encrypts nothing"),
+    ({"federation.final_model": "friends"}, "federation.final_model", "there is no 'friends'"),
     ({"cluster.nodes_per_actor": 0}, "cluster.nodes_per_actor", "out of range"),
     ({"cluster.num_cpus": -1}, "cluster.num_cpus", "out of range"),
     ({"federation_address": "0x12"}, "federation_address", "40 hexadecimal digits"),

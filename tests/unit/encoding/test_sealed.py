@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rayfed.encoding import sealed
-from rayfed.encoding.sealed import SealedForOthers, new_key, rewrap, seal, sealed_bytes, unseal
+from rayfed.encoding.sealed import SealedForOthers, new_key, seal, sealed_bytes, unseal
 from rayfed.errors import BlobCorrupt
 
 CONTEXT = b"chain 1, contract, round 7, root"
@@ -25,10 +25,10 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_member_opens_it_and_nobody_else() -> None:
     made = seal(BLOB, PUBLIC, CONTEXT)
     for private, _ in KEYS:
-        assert unseal(made, private, CONTEXT) == BLOB
-        assert unseal(made, private, CONTEXT).readonly
+        assert unseal(made, [private], CONTEXT).blob == BLOB
+        assert unseal(made, [private], CONTEXT).blob.readonly
     with pytest.raises(SealedForOthers):
-        unseal(made, new_key()[0], CONTEXT)
+        unseal(made, [new_key()[0]], CONTEXT)
 
 
 def test_it_says_nothing_but_sizes() -> None:
@@ -45,7 +45,7 @@ def test_it_says_nothing_but_sizes() -> None:
 def test_any_size(size: int) -> None:
     made = seal(BLOB[:size], PUBLIC[:1], CONTEXT)
     assert made.nbytes == sealed_bytes(size, 1)
-    assert unseal(made, KEYS[0][0], CONTEXT) == BLOB[:size]
+    assert unseal(made, [KEYS[0][0]], CONTEXT).blob == BLOB[:size]
     with pytest.raises(ValueError, match="nothing to seal"):
         seal(b"", PUBLIC, CONTEXT)
 
@@ -53,13 +53,13 @@ def test_any_size(size: int) -> None:
 def test_a_blob_of_megabytes_in_segments_of_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     blob = np.random.default_rng(2).integers(0, 256, (17 << 20) + 3, np.uint8).data
-    assert unseal(seal(blob, PUBLIC, CONTEXT), KEYS[2][0], CONTEXT) == blob
+    assert unseal(seal(blob, PUBLIC, CONTEXT), [KEYS[2][0]], CONTEXT).blob == blob
 
 
 def test_in_another_context_it_does_not_open() -> None:
     made = seal(BLOB, PUBLIC, CONTEXT)
     with pytest.raises(SealedForOthers):
-        unseal(made, KEYS[0][0], CONTEXT + b"!")
+        unseal(made, [KEYS[0][0]], CONTEXT + b"!")
 
 
 def test_every_change_of_its_body_is_found() -> None:
@@ -68,9 +68,9 @@ def test_every_change_of_its_body_is_found() -> None:
     for place in (*range(start, len(made), 331), len(made) - 1):
         made[place] ^= 1
         with pytest.raises(BlobCorrupt, match="does not open with the key"):
-            unseal(made, KEYS[0][0], CONTEXT)
+            unseal(made, [KEYS[0][0]], CONTEXT)
         made[place] ^= 1
-    assert unseal(made, KEYS[0][0], CONTEXT) == BLOB
+    assert unseal(made, [KEYS[0][0]], CONTEXT).blob == BLOB
 
 
 def test_segments_cannot_change_places() -> None:
@@ -78,7 +78,7 @@ def test_segments_cannot_change_places() -> None:
     first, second = made[-10_032:-5016], made[-5016:]
     made[-10_032:] = second + first
     with pytest.raises(BlobCorrupt):
-        unseal(made, KEYS[0][0], CONTEXT)
+        unseal(made, [KEYS[0][0]], CONTEXT)
 
 
 def test_every_change_of_its_head_is_found() -> None:
@@ -86,7 +86,7 @@ def test_every_change_of_its_head_is_found() -> None:
     for place in range(18 + 88):
         made[place] ^= 1
         with pytest.raises((BlobCorrupt, SealedForOthers)):
-            unseal(made, KEYS[0][0], CONTEXT)
+            unseal(made, [KEYS[0][0]], CONTEXT)
         made[place] ^= 1
 
 
@@ -103,23 +103,23 @@ def test_every_change_of_its_head_is_found() -> None:
 )
 def test_what_is_no_sealed_blob(data: bytes) -> None:
     with pytest.raises(BlobCorrupt, match=r"^\d+ bytes are no sealed blob$"):
-        unseal(data, KEYS[0][0], CONTEXT)
+        unseal(data, [KEYS[0][0]], CONTEXT)
 
 
 def test_what_is_cut_or_longer_is_no_sealed_blob() -> None:
     made = bytes(seal(BLOB, PUBLIC, CONTEXT))
     for data in (made[:-1], made + b"x", made[: -16 - BLOB.nbytes % 5000]):
         with pytest.raises(BlobCorrupt, match="are no sealed blob"):
-            unseal(data, KEYS[0][0], CONTEXT)
+            unseal(data, [KEYS[0][0]], CONTEXT)
 
 
 def test_a_wrong_key_on_a_card_keeps_nobody_else_from_reading() -> None:
     made = seal(BLOB, [b"short", bytes(32), b"", PUBLIC[1], PUBLIC[1]], CONTEXT)
     assert made.nbytes == sealed_bytes(BLOB.nbytes, 1)
-    assert unseal(made, KEYS[1][0], CONTEXT) == BLOB
+    assert unseal(made, [KEYS[1][0]], CONTEXT).blob == BLOB
     alone = seal(BLOB, [bytes(32)], CONTEXT)
     with pytest.raises(SealedForOthers):
-        unseal(alone, KEYS[0][0], CONTEXT)
+        unseal(alone, [KEYS[0][0]], CONTEXT)
     with pytest.raises(ValueError, match="more than 1024"):
         seal(BLOB, [PUBLIC[0]] * 1025, CONTEXT)
 
@@ -128,24 +128,26 @@ def entry_of(made: memoryview, index: int) -> bytes:
     return bytes(made[18 + 88 * index : 18 + 88 * (index + 1)])
 
 
-def test_whoever_got_a_key_that_opens_nothing_is_helped_by_another() -> None:
+def test_a_key_that_opens_nothing_is_seen_by_whoever_can_open_it() -> None:
     made = bytearray(seal(BLOB, PUBLIC[:2], CONTEXT))
-    other = seal(BLOB, PUBLIC[:2], CONTEXT)
-    made[18:106] = entry_of(other, 0)  # the first member is given the key of another encryption
+    assert unseal(made, [KEYS[1][0]], CONTEXT).left_out(PUBLIC) == [PUBLIC[2]]
+    made[18:106] = entry_of(seal(BLOB, PUBLIC[:2], CONTEXT), 0)  # the first member's is the key of another encryption
     with pytest.raises(BlobCorrupt, match="does not open with the key that was wrapped for this member"):
-        unseal(made, KEYS[0][0], CONTEXT)
-    helped = rewrap(made, KEYS[1][0], [PUBLIC[0], PUBLIC[2]], CONTEXT)
-    assert unseal(helped, KEYS[0][0], CONTEXT) == BLOB
-    assert unseal(helped, KEYS[2][0], CONTEXT) == BLOB
-    with pytest.raises(SealedForOthers):
-        unseal(helped, KEYS[1][0], CONTEXT)
-    assert bytes(helped[-BLOB.nbytes :]) == bytes(made[-BLOB.nbytes :])
-    with pytest.raises(SealedForOthers):
-        rewrap(made, KEYS[2][0], PUBLIC, CONTEXT)
+        unseal(made, [KEYS[0][0]], CONTEXT)
+    opened = unseal(made, [KEYS[1][0]], CONTEXT)
+    assert opened.blob == BLOB
+    assert opened.left_out([*PUBLIC[:2], bytes(32), b"short"]) == [PUBLIC[0]]  # for those nobody can do anything
+    made[18 + 8] ^= 1  # and so is one that merely looks right
+    assert unseal(made, [KEYS[1][0]], CONTEXT).left_out(PUBLIC[:2]) == [PUBLIC[0]]
+
+
+def test_old_keys_open_what_was_sealed_to_them() -> None:
+    made = seal(BLOB, PUBLIC[:1], CONTEXT)
+    assert unseal(made, [KEYS[1][0], KEYS[2][0], KEYS[0][0]], CONTEXT).blob == BLOB
 
 
 def test_of_two_keys_for_one_member_the_one_that_opens_counts() -> None:
     made, other = seal(BLOB, PUBLIC[:1], CONTEXT), seal(BLOB, PUBLIC[:1], CONTEXT)
     both = struct.pack(">8sQH", b"rfseal01", BLOB.nbytes, 2) + entry_of(other, 0) + bytes(made[18:])
-    assert unseal(both, KEYS[0][0], CONTEXT) == BLOB
-    assert unseal(rewrap(both, KEYS[0][0], PUBLIC[2:], CONTEXT), KEYS[2][0], CONTEXT) == BLOB
+    assert unseal(both, [KEYS[0][0]], CONTEXT).blob == BLOB
+    assert unseal(both, [KEYS[0][0]], CONTEXT).left_out(PUBLIC[:1]) == []

@@ -103,10 +103,11 @@ def test_everything_in_it_is_in_the_hash() -> None:
             {"limit_seconds": 86_401},
             {"genesis": bytes([1]) * 32},
             {"genesis_source": {"seed": 1}},
+            {"final_model": "members"},
             *({"stake": change} for change in STAKES),
         )
     }
-    assert len(hashes) == 21 + len(STAKES)
+    assert len(hashes) == 22 + len(STAKES)
 
 
 def test_bits_are_in_the_text_only_where_they_are_said() -> None:
@@ -118,6 +119,18 @@ def test_bits_are_in_the_text_only_where_they_are_said() -> None:
         text = canonical.dumps({**canonical.loads(deep.canonical_json()), "data": {**terms.to_dict(), "bits": said}})
         with pytest.raises(CodecError, match=r"charter\.data\.bits"):
             Charter.from_json(text)
+
+
+def test_who_gets_the_final_model_is_in_the_text_only_where_it_is_not_everybody() -> None:
+    kept = charter(final_model="members")
+    assert "final_model" not in charter().canonical_json()
+    assert Charter.from_json(kept.canonical_json()) == kept
+    for said in ("public", "friends", 1):
+        text = canonical.dumps({**canonical.loads(kept.canonical_json()), "final_model": said})
+        with pytest.raises(CodecError, match="final_model"):
+            Charter.from_json(text)
+    with pytest.raises(ConfigError, match=r"^federation\.final_model: 'friends' is neither public nor members$"):
+        charter(final_model="friends")
 
 
 def test_terms_and_rule() -> None:

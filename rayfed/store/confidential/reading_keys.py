@@ -1,0 +1,76 @@
+"""The X25519 keys that a member reads with, in a file of its own: one in hexadecimal a line, the newest last."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from rayfed.encoding.sealed import new_key
+from rayfed.errors import ConfigError
+
+FILE = "reading.keys"
+"""In a node's own folder, unless ``store.key_file`` says another one."""
+
+MOST_KEYS = 64
+
+
+class ReadingKeys:
+    """Private keys, of which the newest one's public half is on the member's card.
+
+    Older ones stay: what was encrypted to them may be asked for until its round is settled, and an audit asks for it
+    later still. Whoever has this file can read what its member could.
+
+    Args:
+        privates: 32 bytes each, the newest first.
+    """
+
+    def __init__(self, privates: tuple[bytes, ...]) -> None:
+        self.privates = privates
+
+    @property
+    def public(self) -> bytes:
+        """What others encrypt to."""
+        return X25519PrivateKey.from_private_bytes(self.privates[0]).public_key().public_bytes_raw()
+
+    @classmethod
+    def read(cls, file: Path, setting: str = "store.key_file") -> ReadingKeys:
+        """Return the keys in a file.
+
+        Raises:
+            ConfigError: it cannot be read, or holds something else; names ``setting``.
+        """
+        try:
+            lines = file.read_text(encoding="ascii").split()
+            keys = tuple(bytes.fromhex(line) for line in reversed(lines))
+        except OSError as error:
+            raise ConfigError(setting, f"cannot read {file}: {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigError(setting, f"{file} does not hold a member's reading keys") from error
+        if not 1 <= len(keys) <= MOST_KEYS or any(len(key) != 32 for key in keys):
+            raise ConfigError(setting, f"{file} does not hold a member's reading keys")
+        return cls(keys)
+
+    @classmethod
+    def made(cls, file: Path, setting: str = "store.key_file") -> ReadingKeys:
+        """Return the keys in a file; where there is none, it is made, with a fresh one, for its owner's eyes alone.
+
+        Raises:
+            ConfigError: it cannot be made or read; names ``setting``.
+        """
+        if not file.exists():
+            aside = file.with_name(f".{file.name}.{os.getpid()}")
+            try:
+                handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(handle, "w") as text:
+                    text.write(new_key()[0].hex() + "\n")
+                    text.flush()
+                    os.fsync(text.fileno())
+                with suppress(FileExistsError):
+                    os.link(aside, file)  # two nodes that share the file make one key
+                aside.unlink()
+            except OSError as error:
+                raise ConfigError(setting, f"cannot make {file}: {error.strerror}") from error
+        return cls.read(file, setting)
