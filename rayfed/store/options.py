@@ -19,7 +19,7 @@ from rayfed.store.card import Cards, no_cards
 if TYPE_CHECKING:
     from rayfed.store import Store
     from rayfed.store.confidential.envelope import Envelope
-    from rayfed.store.confidential.sealed_store import SealedStore, OpenPlace
+    from rayfed.store.confidential.sealed_store import OpenPlace, SealedStore
     from rayfed.store.files.disk import FileStore
 
 
