@@ -97,12 +97,16 @@ class Assembly:
             ConfigError: another process runs a node with it.
         """
         if slot not in self._keys:
-            folder = self.folder(slot)
+            folder = self._home(slot)
             if slot < 0:
-                folder = homes.of_node(self._settings, self._place.chain_id, self._place.federation) or folder
                 self._held.enter_context(homes.held(folder))
             self._keys[slot] = self.backend.signer(self._place.federation, folder, slot + 1)
         return self._keys[slot]
+
+    def _home(self, slot: int) -> Path:
+        """Return where a node's keys stay."""
+        kept = homes.of_node(self._settings, self._place.chain_id, self._place.federation) if slot < 0 else None
+        return kept or self.folder(slot)
 
     def proof(self, address: Address) -> tuple[bytes, ...]:
         """Return the proof that the allow-list names an account; nothing where there is no list."""
@@ -216,7 +220,7 @@ class Assembly:
         return None
 
     def _store(self, disk: FileStore, slot: int, ledger: Ledger) -> Store:
-        made = stores.of_member(self._settings, self._place, disk, ledger, self.folder(slot), self._fetch)
+        made = stores.of_member(self._settings, self._place, disk, ledger, self._home(slot), self._fetch)
         if isinstance(made, Serves):
             self._servers[disk] = made.server
         return made

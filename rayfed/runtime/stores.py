@@ -25,7 +25,7 @@ def of_member(
     """Return the store of one node, which makes its reading keys where they are needed.
 
     Args:
-        folder: the node's own.
+        folder: where the node's keys stay.
         fetch: of ``Site``.
 
     Raises:

@@ -22,8 +22,8 @@ class StoreChoice:
         keep_rounds: a node deletes its own blobs that are older than this many rounds; 0 keeps all.
         confidential: whether blobs are encrypted to the federation's members where others can read; null: in ipfs, and
             not in files and s3.
-        key_file: the file with the keys by which this party reads what is encrypted; null is reading.keys in the
-            node's own folder, where it is made.
+        key_file: the file with the keys by which this party reads what is encrypted; null is reading.keys
+            beside the node's key, where it is made.
     """
 
     kind: str = field(default=NAMES[0], metadata={"choices": tuple(NAMES)})

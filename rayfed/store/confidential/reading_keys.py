@@ -12,7 +12,7 @@ from rayfed.encoding.sealed import new_key
 from rayfed.errors import ConfigError
 
 FILE = "reading.keys"
-"""In a node's own folder, unless ``store.key_file`` says another one."""
+"""Beside a node's key, unless ``store.key_file`` says another one."""
 
 MOST_KEYS = 64
 
