@@ -18,6 +18,7 @@ NAMES = (
     "robustness_small",
     "robustness_pictures",
     "fairness",
+    "honest",
     "robustness_late",
     "judging",
     "optimizers",

@@ -7,7 +7,7 @@ is what carries it: chain, store, hashes. A round of ten nodes takes some hundre
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -339,7 +339,7 @@ def _evidence(
 ) -> Callable[[int], Evidence]:
     """Return what each node's screens see; what is the same for all is computed once."""
     members = sorted(valid)
-    kept: dict[str, Any] = {}
+    kept: dict[Any, Any] = {}
 
     def products() -> Any:
         if "products" not in kept:
@@ -359,11 +359,16 @@ def _evidence(
             kept["along"] = {i: alignment(update, base, world.genesis) for i, update in valid.items()}
         return float(kept["along"][index])
 
+    def shared(key: Hashable, make: Callable[[], Values]) -> Values:
+        if ("mean", key) not in kept:
+            kept["mean", key] = make()
+        return kept["mean", key]
+
     def evidence(node: int) -> Evidence:
         own = node if node in valid else None
         return Evidence(
             base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values),
-            round, *(() if np.array_equal(base, world.genesis) else (lambda: world.genesis, along)),
+            round, *((None, None) if np.array_equal(base, world.genesis) else (lambda: world.genesis, along)), shared,
         )  # fmt: skip
 
     return evidence

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import isqrt, sqrt
 from typing import TYPE_CHECKING
 
@@ -33,15 +34,37 @@ _SCRATCH = 1 << 22
 """Values of scratch a thread and buffer, at most: 32 MiB of float64."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gram:
     """Inner products of n updates about a centre; whole numbers of any size, in units of the fixed point squared.
+
+    What is made of them in floats is computed once, when somebody asks: the nodes of a process share a round's table.
 
     Attributes:
         table: (n, n), symmetric.
     """
 
     table: tuple[tuple[int, ...], ...]
+    _chosen: dict[tuple[int, ...], Gram] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.float64]:
+        """How far each update is from the centre, (n,)."""
+        return np.array([sqrt(line[row]) for row, line in enumerate(self.table)])
+
+    @cached_property
+    def cosines(self) -> npt.NDArray[np.float64]:
+        """The cosine of the angle between each two, seen from the centre, (n, n); 0 where one of them is there."""
+        products = np.array(self.table, np.float64).reshape(len(self), len(self))
+        both = np.outer(self.lengths, self.lengths)
+        return np.divide(products, both, out=np.zeros_like(products), where=both > 0)
+
+    @cached_property
+    def distances(self) -> npt.NDArray[np.float64]:
+        """The distance of each two updates, (n, n); the root of an exact difference, so that copies are at 0."""
+        own = [line[row] for row, line in enumerate(self.table)]
+        apart = [[sqrt(own[i] + own[j] - 2 * both) for j, both in enumerate(row)] for i, row in enumerate(self.table)]
+        return np.array(apart).reshape(len(self), len(self))
 
     def __len__(self) -> int:
         """How many updates there are."""
@@ -57,7 +80,12 @@ class Gram:
 
     def chosen(self, indices: Sequence[int]) -> Gram:
         """Return the products of these updates alone, in this order."""
-        return Gram(tuple(tuple(self.table[i][j] for j in indices) for i in indices))
+        wanted = tuple(indices)
+        if wanted == tuple(range(len(self))):
+            return self
+        if wanted not in self._chosen:
+            self._chosen[wanted] = Gram(tuple(tuple(self.table[i][j] for j in wanted) for i in wanted))
+        return self._chosen[wanted]
 
     def mixed(self, rows: Sequence[Sequence[int]]) -> Gram:
         """Return the products of ``y_i = sum_k rows[i][k] * x_k`` (each from the centre)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -82,7 +83,11 @@ class EvidenceMaker:
             key = ("along", view.base, view.roots[index])
             return self._memo.get(key, lambda: alignment(values[index], base, first))
 
+        def shared(key: Hashable, make: Callable[[], NDArray[np.int32]]) -> NDArray[np.int32]:
+            roots = tuple(view.roots[index] for index in sorted(values))
+            return self._memo.get(("judged", roots, key), make, lambda made: made.nbytes)
+
         examples = {index: self._codec.weight(blob) for index, blob in updates.items()}
         seen = own if own in updates else None
-        way = (start, along) if view.base_round else ()
-        return Evidence(base, values, examples, seen, from_base, products, lost, view.round, *way)
+        given = Evidence(base, values, examples, seen, from_base, products, lost, view.round, shared=shared)
+        return replace(given, genesis=start, along=along) if view.base_round else given

@@ -70,7 +70,7 @@ class Assembly:
         self._fetch = fetch
         self._root = state_dir / place.federation.lower()
         # Two rounds' updates and models, within reason: what a round is over with is not asked for again.
-        round_bytes = (self.charter.start_members + 4) * self.charter.blob_layout.blob_size
+        round_bytes = (self.charter.start_members + 7) * self.charter.blob_layout.blob_size
         self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
         self._workshop = Workshop(settings, self.charter)
         self._kind = learner.kind(settings)

@@ -8,7 +8,7 @@ it accepted. A node never refuses its own update.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -22,6 +22,10 @@ from rayfed.aggregation.gram import Gram, gram
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import bitmap
 from rayfed.errors import ConfigError
+
+
+def _unshared(key: Hashable, make: Callable[[], NDArray[np.int32]]) -> NDArray[np.int32]:
+    return make()
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Evidence:
             any more; itself None where that is the base.
         along: cosine of an update, seen from the base, with the way from genesis to the base, by member index; to be
             asked only where ``genesis`` gives something.
+        shared: given a key and what makes an array (n_values,) int32 of these updates and of nothing private, returns
+            the array, read-only: made once in a process however many nodes ask by this key.
     """
 
     base: NDArray[np.int32]
@@ -56,6 +62,7 @@ class Evidence:
     round: int = 0
     genesis: Callable[[], NDArray[np.int32] | None] | None = None
     along: Callable[[int], float] | None = None
+    shared: Callable[[Hashable, Callable[[], NDArray[np.int32]]], NDArray[np.int32]] = _unshared
     _losses: dict[str, float] = field(default_factory=dict, repr=False, compare=False)  # shared with what is left of it
 
     @property

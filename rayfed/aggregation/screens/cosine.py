@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens.camps import singled_out
 from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.errors import ConfigError
@@ -25,7 +28,7 @@ class Cosine:
     classes than everybody else stand at right angles, and honest updates of a model that has converged cancel out: each
     points a little backwards from most of them, round after round, and all about equally. ``gap`` is for ten updates or
     more: a few that share few classes pull in different directions, and it grows with the fourth root of
-    ``few.width``.
+    ``few.width``. Where more lie there than can be dishonest, nobody is refused (``camps``).
     """
 
     gap: float = 0.25
@@ -44,13 +47,16 @@ class Cosine:
         n = len(evidence.indices)
         if n < 3:
             return [Verdict(self.name, index, True, 1.0) for index in evidence.indices]
-        scores = [median(evidence.gram.cosine(row, other) for other in range(n) if other != row) for row in range(n)]
+        others = ~np.eye(n, dtype=bool)
+        scores = np.median(evidence.gram.cosines[others].reshape(n, n - 1), axis=1).tolist()
         # All that were valid, not those that earlier screens have left: refusing some must not loosen the limit.
         gap = self.gap * width(len(evidence.weights)) ** 0.25
-        limit = min(0.0, median(scores)) - gap
+        usual = min(0.0, median(scores))
+        depths = {index: usual - score for index, score in zip(evidence.indices, scores, strict=True)}
+        refused = singled_out({index: depth for index, depth in depths.items() if depth > gap}, len(evidence.weights))
         verdicts = []
         for index, score in zip(evidence.indices, scores, strict=True):
-            accepted = score >= limit
+            accepted = index not in refused
             reason = (
                 "" if accepted else f"its update direction is unlike the others': median cosine similarity {score:.2f}"
             )

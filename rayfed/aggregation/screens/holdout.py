@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from rayfed.aggregation.screens import Evidence
 from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.means import Means
@@ -30,9 +32,11 @@ class Holdout:
 
     The first is judged on the means, weighted by examples, of all updates and of all but one: a model trained on few
     classes is bad on the others' images, and its honest author must not be voted out for that, but in a mean it
-    helps. Harm is what the loss would fall by without the update, in parts of the mean's loss. Refused is harm of more
-    than ``harm``, and harm of more than a fifth of that which is ``factor`` median absolute deviations above the
-    median of all; but nobody for less than ``least`` nats, which the last rounds' small losses give by chance.
+    helps. Harm is what the loss would fall by without the update, in parts of the mean's loss. Refused is harm of
+    ``harm`` more than the median of all (than 0, if that is less) that is also more than ``apart`` median absolute
+    deviations above it, and harm of more than a fifth of ``harm`` that is ``factor`` of them above it; but nobody for
+    less than ``least`` nats, which the last rounds' small losses give by chance. With skewed data most updates harm a
+    node that has nothing of their classes, each about as much, and are no worse for it.
 
     Where the median absolute deviation of the harms is below ``alike``, data is alike and harm stands out: there
     ``least_alike`` nats and two thirds of ``factor`` are enough. A little harm in every round would pass for ever.
@@ -50,6 +54,7 @@ class Holdout:
     """
 
     harm: float = 0.125
+    apart: float = 1.0
     least: float = 0.015
     least_alike: float = 0.002
     alike: float = 0.04
@@ -63,7 +68,7 @@ class Holdout:
         for name in ("harm", "factor", "ruin"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must be greater than 0, is {getattr(self, name)}")
-        for name in ("least", "least_alike", "alike", "worse", "slack"):
+        for name in ("apart", "least", "least_alike", "alike", "worse", "slack"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must not be negative, is {getattr(self, name)}")
         if isinstance(self.singly, bool) or not isinstance(self.singly, int) or self.singly < 3:
@@ -98,13 +103,16 @@ class Holdout:
         harms = dict.fromkeys(rest, 0.0) | tried
         harms = {index: 0.0 if 0 < found * whole < least else found for index, found in harms.items()}
         over = above(harms)
+        usual = max(0.0, median(harms.values())) if harms else 0.0
         wide = scale if whole <= base + self.worse else 1.0
         verdicts = []
         for index in evidence.indices:
             score, reason = harms.get(index, math.inf), ""
             if index in ruined:
                 reason = f"ruins the model: loss {ruined[index]:.2f} where the base has {base:.2f}"
-            elif score > self.harm * wide or (score > self.harm * wide / 5 and over[index] > factor * wide):
+            elif (score - usual > self.harm * wide and over[index] > self.apart) or (
+                score > self.harm * wide / 5 and over[index] > factor * wide
+            ):
                 reason = f"without it the others' mean has {100 * score:.0f} % less loss"
             verdicts.append(Verdict(self.name, index, not reason, score, reason))
         return verdicts
@@ -143,9 +151,9 @@ def _thirds(evidence: Evidence, members: Sequence[int]) -> tuple[Sequence[int], 
 
     The same for all nodes that have the same updates left, or their votes would split.
     """
-    row = {index: place for place, index in enumerate(evidence.indices)}
-    along = {i: sum(evidence.gram.cosine(row[i], row[j]) for j in members) for i in members}
-    order = sorted(members, key=lambda i: (along[i], i))
+    rows = np.searchsorted(evidence.indices, members)
+    along = evidence.gram.cosines[np.ix_(rows, rows)].sum(axis=1)
+    order = [members[place] for place in np.argsort(along, kind="stable")]  # members are in the order of their indices
     third = -(-len(order) // 3)
     return order[:third], order[third:-third] if evidence.round % 2 == 0 else order[-third:]
 

@@ -52,7 +52,7 @@ class Idle:
         """See ``Screen``. The score is the cosine with the sum of the others, or 0 if the update hardly moved."""
         table, indices = evidence.gram.table, evidence.indices
         n = len(indices)
-        moved = [sqrt(table[row][row]) for row in range(n)]
+        moved = evidence.gram.lengths.tolist()
         middle = median(moved) if moved else 0.0
         chance = self.sigmas / sqrt(max(1, evidence.base.size))
         total = [sum(line) for line in table]

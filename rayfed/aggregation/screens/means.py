@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,10 @@ Block = tuple[int, int]
 
 
 class Means:
-    """Weighted by examples, rounded to whole numbers. All answers share one array: each is good until the next one.
+    """Weighted by examples, rounded to whole numbers.
+
+    The mean of all and those without a group are shared with the process's other nodes, who will ask for the same ones.
+    All others share one array: each is good until the next one.
 
     Args:
         evidence: its updates are (n_values,) int32.
@@ -22,54 +26,68 @@ class Means:
     """
 
     def __init__(self, evidence: Evidence, indices: Sequence[int]) -> None:
-        self._updates = evidence.updates
+        self._evidence = evidence
+        self._indices = tuple(indices)
         self._weights = {index: float(evidence.weights[index]) for index in indices}
         self._weight = sum(self._weights.values())
-        size = evidence.base.size
-        self._sum = np.empty(size, np.float64)  # exact: n_updates * 2^31 * weight stays far below 2^53 for honest ones
-        self._out = np.empty(size, np.int32)
-        self._blocks = blocks.ranges(size)
-        blocks.run(self._blocks, self._adder)
+        self._blocks = blocks.ranges(evidence.base.size)
 
     def of_all(self) -> NDArray[np.int32]:
-        """Return (n_values,) int32."""
-        return self._rounded(lambda start, stop, out: np.divide(self._sum[start:stop], self._weight, out=out))
+        """Return (n_values,) int32, which is not to be written to."""
+        return self._shared(())
 
     def without(self, indices: Collection[int]) -> NDArray[np.int32]:
-        """Return (n_values,) int32: the mean of all but these, which are not all."""
-        left = self._weight - sum(self._weights[index] for index in indices)
+        """Return (n_values,) int32, not to be written to: the mean of all but these, which are not all."""
+        if len(indices) == 1:
+            return self._mean(indices, self._one)
+        return self._shared(indices)
 
-        def mean(start: int, stop: int, out: NDArray[np.float64]) -> object:
-            np.copyto(out, self._sum[start:stop])
-            for index in indices:
-                out -= self._updates[index][start:stop] * self._weights[index]
-            return np.divide(out, left, out=out)
+    def _shared(self, left_out: Collection[int]) -> NDArray[np.int32]:
+        size = self._evidence.base.size
+        key = ("mean", self._indices, tuple(left_out))
+        return self._evidence.shared(key, lambda: self._mean(left_out, np.empty(size, np.int32)))
 
-        return self._rounded(mean)
+    @cached_property
+    def _one(self) -> NDArray[np.int32]:
+        """What all means without one update are written into in turn."""
+        return np.empty(self._evidence.base.size, np.int32)
 
-    def _adder(self) -> Callable[[Block], None]:
-        scratch = np.empty(blocks.BLOCK, np.float64)
+    @cached_property
+    def _sum(self) -> NDArray[np.float64]:
+        """Exact: n_updates * 2^31 * weight stays far below 2^53 for honest ones."""
+        total = np.empty(self._evidence.base.size, np.float64)
 
-        def add(block: Block) -> None:
-            start, stop = block
-            total, part = self._sum[start:stop], scratch[: stop - start]
-            total.fill(0.0)
-            for index, weight in self._weights.items():
-                total += np.multiply(self._updates[index][start:stop], weight, out=part)
-
-        return add
-
-    def _rounded(self, mean: Callable[[int, int, NDArray[np.float64]], object]) -> NDArray[np.int32]:
         def worker() -> Callable[[Block], None]:
             scratch = np.empty(blocks.BLOCK, np.float64)
 
+            def add(block: Block) -> None:
+                here = slice(*block)
+                there, part = total[here], scratch[: block[1] - block[0]]
+                there.fill(0.0)
+                for index, weight in self._weights.items():
+                    there += np.multiply(self._evidence.updates[index][here], weight, out=part)
+
+            return add
+
+        blocks.run(self._blocks, worker)
+        return total
+
+    def _mean(self, left_out: Collection[int], out: NDArray[np.int32]) -> NDArray[np.int32]:
+        total, left = self._sum, self._weight - sum(self._weights[index] for index in left_out)
+
+        def worker() -> Callable[[Block], None]:
+            scratch = np.empty((2, blocks.BLOCK), np.float64)
+
             def work(block: Block) -> None:
-                start, stop = block
-                part = scratch[: stop - start]
-                mean(start, stop, part)
-                np.copyto(self._out[start:stop], np.rint(part, out=part), casting="unsafe")  # a mean of int32
+                here = slice(*block)
+                mean, part = scratch[:, : block[1] - block[0]]
+                np.copyto(mean, total[here])
+                for index in left_out:
+                    mean -= np.multiply(self._evidence.updates[index][here], self._weights[index], out=part)
+                np.divide(mean, left, out=mean)
+                np.copyto(out[here], np.rint(mean, out=mean), casting="unsafe")  # a mean of int32
 
             return work
 
         blocks.run(self._blocks, worker)
-        return self._out
+        return out

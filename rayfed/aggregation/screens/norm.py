@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens.camps import singled_out
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.errors import ConfigError
 
@@ -33,7 +34,8 @@ class Norm:
 
     Honest nodes differ in how many examples they hold and so in how far they move; the default leaves them room. Never
     refused is a distance of up to ``usual`` times the largest median of all rounds that the node has judged. It is kept
-    in a file if there is one; a node that has lost it knows the rounds that it sees.
+    in a file if there is one; a node that has lost it knows the rounds that it sees. Where more go far than can be
+    dishonest, nobody is refused (``camps``).
     """
 
     factor: float = 3.0
@@ -68,10 +70,12 @@ class Norm:
         middle = median(distances.values()) if distances else 0.0
         limit = max(self.factor * middle, self.usual * max(self._largest, middle))
         self._learn(middle)
+        far = {index: distance for index, distance in distances.items() if distance > limit}
+        refused = singled_out(far, len(evidence.weights))
         verdicts = []
         for index, distance in distances.items():
             score = distance / middle if middle else (0.0 if distance == 0 else math.inf)
-            accepted = distance <= limit
+            accepted = index not in refused
             reason = "" if accepted else f"{score:.1f} times as far from the base as the median"
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         return verdicts

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens.camps import singled_out
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.blocks import ranges
 from rayfed.errors import ConfigError
@@ -35,7 +36,8 @@ from rayfed.errors import ConfigError
 class Progress:
     """Refuse an update whose author's sum is below ``min``: of cosines with the way, each times the part of genesis's
     loss that the base is rid of, with ``decay`` of the sum kept from round to round. Where less than the part ``rest``
-    of genesis's loss is left, a round counts for as much less.
+    of genesis's loss is left, a round counts for as much less. Where more go back than can be dishonest, nobody is
+    refused (``camps``).
 
     The sums are kept in a file if there is one; a node that has lost it begins anew and judges by the rounds that it
     sees. A node without private data refuses nobody here.
@@ -79,12 +81,15 @@ class Progress:
         if evidence.round != self._round:  # a round that is judged again counts once
             self._round, self._before = evidence.round, dict(self._sums)
         gained = self._gained(evidence)
-        verdicts = []
-        for index in evidence.indices:
-            if gained > 0 and evidence.along is not None:
+        if gained > 0 and evidence.along is not None:
+            for index in evidence.indices:
                 self._sums[index] = self.decay * self._before.get(index, 0.0) + gained * evidence.along(index)
-            score = self._sums.get(index, 0.0)
-            accepted = score >= self.min
+        scores = {index: self._sums.get(index, 0.0) for index in evidence.indices}
+        back = {index: -score for index, score in scores.items() if score < self.min}
+        refused = singled_out(back, len(evidence.weights))
+        verdicts = []
+        for index, score in scores.items():
+            accepted = index not in refused
             reason = (
                 "" if accepted else f"undoes what was learned so far: cosine similarities with it sum to {score:.2f}"
             )

@@ -51,3 +51,30 @@ def test_mixing_the_table_is_mixing_the_updates() -> None:
 def test_roots_are_cut_not_rounded() -> None:
     assert [root(value) for value in (0, 1, 3, 4, 2**200 - 1)] == [0, 1, 1, 2, 2**100 - 1]
     assert root(2, 10) == 1448
+
+
+def test_what_is_made_of_it_in_floats() -> None:
+    rng = np.random.default_rng(4)
+    values = [rng.integers(-(2**31), 2**31, 3000, dtype=np.int32) for _ in range(5)]
+    values[3] = values[1].copy()
+    centre = values[4]
+    table = gram(values, centre)
+    wide = np.array(values, np.float64) - centre
+    lengths = np.linalg.norm(wide, axis=1)
+    assert table.lengths == pytest.approx(lengths)
+    cosines = wide[:4] @ wide[:4].T / np.outer(lengths[:4], lengths[:4])
+    assert table.cosines[:4, :4] == pytest.approx(cosines)
+    assert not table.cosines[4].any(), "where the centre is there is no angle"
+    assert table.distances == pytest.approx(np.linalg.norm(wide[:, None] - wide, axis=2))
+    assert table.distances[1, 3] == 0
+    assert gram([]).cosines.shape == gram([]).distances.shape == (0, 0)
+
+
+def test_a_part_of_it_is_made_once() -> None:
+    table = gram([np.arange(i, 9 + i, dtype=np.int32) for i in range(4)])
+    assert table.chosen([0, 1, 2, 3]) is table
+    assert table.chosen([2, 0]) is table.chosen((2, 0))
+    assert table.chosen([2, 0]).table == (
+        (table.table[2][2], table.table[2][0]),
+        (table.table[0][2], table.table[0][0]),
+    )

@@ -24,6 +24,9 @@ from rayfed.encoding.primitives import bitmap
 from rayfed.errors import ConfigError
 
 SIZE = 4000
+TEN = dict.fromkeys(range(10), 1)
+"""Weights of ten members, three of whom may be refused for being different."""
+
 Values = NDArray[np.int32]
 
 
@@ -117,6 +120,18 @@ def test_duplicate_refuses_both_author_and_copyist(noise: int, refused: bool) ->
     assert [v.index for v in verdicts if not v.accepted] == ([0, 5] if refused else [])
     if refused:
         assert verdicts[5].reason == "a copy or near copy of the update of member 0"
+
+
+def test_duplicate_takes_nobody_for_a_copyist_where_all_are_near_each_other() -> None:
+    rng = np.random.default_rng(3)
+    step = rng.normal(0, 3000, SIZE)
+    small = [(7 + step + rng.normal(0, 300, SIZE)).astype(np.int32) for _ in range(4)]  # rows that say the same
+    others = [(7 - step + rng.normal(0, 900, SIZE)).astype(np.int32) for _ in range(3)]  # of another class
+    for updates in (small, small + others):
+        assert accepted(Duplicate(), evidence(updates)) == list(range(len(updates)))
+    assert accepted(Duplicate(usual=1.0), evidence(small + others)) == [4, 5, 6], "as it was, but for the ratio"
+    copied = [*small, (small[0] + rng.normal(0, 10, SIZE)).astype(np.int32)]
+    assert accepted(Duplicate(), evidence(copied)) == [1, 2, 3]
 
 
 def test_idle_refuses_the_base_and_noise_on_it() -> None:
@@ -250,6 +265,21 @@ def test_holdout_of_two_blames_nobody() -> None:
     assert Holdout().judge(evidence([], ZERO, loss_of)) == []
 
 
+def test_holdout_lets_pass_harm_that_does_not_stand_out() -> None:
+    """With skewed data most updates harm a node whose classes they do not know, and each about as much."""
+    updates = learnt(10)
+    for index in range(6):
+        updates[index] = (-(0.2 + 0.01 * index) * WANTED).astype(np.int32)
+    given = evidence(updates, ZERO, loss_of)
+    harms = [v.score for v in Holdout().judge(given)]
+    assert min(harms[:6]) > 0.03 > max(harms[6:])
+    screen = Holdout(harm=0.03, factor=1e9)
+    assert accepted(screen, given) == list(range(10)), "next to the median none does much harm"
+    alone = [*learnt(9, 1), (-0.2 * WANTED).astype(np.int32)]
+    assert accepted(screen, evidence(alone, ZERO, loss_of)) == list(range(9))
+    assert accepted(replace(screen, apart=1e9), evidence(alone, ZERO, loss_of)) == list(range(10))
+
+
 def test_holdout_does_not_mind_harm_too_small_to_matter() -> None:
     updates = learnt(8)
     updates[3] = (-updates[3] / 4).astype(np.int32)
@@ -375,7 +405,8 @@ def rounds(shown: Sequence[Sequence[float]], gained: float = 1.0) -> list[Eviden
 def test_progress_adds_up_what_each_member_has_shown() -> None:
     screen = Progress(min=-0.1, rest=0.0)
     # 0 is honest, 1 odd now and then, 2 a little against the way in every round, 3 clearly.
-    seen = [accepted(screen, one) for one in rounds([[0.2, -0.06, -0.06, -0.3], [0.1, 0.1, -0.06, -0.1]])]
+    shown = [replace(one, weights=TEN) for one in rounds([[0.2, -0.06, -0.06, -0.3], [0.1, 0.1, -0.06, -0.1]])]
+    seen = [accepted(screen, one) for one in shown]
     assert seen == [[0, 1, 2], [0, 1]]
     assert [v.score for v in screen.judge(rounds([[0.2, -0.06, -0.06, -0.3], [0.1, 0.1, -0.06, -0.1]])[1])] == [
         pytest.approx(sum_) for sum_ in (0.28, 0.046, -0.114, -0.37)
@@ -384,7 +415,8 @@ def test_progress_adds_up_what_each_member_has_shown() -> None:
 
 def test_progress_is_forgotten_slowly_in_good_and_bad() -> None:
     screen = Progress(decay=0.5, rest=0.0)
-    assert [accepted(screen, one) for one in rounds([[0.4]] * 3 + [[-0.2]] * 3 + [[0.4]])] == [[0]] * 4 + [[], [], [0]]
+    shown = [replace(one, weights=TEN) for one in rounds([[0.4]] * 3 + [[-0.2]] * 3 + [[0.4]])]
+    assert [accepted(screen, one) for one in shown] == [[0]] * 4 + [[], [], [0]]
 
 
 def test_progress_counts_a_round_for_what_the_way_is_worth() -> None:
@@ -399,7 +431,7 @@ def test_progress_counts_a_round_for_what_the_way_is_worth() -> None:
 
 def test_progress_counts_a_round_for_less_where_hardly_any_loss_is_left() -> None:
     """Who comes back with what the model has forgotten goes against a way that has nowhere left to go."""
-    (learning, learnt_all) = (rounds([[0.1, -0.06]], gained=gained)[0] for gained in (0.9, 0.99))
+    learning, learnt_all = (replace(rounds([[0.1, -0.06]], gained=gained)[0], weights=TEN) for gained in (0.9, 0.99))
     assert accepted(Progress(), learning) == [0]
     assert accepted(Progress(), learnt_all) == [0, 1]
     assert Progress().judge(learnt_all)[1].score == pytest.approx(-0.06 * 0.99 * 0.01 / 0.05)
@@ -407,7 +439,8 @@ def test_progress_counts_a_round_for_less_where_hardly_any_loss_is_left() -> Non
 
 
 def test_progress_is_remembered_in_a_folder(tmp_path: Path) -> None:
-    first, second, third = rounds([[-0.04, 0.1], [-0.04, 0.1], [0.0, 0.0]])
+    shown = rounds([[-0.04, 0.1], [-0.04, 0.1], [0.0, 0.0]])
+    first, second, third = (replace(one, weights=TEN) for one in shown)
     before = screens.make("progress", {"rest": 0.0}, tmp_path)
     assert accepted(before, first) == [0, 1]
     again = screens.make("progress", {"rest": 0.0}, tmp_path)

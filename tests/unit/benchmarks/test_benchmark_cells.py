@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fairness, robustness_late
+from benchmarks import fairness, honest, robustness_late
 from benchmarks.cells import read, resume
+from rayfed.config import load
 
 
 def test_what_was_run_is_not_run_again(tmp_path: Path) -> None:
@@ -60,3 +61,29 @@ def test_every_cell_names_an_attack_and_a_defence() -> None:
         assert 3 * f < nodes
         assert name in fairness.defences(nodes)
         assert threat.replace(" - ", ", ") in robustness_late.THREATS
+
+
+def test_what_a_real_run_says_of_its_members() -> None:
+    def closed(status: str, accuracy: float | None, *included: str) -> dict[str, object]:
+        refusals = [{"screen": "norm"}] if "b" not in included else []
+        return {"status": status, "accuracy": accuracy, "included": included, "refusals": refusals}
+
+    summary = {
+        "nodes": [{"slot": 1, "address": "b"}, {"slot": 0, "address": "a"}],
+        "rounds": [closed("settled", 0.5, "a", "b"), closed("void", None), *[closed("final", 0.7, "a")] * 2],
+    }
+    told = honest.told(summary)
+    assert told["members"] == [{"out": 0, "longest": 0, "pay": 2.5}, {"out": 2, "longest": 2, "pay": 0.5}]
+    assert (told["rounds"], told["void_rounds"], told["ballots_against_honest"]) == (3, 1, {"norm": 2})
+    row = honest.table({"cells": {"digits, 2, 1000, default": told, "digits, 2, 1000, none": told}}).splitlines()[-1]
+    assert row == "| digits, 2 nodes | 1 | 63.3 | 63.3 | +0.0 | 33.3 % | 67 % | 2 | 1 |"
+    assert len(honest.table({"cells": {"digits, 2, 1000, default": told}}).splitlines()) == 2
+
+
+def test_every_real_run_is_one_that_the_settings_allow() -> None:
+    wanted = list(honest.cells())
+    assert len(set(wanted)) == len(wanted) == 2 * (3 * 5 + 2 * 3 + 1)
+    for name, nodes, seed, screens in wanted:
+        if name != "cifar10":  # whose images may not be there
+            words = honest.EXPERIMENTS[name].words(nodes)
+            load([*words, f"federation.nodes={nodes}", f"screens={screens}", f"seed={seed}"])

@@ -225,6 +225,8 @@ WRONG = [
     ({"screens": {"norm": {"factor": 1}}}, "screens.norm.factor", "greater than 1"),
     ({"screens": {"krum": {"f": 1}}}, "screens.krum.f", "more than 2f + 2 = 4"),
     ({"screens": {"multi_krum": {"f": 0, "keep": 5}}}, "screens.multi_krum.keep", "no room"),
+    ({"screens": {"duplicate": {"usual": 0}}}, "screens.duplicate.usual", "greater than 0"),
+    ({"screens": {"holdout": {"apart": -1}}}, "screens.holdout.apart", "must not be negative"),
     ({"screens": {"cosine": {"gap": 3}}}, "screens.cosine.gap", "at most 2"),
     ({"ledger.kind": "rpc"}, "ledger.rpc_url", "http://HOST:PORT"),
     ({"ledger.kind": "rpc", "ledger.rpc_url": "localhost:8545"}, "ledger.rpc_url", "does not begin with"),
