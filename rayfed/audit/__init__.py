@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from rayfed.audit import frozen
 from rayfed.audit.events import MESSAGES, RecordEntry
 from rayfed.audit.examiner import MEMORY, Examiner
 from rayfed.audit.facts import Replayed, RoundFacts
@@ -95,6 +96,9 @@ def audit(
     else:
         report.charter = "0x" + charter.hash.hex()
         _examine(record, history, charter, places, report, memory, threads, progress)
+        if charter.layout.frozen is not None:
+            report.frozen, findings = frozen.check(charter.layout.frozen, places)
+            report.findings += findings
     if not report.bytes and any(_published(facts) for facts in history.rounds):
         words = "not one blob was hashed: no merge and no update was checked, so this audit says nothing about them"
         report.findings.append(Finding(Severity.DISCREPANCY, "blob", words))

@@ -26,7 +26,7 @@ class Finding:
     Attributes:
         severity: what it means for the verdict.
         what: what it is about: record, charter, replay, signature, outcome, view, money, blob, update, merge, court,
-            attestation or base.
+            attestation, base or frozen.
         message: one line.
         round: which round it concerns, or None.
         node: index of the member whom it concerns, or None.
@@ -104,6 +104,8 @@ class Report:
     """What came of an audit.
 
     ``messages`` counts what members said, ``signed`` those of them whose signed transaction was at hand and right.
+    ``frozen`` says of the part of the model that does not travel ``verified``, ``wrong``, ``not here`` (it is no blob,
+    so that is no finding), or nothing where there is none.
     """
 
     federation: Address
@@ -119,6 +121,7 @@ class Report:
     strict: bool = False
     messages: int = 0
     signed: int = 0
+    frozen: str = ""
     seconds: float = 0.0
 
     def of(self, severity: Severity) -> list[Finding]:
@@ -152,6 +155,7 @@ class Report:
             "findings": [finding.plain() for finding in self.findings],
             "messages": self.messages,
             "signed": self.signed,
+            "frozen": self.frozen,
             "bytes": self.bytes,
             "seconds": round(self.seconds, 6),
         }

@@ -193,6 +193,8 @@ def show(report: Report, console: Console) -> None:
         console.print(f"{wrong} discrepanc{'y' if wrong == 1 else 'ies'}; {speed}.", style="bold red")
     if report.signed:
         console.print(f"{report.signed} of {report.messages} messages checked against their members' signatures.")
+    if report.frozen:
+        console.print(f"The frozen part of the model, which is in no blob: {report.frozen}.")
     console.print(f"As of block {report.block} ({report.block_hash[:18]}...); record {report.record_digest[:16]}...")
 
 

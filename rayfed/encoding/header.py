@@ -72,7 +72,7 @@ class Header:
         layout_hash: 32 bytes; zeros until ``bound``.
         weight: examples; 1 <= weight < 2^32 in an update, 0 in a merged header.
         size: number of values; 0 until ``bound``.
-        encoding, frozen: 32 bytes each; zeros until ``bound``, as the layout has them.
+        encoding, frozen: 32 bytes each; zeros until ``bound``, ``frozen`` then as the layout has it.
     """
 
     kind: int
@@ -138,14 +138,14 @@ class Header:
         return cls(MERGED, 0, _NO_ADDRESS, round, _NO_ADDRESS, layout_hash, 0)
 
     def bound(self, layout: Layout) -> Header:
-        """Return this header with the layout's hash and number of values.
+        """Return this header with the layout's hash and number of values, and the digest of what is frozen beside it.
 
         Raises:
             CodecError: it speaks of another layout already.
         """
         if self.layout_hash not in (bytes(32), layout.hash) or self.size not in (0, layout.size):
             raise CodecError("header: it is of another layout")
-        return replace(self, layout_hash=layout.hash, size=layout.size)
+        return replace(self, layout_hash=layout.hash, size=layout.size, frozen=layout.frozen_digest)
 
     def differs(self, expected: Header) -> str:
         """Say in which word this header is not as expected; empty if in none. A weight is never expected."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rayfed.encoding.layout import COARSEST, Layout, TensorSpec
+from rayfed.encoding.layout import COARSEST, Frozen, Layout, TensorSpec
 from rayfed.errors import CodecError
 
 HEADROOM = 4
@@ -17,13 +17,19 @@ GROWTH = 256
 momentum of 0.1 they are a fifth of the way to what the data are, and the weights before it go on growing."""
 
 
-def fitted(state: Mapping[str, Any], parameters: Collection[str], after: Mapping[str, Any] | None = None) -> Layout:
+def fitted(
+    state: Mapping[str, Any],
+    parameters: Collection[str],
+    after: Mapping[str, Any] | None = None,
+    frozen: Frozen | None = None,
+) -> Layout:
     """Return the layout of a model, whose exponents are ``Layout.of``'s or as much lower as its values need.
 
     Args:
         state: the genesis tensors by name (torch or NumPy), finite.
         parameters: names of those that are trained.
         after: what first steps made of them; None: nothing is known of it.
+        frozen: what the model has besides them.
 
     Raises:
         CodecError: naming a tensor that cannot travel: its type, values that are too large, or that are all lost.
@@ -36,7 +42,8 @@ def fitted(state: Mapping[str, Any], parameters: Collection[str], after: Mapping
             if spec.kind == "float" and spec.size
             else spec
             for spec in layout.tensors
-        )
+        ),
+        frozen,
     )
 
 

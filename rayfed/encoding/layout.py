@@ -1,9 +1,10 @@
-"""The layout: which tensors a model has, in which order, and at which fixed point each of them travels."""
+"""The layout: which tensors of a model travel, in which order, at which fixed point; and the hash of what does not."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,9 @@ INTS = ("bool", "uint8", "int8", "int16", "int32", "int64")
 MAX_EXPONENT = 30
 COARSEST = 17
 """Bits of fraction that a trained tensor has at least; running statistics have fewer."""
+
+FROZEN_FILE = "frozen.bin"
+"""Where a node's machine has what is frozen, beside the nodes' disks."""
 
 _STATISTICS = ("running_mean", "running_var")
 
@@ -83,11 +87,52 @@ class TensorSpec:
             raise CodecError(f"{self.name}: {_dtype_name(value)} instead of {self.dtype}")
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What a model has besides what travels: the same in every round, so that all blobs name it and none holds it.
+
+    Attributes:
+        digest: SHA-256 of it (32 bytes, not all zero), as ``rayfed.learning.frozen`` writes it down.
+        parameters: how many weights that is, buffers not counted.
+    """
+
+    digest: bytes
+    parameters: int
+
+    def __post_init__(self) -> None:
+        if len(self.digest) != 32 or not any(self.digest):
+            raise CodecError("the digest of what is frozen has 32 bytes that are not all zero")
+        if self.parameters < 0:
+            raise CodecError(f"{self.parameters} frozen parameters are not possible")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as canonical JSON has it."""
+        return {"sha256": self.digest.hex(), "parameters": self.parameters}
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Frozen:
+        """Return what ``to_dict`` was of.
+
+        Raises:
+            CodecError: a key is missing or unknown, or a value is not possible.
+        """
+        entry = canonical.fields(value, {"sha256": str, "parameters": int}, "layout.frozen")
+        if not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
+            raise CodecError(f"layout.frozen: {entry['sha256']!r} is not 32 bytes in lower-case hex")
+        return cls(bytes.fromhex(entry["sha256"]), entry["parameters"])
+
+
 @dataclass(frozen=True)
 class Layout:
-    """All tensors of a model in the order in which a blob holds them; at least one value in all."""
+    """All tensors that travel in the order in which a blob holds them; at least one value in all.
+
+    Attributes:
+        tensors: what is in a blob.
+        frozen: what the model has besides; None, and then not in the text: nothing.
+    """
 
     tensors: tuple[TensorSpec, ...]
+    frozen: Frozen | None = None
 
     def __post_init__(self) -> None:
         if len({spec.name for spec in self.tensors}) != len(self.tensors):
@@ -102,6 +147,7 @@ class Layout:
         parameters: Collection[str] | None = None,
         weight_bits: int = 24,
         statistic_bits: int = 16,
+        frozen: Frozen | None = None,
     ) -> Layout:
         """Return the layout of a model's ``state_dict`` (torch tensors or NumPy arrays by name).
 
@@ -110,6 +156,7 @@ class Layout:
             parameters: names of those that are trained. None means all floats but running means and variances.
             weight_bits: bits of fraction of the trained ones: 24 hold |x| < 128 to 6e-8, as float32 does near 1.
             statistic_bits: of all other floats (running statistics): 16 hold |x| < 32768 to 1.5e-5.
+            frozen: what the model has besides ``state``.
 
         Raises:
             CodecError: naming a tensor whose type cannot travel.
@@ -123,7 +170,7 @@ class Layout:
                 continue
             statistic = name.rpartition(".")[2] in _STATISTICS if parameters is None else name not in parameters
             specs.append(TensorSpec(name, shape, "float", dtype, statistic_bits if statistic else weight_bits))
-        return cls(tuple(specs))
+        return cls(tuple(specs), frozen)
 
     @cached_property
     def size(self) -> int:
@@ -144,6 +191,16 @@ class Layout:
         """The tensors that training moves, in order."""
         return tuple(spec for spec in self.tensors if spec.is_trained)
 
+    @property
+    def parameters(self) -> int:
+        """How many weights the model has, trained and frozen, buffers not counted."""
+        return sum(spec.size for spec in self.trained) + (self.frozen.parameters if self.frozen else 0)
+
+    @property
+    def frozen_digest(self) -> bytes:
+        """What a header says of what is frozen: its digest, or 32 zeros."""
+        return self.frozen.digest if self.frozen else bytes(32)
+
     @cached_property
     def blob_size(self) -> int:
         """Bytes of a blob: a multiple of LEAF."""
@@ -156,18 +213,17 @@ class Layout:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the layout as canonical JSON has it."""
-        return {
-            "tensors": [
-                {
-                    "name": spec.name,
-                    "shape": list(spec.shape),
-                    "kind": spec.kind,
-                    "dtype": spec.dtype,
-                    "exponent": spec.exponent,
-                }
-                for spec in self.tensors
-            ]
-        }
+        tensors = [
+            {
+                "name": spec.name,
+                "shape": list(spec.shape),
+                "kind": spec.kind,
+                "dtype": spec.dtype,
+                "exponent": spec.exponent,
+            }
+            for spec in self.tensors
+        ]
+        return {"tensors": tensors, "frozen": self.frozen.to_dict()} if self.frozen else {"tensors": tensors}
 
     def canonical_json(self) -> str:
         """Return the one text that stands for this layout."""
@@ -180,14 +236,15 @@ class Layout:
         Raises:
             CodecError: a key is missing or unknown, or a value is of the wrong type.
         """
-        specs = []
-        for item in canonical.fields(value, {"tensors": list}, "layout")["tensors"]:
+        besides = {"frozen": dict} if isinstance(value, dict) and "frozen" in value else {}
+        whole, specs = canonical.fields(value, {"tensors": list, **besides}, "layout"), []
+        for item in whole["tensors"]:
             types = {"name": str, "shape": list, "kind": str, "dtype": str, "exponent": int}
             entry = canonical.fields(item, types, "layout.tensors")
             if not all(isinstance(length, int) for length in entry["shape"]):
                 raise CodecError(f"layout: the shape of {entry['name']} is not a list of whole numbers")
             specs.append(TensorSpec(**{**entry, "shape": tuple(entry["shape"])}))
-        return cls(tuple(specs))
+        return cls(tuple(specs), Frozen.from_dict(whole["frozen"]) if besides else None)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Layout:

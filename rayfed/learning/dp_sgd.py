@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rayfed.errors import ConfigError
+from rayfed.learning import frozen
 from rayfed.learning.feeds import Feed, targets_on
 from rayfed.learning.images import autocast
 from rayfed.learning.noise import SecretStream
@@ -52,11 +53,14 @@ def require(model: nn.Module, task: Task | None = None) -> None:
         ]
     finally:
         model.train(training)
-    # Opacus looks at layers with weights only; statistics of others would leave the node as they are.
-    errors += [f"{name} keeps running statistics" for name, _ in model.named_buffers() if "running_" in name]
+    # Opacus looks at layers with weights only; statistics of others would leave the node as they are. Those of frozen
+    # layers stand still.
+    still = {id(buffer) for name in frozen.held(model) for buffer in model.get_submodule(name).buffers()}
+    moving = [name for name, buffer in model.named_buffers() if "running_" in name and id(buffer) not in still]
+    errors += [f"{name} keeps running statistics" for name in moving]
     if errors:
         first = " ".join(str(errors[0]).split())
-        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        if any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in model.modules() if one.training):
             raise ConfigError(
                 "privacy",
                 "dp cannot train batch norm, and this federation was founded with it: found it with privacy=dp",

@@ -8,7 +8,7 @@ are then the same for all, and the charter says so under ``model``, for nodes th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from torch import nn
@@ -25,15 +25,22 @@ def chosen(model: Mapping[str, Any]) -> bool:
     return model.get(KEY) == VALUE
 
 
-def replace(model: nn.Module) -> int:
-    """Replace every batch norm inside ``model`` by a group norm with the same scale and shift; return how many."""
+def replace(model: nn.Module, left: Container[str] = (), prefix: str = "") -> int:
+    """Replace every batch norm inside ``model`` by a group norm with the same scale and shift; return how many.
+
+    Args:
+        left: names of those that stay: they are frozen, and so in evaluation mode, where each image is for itself.
+        prefix: of the names inside ``model``.
+    """
     count = 0
     for name, child in model.named_children():
+        if prefix + name in left:
+            continue
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
             setattr(model, name, _like(child))
             count += 1
         else:
-            count += replace(child)
+            count += replace(child, left, f"{prefix}{name}.")
     return count
 
 

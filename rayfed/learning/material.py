@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rayfed.errors import ConfigError
-from rayfed.learning import data, group_norm, models, partition, sources, tasks
+from rayfed.learning import data, frozen, group_norm, models, partition, sources, tasks
 from rayfed.learning.data import Dataset
 from rayfed.learning.examples import Examples, blank, take
 from rayfed.learning.feeds import targets_on
@@ -25,6 +25,7 @@ from rayfed.protocol.charter_parts import DataTerms
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
+    from rayfed.encoding.layout import Layout
     from rayfed.protocol.charter import Charter
 
 State = dict[str, torch.Tensor]
@@ -142,24 +143,29 @@ def genesis(
     """Build the model that the federation starts from; return it, ``narrow``, and its state.
 
     Args:
-        charter: says whether group norm takes the place of batch norm, and which buffers do not travel; None before
-            there is one: then group norm does if this federation is founded with ``privacy=dp``, and all buffers do.
+        charter: says from which seed it is built, whether group norm takes the place of batch norm, and what does not
+            travel; None before there is one: then group norm does if this federation is founded with ``privacy=dp``,
+            and all of the model travels.
 
     Raises:
-        ConfigError: the model cannot be built, does not fit the data or the task, or has what cannot travel.
+        ConfigError: the model cannot be built, does not fit the data or the task, has what cannot travel, or has
+            another frozen part than the federation's.
     """
     pretrained, private = settings.model.get("pretrained"), settings.privacy.kind == "dp"
+    seed = charter.genesis_source.get("seed", settings.seed) if charter else settings.seed
     if isinstance(pictures, Examples):
-        model = built(settings.model, pictures.terms({}).prepare, settings.seed, pretrained)
+        model = built(settings.model, pictures.terms({}).prepare, seed, pretrained)
     else:
-        shape = pictures.train_x.shape[1:]
-        model = models.build(settings.model, shape, len(pictures.classes), settings.seed, pretrained)
+        model = models.build(settings.model, pictures.train_x.shape[1:], len(pictures.classes), seed, pretrained)
     if group_norm.chosen(charter.model) if charter else private:
-        group_norm.replace(model)
+        group_norm.replace(model, frozen.held(model))
     if isinstance(pictures, Examples) or settings.task["_target_"] != tasks.CLASSIFICATION:
         few, wanted = _few(pictures)
         tasks.check(model, task(settings, pictures), few, wanted, private)
-    narrow(model, charter.model if charter else {})
+    if charter is None:
+        narrow(model, {})
+    else:
+        narrow(model, charter.model, charter.layout)
     return model, state_of(model)
 
 
@@ -171,14 +177,18 @@ def built(
     return models.build(model, shape, prepare["outputs"], seed, pretrained, blank(prepare), **filled)
 
 
-def rebuilt(agreed: Mapping[str, Any], terms: DataTerms) -> torch.nn.Module:
-    """Build a federation's model, ``narrow``, with other weights, by its charter alone.
+def rebuilt(
+    agreed: Mapping[str, Any], terms: DataTerms, layout: Layout | None = None, beside: Mapping[str, Any] | None = None
+) -> torch.nn.Module:
+    """Build a federation's model, ``narrow``, with other weights than its last ones, by its charter alone.
 
     Args:
         agreed, terms: the charter's ``model`` and ``data``.
+        layout: the charter's; None: the model is taken to have no frozen part.
+        beside: the frozen part, by name.
 
     Raises:
-        ConfigError: its class cannot be imported here, or has changed.
+        ConfigError: its class cannot be imported here, or has changed, or that is not its frozen part.
     """
     described = _described(agreed)
     if terms.prepare:
@@ -186,8 +196,10 @@ def rebuilt(agreed: Mapping[str, Any], terms: DataTerms) -> torch.nn.Module:
     else:
         model = models.build(described, terms.shape, len(terms.classes), seed=0)
     if group_norm.chosen(agreed):
-        group_norm.replace(model)
-    narrow(model, agreed)
+        group_norm.replace(model, frozen.held(model))
+    if beside:
+        model.load_state_dict(beside, strict=False)
+    narrow(model, agreed, layout)
     return model
 
 

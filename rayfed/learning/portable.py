@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pprint import pformat
 from types import ModuleType
 from typing import Any
@@ -70,7 +70,7 @@ def prepare(text: bytes) -> torch.Tensor:
 '''
 
 
-def source(model: Mapping[str, Any], data: DataTerms, replaced: bool, about: str) -> str:
+def source(model: Mapping[str, Any], data: DataTerms, replaced: bool, about: str, left: Sequence[str] = ()) -> str:
     """Return the file: ``build``, ``load``, ``prepare`` and ``EXAMPLE``, an input that tells nothing of anybody.
 
     Args:
@@ -78,6 +78,7 @@ def source(model: Mapping[str, Any], data: DataTerms, replaced: bool, about: str
         data: the charter's.
         replaced: whether group norm takes the place of batch norm.
         about: a line for its docstring.
+        left: names of batch norm in whose place none is.
 
     Raises:
         ConfigError: the network cannot be imported here.
@@ -95,7 +96,7 @@ def source(model: Mapping[str, Any], data: DataTerms, replaced: bool, about: str
         found, body = _taken(*one)
         imports |= found
         bodies.append(body)
-    parts = [*bodies, _build(name, parameters, replaced), LOAD.strip(), *_preparation(data)]
+    parts = [*bodies, _build(name, parameters, replaced, left), LOAD.strip(), *_preparation(data)]
     if data.classes:
         parts.append(f"CLASSES = {_shown(data.classes)}")
     return f'"""{about}"""\n\nfrom __future__ import annotations\n\n' + "\n\n\n".join(
@@ -134,11 +135,12 @@ def _names(node: ast.stmt) -> set[str]:
     return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
 
 
-def _build(name: str, parameters: Mapping[str, Any], replaced: bool) -> str:
+def _build(name: str, parameters: Mapping[str, Any], replaced: bool, left: Sequence[str]) -> str:
     arguments = "".join(f"\n        {key}={value!r}," for key, value in parameters.items())
     lines = ["def build() -> nn.Module:", '    """Return the network with random weights."""']
     lines += [f"    model = {name}({arguments}\n    )"]
-    lines += ["    replace(model)  # batch norm by group norm"] if replaced else []
+    rest = f", {_shown(list(left))}" if left else ""
+    lines += [f"    replace(model{rest})  # batch norm by group norm"] if replaced else []
     return "\n".join([*lines, "    return model"])
 
 

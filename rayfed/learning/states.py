@@ -1,24 +1,27 @@
 """Which of a model's tensors travel: what training moves, each once.
 
-A tensor with two names travels by the first of them. A buffer that training leaves as it is (a mask, a table of
-positions) is in the charter instead, by value: no fixed point has to hold it, so it may be infinite, complex or large,
-and all nodes have the same bits of it, whatever built their own. A model that is ``narrow`` gives the rest alone as its
-state dict, and takes it; nothing that trains one has to know.
+A tensor with two names travels by the first of them. What is frozen is in the charter by its hash
+(``rayfed.learning.frozen``). Any other buffer that training leaves as it is (a mask, a table of positions) is in the
+charter by value: no fixed point has to hold it, so it may be infinite, complex or large, and all nodes have the same
+bits of it, whatever built their own. A model that is ``narrow`` gives the rest alone as its state dict, and takes it;
+nothing that trains one has to know.
 """
 
 from __future__ import annotations
 
 import base64
 import bz2
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from rayfed.encoding.layout import FLOATS, INTS, Layout
 from rayfed.errors import ConfigError
+from rayfed.learning import frozen
 
 KEY = "constants"
 """What the charter's ``model`` calls the buffers that it holds: texts by name."""
@@ -32,18 +35,40 @@ State = dict[str, torch.Tensor]
 Names = Mapping[str, str]
 
 
-def narrow(model: nn.Module, agreed: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What of a model does not travel.
+
+    Attributes:
+        same_as: second names of tensors, with the first.
+        kept: constants and what is frozen, by name; whoever loads a state gets them as they are here.
+        frozen: what of it is frozen.
+    """
+
+    same_as: Names
+    kept: State
+    frozen: State
+
+    def __deepcopy__(self, memo: object) -> Rest:
+        """Nothing of it changes, so copies of a model share it."""
+        return self
+
+
+def narrow(model: nn.Module, agreed: Mapping[str, Any], layout: Layout | None = None) -> None:
     """Have the model's state dict hold what travels alone; give its constant buffers the charter's values.
 
-    A state dict is refused, as long as one of them has another value: nothing that changes is left out in silence.
+    A state dict is refused, as long as something else in the model has another value: nothing that changes is left out
+    in silence.
 
     Args:
         agreed: the charter's ``model``, which holds the constants under ``KEY`` if there are any.
+        layout: the charter's; None before there is one: then nothing is left out as frozen.
 
     Raises:
-        ConfigError: the model has no such buffer, or one of another size.
+        ConfigError: the model has no such buffer, or one of another size, or something else is frozen in it.
     """
     widen(model)
+    frozen.hold(model)
     buffers = dict(model.named_buffers(remove_duplicate=False))
     same_as = _same_as(model)
     constants: State = {}
@@ -53,34 +78,49 @@ def narrow(model: nn.Module, agreed: Mapping[str, Any]) -> None:
         constants[name] = _value(name, text, buffers[name])
         with torch.no_grad():
             buffers[name].copy_(constants[name])
-    if same_as or constants:
-        hooked: Any = model  # torch leaves the two unannotated
-        hooked.register_state_dict_post_hook(partial(_give, same_as, constants))
-        hooked.register_load_state_dict_pre_hook(partial(_take, same_as, constants))
+    still = frozen.beside(model, layout, {*same_as, *constants}, agreed.get("pretrained")) if layout else {}
+    if same_as or constants or still:
+        rest, hooked = (
+            Rest(same_as, {**constants, **still}, still),
+            cast(Any, model),
+        )  # torch leaves the two unannotated
+        hooked.register_state_dict_post_hook(partial(_give, rest))
+        hooked.register_load_state_dict_pre_hook(partial(_take, rest))
 
 
 def widen(model: nn.Module) -> None:
     """Undo ``narrow``, for who takes the model away: it is then as its class made it, and needs nothing of rayfed."""
+    frozen.release(model)
     for hooks in (model._state_dict_hooks, model._load_state_dict_pre_hooks):
-        for number, hook in list(hooks.items()):
-            if getattr(getattr(hook, "hook", hook), "func", None) in (_give, _take):
-                del hooks[number]
+        for number in [number for number, hook in hooks.items() if _rest(hook)]:
+            del hooks[number]
 
 
-def _give(same_as: Names, constants: State, module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+def frozen_of(model: nn.Module) -> State:
+    """Return what is frozen in a model that is ``narrow``, by name, on the processor; not to be changed."""
+    return next((rest.frozen for hook in model._state_dict_hooks.values() if (rest := _rest(hook))), {})
+
+
+def _rest(hook: Any) -> Rest | None:
+    """Return what one of our hooks leaves out; None if it is somebody else's."""
+    hook = getattr(hook, "hook", hook)
+    return hook.args[0] if getattr(hook, "func", None) in (_give, _take) else None
+
+
+def _give(rest: Rest, module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
     """Follow ``nn.Module.register_state_dict_post_hook``."""
-    for name in same_as:
+    for name in rest.same_as:
         state.pop(prefix + name, None)
-    for name, value in constants.items():
-        if _bits(state.pop(prefix + name, value)) != _bits(value):
+    for name, value in rest.kept.items():
+        if not frozen.same(state.pop(prefix + name, value), value):
             raise ConfigError("model", f"{name} changes while it trains, and did not while the model was tried")
 
 
-def _take(same_as: Names, constants: State, module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+def _take(rest: Rest, module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     """Follow ``nn.Module.register_load_state_dict_pre_hook``."""
-    for name, value in constants.items():
+    for name, value in rest.kept.items():
         state.setdefault(prefix + name, value)
-    for name, first in same_as.items():
+    for name, first in rest.same_as.items():
         if prefix + first in state:
             state.setdefault(prefix + name, state[prefix + first])
 
@@ -99,17 +139,22 @@ def state_of(model: nn.Module) -> State:
     return {name: value.clone() for name, value in state.items()}
 
 
-def constants_of(model: nn.Module, before: State, after: Mapping[str, Any]) -> dict[str, str]:
+def constants_of(
+    model: nn.Module, before: State, after: Mapping[str, Any], still: Container[str] = ()
+) -> dict[str, str]:
     """Return the buffers that training left as they were, as the charter has them, as far as there is room.
 
     Args:
         before, after: the model's states around first steps of training.
+        still: names of what is frozen, which the charter has otherwise.
     """
     found: dict[str, str] = {}
     room = MOST
     for name, value in model.named_buffers():
-        if name in before and _bits(before[name]) == _bits(torch.as_tensor(after[name])):
-            text = base64.b64encode(bz2.compress(_bits(value))).decode()
+        if name in still or name not in before:
+            continue
+        if frozen.same(before[name], torch.as_tensor(after[name])):
+            text = base64.b64encode(bz2.compress(frozen.octets(value).numpy().tobytes())).decode()
             if len(text) <= room:
                 found[name] = text
                 room -= len(text)
@@ -182,8 +227,3 @@ def _value(name: str, text: str, buffer: torch.Tensor) -> torch.Tensor:
     if not size:
         return buffer.detach().cpu().clone()
     return torch.frombuffer(bytearray(bits), dtype=buffer.dtype).view(buffer.shape)
-
-
-def _bits(value: torch.Tensor) -> bytes:
-    flat = value.detach().cpu().reshape(-1).contiguous()
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""

@@ -146,6 +146,7 @@ class Charter:
             max_weight=self.merge.max_weight,
             layout=self.blob_layout.hash,
             values=self.blob_layout.size,
+            frozen=self.blob_layout.frozen_digest,
         )
 
     @property

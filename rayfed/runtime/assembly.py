@@ -13,7 +13,7 @@ from rayfed.attacks.behaviour import HONEST, Behaviour
 from rayfed.encoding import codec
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import ConfigError
-from rayfed.learning import learner, states
+from rayfed.learning import frozen, learner, states
 from rayfed.learning.budget import Budget
 from rayfed.learning.learner import Workshop
 from rayfed.learning.private import Private
@@ -73,6 +73,7 @@ class Assembly:
         round_bytes = (self.charter.start_members + 7) * self.charter.blob_layout.blob_size
         self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
         self._workshop = Workshop(settings, self.charter)
+        frozen.write(states.frozen_of(self._workshop.trainer.model), self._root)
         self._kind = learner.kind(settings)
         self._servers: dict[FileStore, PeerServer] = {}  # by the disk that is served
         self._disks: list[FileStore] = []

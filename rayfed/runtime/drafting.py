@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rayfed.config import Settings
     from rayfed.config.groups.federation import MergeSettings
-    from rayfed.encoding.layout import Layout
+    from rayfed.encoding.layout import Frozen, Layout
     from rayfed.encoding.primitives import Root
     from rayfed.learning.data import Dataset
     from rayfed.learning.examples import Examples
@@ -50,7 +50,7 @@ def draft(settings: Settings, here: bool = False) -> Charter:
         ConfigError: the model, the partition or the training does not fit them.
     """
     from rayfed.encoding import codec, merkle
-    from rayfed.learning import group_norm, learner, states
+    from rayfed.learning import frozen, group_norm, learner, states
     from rayfed.learning.rehearsal import Rehearsal
 
     pictures = learner.load(settings)
@@ -65,32 +65,37 @@ def draft(settings: Settings, here: bool = False) -> Charter:
         dp_sgd.require(model, learner.task(settings, pictures))
         described[group_norm.KEY] = group_norm.VALUE
     parameters = {name: value for name, value in model.named_parameters() if name in state}
-    states.check(parameters)
+    trained = {name: value for name, value in parameters.items() if value.requires_grad} or parameters
+    states.check(trained)
 
     def tried(charter: Charter) -> Mapping[str, Any]:
         shares = (learner.share(settings, pictures, slot) for slot in range(settings.federation.nodes))
         return Rehearsal(settings, charter, pictures, here).rehearse(state, shares)
 
-    # Which buffers travel, and at which fixed point, shows in the first steps of training.
-    sketch = _charter(settings, pictures, described, codec.Layout.of(parameters), SKETCH)
+    # What travels, and at which fixed point, shows in the first steps of training.
+    sketch = _charter(settings, pictures, described, codec.Layout.of(trained), SKETCH)
     after = tried(sketch)
-    constants = states.constants_of(model, state, after)
+    still = frozen.found(model, state, after)
+    constants = states.constants_of(model, state, after, still)
     if constants:
         described[states.KEY] = constants
-        states.narrow(model, described)
-        state = states.state_of(model)
-    layout = _layout(state, parameters, after)
+    beside = frozen.describe(model, {name: state[name] for name in still})
+    state = {name: value for name, value in state.items() if name not in constants and name not in still}
+    layout = _layout(state, parameters, after, beside)
+    states.narrow(model, described, layout)
     whole = extended(layout, settings.merge.optimizer)
     blob = codec.encode(layout, state, codec.Header.merged(0), within=whole).blob
     states.check_restored(model, layout, state, codec.decode(layout, blob, within=whole))
     charter = _charter(settings, pictures, described, layout, merkle.root(blob))
-    if constants:
+    if constants or still:
         tried(charter)
     return charter
 
 
-def _layout(state: Mapping[str, Any], parameters: Collection[str], after: Mapping[str, Any]) -> Layout:
-    """Return the layout of what travels.
+def _layout(
+    state: Mapping[str, Any], parameters: Collection[str], after: Mapping[str, Any], beside: Frozen | None
+) -> Layout:
+    """Return the layout of what travels, with what is frozen beside it.
 
     Raises:
         ConfigError: naming ``model`` and what does not fit any fixed point.
@@ -100,7 +105,7 @@ def _layout(state: Mapping[str, Any], parameters: Collection[str], after: Mappin
 
     states.check(state)
     try:
-        return headroom.fitted(state, parameters, after)
+        return headroom.fitted(state, parameters, after, beside)
     except CodecError as error:
         raise ConfigError("model", f"cannot travel: {error}") from error
 

@@ -72,7 +72,7 @@ def of(model: nn.Module, root: Root, place: Place, built_by: Mapping[str, Any]) 
     """
     from safetensors.torch import save
 
-    from rayfed.learning import group_norm, portable
+    from rayfed.learning import frozen, group_norm, portable
 
     charter = Charter.from_json(place.charter)
     about = {
@@ -86,7 +86,7 @@ def of(model: nn.Module, root: Root, place: Place, built_by: Mapping[str, Any]) 
     line = f"The network of the federation {place.federation}; model.md says how to use it."
     return ModelFiles(
         save(state, {"format": "pt", **about}),
-        portable.source(built_by, charter.data, group_norm.chosen(charter.model), line),
+        portable.source(built_by, charter.data, group_norm.chosen(charter.model), line, frozen.held(model)),
         portable.call(charter.data),
         sum(parameter.numel() for parameter in model.parameters()),
     )

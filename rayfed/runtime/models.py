@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING
 from rayfed.audit import folders
 from rayfed.config.files import CODE, WEIGHTS
 from rayfed.encoding import codec
+from rayfed.encoding.layout import FROZEN_FILE
 from rayfed.encoding.primitives import Root
-from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError
-from rayfed.learning import material, states
+from rayfed.errors import BlobCorrupt, BlobMissing, CodecError, ConfigError
+from rayfed.learning import frozen, material, states
 from rayfed.store.verified import verified
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from rayfed.encoding.layout import Frozen
     from rayfed.protocol.charter import Charter
 
 
@@ -24,10 +27,12 @@ def from_folder(charter: Charter, root: Root, folder: Path) -> nn.Module:
     """Return the model of this root, in evaluation mode, from the disks that lie in a folder.
 
     Raises:
-        ConfigError: it is on none of them, or its class cannot be imported here.
+        ConfigError: it is on none of them, or its frozen part is nowhere there, or its class cannot be imported here.
     """
     blob = _find(root, charter.blob_layout.blob_size, folder)
-    model = material.rebuilt(charter.model, charter.data)
+    agreed = charter.layout.frozen
+    beside = _frozen(agreed, folder) if agreed else {}
+    model = material.rebuilt(charter.model, charter.data, charter.layout, beside)
     model.load_state_dict(codec.decode(charter.layout, blob, out=model.state_dict(), within=charter.blob_layout))
     states.widen(model)
     return model.eval()
@@ -46,6 +51,14 @@ def from_files(folder: Path) -> nn.Module:
         words = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError("run", f"{folder / WEIGHTS} cannot be loaded by {CODE}: {words}") from error
     return model
+
+
+def _frozen(agreed: Frozen, folder: Path) -> frozen.State:
+    """Return the frozen part, which each machine of a run has beside its nodes' disks; the first copy that is right."""
+    for path in sorted(folder.rglob(FROZEN_FILE)):
+        with contextlib.suppress(CodecError, OSError):  # another machine's copy may be whole
+            return frozen.read(path, agreed)
+    raise ConfigError("run", f"no {FROZEN_FILE} in {folder} is the model's frozen part {agreed.digest.hex()[:16]}")
 
 
 def _find(root: Root, size: int, folder: Path) -> memoryview:

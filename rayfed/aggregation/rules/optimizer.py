@@ -192,7 +192,7 @@ def extended(layout: Layout, optimizer: str) -> Layout:
         for moment in MOMENTS[optimizer]
         for spec in layout.trained
     ]
-    return Layout((*layout.tensors, *moments)) if moments else layout
+    return Layout((*layout.tensors, *moments), layout.frozen) if moments else layout
 
 
 Run = tuple[int, int, int, int]

@@ -20,6 +20,7 @@ from rayfed.audit.events import EVENTS, SPOKEN
 from rayfed.audit.replay import replay
 from rayfed.cli.audit import show
 from rayfed.encoding import codec, merkle
+from rayfed.encoding.layout import FROZEN_FILE, Frozen
 from rayfed.encoding.primitives import NO_ROOT, Root
 from rayfed.errors import CodecError, ConfigError
 from rayfed.learning import State, Update
@@ -64,6 +65,24 @@ def test_a_good_federation_is_clean(finished: Finished) -> None:
     assert report.bytes == (1 + 3 * 5) * LAYOUT.blob_size
     assert [one.root for one in report.rounds[1:]] == [world.outcome(r).root for r in (1, 2, 3)]
     assert json.loads(report.to_json())["clean"] is True
+
+
+def test_the_frozen_part_is_looked_at_where_it_lies_beside_a_nodes_disk(tmp_path: Path) -> None:
+    content = b"a trunk"
+    layout = replace(LAYOUT, frozen=Frozen(sha256(content).digest(), 5))
+    genesis = merkle.root(codec.encode(layout, GENESIS, codec.Header.merged(0)).blob)
+    world = AuditedWorld(tmp_path / "world", rounds=1, layout=layout, genesis=genesis)
+    world.run()
+    report = audit(world.record(), [world.folder], strict=True)
+    assert report.clean, words(report)
+    assert report.frozen == "not here"
+    beside = Folder(tmp_path / "world" / "node-0" / "blobs")
+    for said, wrong in ((content, 0), (b"another", 1)):
+        (tmp_path / "world" / FROZEN_FILE).write_bytes(said)
+        report = audit(world.record(), [world.folder, beside], strict=True)
+        assert len(report.of(Severity.DISCREPANCY)) == wrong, words(report)
+        assert report.frozen == ("wrong" if wrong else "verified")
+    assert "frozen: is not what the charter calls frozen" in words(report)
 
 
 def test_every_moment_of_a_running_federation_is_clean(tmp_path: Path) -> None:

@@ -364,3 +364,80 @@ class NeedsClosure(torch.optim.SGD):
     def step(self, closure: Any) -> None:  # type: ignore[override]
         closure()
         super().step()
+
+
+# -- parts that stay as they are ---------------------------------------------------------------------------------------
+
+
+class FrozenTrunk(Plain):
+    """A trunk with batch norm, which is frozen, and a table in it; the head alone is trained."""
+
+    shift = 0.0
+
+    def __init__(self, in_shape: Shape, num_classes: int, hidden: int = 8) -> None:
+        super().__init__(in_shape, num_classes, hidden)
+        self.trunk = nn.Sequential(
+            nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.BatchNorm1d(hidden, affine=False)
+        )
+        self.trunk.register_buffer("table", torch.full((hidden,), float("inf")))
+        for parameter in [*self.body.parameters(), *self.trunk.parameters()]:
+            parameter.requires_grad = False
+        with torch.no_grad():
+            for parameter in self.parameters():  # so that a fixed point, if it travels, holds it as it is
+                parameter.mul_(2**16).round_().div_(2**16)
+            self.body.weight.add_(FrozenTrunk.shift)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.trunk(super().features(x)))
+
+
+class AllTravels(FrozenTrunk):
+    """The same, with all of it trained as far as anybody can tell, and moved nowhere."""
+
+    def __init__(self, in_shape: Shape, num_classes: int, hidden: int = 8) -> None:
+        super().__init__(in_shape, num_classes, hidden)
+        del self.trunk.table
+        for module in self.trunk[1:]:
+            module.momentum = 0.0
+        self.trunk.train = lambda mode=True: nn.Module.train(self.trunk, False)  # type: ignore[method-assign]
+        for parameter in self.parameters():
+            parameter.requires_grad = True
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return super().features(x).detach()
+
+
+class HalfFrozenNorm(BatchNorm):
+    """Batch norm of which a scale is frozen and a shift is not: it is trained."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.norm.weight.requires_grad = False
+
+
+class MomentumEncoder(Plain):
+    """Weights without gradient that move all the same, after those that have one."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        super().__init__(in_shape, num_classes)
+        self.slow = nn.Linear(self.body.in_features, 8)
+        self.slow.requires_grad_(False)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            with torch.no_grad():
+                self.slow.weight.lerp_(self.body.weight, 0.1)
+        return super().features(x) + torch.relu(self.slow(x.flatten(1)))
+
+
+class LateThaw(FrozenTrunk):
+    """Its frozen weights stand still for ten batches, and then do not."""
+
+    seen = 0
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen += self.training
+        if self.training and self.seen >= 10:
+            with torch.no_grad():
+                self.body.bias.add_(1)
+        return super().features(x)

@@ -53,13 +53,13 @@ def charter(**changes: Any) -> Charter:
         "max_void": 8,
         "limit_seconds": 86_400,
         "merge": merge,
+        "layout": LAYOUT,
+        "genesis": merkle.root(blob),
     }
     return Charter(
         name="test",
-        layout=LAYOUT,
         data=DataTerms(("a", "b"), (1, 1, 1), (0,), (1_000_000,)),
         model={},
-        genesis=merkle.root(blob),
         genesis_source={"seed": 0},
         **(terms | changes),
     )
