@@ -191,6 +191,7 @@ _KNOWN = {
     "denial": "denial.Denial",
     "wrong_attestation": "wrong_attestation.WrongAttestation",
     "forged_merge": "forged_merge.ForgedMerge",
+    "shams": "shams.Shams",
     "withheld": "withheld.Withheld",
     "garbage": "garbage.Garbage",
     "silent": "silent.Silent",

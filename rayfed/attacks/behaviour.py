@@ -6,7 +6,7 @@ only one that a real node has; ``rayfed.attacks`` holds the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class Behaviour:
     def attestation(self, round: int, root: Root, blobs: Shelf) -> Root:
         """Return the root to attest, given the one of the merge, which is among the node's own blobs."""
         return root
+
+    def shams(self, round: int, root: Root) -> Sequence[Root]:
+        """Return roots to enter in court against a final one, a bond each."""
+        return ()
 
 
 HONEST = Behaviour()

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from rayfed.cli.main import main
-from tests.integration.federations import PATIENCE, SMALL, STANDS, run, summary
+from rayfed.ledger.ethereum.connection import EthereumFederation
+from rayfed.protocol.court import Fate
+from rayfed.protocol.messages import Status
+from tests.integration.federations import PATIENCE, SMALL, STANDS, federation_of, run, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -54,3 +57,28 @@ def test_one_honest_node_is_enough(tmp_path: Path, shared: tuple[str, ...]) -> N
     lost = [one.data.metrics["slashed"] for one in runs if one.data.metrics.get("slashed")]
     assert lost == [100, 100, 100]
     assert main(["audit", str(tmp_path / "run"), "--json", str(tmp_path / "audit.json")]) == 0
+
+
+def test_roots_that_nobody_merged_are_defended_against(tmp_path: Path, shared: tuple[str, ...]) -> None:
+    """One member enters three against every final root, a bond each. Honest ones move for the right one, and are paid."""
+    words = (*SMALL, "federation.nodes=4", "federation.rounds=2", "cluster.nodes_per_actor=2")
+    ended = run(*words, "attack=shams", "attack.nodes=1", *shared, folder=tmp_path)
+    assert ended.code == 0, ended
+    told = summary(tmp_path)
+    addresses = {node["slot"]: node["address"] for node in told["nodes"]}
+    rpc_url = next(word.partition("=")[2] for word in shared if word.startswith("ledger.rpc_url="))
+    door = EthereumFederation.open(rpc_url, federation_of(tmp_path))
+    try:
+        for round in (1, 2):
+            outcome = door.outcome(round)
+            assert outcome is not None
+            assert outcome.status is Status.SETTLED, "it stayed until all was judged"
+            entries = [door.entry(round, number) for number in range(4)]
+            assert [entry.fate for entry in entries if entry is not None] == [Fate.WON] + [Fate.LOST] * 3
+            assert {entry.entrant for entry in entries[1:] if entry is not None} == {addresses[3]}
+        accounts = door.accounts([addresses[slot] for slot in range(4)])
+        assert [account.slashed for account in accounts] == [0] * 4, "a stake is lost by who attested"
+        assert sum(account.native_claimable > 0 for account in accounts[:3]), "who moved is paid by the bonds"
+    finally:
+        door.close()
+    assert main(["audit", str(tmp_path / "run")]) == 0

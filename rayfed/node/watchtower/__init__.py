@@ -11,6 +11,7 @@ else is on the ledger, so a watchtower that was killed goes on, and anybody can 
 from __future__ import annotations
 
 from rayfed.node.watchtower.claims import claim, departure
+from rayfed.node.watchtower.saboteur import Saboteur
 from rayfed.node.watchtower.tower import LASTING_SECONDS, LOOK_SECONDS, WatchReport, Watchtower, last_closed
 
-__all__ = ["LASTING_SECONDS", "LOOK_SECONDS", "WatchReport", "Watchtower", "claim", "departure", "last_closed"]
+__all__ = ["LASTING_SECONDS", "LOOK_SECONDS", "Saboteur", "WatchReport", "Watchtower", "claim", "departure", "last_closed"]

@@ -11,6 +11,7 @@ from rayfed.encoding import blocks
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
 from rayfed.node.herald import Herald
 from rayfed.node.training import ThreadWorker
+from rayfed.node.watchtower import Saboteur
 from rayfed.protocol.messages import NodeStatus
 from rayfed.runtime.host.listener import Listener
 from rayfed.runtime.host.reads import OneLook, WatchLedger
@@ -136,12 +137,15 @@ class Builder:
 
     def _post(self, node: EdgeNode, reads: OneLook) -> Post:
         ledger = WatchLedger(reads, node.ledger.handle())
-        tower = self._tower(node, ledger) if node.is_honest or node.kit.hooks.behaviour.defends else None
         store = node.kit.resources.store
         herald = Herald(node.ledger.handle(), store) if isinstance(store, Announces) else None
-        return Post(node, ledger, tower, self._spec.settings.ledger.payout_address or node.address, herald)
+        payout = self._spec.settings.ledger.payout_address or node.address
+        return Post(node, ledger, self._tower(node, ledger), payout, herald)
 
-    def _tower(self, node: EdgeNode, ledger: Any) -> Watchtower:
+    def _tower(self, node: EdgeNode, ledger: Any) -> Watchtower | Saboteur:
+        behaviour = node.kit.hooks.behaviour
+        if not (node.is_honest or behaviour.defends):
+            return Saboteur(ledger, behaviour, node.kit.board.note)
         tower = self._towers[node.slot] = self._assembly.watchtower(node, ledger)
         return tower
 

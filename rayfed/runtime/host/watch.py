@@ -12,7 +12,7 @@ from rayfed.errors import LedgerError, LedgerUnreachable, StoreError
 from rayfed.ledger import Ledger
 from rayfed.node.edge_node import EdgeNode
 from rayfed.node.herald import Herald
-from rayfed.node.watchtower import Watchtower, claim
+from rayfed.node.watchtower import Saboteur, Watchtower
 from rayfed.protocol.messages import View
 from rayfed.runtime.host.failure import STARVED, in_one_line, starved
 from rayfed.runtime.host.life import Life
@@ -34,14 +34,14 @@ class Post:
     Attributes:
         node: whose account it is.
         ledger: a handle of that account which nobody else uses.
-        tower: None for a dishonest node, which defends nobody, and only claims what it has earned.
+        tower: looks after the federation; of a dishonest node that defends nothing, what it does in court instead.
         payout: where what was earned goes.
         herald: what keeps its card on the ledger; None where its store needs no cards.
     """
 
     node: EdgeNode
     ledger: Ledger
-    tower: Watchtower | None
+    tower: Watchtower | Saboteur
     payout: Address
     herald: Herald | None = None
 
@@ -64,7 +64,7 @@ class WatchLife(Life):
         look: Callable[[], View],
         posts: Sequence[Post],
         reads: OneLook,
-        rebuild: Callable[[Post], Watchtower],
+        rebuild: Callable[[Post], Watchtower | Saboteur],
     ) -> None:
         super().__init__("watchtower", look, self._note)
         self._posts = posts
@@ -75,7 +75,7 @@ class WatchLife(Life):
     def is_satisfied(self, view: View) -> bool:
         """Say whether all that is final by this view, and can still be judged, is known to be right. Safe to call from
         any thread."""
-        return all(post.tower is None or post.tower.is_satisfied(view) for post in self._posts)
+        return all(post.tower.is_satisfied(view) for post in self._posts)
 
     def begin_to_claim(self) -> None:
         """Have paid out from now on what was earned. Safe to call from any thread."""
@@ -85,20 +85,22 @@ class WatchLife(Life):
     def step(self, view: View) -> float:
         """Let each watchtower do what is due; see ``Life``."""
         self._reads.forget()
-        acted = [self._act(post, view) for post in self._posts]
+        acted = [self._guarded(work, post, view) for work in (self._act, self._announce) for post in self._posts]
         if any(acted) or any(post.ledger.is_sending for post in self._posts):
             return IN_FLIGHT_SECONDS
         return LOOK_SECONDS
 
     def _act(self, post: Post, view: View) -> bool:
+        return post.tower.step(view) or (self._claims and post.tower.claim(post.payout, view))
+
+    def _announce(self, post: Post, view: View) -> bool:
+        if post.herald is not None:
+            post.herald.step(view)
+        return False
+
+    def _guarded(self, work: Callable[[Post, View], bool], post: Post, view: View) -> bool:
         try:
-            if post.herald is not None:
-                post.herald.step(view)
-            if post.tower is not None and post.tower.step(view):
-                return True
-            if not self._claims:
-                return False
-            return claim(post.ledger, post.payout) if post.tower is None else post.tower.claim(post.payout, view)
+            return work(post, view)
         except LedgerUnreachable:
             raise
         except (LedgerError, StoreError) as error:
@@ -109,8 +111,7 @@ class WatchLife(Life):
             if starved(error):
                 os._exit(STARVED)
             post.node.kit.board.note(f"the watchtower failed and begins again: {in_one_line(error)}")
-            if post.tower is not None:
-                post.tower = self._rebuild(post)
+            post.tower = self._rebuild(post)
         return False
 
     def _note(self, line: str) -> None:
