@@ -11,7 +11,7 @@ from rayfed.cli.main import INTERRUPTED
 from rayfed.ledger.ethereum import connection, deployment, keys
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.protocol.messages import Status
-from tests.integration.federations import PATIENCE, SMALL, eventually, federation_of, start
+from tests.integration.federations import PATIENCE, SMALL, eventually, federation_of, run, start
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -68,3 +68,25 @@ def test_somebody_without_a_seat_has_a_forged_merge_undone(chain: DevChain, tmp_
         for command in (founder, watching):
             if command is not None:
                 command.end()
+
+
+@pytest.mark.parametrize(("dishonest", "code"), [(0, 0), (NODES, 1)], ids=["right", "wrong"])
+def test_the_exit_code_says_whether_a_wrong_root_stands(
+    chain: DevChain, tmp_path: Path, dishonest: int, code: int
+) -> None:
+    """All is over and settled by then, and nobody has looked."""
+    key = tmp_path / "founder"
+    keys.write_key(key, chain.funder)
+    shared = [*SMALL, "ledger=rpc", f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}"]
+    shared += ["ledger.allow_demo_times=true", "ledger.confirmations=0", f"ledger.key_file={key}"]
+    shared += ["store=files", f"store.path={tmp_path / 'blobs'}", "train.threads=1"]
+    forging = ["attack=forged_merge", f"attack.nodes={dishonest}"] if dishonest else []
+    founded = run(*shared, *forging, "federation.rounds=1", folder=tmp_path / "run")
+    assert founded.code == 0, founded
+    federation, charter = federation_of(tmp_path / "run"), tmp_path / "run" / "run" / "charter.json"
+    ended = run(
+        "watch", *shared, f"+federation_address='{federation}'", f"+charter={charter}", folder=tmp_path / "watch"
+    )
+    assert ended.code == code, ended
+    assert ("a wrong root stands in round 1" if code else "no wrong root was seen to stand") in ended.out
+    assert ended.left == []
