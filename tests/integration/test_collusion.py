@@ -60,7 +60,7 @@ def test_one_honest_node_is_enough(tmp_path: Path, shared: tuple[str, ...]) -> N
 
 
 def test_roots_that_nobody_merged_are_defended_against(tmp_path: Path, shared: tuple[str, ...]) -> None:
-    """One member enters three against every final root, a bond each. Honest ones move for the right one, and are paid."""
+    """One member enters three against every final root, a bond each. Honest ones defend the right one, and are paid."""
     words = (*SMALL, "federation.nodes=4", "federation.rounds=2", "cluster.nodes_per_actor=2")
     ended = run(*words, "attack=shams", "attack.nodes=1", *shared, folder=tmp_path)
     assert ended.code == 0, ended

@@ -14,4 +14,13 @@ from rayfed.node.watchtower.claims import claim, departure
 from rayfed.node.watchtower.saboteur import Saboteur
 from rayfed.node.watchtower.tower import LASTING_SECONDS, LOOK_SECONDS, WatchReport, Watchtower, last_closed
 
-__all__ = ["LASTING_SECONDS", "LOOK_SECONDS", "Saboteur", "WatchReport", "Watchtower", "claim", "departure", "last_closed"]
+__all__ = [
+    "LASTING_SECONDS",
+    "LOOK_SECONDS",
+    "Saboteur",
+    "WatchReport",
+    "Watchtower",
+    "claim",
+    "departure",
+    "last_closed",
+]
