@@ -1,4 +1,4 @@
-"""Shams: honest rounds, and then roots that nobody merged, entered against every final one (docs/protocol.md, section 6)."""
+"""Shams: honest rounds, and then roots that nobody merged, entered against final ones (docs/protocol.md, section 6)."""
 
 from __future__ import annotations
 
