@@ -5,8 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from rayfed.learning import group_norm, material, portable
+from rayfed.protocol.charter_parts import DataTerms
 
 WITHOUT = """
 import importlib.abc, sys
@@ -41,3 +47,15 @@ def outputs_of(folder: Path) -> tuple[dict[str, torch.Tensor], torch.Tensor, tor
     state, given, outputs = torch.load(folder / "used.pt")
     (folder / "used.pt").unlink()
     return state, given, outputs
+
+
+def taken(model: dict[str, Any], terms: DataTerms, folder: Path, private: bool = False) -> nn.Module:
+    """Build a model, give it other weights than any seed does, write its files into a folder; return it."""
+    net = material.rebuilt({**model, **({group_norm.KEY: group_norm.VALUE} if private else {})}, terms).eval()
+    draw = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=draw))
+    save_file({name: value.clone() for name, value in net.state_dict().items()}, folder / "model.safetensors")
+    (folder / "model.py").write_text(portable.source(model, terms, private, "A test's."))
+    return net

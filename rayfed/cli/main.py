@@ -1,4 +1,4 @@
-"""The command line: ``python -m rayfed [run|join|watch|invitation|audit|chaos|economics|chain|ui|keys|...] ...``.
+"""The command line: ``python -m rayfed [run|join|watch|invitation|audit|export|chaos|economics|chain|ui|...] ...``.
 
 ``run`` (the default; with ``resume=DIR`` it carries on a run that was killed), ``join`` and ``watch`` are Hydra
 applications over the same configuration; the others take ordinary options. Nothing heavy is imported before the
@@ -93,7 +93,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "watch": _command("run", "watch"),
     **{
         name: _command(name, "main")
-        for name in ("invitation", "status", "audit", "chaos", "economics", "chain", "ui", "keys")
+        for name in ("invitation", "status", "audit", "export", "chaos", "economics", "chain", "ui", "keys")
     },
     **{name: _command("owner", "main", name) for name in OWNER},
 }

@@ -16,13 +16,16 @@ class Normalise:
     """Turns (b, c, h, w) uint8 into float32 with mean 0 and deviation 1 by channel: one pass, ``x * scale + shift``.
 
     ``mean`` and ``std`` are integers, as in the charter: millionths of the 0..1 range, one a channel.
+
+    Attributes:
+        scale, shift: (1, c, 1, 1) float32.
     """
 
     def __init__(self, mean: Sequence[int], std: Sequence[int], device: torch.device, channels_last: bool) -> None:
         means = np.array(mean, dtype=np.float64)
         deviations = np.array(std, dtype=np.float64)
-        self._scale = self._by_channel(MILLION / 255 / deviations, device)
-        self._shift = self._by_channel(-means / deviations, device)
+        self.scale = self._by_channel(MILLION / 255 / deviations, device)
+        self.shift = self._by_channel(-means / deviations, device)
         self._format = torch.channels_last if channels_last else torch.contiguous_format
 
     @staticmethod
@@ -32,7 +35,7 @@ class Normalise:
     def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
         """Return a new float32 tensor in the wanted memory format."""
         x = pictures.to(torch.float32, memory_format=self._format, copy=True)
-        return x.mul_(self._scale).add_(self._shift)
+        return x.mul_(self.scale).add_(self.shift)
 
 
 def resident(x: NDArray[np.uint8], device: torch.device) -> torch.Tensor:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import runpy
+import hashlib
+import importlib.util
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rayfed.audit import folders
 from rayfed.config.files import CODE, WEIGHTS
@@ -46,7 +48,7 @@ def from_files(folder: Path) -> nn.Module:
             imported here.
     """
     try:
-        model: nn.Module = runpy.run_path(str(folder / CODE))["load"](folder / WEIGHTS)
+        model: nn.Module = _imported(folder / CODE).load(folder / WEIGHTS)
     except Exception as error:  # it may import a module of the user's own, which raises what it likes
         words = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError("run", f"{folder / WEIGHTS} cannot be loaded by {CODE}: {words}") from error
@@ -59,6 +61,17 @@ def _frozen(agreed: Frozen, folder: Path) -> frozen.State:
         with contextlib.suppress(CodecError, OSError):  # another machine's copy may be whole
             return frozen.read(path, agreed)
     raise ConfigError("run", f"no {FROZEN_FILE} in {folder} is the model's frozen part {agreed.digest.hex()[:16]}")
+
+
+def _imported(file: Path) -> Any:
+    """Import a file of Python under a name of its own: whoever looks for a class's source finds it."""
+    name = f"rayfed_run_{hashlib.sha256(bytes(file.resolve())).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no module")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _find(root: Root, size: int, folder: Path) -> memoryview:

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch import nn
 
 from rayfed.config import load
-from rayfed.learning import arrays, group_norm, material, portable, table
+from rayfed.learning import arrays, portable, table
 from rayfed.learning.images import Normalise
 from rayfed.protocol.charter_parts import DataTerms
-from tests.without_rayfed import alone
+from tests.without_rayfed import alone, taken
 
 IMAGES = DataTerms(("cat", 'a "b"\n'), (3, 32, 32), (491_000, 482_000, 447_000), (247_000, 243_000, 262_000))
 BUILT_IN = {
@@ -27,18 +25,6 @@ BUILT_IN = {
     "resnet18": "model=resnet18",
     "private": "model=resnet18",
 }
-
-
-def taken(model: dict[str, Any], terms: DataTerms, folder: Path, private: bool = False) -> nn.Module:
-    """Build a model, give it other weights than any seed does, write it down; return it."""
-    net = material.rebuilt({**model, **({group_norm.KEY: group_norm.VALUE} if private else {})}, terms).eval()
-    draw = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=draw))
-    save_file({name: value.clone() for name, value in net.state_dict().items()}, folder / "model.safetensors")
-    (folder / "model.py").write_text(portable.source(model, terms, private, "A test's."))
-    return net
 
 
 def settled(words: str) -> dict[str, Any]:
