@@ -11,7 +11,6 @@ from typing import Any, cast
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -117,9 +116,10 @@ def load(overrides: Sequence[str] = ()) -> Settings:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="rayfed"):
-            settings = settings_from(compose("config", overrides=list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
+            composed = compose("config", overrides=list(overrides))
+    except Exception as error:  # some overrides (data=[1,2]) make Hydra fail with a plain TypeError or AssertionError
         raise explain(error) from error
+    settings = settings_from(composed)
     check(settings)
     return settings
 

@@ -64,6 +64,9 @@ GONE = {
 }
 """Settings of the first edition of the protocol, and what there is instead."""
 
+EMPTY_GROUP = "Unexpected type for root: NoneType"
+"""What Hydra says of a setting inside a group that is null, of which there is one."""
+
 RENAMED = {("experiment", "pictures"): "images"}
 """Options that had another name before: group and old name, and the new one."""
 
@@ -77,7 +80,7 @@ def explain(error: Exception) -> ConfigError:
     if isinstance(error, OverrideParseException):
         if re.fullmatch(r"[\w./-]+", error.override):
             return ConfigError(error.override, "is not of the form name=value")
-        reason = _line(str(error.__cause__ or error))
+        reason = _strange(error.override) or _line(str(error.__cause__ or error))
         return ConfigError(error.override, f"cannot be read as name=value ({reason}){_quoted(error.override)}")
     named = _OVERRIDE.search(text)
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
@@ -91,6 +94,10 @@ def explain(error: Exception) -> ConfigError:
         key = getattr(cause, "full_key", None) or "settings"
         again = f"; as it may hold a secret it was not written down: set it, or give {key} again"
         return ConfigError(key, f"the environment variable {unset[1]} is not set{again * unset[1].startswith(PREFIX)}")
+    if text == EMPTY_GROUP:
+        return ConfigError("train.schedule", "is none, and has no parameters: choose one first (train/schedule=cosine)")
+    if text.startswith("Config group override must be"):
+        return ConfigError("command line", "a word begins with '=': write name=value")
     if named:
         if named[1] in GROUPS or "/" in named[1]:
             return _group(named[1], _line(text))
@@ -110,7 +117,14 @@ def _quoted(override: str) -> str:
     if not is_setting or not value:
         return ""
     word = f"""{name}='{value.strip("'").replace("'", chr(92) + "'")}'"""
-    return f"; quote a value with special characters, for Hydra and for the shell: {shlex.quote(word)}"
+    plain = not set(word) & set('"$`!\\')  # then double quotes say the same to a shell, and can be read
+    quoted = f'"{word}"' if plain else shlex.quote(word)
+    return f"; quote a value with special characters, for Hydra and for the shell: {quoted}"
+
+
+def _strange(override: str) -> str:
+    """Return what is wrong where a quote has no other, of which Hydra's lexer says nothing readable; else nothing."""
+    return next((f"there is a single {mark}" for mark in "'\"" if override.count(mark) % 2), "")
 
 
 def unknown_key(key: str) -> ConfigError:

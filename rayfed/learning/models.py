@@ -16,7 +16,7 @@ from rayfed.errors import ConfigError
 from rayfed.learning.cnn import PaperCNN, SmallCNN
 from rayfed.learning.scores import scores_of
 from rayfed.learning.seeding import seeded_everywhere
-from rayfed.learning.targets import locate
+from rayfed.learning.targets import leave_out, locate
 
 __all__ = ["PaperCNN", "SmallCNN", "build"]
 
@@ -54,7 +54,8 @@ def build(
         try:
             net = constructor(**parameters)
         except (TypeError, ValueError) as error:
-            raise ConfigError("model", f"{target} does not take these parameters: {_line(error)}") from error
+            reason = f"{_line(error)}{leave_out(error, 'model')}"
+            raise ConfigError("model", f"{target} does not take these parameters: {reason}") from error
         except ConfigError:
             raise
         except Exception as error:

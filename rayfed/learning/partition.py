@@ -1,4 +1,4 @@
-"""Deals one set of training images out to nodes, for simulations in which one party plays all of them."""
+"""Deals one set of training examples out to nodes, for simulations in which one party plays all of them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def split(
     if nodes < 1:
         raise ConfigError("federation.nodes", f"must be at least 1, is {nodes}")
     if nodes > len(labels):
-        raise ConfigError("federation.nodes", f"{nodes} nodes cannot share {len(labels)} training images")
+        raise ConfigError("federation.nodes", f"{nodes} nodes cannot share {len(labels)} training examples")
     rng = np.random.default_rng(np.random.SeedSequence([seed, nodes]))
     classes: Indices = np.asarray(labels, dtype=np.int64)
     schemes: dict[str, Callable[[], list[Indices]]] = {
@@ -59,7 +59,7 @@ def split(
     if fewest < max(1, min_examples):
         raise ConfigError(
             "partition.min_examples",
-            f"a node would get {fewest} of {len(labels)} training images, fewer than {max(1, min_examples)}; "
+            f"a node would get {fewest} of {len(labels)} training examples, fewer than {max(1, min_examples)}; "
             "lower it, or federation.nodes",
         )
     return parts
@@ -128,7 +128,7 @@ def _shards(labels: Indices, nodes: int, classes_per_node: int, rng: np.random.G
         raise ConfigError("partition.classes_per_node", f"must be at least 1, is {classes_per_node}")
     shards = nodes * classes_per_node
     if shards > len(labels):
-        raise ConfigError("partition.classes_per_node", f"{shards} shards cannot be cut from {len(labels)} images")
+        raise ConfigError("partition.classes_per_node", f"{shards} shards cannot be cut from {len(labels)} examples")
     by_class = rng.permutation(len(labels))
     by_class = by_class[np.argsort(labels[by_class], kind="stable")]
     cuts = np.array_split(by_class, shards)
@@ -139,8 +139,9 @@ def _shards(labels: Indices, nodes: int, classes_per_node: int, rng: np.random.G
 def _folders(folders: NDArray[np.integer[Any]] | None, nodes: int) -> list[Indices]:
     """Give each node what lies in its own folder."""
     if folders is None:
-        raise ConfigError("partition.kind", "'folders' needs images laid out as train/<node>/<class>/*")
+        places = "train/<node>/<class>/* of images, train/<node>.csv of a table, train/<node>.txt of texts"
+        raise ConfigError("partition.kind", f"'folders' needs data that lie by owner: {places}")
     owners = int(folders.max()) + 1
     if owners != nodes:
-        raise ConfigError("federation.nodes", f"is {nodes}, but the training images lie in {owners} node folders")
+        raise ConfigError("federation.nodes", f"is {nodes}, but the training data are those of {owners} owners")
     return [np.flatnonzero(folders == owner) for owner in range(nodes)]

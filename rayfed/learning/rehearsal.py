@@ -35,7 +35,7 @@ LOOKED_AT = 8
 """Test examples that the model is evaluated on."""
 
 ONE_IMAGE = "Expected more than 1 value per channel when training"
-"""What torch says where batch norm gets a single image."""
+"""What torch says where batch norm gets a single example."""
 
 
 class Rehearsal:
@@ -119,16 +119,16 @@ class Rehearsal:
         reason = f"{type(error).__name__}: {_line(error)}"
         if ONE_IMAGE in str(error):
             if train.batch_size == 1:
-                return ConfigError("train.batch_size", "batch norm cannot be trained on one image at a time, only on 2")
+                return ConfigError("train.batch_size", "batch norm cannot be trained on single examples: at least 2")
             if images == 1:
-                return ConfigError("partition.min_examples", "batch norm cannot be trained on one image: at least 2")
+                return ConfigError("partition.min_examples", "batch norm cannot be trained on one example: at least 2")
         target, chosen = str(self._given.model["_target_"]), str(train.optimizer.get("_target_"))
         modules = {"torch.optim", _module(chosen)} - {_module(target)}
         if any(name.startswith(tuple(modules)) for name in _passed(error)):
             return ConfigError("train.optimizer", f"{chosen} cannot take a step: {reason}")
         own = self._given.learner["_target_"]
         if own != LEARNER:
-            return ConfigError("learner._target_", f"{own} cannot train on a few images: {reason}")
+            return ConfigError("learner._target_", f"{own} cannot train on a few examples: {reason}")
         beside = "" if train.precision == "fp32" else f" with train.precision={train.precision}"
         return ConfigError("model._target_", f"{target} cannot be trained{beside}: {reason}")
 

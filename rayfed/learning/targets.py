@@ -6,6 +6,7 @@ A target runs code, so it may only come from the node's own config, never from a
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -65,7 +66,15 @@ def call(spec: Mapping[str, Any], setting: str, *args: Any, **extra: Any) -> Any
     try:
         return function(*args, **parameters, **extra)
     except (TypeError, ValueError) as error:
-        raise ConfigError(setting, f"{target} does not take these parameters: {error}") from error
+        reason = f"{error}{leave_out(error, setting)}"
+        raise ConfigError(setting, f"{target} does not take these parameters: {reason}") from error
+
+
+def leave_out(error: Exception, setting: str) -> str:
+    """Return how a parameter is left out that a target does not know: those of a group's option stay when another
+    ``_target_`` is chosen."""
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    return f"; to leave it out write ~{setting}.{unknown[1]}" if unknown else ""
 
 
 def in_charter(value: Any) -> Any:

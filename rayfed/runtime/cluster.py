@@ -52,7 +52,7 @@ def connected(settings: Settings) -> Iterator[None]:
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     address = settings.cluster.address or "local"
     if address == "local":
-        _check_temporary_folder()
+        check_temporary_folder()
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -75,7 +75,7 @@ def connected(settings: Settings) -> Iterator[None]:
         ray.shutdown()
 
 
-def _check_temporary_folder() -> None:
+def check_temporary_folder() -> None:
     """Check that Ray can make its sockets below the temporary folder: their paths are short by law of the system.
 
     Raises:

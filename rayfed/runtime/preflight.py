@@ -6,22 +6,21 @@ behind. Data, model and training are tried by ``drafting.draft``, on this machin
 
 from __future__ import annotations
 
-import os
 import socket
-import sqlite3
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rayfed.config.court_times import COURT_SECONDS, COURT_TIMES
-from rayfed.config.files import sqlite_file, tracking_uri
+from rayfed.config.files import tracking_uri
 from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import registry
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.invitation import KIND, Invitation
+from rayfed.runtime import tracking
+from rayfed.runtime.tracking import writable_folder
 from rayfed.store import options_of
 
 if TYPE_CHECKING:
@@ -41,15 +40,19 @@ def check(settings: Settings, patience: float = 0.0) -> None:
     Raises:
         RayfedError: one line that names the setting to change.
     """
+    from rayfed.runtime import cluster
+
     if settings.cluster.address is not None:
         _cluster(settings.cluster.address)
+    elif cluster.is_own(settings):
+        cluster.check_temporary_folder()
     here = settings.cluster.address is None  # on a cluster of many machines, disks are the nodes' own affair
     patiently(partial(registry.check, settings.ledger, here=here), patience)
     options_of(settings.store).check(here=here)
     if here and settings.cluster.state_dir is not None:
-        _folder(Path(settings.cluster.state_dir), "cluster.state_dir")
+        writable_folder(Path(settings.cluster.state_dir), "cluster.state_dir")
     if here and settings.track.enabled:
-        _database(tracking_uri(settings.track.tracking_uri, Path.cwd()))
+        tracking.check(tracking_uri(settings.track.tracking_uri, Path.cwd()))
 
 
 def charter_of(settings: Settings) -> str:
@@ -132,31 +135,3 @@ def _needed(value: str | None, setting: str) -> str:
     if value is None:
         raise ConfigError(setting, "is needed")
     return value
-
-
-def _database(uri: str) -> None:
-    """Make sure of MLflow's database where it is a file: MLflow would try to open it for minutes, and say nothing."""
-    path = sqlite_file(uri)
-    if path is None:
-        return
-    setting = "track.tracking_uri"
-    if not path.exists():
-        _folder(path.parent, setting)
-        return
-    try:
-        with closing(sqlite3.connect(path, timeout=KNOCK_SECONDS)) as database:
-            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
-        raise ConfigError(setting, f"cannot open the database {path}: {error} (track=none records nothing)") from error
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)):
-        raise ConfigError(setting, f"the database {path} is not writable (track=none records nothing)")
-
-
-def _folder(path: Path, setting: str) -> None:
-    """Make sure of a folder that can be written; on another machine the nodes make their own."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(setting, f"cannot make the folder {path}: {error.strerror}") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(setting, f"the folder {path} is not writable")

@@ -126,6 +126,13 @@ def test_pretrained_safetensors(tmp_path: Path) -> None:
     assert all(torch.equal(net[name], source[name]) for name in source)
 
 
+def test_a_parameter_that_another_model_had_can_be_left_out() -> None:
+    with pytest.raises(
+        ConfigError, match=r"unexpected keyword argument 'breadth'; to leave it out write ~model\.breadth$"
+    ):
+        build({**SMALL, "breadth": 3}, RGB, 10, seed=0)
+
+
 @pytest.mark.parametrize(
     ("setting", "model", "shape"),
     [

@@ -107,6 +107,7 @@ def test_errors_name_the_setting(setting: str, arguments: dict[str, object]) -> 
         split(labels=LABELS, seed=0, **arguments)  # type: ignore[arg-type]  # a table of keyword arguments
     assert caught.value.setting == setting
     assert "\n" not in str(caught.value)
+    assert "image" not in str(caught.value).partition("train/<node>")[0], "it may be rows or texts that are dealt"
 
 
 def test_test_parts_are_disjoint_and_cover() -> None:

@@ -143,7 +143,7 @@ def test_a_node_with_a_single_image_is_too_little_for_batch_norm_alone() -> None
         if model == "Plain":
             assert rehearsal.rehearse(genesis, [many, one]).keys() == genesis.keys()
             continue
-        with pytest.raises(ConfigError, match=r"^partition\.min_examples: batch norm cannot be trained on one image"):
+        with pytest.raises(ConfigError, match=r"^partition\.min_examples: batch norm cannot be trained on one example"):
             rehearsal.rehearse(genesis, [many, one])
 
 
@@ -174,4 +174,4 @@ class Sleepless(TorchLearner):
 
 def test_a_learner_of_ones_own_is_tried_too() -> None:
     said = complaint("Plain", f"learner._target_={__name__}.Sleepless")
-    assert said == f"learner._target_: {__name__}.Sleepless cannot train on a few images: KeyError: 'bed'"
+    assert said == f"learner._target_: {__name__}.Sleepless cannot train on a few examples: KeyError: 'bed'"

@@ -9,7 +9,7 @@ import pytest
 
 from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.errors import ConfigError
-from rayfed.runtime import preflight
+from rayfed.runtime import tracking
 
 
 @pytest.fixture(autouse=True)
@@ -36,18 +36,35 @@ def test_what_mlflow_is_told_by_the_environment_counts(tmp_path: Path, monkeypat
 
 
 def test_a_database_that_can_be_opened_or_made_will_do(tmp_path: Path) -> None:
-    preflight._database(tracking_uri(None, tmp_path / "new"))
+    tracking.check(tracking_uri(None, tmp_path / "new"))
     sqlite3.connect(tmp_path / "mlflow.db").close()
-    preflight._database(tracking_uri(None, tmp_path))
-    preflight._database("http://mlflow.example.org")
+    tracking.check(tracking_uri(None, tmp_path))
+    tracking.check("http://mlflow.example.org")
 
 
 def test_one_that_cannot_be_opened_is_told_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database, and long enough to be read as the header of one" * 9)
     with pytest.raises(ConfigError, match=r"^track\.tracking_uri: cannot open the database .*mlflow\.db: file is not"):
-        preflight._database(tracking_uri(None, tmp_path))
+        tracking.check(tracking_uri(None, tmp_path))
     (tmp_path / "other" / "mlflow.db").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"^track\.tracking_uri: cannot open the database .*unable to open"):
-        preflight._database(tracking_uri(None, tmp_path / "other"))
+        tracking.check(tracking_uri(None, tmp_path / "other"))
     with pytest.raises(ConfigError, match=r"^track\.tracking_uri: cannot make the folder .*mlflow\.db/sub"):
-        preflight._database(tracking_uri("sqlite:///mlflow.db/sub/x.db", tmp_path))
+        tracking.check(tracking_uri("sqlite:///mlflow.db/sub/x.db", tmp_path))
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+pg8000", "postgresql", "mysql+pymysql", "mssql+pyodbc"])
+def test_a_databases_server_is_asked_too(scheme: str) -> None:
+    """Nothing listens there, or what speaks to it is not installed: one line either way, and nothing secret in it."""
+    with pytest.raises(ConfigError) as caught:
+        tracking.check(f"{scheme}://me:SECRET@127.0.0.1:1/mlflow")
+    words = str(caught.value)
+    assert words.startswith(f"track.tracking_uri: cannot open the database {scheme}://***@127.0.0.1:1/mlflow: ")
+    assert words.endswith("(track=none records nothing)")
+    assert "SECRET" not in words
+    assert "\n" not in words
+
+
+def test_a_tracking_server_is_mlflows_affair() -> None:
+    for uri in ("https://mlflow.example.org", "databricks", "databricks://profile", "/a/folder", "file:///a/folder"):
+        tracking.check(uri)
