@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rayfed.encoding.primitives import Address
 from rayfed.ledger import FederationState, Ledger
@@ -118,6 +118,18 @@ class Federation(FederationState, Protocol):
 
     def close(self) -> None:
         """Wake all who wait and let go of the connection."""
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A connection to a ledger that may have a price for what is sent to it, or none."""
+
+    def is_free(self) -> bool:
+        """Say whether nothing that is sent costs anything now, so that who owns nothing can send it.
+
+        Raises:
+            LedgerUnreachable: nothing answers.
+        """
 
 
 class Backend(Protocol):

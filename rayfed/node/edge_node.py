@@ -260,6 +260,7 @@ class EdgeNode:
         if working:
             return Progress.WORKING
         if finished and not self.in_flight:
+            self.falters.over()
             kit.board.recovered()
             kit.board.show(doing="finished")
             return Progress.FINISHED

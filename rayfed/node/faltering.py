@@ -50,6 +50,7 @@ class Faltering:
         self._board = board
         self._last: _Failure | None = None
         self._done_at = 0
+        self._said = ""
 
     def goes_on(self, error: Exception, view: View, line: str) -> bool:
         """Take note of a failed step; return False where there is no going on.
@@ -71,7 +72,8 @@ class Faltering:
         self._leave(view)
         if isinstance(error, ConfigError) or rounds > ROUNDS or tries > TRIES or self.is_late(view):
             return False
-        self._board.trouble(f"round {view.round}: {line}; it tries again")
+        self._said = f"round {view.round}: {line}; it tries again"
+        self._board.note(self._said)
         return True
 
     def rests(self, view: View) -> bool:
@@ -87,7 +89,14 @@ class Faltering:
     def attested(self, round: int) -> None:
         """Take note that the node has come to a round's end; if nothing failed in it, its failures are over."""
         if self._last is not None and self._last.round != round:
-            self._last = None
+            self.over()
+
+    def over(self) -> None:
+        """Take note that the node lacks nothing any more: it takes part again, or has the final model."""
+        self._last = None
+        if self._said and self._board.now.error == self._said:
+            self._board.note("")
+        self._said = ""
 
     def is_late(self, view: View) -> bool:
         """Say whether the federation has been done for so long that what a node still lacks will not come."""

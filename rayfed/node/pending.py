@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rayfed.protocol.messages import Receipt, Verb, View
 
-HEARD_SECONDS = 15
+HEARD_SECONDS = 4
 """For how long a receipt may be newer than the ledger's view; afterwards what the view does not show is not there."""
 
 LONGEST_PAUSE = 30
 """Seconds, at most, before a transaction that the ledger refused is tried again."""
+
+_FIGURES = re.compile(r"\d+")
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -56,7 +59,7 @@ class Pending(Generic[Key]):
     def rest(self, key: Key, view: View, reason: str = "") -> None:
         """Let some time pass before this is sent again; more each time in a row for the same reason."""
         before = self._refused.get(key)
-        times = before.times + 1 if before is not None and before.reason == reason else 1
+        times = before.times + 1 if before is not None and _kind(before.reason) == _kind(reason) else 1
         self._refused[key] = Rejection(reason, times, view.time + min(2**times, LONGEST_PAUSE))
 
     def rests(self, key: Key, view: View) -> bool:
@@ -66,6 +69,11 @@ class Pending(Generic[Key]):
     def refusal(self, key: Key) -> Rejection | None:
         """Return why this was refused the last time; None if it was not, or went through since."""
         return self._refused.get(key)
+
+
+def _kind(reason: str) -> str:
+    """Return a reason without its figures: what an account has and what gas costs changes from try to try."""
+    return _FIGURES.sub("#", reason)
 
 
 class Outbox(Pending[Said]):

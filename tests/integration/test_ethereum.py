@@ -31,7 +31,7 @@ from rayfed.ledger.ethereum.account import EthereumLedger
 from rayfed.ledger.ethereum.accounts import open_door
 from rayfed.ledger.ethereum.backend import EthereumBackend
 from rayfed.ledger.ethereum.connection import EthereumFederation
-from rayfed.ledger.ethereum.deployment import AT_ONCE, balance, deploy_coin
+from rayfed.ledger.ethereum.deployment import AT_ONCE, balance, deploy_coin, fund
 from rayfed.ledger.ethereum.devchain import DevChain, find_anvil
 from rayfed.ledger.ethereum.gas import Gas
 from rayfed.ledger.ethereum.rpc import Rpc
@@ -880,6 +880,54 @@ def test_a_chain_that_forgot_blocks_gets_the_missing_nonce(slow: World) -> None:
     went_through(door)
     slow.rpc.call("evm_revert", kept)
     door.submit(Join(CHARTER))  # by nonce 1, of which the chain knows no 0
+    went_through(door)
+    assert federation.view().active == 1
+
+
+def test_what_fell_out_of_the_chain_is_sent_again_at_once(slow: World) -> None:
+    """By the default patience that would be after half a minute; ``went_through`` waits for twenty seconds."""
+    federation = slow.federation(terms(), confirmations=3)
+    (door,) = slow.doors(federation, 1)
+    kept = slow.rpc.call("evm_snapshot")
+    door.submit(Join(CHARTER))
+    assert door.receipts() == []  # it was seen in a block, and is not confirmed
+    slow.rpc.call("evm_revert", kept)
+    for _ in range(60):
+        assert door.receipts() == []
+        if federation.view().active:
+            break
+        time.sleep(0.1)
+    kept = slow.rpc.call("evm_snapshot")
+    slow.rpc.call("anvil_mine", "0x2")
+    went_through(door)
+    door.submit(Leave())
+    slow.rpc.call("anvil_mine", "0x2")
+    went_through(door)
+    slow.rpc.call("evm_revert", kept)  # and what was heard already
+    door.submit(Leave())
+    slow.rpc.call("anvil_mine", "0x2")
+    went_through(door)
+    assert federation.view().active == 0
+
+
+def test_a_chain_without_a_price_for_gas_is_sent_the_same_again(slow: World) -> None:
+    """The account owns nothing any more, so that no price above zero can be paid."""
+    federation = slow.federation(terms(), resend_seconds=0.05)
+    account = Account.create()
+    fund(slow.rpc, slow.chain.funder, [account.address], 0, terms=federation.terms(), federation=federation.address)
+    slow.rpc.call("anvil_setBalance", account.address, "0x0")
+    door = open_door(federation, account)
+    slow.rpc.call("evm_setAutomine", False)
+    slow.rpc.call("anvil_setNextBlockBaseFeePerGas", "0x0")
+    slow.rpc.call("evm_mine")
+    federation._fees._fees, federation._fees._asked = (0, 0), time.monotonic()  # as such a chain's node says
+    door.submit(Join(CHARTER))
+    slow.rpc.call("anvil_dropAllTransactions")
+    time.sleep(0.2)
+    assert door.receipts() == []
+    assert door._sender._flights[0].fields["maxFeePerGas"] == 0
+    slow.rpc.call("anvil_setNextBlockBaseFeePerGas", "0x0")
+    slow.rpc.call("evm_mine")
     went_through(door)
     assert federation.view().active == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import is_address
@@ -139,17 +139,6 @@ class EthereumFederation(CoinState):
         """Yield what the federation has said; see ``events.events``."""
         return events.events(self.rpc, (self.address,), first, last, names)
 
-    def founded(self) -> int:
-        """Return the block that the federation was founded in."""
-        return int(self.questions.ask("position")["founded"])
-
-    def times(self, blocks: Collection[int]) -> dict[int, int]:
-        """Return when each of these blocks was made, in seconds since the epoch; one that is no more is left out."""
-        wanted = sorted(blocks)
-        found = self.rpc.batch([("eth_getBlockByNumber", [hex(number), False]) for number in wanted])
-        made = zip(wanted, found, strict=True)
-        return {number: int(block["timestamp"], 16) for number, block in made if isinstance(block, dict)}
-
     def block(self) -> int:
         """Return the number of the newest block."""
         return int(self.rpc.call("eth_blockNumber"), 16)
@@ -168,6 +157,10 @@ class EthereumFederation(CoinState):
         if seen.deadline > seen.time:  # a deadline that had passed by then has had all the effect it can have
             timeout = min(timeout, self._clock.until(seen.deadline))
         self._waker.wait(_place(seen), timeout)
+
+    def is_free(self) -> bool:
+        """Say whether gas has no price: see ``backend.Priced``."""
+        return not any(self._fees.now())
 
     def nudge(self) -> None:
         """Let whoever waits, or waits next, return at once: there is something else to do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rayfed.encoding.primitives import Address
@@ -97,7 +97,18 @@ class ContractState:
         self.rpc = questions.rpc
         self.address = questions.address
         self._terms = terms
-        self.history = PastReader(self.rpc, self.address, lambda: int(questions.ask("position")["founded"]))
+        self.history = PastReader(self.rpc, self.address, self.founded)
+
+    def founded(self) -> int:
+        """Return the block that the federation was founded in."""
+        return int(self.questions.ask("position")["founded"])
+
+    def times(self, blocks: Collection[int]) -> dict[int, int]:
+        """Return when each of these blocks was made, in seconds since the epoch; one that is no more is left out."""
+        wanted = sorted(blocks)
+        found = self.rpc.batch([("eth_getBlockByNumber", [hex(number), False]) for number in wanted])
+        made = zip(wanted, found, strict=True)
+        return {number: int(block["timestamp"], 16) for number, block in made if isinstance(block, dict)}
 
     def terms(self) -> Terms:
         """See ``FederationState``."""

@@ -49,6 +49,7 @@ class Flight:
     pause: float = LOOK_SECONDS[0]
     hashes: list[str] = field(default_factory=list)
     overtaken: bool = False
+    mined: bool = False  # it was seen in a block, which the chain may yet leave
     looked_after: bool = False  # some thread is about to find out what became of it
     held: bool = False  # not sent: it waits for what was sent before it
 
@@ -68,10 +69,14 @@ class Outgoing:
         self._account = account
         self._lock = threading.Lock()
         self._nonce: int | None = None
+        self._landed = ""  # the last transaction that was mined
 
-    def send(self, flight: Flight) -> str | None:
+    def send(self, flight: Flight, is_alone: bool = False) -> str | None:
         """Give a transaction its gas and its nonce and send it; return the name of the error if the contract would
         refuse it now, and it was not sent.
+
+        Args:
+            is_alone: nothing else of the account is on its way, so that the chain knows the next nonce.
 
         Raises:
             LedgerError: the node does not take it (no funds, say).
@@ -87,6 +92,8 @@ class Outgoing:
                 if refused is None:
                     raise LedgerError(self._complaint(flight.verb, error)) from error
                 return refused
+            if is_alone and self._has_gone_back():
+                self._nonce = None
             return self._send(flight)
 
     def _send(self, flight: Flight) -> str | None:
@@ -110,6 +117,23 @@ class Outgoing:
             break
         return None
 
+    def landed(self, tx_hash: str) -> None:
+        """Take note of a transaction that was mined."""
+        self._landed = tx_hash
+
+    def _has_gone_back(self) -> bool:
+        """Say whether the chain has left the block that held the last transaction, and forgotten that as well: by a
+        nonce that follows on it, nothing would be mined."""
+        if self._nonce is None or not self._landed:
+            return False
+        receipt, count = self._rpc.batch(
+            [
+                ("eth_getTransactionReceipt", [self._landed]),
+                ("eth_getTransactionCount", [self._account.address, "pending"]),
+            ]
+        )
+        return receipt is None and isinstance(count, str) and int(count, 16) < self._nonce
+
     def resend(self, flight: Flight, lowest: int) -> None:
         """Send again: with the chain's nonce if that went back, else with fees that replace the first ones.
 
@@ -131,8 +155,9 @@ class Outgoing:
             self._nonce = None
         tip, most = flight.fields["maxPriorityFeePerGas"], flight.fields["maxFeePerGas"]
         max_fee, priority = self._fees.now()
-        flight.fields["maxFeePerGas"] = max(max_fee, most * 5 // 4 + 1)  # nodes ask for a tenth or an eighth more
-        flight.fields["maxPriorityFeePerGas"] = max(priority, tip * 5 // 4 + 1)
+        if max_fee or most:  # on a chain without a price for gas nothing is dearer
+            flight.fields["maxFeePerGas"] = max(max_fee, most * 5 // 4 + 1)  # nodes ask for a tenth or an eighth more
+            flight.fields["maxPriorityFeePerGas"] = max(priority, tip * 5 // 4 + 1)
         log.warning("%s of round %d is not mined yet; sent again with higher fees", flight.verb, flight.round)
         try:
             self._broadcast(flight)
@@ -140,7 +165,17 @@ class Outgoing:
             # Mined this very moment, or no funds for more: the transactions sent before may still be mined. What was
             # not taken must not raise the price of the next try, or one dear minute would put it out of reach for good.
             log.warning("%s of round %d was not taken again: %s", flight.verb, flight.round, error)
+            nonce = flight.fields["nonce"]
             flight.fields, flight.hashes, flight.sent = taken, hashes, time.monotonic()
+            if "insufficient" in error.message.lower():  # but for the old price there is enough: it may have been lost
+                self._send_unraised(flight, nonce)
+
+    def _send_unraised(self, flight: Flight, nonce: int) -> None:
+        flight.fields["nonce"] = nonce
+        try:
+            self._broadcast(flight)
+        except RpcError as error:
+            log.warning("%s of round %d was not taken as it was either: %s", flight.verb, flight.round, error)
 
     def forget_nonce(self) -> None:
         """Ask the chain for the nonce next time."""

@@ -118,7 +118,7 @@ class Sender:
 
     def _send(self, flight: Flight, is_alone: bool) -> None:
         """Send, and put a transaction on the list that it belongs on; ``is_alone``: nothing was on its way."""
-        refused = self._outgoing.send(flight)
+        refused = self._outgoing.send(flight, is_alone)
         waits = not is_alone and flight.verb not in COURT
         with self._listing:
             known = flight in self._flights
@@ -211,8 +211,10 @@ class Sender:
             # Sent under two nonces it may be mined twice; the contract refuses the second.
             best = max(mined, key=lambda receipt: int(receipt["status"], 16))
             block, gas = int(best["blockNumber"], 16), int(best["gasUsed"], 16)
+            flight.mined = True
             if not self._confirmed(block, now):
                 return None
+            self._outgoing.landed(best["transactionHash"])
             error = self._why(flight, block, gas) if int(best["status"], 16) != 1 else None
             return flight.receipt(best["transactionHash"], gas, block, error)
         if flight.overtaken:
@@ -223,7 +225,8 @@ class Sender:
             self._outgoing.forget_nonce()
             log.error("%s of round %d was not mined: %s", flight.verb, flight.round, flight.hashes[-1])
             return flight.receipt(flight.hashes[-1], 0, 0, NOT_MINED)
-        if now - flight.sent > self._resend_seconds:
+        if flight.mined or now - flight.sent > self._resend_seconds:  # the chain has gone back, or nobody wants it
+            flight.mined = False
             with self._listing:
                 lowest = min(other.fields["nonce"] for other in self._flights if not other.held)
             self._outgoing.resend(flight, lowest)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rayfed.encoding import blocks
+from rayfed.encoding.primitives import Address
+from rayfed.ledger.backend import Priced
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
 from rayfed.node.herald import Herald
 from rayfed.node.training import ThreadWorker
@@ -57,6 +60,11 @@ class Lives:
             self.relay.begin(self.nodes[0].ledger.handle(), [node.address for node in self.nodes])
         for life in (self.rounds, self.watch, self.listener):
             life.start()
+
+
+def has_means(connection: Federation, address: Address) -> bool:
+    """Say whether an account can pay for what it sends: a consortium's chain may take nothing for it."""
+    return connection.balance(address) > 0 or (isinstance(connection, Priced) and connection.is_free())
 
 
 class Builder:
@@ -114,7 +122,7 @@ class Builder:
         nodes = tuple(self._node(slot, connection, wake) for slot in self._spec.slots)
         reads = OneLook(connection)
         posts = [self._post(node, reads) for node in nodes]
-        rounds = RoundsLife(connection.view, nodes, connection.balance)
+        rounds = RoundsLife(connection.view, nodes, partial(has_means, connection))
         watch = WatchLife(connection.view, posts, reads, lambda post: self._tower(post.node, post.ledger))
         wakes = [rounds.wake, watch.wake, *([] if self._relay is None else [self._relay.wake])]
         return Lives(nodes, rounds, self._relay, watch, Listener(connection, wakes))

@@ -39,13 +39,15 @@ class RoundsLife(Life):
     Args:
         look: returns the federation as it is now.
         nodes: whose rounds they are.
-        balance: returns what an account holds of the chain's currency.
+        has_means: says whether an account can pay for what it sends.
     """
 
-    def __init__(self, look: Callable[[], View], nodes: Sequence[EdgeNode], balance: Callable[[Address], int]) -> None:
+    def __init__(
+        self, look: Callable[[], View], nodes: Sequence[EdgeNode], has_means: Callable[[Address], bool]
+    ) -> None:
         super().__init__("rounds", look, self._note)
         self._nodes = nodes
-        self._balance = balance
+        self._has_means = has_means
         self._poor = {node.address for node in nodes}  # as far as is known
         self._failed: set[Address] = set()
         self._retry, self._funds = RETRY_SECONDS[0], FUNDS_SECONDS[0]
@@ -87,7 +89,7 @@ class RoundsLife(Life):
 
     def _has_funds(self, node: EdgeNode) -> bool:
         """Say whether a node can pay for gas; once it could, it is its own affair."""
-        if node.address in self._poor and self._balance(node.address) > 0:
+        if node.address in self._poor and self._has_means(node.address):
             self._poor.discard(node.address)
         if node.address in self._poor:
             node.kit.board.show(doing="waiting for funds")

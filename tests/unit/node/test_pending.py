@@ -36,6 +36,16 @@ def test_what_was_refused_rests_longer_each_time_for_the_same_reason() -> None:
     assert pending.refusal("x") is None
 
 
+def test_a_reason_in_which_only_figures_change_is_the_same_one() -> None:
+    """What gas costs changes from block to block: who cannot pay for it cannot, however much that is now."""
+    pending: Pending[str] = Pending()
+    for wanted in range(TRIES):
+        pending.rest("x", at(0), f"ledger.fund_ether: 0xAb cannot pay for join: have 0 want {10**15 + wanted}")
+    error = hopeless(Verb.JOIN, 0, pending.refusal("x"))
+    assert error is not None
+    assert error.setting == "ledger.fund_ether"
+
+
 def test_what_was_heard_is_not_said_again_until_the_view_should_have_it() -> None:
     outbox = Outbox()
     outbox.sent(COMMIT)

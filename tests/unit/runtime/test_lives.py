@@ -88,7 +88,7 @@ class House:
         self.nodes = [self.world.start(slot, worker=ThreadWorker(self.wake)) for slot in range(4)]
         self.reads = OneLook(MemoryLedger(self.world.chain, OUTSIDER))
         posts = [self.post(node) for node in self.nodes]
-        self.rounds = RoundsLife(self.look, self.nodes, lambda address: 1)
+        self.rounds = RoundsLife(self.look, self.nodes, lambda address: True)
         self.watch = WatchLife(self.look, posts, self.reads, lambda post: self.tower(post.node, post.ledger))
         self.lives: list[Life] = [self.rounds, self.watch]
         self.listener = Listener(Moving(self.look), [life.wake for life in self.lives])
@@ -285,7 +285,7 @@ def test_a_host_whose_nodes_have_failed_stays_while_what_they_attested_can_be_ju
 
 def test_nodes_wait_for_something_to_pay_gas_with(house: House) -> None:
     funded: set[Address] = set()
-    house.rounds._balance = lambda address: int(address in funded)
+    house.rounds._has_means = lambda address: address in funded
     house.start()
     eventually("they say so", lambda: {node.status.doing for node in house.nodes} == {"waiting for funds"})
     assert not house.look().members
