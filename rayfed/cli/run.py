@@ -38,13 +38,13 @@ def join(words: list[str]) -> int:
     """Bring one party's node into a federation that is already there."""
 
     def job(cfg: DictConfig, output: Path) -> int:
-        from rayfed.config import check_join, settings_from
+        from rayfed.config import check_join, plain, settings_from
 
         settings = settings_from(cfg)
         check_join(settings)
         from rayfed.runtime import join
 
-        join.join(settings, output)
+        join.join(settings, plain(settings), output)
         return 0
 
     from rayfed.config.invited import composed

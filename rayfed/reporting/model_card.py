@@ -10,7 +10,6 @@ from rayfed.protocol.charter_parts import DataTerms
 
 if TYPE_CHECKING:
     from rayfed.protocol.charter import Charter
-    from rayfed.protocol.messages import NodeRecord
     from rayfed.reporting.summary import Summary
 
 FEW = 12
@@ -99,7 +98,8 @@ def of_summary(summary: Summary) -> dict[str, str]:
     """Return what a card says of a run's results."""
     metric, found = summary.metric, {}
     if summary.final_accuracy is not None:
-        found[metric.words] = f"{metric.shown(summary.final_accuracy)}, on all nodes' test examples together"
+        whose = "all nodes' test examples together" if len(summary.nodes) > 1 else "this party's test examples"
+        found[metric.words] = f"{metric.shown(summary.final_accuracy)}, on {whose}"
     alone = metric.sorted(value for value in summary.alone_accuracy.values() if value is not None)
     if alone:
         found["a node alone"] = f"{metric.shown(alone[0])} to {metric.shown(alone[-1])}"
@@ -109,16 +109,6 @@ def of_summary(summary: Summary) -> dict[str, str]:
     if spent:
         found["privacy"] = f"DP-SGD, epsilon {max(spent):.3g} at most"
     return found
-
-
-def of_records(records: Sequence[NodeRecord], data: DataTerms) -> dict[str, str]:
-    """Return what a card says of one node's own results."""
-    measured = [record for record in records if record.accuracy is not None]
-    if not measured:
-        return {}
-    last = measured[-1]
-    said = f"{data.metric.shown(last.accuracy)}, on this party's {last.test_examples:,} test examples"
-    return {data.metric.words: f"{said}, in round {last.round}"}
 
 
 def _learned(data: DataTerms) -> str:

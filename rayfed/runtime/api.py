@@ -49,25 +49,31 @@ def run(
         return launcher.run(chosen, plain(chosen), folder, _console(progress))
 
 
-def join(settings: Settings | Sequence[str], *, output_dir: str | Path | None = None, progress: bool = True) -> None:
-    """Bring a node of one's own into a federation that is there already, and stay until that is done.
+def join(
+    settings: Settings | Sequence[str], *, output_dir: str | Path | None = None, progress: bool = True
+) -> RunResult:
+    """Bring a node of one's own into a federation that is there already, stay until that is done, and return what came
+    of it.
 
     Args:
-        settings: with ``federation_address``, ``charter`` and the chain's; or overrides, as for ``run``.
-        output_dir: where the node's folder goes; by default a new folder below ``outputs/``.
+        settings: with ``federation_address``, ``charter`` and the chain's; or words as on the command line:
+            ``["invitation.json", "data.root=images"]``.
+        output_dir: where the results go; by default a new folder below ``outputs/``.
         progress: whether to print what happens.
 
     Raises:
         RayfedError: one line that names the setting to change.
     """
-    from rayfed.config import check_join
+    from rayfed.config import Settings, check_join, plain
+    from rayfed.config.invited import composed
     from rayfed.runtime import join, log_files
 
-    chosen = _settings(settings)
+    words = [settings] if isinstance(settings, str) else settings
+    chosen = words if isinstance(words, Settings) else _settings(composed(list(words)))
     check_join(chosen)
     folder = _folder(chosen, output_dir)
     with log_files.kept(folder / log_files.RUN):
-        join.join(chosen, folder, _console(progress))
+        return join.join(chosen, plain(chosen), folder, _console(progress))
 
 
 def load_model(run: str | Path) -> nn.Module:

@@ -70,6 +70,12 @@ def of_node(settings: Settings, chain_id: int, federation: Address) -> Path | No
     return folder(settings, chain_id, federation)
 
 
+def has_key(settings: Settings, chain_id: int, federation: Address) -> bool:
+    """Whether a node may have joined from here before: its key is there, or follows from a master key."""
+    home = of_node(settings, chain_id, federation)
+    return bool(settings.ledger.keystore) or home is None or (home / "key").is_file()
+
+
 def held(path: Path) -> AbstractContextManager[None]:
     """Hold the folder of a key while a node runs with it; see ``alone_in``, which also says how that fails."""
     return alone_in(path, SETTING, BUSY)

@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rayfed.errors import ConfigError, RayfedError
-from rayfed.ledger.patience import patiently
+from rayfed.errors import ConfigError
 from rayfed.protocol.charter import Charter
-from rayfed.reporting import words
-from rayfed.reporting.accounts import Earnings
+from rayfed.protocol.messages import COIN, NATIVE
 from rayfed.reporting.live_table import LiveDisplay
-from rayfed.reporting.model_card import of_records
-from rayfed.reporting.notices import Notices
-from rayfed.reporting.timeline import History
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, drafting, homes, launch, log_files, model_files, preflight, supervise
+from rayfed.runtime import chain, cluster, drafting, homes, launch, log_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
+from rayfed.runtime.ending import OwnNodes, follow
+from rayfed.runtime.equipping import Needs, check_purse, equip
 from rayfed.runtime.host import HostSpec
 from rayfed.runtime.place import Place
-from rayfed.runtime.supervise import LOOK_SECONDS
+from rayfed.runtime.results import CHARTER, RunResult, keep_record, write
 from rayfed.store.ray.directory import host_name
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rayfed.config import Settings
-    from rayfed.encoding.primitives import Address
     from rayfed.ledger.backend import Backend, Federation
-    from rayfed.protocol.messages import NodeRecord
 
+
+TERMS = (
+    *("rounds", "join_seconds", "commit_seconds", "vote_seconds", "attest_seconds", "start_members", "min_members"),
+    *("max_missed", "max_unsettled", "max_void", "limit_seconds"),
+)
+"""Settings ``federation.*`` that are the charter's."""
 
 SPARE_SECONDS = 600
 """How much longer than the last merge can be contested a node stays, for somebody to settle it."""
 
 
-def join(settings: Settings, output_dir: Path, console: Console | None = None) -> None:
-    """Bring one party's node into a federation that lives on any chain and store, and stay until it is done and all of
-    its rounds are settled.
+def join(settings: Settings, config: dict[str, Any], output_dir: Path, console: Console | None = None) -> RunResult:
+    """Bring one party's node into a federation that lives on any chain and store, stay until it is done and all of its
+    rounds are settled, and return what came of it.
 
     Args:
         settings: checked settings, which say where the federation is.
-        output_dir: where the node's folder goes.
+        config: the same as plain containers, for the records.
+        output_dir: where all goes that a founder's run leaves, too.
         console: where progress is shown; standard output by default.
 
     Raises:
@@ -56,40 +57,54 @@ def join(settings: Settings, output_dir: Path, console: Console | None = None) -
     """
     if settings.federation_address is None:
         raise ConfigError("federation_address", "is needed to join: the address of the federation")
-    address = settings.federation_address
+    address, started = settings.federation_address, time.time()
     with ExitStack() as stack:
         stack.enter_context(alone_in(output_dir))
         preflight.check(settings)
         text = preflight.charter_of(settings)
         charter = Charter.from_json(text)
-        settings = _lingering(settings, charter)
-        display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, console=console))
+        settings = _lingering(adopted(settings, charter), charter)
+        display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, name=settings.name, console=console))
         display.found(address, charter.data.metric)
         backend = stack.enter_context(chain.opened(settings, output_dir))
         folder = homes.state_dir(settings, output_dir, backend.locator.chain_id, address)
+        place = Place(address, backend.locator, text)
+        connection = chain.watched(place)
+        stack.callback(connection.close)
+        _check_purse(settings, backend, connection)
+        write(output_dir / CHARTER, text)
         display.say("loading data and trying the model")
         is_own = cluster.is_own(settings)
         if is_own:
             _try_here(settings, text)
-        place = Place(address, backend.locator, text)
         stack.enter_context(cluster.connected(settings))
         if not is_own:  # only the cluster's machines know the images
             cluster.result(cluster.task(drafting.try_joining, settings).remote(settings, text))
-        name = host_name(f"join-{os.getpid()}")
+        first, name = connection.founded(), host_name(f"join-{os.getpid()}")
+        actors: list[cluster.Actor] = []
+        stack.callback(keep_record, place, first, output_dir)
+        stack.push(partial(launch.stop, settings, actors))
         told.info("the node's log: %s", log_files.of_process(folder, place.federation, name))
-        host = launch.host(HostSpec(name, (-1,), place, settings, str(folder)))
-        stack.push(partial(launch.stop, settings, [host]))
-        connection = chain.watched(place)
-        addresses = launch.addresses([host])
-        _equip(settings, backend, connection, addresses[0], display)
-        with supervise.defending(connection, display, addresses, settings.cluster.linger_seconds):
-            records = _until_finished(host, connection, display)
-        view = patiently(connection.view)
-        if view.base != charter.genesis:
-            asked = [partial(cluster.ask, host.model, view.base)]
-            model_files.keep(output_dir, place, view.base, asked, of_records(records, charter.data))
-        if settings.ledger.kind != "devchain":
-            supervise.until_settled(connection, display, settings.cluster.linger_seconds)
+        actors.append(launch.host(HostSpec(name, (-1,), place, settings, str(folder))))
+        recorder = launch.recorder(settings, config, place, started, folder, only=name)
+        addresses = launch.addresses(actors)
+        own = OwnNodes(place, connection, first, tuple(actors), recorder, addresses)
+        actors.append(recorder)
+        equip(settings, backend, connection, addresses[0], display)
+        seen, summary = follow(own, settings, output_dir, display, lambda view: None)
+    return RunResult(summary, output_dir, supervise.without_model(seen))
+
+
+def _check_purse(settings: Settings, backend: Backend, connection: Federation) -> None:
+    """Check before anything is started that the purse pays for a node; one that has its seat already needs less, which
+    is found out when its account is known.
+
+    Raises:
+        ConfigError: as ``check_purse``.
+    """
+    purse = backend.purse()
+    if purse is not None and not homes.has_key(settings, backend.locator.chain_id, connection.address):
+        check_purse(settings, connection, purse.address, Needs.of(backend, connection, NATIVE))
 
 
 def _lingering(settings: Settings, charter: Charter) -> Settings:
@@ -112,37 +127,23 @@ def _try_here(settings: Settings, text: str) -> None:
         trial.end()
 
 
-def _equip(
-    settings: Settings, backend: Backend, connection: Federation, address: Address, display: LiveDisplay
-) -> None:
-    """Give the node ether, its stake and its bonds out of the party's purse, or say what to send."""
-    terms, account = connection.terms(), connection.account(address)
-    stake, bonds = max(0, terms.stake - account.stake), max(0, terms.bonds - account.bonds)
-    purse = backend.purse()
-    if purse is not None:
-        backend.give(purse, connection, [address], settings.ledger.fund_ether, stake=stake, bonds=bonds)
-    elif connection.balance(address) == 0:
-        owed = f"{words.amount(stake)} {connection.coin_name()} for its stake, {words.amount(bonds)} for its bonds"
-        display.say(f"waiting for funds: send {owed} and the money for gas to {address}")
-
-
-def _until_finished(host: cluster.Actor, connection: Federation, display: LiveDisplay) -> list[NodeRecord]:
-    """Show how the node is until it is finished; return what it has recorded.
-
-    Raises:
-        RayfedError: it has failed.
-    """
-    earnings, notices, history = Earnings(connection), Notices(connection.outcome), History()
-    records: list[NodeRecord] = []
-    while True:
-        view = patiently(connection.view, math.inf)  # the node goes on, and so does who looks at it
-        statuses = patiently(partial(earnings.added, view, cluster.ask(host.status)), math.inf)
-        display.update(view, statuses)
-        history.observe(view, statuses, time.monotonic())
-        records += cluster.ask(host.records, len(records))
-        display.notices(patiently(partial(notices.look, view, history.views, records, statuses), math.inf))
-        if statuses[0].doing == "failed":
-            raise RayfedError(statuses[0].error)
-        if statuses[0].doing == "finished":
-            return records
-        time.sleep(LOOK_SECONDS)
+def adopted(settings: Settings, charter: Charter) -> Settings:
+    """Return the settings with what the charter says in place of what is not its members' to choose."""
+    stake, chosen = charter.stake, charter.merge
+    seed = charter.genesis_source.get("seed")
+    return replace(
+        settings,
+        seed=seed if isinstance(seed, int) else settings.seed,
+        federation=replace(settings.federation, **{name: getattr(charter, name) for name in TERMS}),
+        merge=replace(settings.merge, rule=chosen.rule, mixing=chosen.mixing, f=chosen.f, optimizer=chosen.optimizer),
+        stake=replace(
+            settings.stake,
+            coin=stake.coin,
+            amount=stake.stake / COIN,
+            reward=stake.reward / COIN,
+            bond=stake.bond / COIN,
+            window_seconds=stake.window_seconds,
+            clock_seconds=stake.clock_seconds,
+            proof_seconds=stake.proof_seconds,
+        ),
+    )

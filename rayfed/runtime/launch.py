@@ -61,16 +61,20 @@ def host(spec: HostSpec) -> Actor:
     return _actor(Host, spec.name, spec.place, spec.settings, **options).remote(spec)
 
 
-def recorder(settings: Settings, config: dict[str, Any], place: Place, started: float, folder: Path) -> Actor:
+def recorder(
+    settings: Settings, config: dict[str, Any], place: Place, started: float, folder: Path, only: str | None = None
+) -> Actor:
     """Start the recorder; where there is one already, return that one.
 
     Args:
         config: the settings as plain containers, for the records.
         started: when the run was started, seconds since the epoch.
         folder: for what it fetches.
+        only: as in ``Recorder``.
     """
-    actor = _actor(Recorder, RECORDER, place, settings, num_cpus=0)
-    return actor.remote(settings, config, place, started, os.getcwd(), str(folder))
+    name = RECORDER if only is None else f"{RECORDER}-{only}"
+    actor = _actor(Recorder, name, place, settings, num_cpus=0)
+    return actor.remote(settings, config, place, started, os.getcwd(), str(folder), only)
 
 
 def _actor(kind: type, name: str, place: Place, settings: Settings, **resources: Any) -> Any:

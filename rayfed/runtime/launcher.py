@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from rayfed.config.files import tracking_uri
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
-from rayfed.reporting.model_card import of_summary
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, inviting, launch, log_files, model_files, preflight, supervise
+from rayfed.runtime import chain, cluster, inviting, launch, log_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
+from rayfed.runtime.ending import OwnNodes, follow
 from rayfed.runtime.founding import FoundOrResume
 from rayfed.runtime.funding import Funding
 from rayfed.runtime.place import Place
-from rayfed.runtime.results import REPORT, SUMMARY, RunResult, keep_record, write
+from rayfed.runtime.results import RunResult, keep_record
 from rayfed.store.ray.directory import host_name
 
 if TYPE_CHECKING:
@@ -79,24 +79,8 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
             backend, chain.payer(backend), connection, addresses, settings.ledger.fund_ether, founding.pool
         )
         funding.give()
-        # A chain of the run's own ends with it, and with it all that could be lost there.
-        seconds = 0 if settings.ledger.kind == "devchain" else settings.cluster.linger_seconds
-        with supervise.defending(connection, display, addresses, seconds):
-            seen, summary = supervise.until_over(recorder, display, funding)
-        # The summary says that the run is finished, so it comes last: whoever is killed from here on leaves an audit's
-        # record behind, and whoever is killed before it can be carried on.
-        keep_record(place, founded.block, output_dir)
-        write(output_dir / REPORT, seen.page)
-        write(output_dir / SUMMARY, summary.to_json())
-        if summary.final_root is not None:
-            root = bytes.fromhex(summary.final_root[2:])
-            asked = (partial(cluster.ask, host.model, root) for host in hosts)
-            model_files.keep(output_dir, place, root, asked, of_summary(summary))
-        display.final(summary)
-        supervise.until_recorded(recorder)
-        if settings.ledger.kind != "devchain":
-            # The nodes end with this process, on a cluster of its own too; there the chain goes on without them.
-            supervise.until_settled(connection, display, settings.cluster.linger_seconds)
+        own = OwnNodes(place, connection, founded.block, hosts, recorder, addresses)
+        seen, summary = follow(own, settings, output_dir, display, funding.look)
     return RunResult(summary, output_dir, supervise.without_model(seen))
 
 

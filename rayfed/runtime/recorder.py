@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
 from rayfed.runtime import log_files
+from rayfed.runtime.facts import Ending, facts, flat
 from rayfed.runtime.place import Place
 from rayfed.runtime.results import Closing, run_id_of
 from rayfed.runtime.transport import RayTransport, Transport
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rayfed.config import Settings
-    from rayfed.ledger.backend import Federation
     from rayfed.protocol.charter import Charter
     from rayfed.reporting.mlflow import Tracker
     from rayfed.reporting.summary import Summary
@@ -77,7 +77,14 @@ class Recorder:
     """Watches a federation; keeps its records in MLflow."""
 
     def __init__(
-        self, settings: Settings, config: dict[str, Any], place: Place, started: float, folder: str, state_dir: str
+        self,
+        settings: Settings,
+        config: dict[str, Any],
+        place: Place,
+        started: float,
+        folder: str,
+        state_dir: str,
+        only: str | None = None,
     ) -> None:
         """Start watching in the background and return at once.
 
@@ -88,6 +95,7 @@ class Recorder:
             started: when the run was started, seconds since the epoch.
             folder: the starter's working folder, where the default MLflow database is.
             state_dir: folder for what the recorder fetches.
+            only: the host whose nodes are recorded, where a party has just that one; None: all that there are.
         """
         log_files.begin(log_files.of_process(Path(state_dir), place.federation, RECORDER))
         self._settings = settings
@@ -101,6 +109,8 @@ class Recorder:
         self._statuses: dict[Address | int, NodeStatus] = {}
         self._records: list[NodeRecord] = []
         self._read: dict[str, int] = {}
+        self._only = only
+        self._end: Ending | None = None
         self._transport: Transport = RayTransport(place.federation, RECORDER)
         self._carries: dict[str, list[Address | int]] = {}  # whose statuses came from a host, by its name
         threading.Thread(target=self._run, name="rayfed-recorder", daemon=True).start()
@@ -108,6 +118,10 @@ class Recorder:
     def snapshot(self) -> Snapshot:
         """Return what there is to see."""
         return self._snapshot
+
+    def settled(self) -> tuple[Summary, str] | None:
+        """Return summary and page anew, with what has been settled and earned since all was over; None: it is not."""
+        return None if self._end is None else self._tell(self._end)
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -134,7 +148,7 @@ class Recorder:
         backend = registry.at(place.locator)
         connection = patiently(lambda: backend.connect(place.federation, charter.hash, follow=True))
         notices = Notices(connection.outcome)
-        tracker, earnings, first = self._tracker(charter), Earnings(connection), patiently(connection.block)
+        tracker, earnings = self._tracker(charter), Earnings(connection)
         while True:
             time.sleep(WATCH_SECONDS)
             self._ask_hosts(tracker)
@@ -148,11 +162,13 @@ class Recorder:
                 continue
             self._snapshot = Snapshot(view, statuses, lines)
             if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
-                self._write_down(charter, connection, tracker, view, first)
+                run_id = run_id_of(tracker) if tracker else None
+                self._end = Ending(charter, connection, view, time.time() - self._started, run_id)
+                self._write_down(self._end, tracker)
                 return
 
     def _ask_hosts(self, tracker: Tracker | None) -> None:
-        names = self._transport.peers()
+        names = [name for name in self._transport.peers() if self._only in (None, name)]
         for name in self._carries.keys() - set(names):
             self._bury(name)
         asked = {
@@ -212,41 +228,44 @@ class Recorder:
                 "charter_hash": "0x" + charter.hash.hex(),
             },
             identity=f"{self._place.federation}-{self._started}",
-            nodes=self._settings.federation.nodes,
+            nodes=self._settings.federation.nodes if self._only is None else 1,
             metric=charter.data.metric,
             texts={"config.json": json.dumps(self._config, indent=2, default=str)},
         )
 
-    def _write_down(
-        self, charter: Charter, connection: Federation, tracker: Tracker | None, view: View, first: int
-    ) -> None:
+    def _tell(self, end: Ending) -> tuple[Summary, str]:
+        """Return what came of the run by what the ledger says now, and the page that tells it."""
+        from rayfed.ledger.patience import patiently
         from rayfed.reporting.html_report import page
         from rayfed.reporting.summarise import build
 
-        ended = Closing.of(connection, self._snapshot.statuses, first)
+        closing = Closing.of(end.connection, self._snapshot.statuses, patiently(end.connection.founded))
         told = build(
             facts(self._settings),
             federation=self._place.federation,
             chain_id=self._place.chain_id,
-            charter_hash=charter.hash,
-            outcomes=ended.outcomes,
-            members=view.members,
-            undone=ended.undone,
+            charter_hash=end.charter.hash,
+            outcomes=closing.outcomes,
+            members=end.view.members,
+            undone=closing.undone,
             records=self._records,
-            statuses=ended.statuses,
+            statuses=closing.statuses,
             views=self._history.views.values(),
-            wall_seconds=time.time() - self._started,
-            mlflow_run_id=run_id_of(tracker) if tracker else None,
-            metric=charter.data.metric,
-            parameters=charter.layout.size,
-            update_bytes=charter.blob_layout.blob_size,
+            wall_seconds=end.seconds,
+            mlflow_run_id=end.run_id,
+            metric=end.charter.data.metric,
+            parameters=end.charter.layout.size,
+            update_bytes=end.charter.blob_layout.blob_size,
         )
-        html = page(told, self._history)
+        return told, page(told, self._history)
+
+    def _write_down(self, end: Ending, tracker: Tracker | None) -> None:
+        told, html = self._tell(end)
         self._snapshot = dataclasses.replace(self._snapshot, summary=told, page=html)
         if tracker is not None:
             model, example, missing = None, None, ""
             try:
-                model, example = self._model(view, connection)
+                model, example = self._model(end)
             except StoreError as error:
                 # The hosts may have gone by now. The runs are ended all the same, with all but the model in them.
                 missing = f"the final model is not recorded: {error}"
@@ -255,38 +274,9 @@ class Recorder:
             self._snapshot = dataclasses.replace(self._snapshot, error=tracker.problem() or missing)
         self._snapshot = dataclasses.replace(self._snapshot, recorded=True)
 
-    def _model(self, view: View, connection: Federation) -> tuple[nn.Module, NDArray[np.generic] | None]:
+    def _model(self, end: Ending) -> tuple[nn.Module, NDArray[np.generic] | None]:
         """Fetch the final model from the store by its root, as anybody could."""
         from rayfed.runtime.assembly import final_model
 
-        return final_model(self._settings, self._place, connection, view, Path(self._state_dir) / "recorder")
-
-
-def facts(settings: Settings) -> dict[str, Any]:
-    """Return the few settings that a reader wants beside the figures."""
-    return {
-        "name": settings.name,
-        "seed": settings.seed,
-        "nodes": settings.federation.nodes,
-        "rounds": settings.federation.rounds,
-        "data": settings.data.kind,
-        "task": settings.task["_target_"].rpartition(".")[2],
-        "partition": settings.partition.kind,
-        "rule": settings.merge.rule,
-        "privacy": settings.privacy.kind,
-        "epochs": settings.train.epochs,
-        "store": settings.store.kind,
-        "coin": settings.stake.coin,
-        "ledger": settings.ledger.kind,
-    }
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings as one level of dotted keys, as on the command line."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
+        folder = Path(self._state_dir) / "recorder"
+        return final_model(self._settings, self._place, end.connection, end.view, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rayfed.protocol.messages import NodeStatus, View
     from rayfed.reporting.live_table import LiveDisplay
     from rayfed.reporting.summary import Summary
-    from rayfed.runtime.funding import Funding
     from rayfed.runtime.recorder import Snapshot
 
 LOOK_SECONDS = 0.25
@@ -29,12 +28,18 @@ LOOK_SECONDS = 0.25
 SETTLED_SECONDS = 1.0
 """How often to look whether all is settled."""
 
+CLAIM_SECONDS = 60.0
+"""How long the starter waits at the end for the nodes to claim what is theirs."""
+
 RECORD_SECONDS = 120
 """How long the starter waits at the end for what goes to MLflow."""
 
 
-def until_over(recorder: Actor, display: LiveDisplay, funding: Funding) -> tuple[Snapshot, Summary]:
-    """Show what the recorder sees until all is over; see to it that the nodes have what they were given.
+def until_over(recorder: Actor, display: LiveDisplay, look: Callable[[View | None], None]) -> tuple[Snapshot, Summary]:
+    """Show what the recorder sees until all is over.
+
+    Args:
+        look: told of each view, to see to it that the nodes have what they were given.
 
     Raises:
         RayfedError: all nodes have failed, or the recorder has.
@@ -43,7 +48,7 @@ def until_over(recorder: Actor, display: LiveDisplay, funding: Funding) -> tuple
         seen: Snapshot = ask(recorder.snapshot)
         display.update(seen.view, seen.statuses)
         display.notices(seen.notices)
-        funding.look(seen.view)
+        look(seen.view)
         if seen.summary is not None:
             return seen, seen.summary
         if seen.failed:
@@ -71,6 +76,16 @@ def until_settled(connection: Federation, display: LiveDisplay, seconds: float) 
             rounds = "1 round" if left == 1 else f"{left} rounds"
             display.say(f"the nodes stay until all is settled: {rounds} can still be contested")
             told = left
+        time.sleep(SETTLED_SECONDS)
+
+
+def until_claimed(connection: Federation, addresses: Sequence[Address]) -> None:
+    """Give the nodes the time to have paid out what was settled last; see ``Watchtower.claim``."""
+    end = time.monotonic() + CLAIM_SECONDS
+    while time.monotonic() < end:
+        accounts = patiently(partial(connection.accounts, addresses))
+        if not any(account.claimable or account.native_claimable for account in accounts):
+            return
         time.sleep(SETTLED_SECONDS)
 
 

@@ -40,7 +40,7 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
             f"+charter={tmp_path / 'a' / 'run' / 'charter.json'}",
             f"ledger.keystore={tmp_path / 'master.json'}", f"ledger.password_file={password}", folder=tmp_path / "b",
         )  # fmt: skip
-        joiner.says(f"for its bonds and the money for gas to {mine.address}")
+        joiner.says(f"ether for gas, to {mine.address} on chain {chain.chain_id}")
         rpc_door = connection.connect(chain.rpc_url)
         deployment.fund(rpc_door, chain.funder, [mine.address], 1.0)
         door = connection.EthereumFederation.open(chain.rpc_url, federation, chain_id=chain.chain_id)

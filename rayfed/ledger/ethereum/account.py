@@ -13,7 +13,7 @@ from rayfed.ledger.ethereum.calls import contract_call
 from rayfed.ledger.ethereum.sender import Sender
 from rayfed.ledger.reads import SharedReads
 from rayfed.protocol.commands import Command, Deposit, DepositBonds, Join, Statement
-from rayfed.protocol.messages import Receipt, Signed, Verb
+from rayfed.protocol.messages import COIN, Receipt, Signed, Verb
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -108,7 +108,8 @@ class EthereumLedger(SharedReads):
         federation = self._federation
         held = federation.coins(self.address)
         if held < amount:
-            raise LedgerError(f"stake.amount: {self.address} has {held} of the coin, and {verb} takes {amount}")
+            has, takes = f"{held / COIN:g}", f"{amount / COIN:g} of the coin at {federation.terms().coin}"
+            raise LedgerError(f"stake.amount: {self.address} has {has}, and {verb} takes {takes}")
         if federation.allowance(self.address) < amount:
             data = abi.call("approve", federation.address, amount)
             self._sender.send(self, Verb.APPROVE, 0, data, to=federation.terms().coin)

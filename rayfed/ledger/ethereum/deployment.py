@@ -165,7 +165,7 @@ def fund(
         if not calls:
             break
         what = f"{ether:g} ether" + (f", bonds of {bonds / WEI:g} ether" if bonds else "")
-        what += f" and a stake of {stake / WEI:g}" if stake else ""
+        what += f" and a stake of {stake / WEI:g} {_called(coin)}" if stake else ""
         _run(rpc, purse, calls, f"{what} to each of {len(addresses)} nodes")
     if pool:
         _fill(rpc, purse, coin, federation, pool)
@@ -179,8 +179,12 @@ def _fill(rpc: Rpc, purse: LocalAccount, coin: Address, federation: Address, amo
         _pay(rpc, purse, abi.call("fund", amount), 0 if coin != NATIVE else amount, federation)
     except RpcError as error:
         why = abi.error_name(error.data)[0] if error.data else error.message
-        words = f"{purse.address} cannot put {amount / WEI:g} coins into the pool: {why}"
+        words = f"{purse.address} cannot put {amount / WEI:g} {_called(coin)} into the pool: {why}"
         raise ConfigError("stake.pool", words) from error
+
+
+def _called(coin: Address) -> str:
+    return "ether" if coin == NATIVE else f"of the coin at {coin}"
 
 
 def _taken(rpc: Rpc, purse: LocalAccount, coin: Address, federation: Address, amount: int) -> list[_Call]:

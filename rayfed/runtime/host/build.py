@@ -15,7 +15,7 @@ from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
 from rayfed.node.herald import Herald
 from rayfed.node.training import ThreadWorker
 from rayfed.node.watchtower import Saboteur
-from rayfed.protocol.messages import NodeStatus
+from rayfed.protocol.messages import NATIVE, NodeStatus
 from rayfed.runtime.host.listener import Listener
 from rayfed.runtime.host.reads import OneLook, WatchLedger
 from rayfed.runtime.host.rounds import RoundsLife
@@ -23,6 +23,7 @@ from rayfed.runtime.host.watch import Post, WatchLife
 from rayfed.store import Announces
 
 if TYPE_CHECKING:
+    from rayfed.encoding.primitives import Address
     from rayfed.ledger.backend import Federation
     from rayfed.node.edge_node import EdgeNode
     from rayfed.node.watchtower import Watchtower
@@ -63,8 +64,19 @@ class Lives:
 
 
 def has_means(connection: Federation, address: Address) -> bool:
-    """Say whether an account can pay for what it sends: a consortium's chain may take nothing for it."""
-    return connection.balance(address) > 0 or (isinstance(connection, Priced) and connection.is_free())
+    """Say whether an account can pay for what it sends (a consortium's chain may take nothing for it), and besides what
+    it has still to put down: money may come in parts, and who joins too early is refused. Whoever lost its stake puts
+    no other one down by itself."""
+    balance = connection.balance(address)
+    least = 0 if isinstance(connection, Priced) and connection.is_free() else 1
+    if balance < least:
+        return False
+    terms, account = connection.terms(), connection.account(address)
+    stake = 0 if account.slashed else max(0, terms.stake - account.stake)
+    bonds = max(0, terms.bonds - account.bonds)
+    if terms.coin == NATIVE:
+        return balance >= least + stake + bonds
+    return balance >= least + bonds and connection.coins(address) >= stake
 
 
 class Builder:

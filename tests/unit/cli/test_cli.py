@@ -56,7 +56,8 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, S
         failed = (NodeStatus(1, "0x1", 1, 2, "failed", error="a disk is full"),) if settings.seed == 17 else ()
         return types.SimpleNamespace(failed=failed)
 
-    def join(settings: Settings, output: Path) -> None:
+    def join(settings: Settings, config: dict[str, Any], output: Path) -> None:
+        assert config["federation_address"] == settings.federation_address
         calls.append(("join", settings, output))
 
     for name, function in (("launcher", run), ("join", join)):

@@ -7,8 +7,7 @@ from typing import Any
 
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.charter_parts import DataTerms
-from rayfed.protocol.messages import NodeRecord
-from rayfed.reporting.model_card import card, of_records, of_summary
+from rayfed.reporting.model_card import card, of_summary
 from tests.fake_run import FEDERATION, fake_run
 from tests.unit.protocol.test_charter import charter
 
@@ -67,11 +66,6 @@ def test_results_of_a_run_and_of_one_node() -> None:
     found = of_summary(summary)
     assert found["accuracy"].startswith(summary.metric.shown(summary.final_accuracy))
     assert found["rounds"] == f"4 of 5 count; {summary.unsettled} could be contested at the end"
-    data = DataTerms(("a", "b"), (1, 8, 8), (0,), (1,))
-    blank = {"address": FEDERATION, "index": 0, "loss": 0.1, "examples": 5, "seconds": {}, "gas": {}}
-    records = [
-        NodeRecord(slot=-1, round=1, accuracy=0.5, test_examples=90, transactions={}, verdicts=(), **blank),
-        NodeRecord(slot=-1, round=2, accuracy=None, test_examples=0, transactions={}, verdicts=(), **blank),
-    ]
-    assert of_records(records, data) == {"accuracy": "50.0 %, on this party's 90 test examples, in round 1"}
-    assert of_records([], data) == {}
+    assert found["accuracy"].endswith("on all nodes' test examples together")
+    alone = of_summary(replace(summary, nodes=summary.nodes[:1]))
+    assert alone["accuracy"].endswith("on this party's test examples")

@@ -1,0 +1,122 @@
+"""How a run ends, a founder's or a joiner's: its nodes are followed to the end, all that came of it is in its folder,
+and what they have earned is paid out, or else it is said how.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rayfed.encoding.urls import public
+from rayfed.errors import RayfedError
+from rayfed.ledger.patience import patiently
+from rayfed.reporting import words
+from rayfed.reporting.model_card import of_summary
+from rayfed.runtime import cluster, model_files, supervise
+from rayfed.runtime.results import REPORT, SUMMARY, keep_record, write
+
+if TYPE_CHECKING:
+    from rayfed.config import Settings
+    from rayfed.encoding.primitives import Address
+    from rayfed.ledger.backend import Federation
+    from rayfed.protocol.messages import View
+    from rayfed.reporting.live_table import LiveDisplay
+    from rayfed.reporting.summary import Summary
+    from rayfed.runtime.place import Place
+    from rayfed.runtime.recorder import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNodes:
+    """What a party runs of a federation.
+
+    Attributes:
+        place: where that is; ``connection``: to it.
+        first: the block that it was founded in.
+        hosts, recorder: the actors; ``addresses``: of the nodes' accounts.
+    """
+
+    place: Place
+    connection: Federation
+    first: int
+    hosts: Sequence[cluster.Actor]
+    recorder: cluster.Actor
+    addresses: Sequence[Address]
+
+
+def follow(
+    own: OwnNodes, settings: Settings, output_dir: Path, display: LiveDisplay, look: Callable[[View | None], None]
+) -> tuple[Snapshot, Summary]:
+    """Show a federation to its end, write down what came of it, and stay until all is settled and paid.
+
+    Args:
+        look: as for ``supervise.until_over``.
+
+    Raises:
+        RayfedError: all of its nodes have failed, or the folder cannot be written.
+    """
+    # A chain of the run's own ends with it, and with it all that could be lost there.
+    lasts = settings.ledger.kind != "devchain"
+    linger = settings.cluster.linger_seconds
+    with supervise.defending(own.connection, display, own.addresses, linger if lasts else 0):
+        seen, summary = supervise.until_over(own.recorder, display, look)
+    # The summary says that the run is finished, so it comes last: whoever is killed from here on leaves an audit's
+    # record behind, and whoever is killed before it can be carried on.
+    keep_record(own.place, own.first, output_dir)
+    _write(output_dir, summary, seen.page)
+    if summary.final_root is not None:
+        root = bytes.fromhex(summary.final_root[2:])
+        asked = (partial(cluster.ask, host.model, root) for host in own.hosts)
+        model_files.keep(output_dir, own.place, root, asked, of_summary(summary))
+    display.final(summary)
+    supervise.until_recorded(own.recorder)
+    if lasts:
+        # The nodes end with this process, on a cluster of its own too; there the chain goes on without them.
+        supervise.until_settled(own.connection, display, linger)
+        supervise.until_claimed(own.connection, own.addresses)
+        summary = _settled(own, output_dir) or summary
+        display.tell(paid(own, settings))
+    return seen, summary
+
+
+def _settled(own: OwnNodes, output_dir: Path) -> Summary | None:
+    """Write down again what came of it, now that rounds are settled; None if the recorder has gone."""
+    try:
+        told = cluster.ask(own.recorder.settled)
+    except RayfedError as error:
+        log.warning("summary and page stay as they were before all was settled: %s", error)
+        return None
+    if told is None:
+        return None
+    summary: Summary = told[0]
+    keep_record(own.place, own.first, output_dir)
+    _write(output_dir, summary, told[1])
+    return summary
+
+
+def _write(output_dir: Path, summary: Summary, page: str) -> None:
+    write(output_dir / REPORT, page)
+    write(output_dir / SUMMARY, summary.to_json())
+
+
+def paid(own: OwnNodes, settings: Settings) -> list[str]:
+    """Return in lines what the nodes have earned, and how to have what is still theirs."""
+    accounts = patiently(partial(own.connection.accounts, own.addresses))
+    coin, payout = own.connection.coin_name(), settings.ledger.payout_address
+    lines = []
+    for address, account in zip(own.addresses, accounts, strict=True):
+        if account.earned:
+            owed = f", of which {words.amount(account.claimable)} are to be claimed" if account.claimable else ""
+            lines.append(f"{address} earned {words.amount(account.earned)} {coin}{owed}; paid to {payout or address}")
+    where = f"--rpc {public(settings.ledger.rpc_url or 'URL', path_is_secret=True)} --federation {own.place.federation}"
+    if any(account.claimable or account.native_claimable for account in accounts):
+        lines.append(f"to claim it: python -m rayfed claim {where}")
+    if any(account.stake or account.bonds for account in accounts):
+        lines.append(f"stake and bonds come back by: python -m rayfed withdraw {where}")
+    return lines
