@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from rayfed.config.files import REPORT
+from rayfed.config.files import CARD, REPORT, WEIGHTS
 from rayfed.encoding.urls import public
 from rayfed.protocol.metric import Metric
 from rayfed.reporting.words import duration, node_name, rounds_in_words, size
@@ -89,6 +89,9 @@ def ways_on(summary: Summary, output_dir: Path, tracking: str | None) -> list[tu
     """
     folder = _near(output_dir)
     rows = [("results", Text(folder)), ("report", Text(_near(output_dir / REPORT)))]
+    if summary.final_root is not None:
+        rows.append(("model", Text(f"{WEIGHTS} there, {CARD} says how to use it")))
+        rows.append(("export", Text(f"python -m rayfed export {shlex.quote(folder)} --onnx model.onnx")))
     rows.append(("audit", Text(f"python -m rayfed audit {shlex.quote(folder)}")))
     if summary.mlflow_run_id is not None:
         if tracking is not None and tracking.startswith(("http://", "https://")):

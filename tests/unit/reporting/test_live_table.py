@@ -267,6 +267,8 @@ def test_the_end_names_what_one_does_next(tracking: str | None, line: str, tmp_p
     assert line in lines
     assert f"report        {tmp_path}/my run/report.html" in lines
     assert f"audit         python -m rayfed audit '{tmp_path}/my run'" in lines
+    assert f"export        python -m rayfed export '{tmp_path}/my run' --onnx model.onnx" in lines
+    assert "model         model.safetensors there, model.md says how to use it" in lines
     assert "update        4,810 parameters, 20 kB a node and round" in lines
 
 
