@@ -21,6 +21,7 @@ def process() -> Iterator[logging.Logger]:
     root, rayfed = logging.getLogger(), logging.getLogger("rayfed")
     before, level = root.handlers[:], rayfed.level
     root.handlers.clear()
+    log.disabled = False  # by what the linter of imports does to all loggers of its process
     try:
         yield root
     finally:
