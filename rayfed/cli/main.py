@@ -93,7 +93,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "watch": _command("run", "watch"),
     **{
         name: _command(name, "main")
-        for name in ("invitation", "status", "audit", "export", "chaos", "economics", "chain", "ui", "keys")
+        for name in ("invitation", "status", "hashes", "audit", "export", "chaos", "economics", "chain", "ui", "keys")
     },
     **{name: _command("owner", "main", name) for name in OWNER},
 }

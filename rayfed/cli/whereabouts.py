@@ -94,13 +94,11 @@ def whereabouts(where: str | None, federation: str | None, rpc: str | None, chai
 
 
 def _clues(where: str) -> _Clues:
-    if ADDRESS.fullmatch(where):
-        return _Clues(where)
     path = Path(where).expanduser()
     if path.is_dir():
         return _of_run(path)
-    if path.is_file():
-        return _of_invitation(path)
+    if ADDRESS.fullmatch(where) or path.is_file():
+        return _of_invitation(where)
     raise ConfigError("status", f"{where!r} is no address, no run's folder and no invitation")
 
 
@@ -141,20 +139,22 @@ def _settings(folder: Path) -> Mapping[str, Any]:
     return found
 
 
-def _of_invitation(path: Path) -> _Clues:
-    said = _json(path)
-    if said.get("rayfed") != "invitation" or not isinstance(said.get("federation"), str):
-        raise ConfigError("status", f"{path} is no invitation")
-    first, second = [*(said.get("rpc") or []), None, None][:2]
+def _of_invitation(where: str) -> _Clues:
+    """Read an invitation: a file, or by a contract's address the one that is kept here, if there is one."""
+    from rayfed.runtime.inviting import found_again
+
+    found = found_again(where)
+    if found is None:
+        return _Clues(where)
+    invitation, _ = found
+    first, second = [*invitation.rpc, None, None][:2]
     missing = "the invitation names no node of its chain: say --rpc URL"
-    return _Clues(said["federation"], first, second, said.get("chain_id"), missing=missing)
+    return _Clues(invitation.federation, first, second, invitation.chain_id, missing=missing)
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        said: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigError("status", f"{path} cannot be read: {error}") from error
-    if not isinstance(said, dict):
-        raise ConfigError("status", f"{path} is no invitation")
     return said

@@ -191,12 +191,7 @@ def test_anybody_may_look(founded: Founded, tmp_path: Path, capsys: pytest.Captu
     assert set(told["waiting_for"]) <= set(members)
     assert all(abs(told["time"] - member["last_seen"]["time"]) < 10**6 for member in told["members"])
     assert all(member in page.read_text() for member in told["waiting_for"])
-    invitation = tmp_path / "invitation.json"
-    said = {"rayfed": "invitation", "federation": founded.federation.address, "rpc": [founded.dev.rpc_url]}
-    invitation.write_text(json.dumps(said))
-    assert main(["status", str(invitation), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["members"] == told["members"]
-    assert main(["status", str(invitation), "--chain-id", "5"]) == 2
+    assert main(["status", *place, "--chain-id", "5"]) == 2
     assert "--chain-id: wanted chain 5" in capsys.readouterr().err
 
 

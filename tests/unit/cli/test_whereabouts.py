@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from rayfed.cli.main import main
 from rayfed.cli.whereabouts import whereabouts
 from rayfed.errors import ConfigError
 from rayfed.protocol.messages import NodeRecord
+from rayfed.runtime import homes
+from tests.unit.protocol.test_invitation import MADE
 
 FEDERATION = "0x" + "Fe" * 20
 RPC = "https://rpc.example.org"
@@ -25,6 +27,12 @@ def run_folder(tmp_path: Path, ledger: str, **founded: object) -> Path:
     if founded:
         (folder / "founded.json").write_text(json.dumps(founded))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have invitations of its own."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 def test_an_address_needs_a_node_of_its_chain() -> None:
@@ -65,9 +73,21 @@ def test_a_secret_that_was_not_written_down_is_asked_for(tmp_path: Path) -> None
 
 def test_an_invitation_says_all(tmp_path: Path) -> None:
     path = tmp_path / "invitation.json"
-    path.write_text(json.dumps({"rayfed": "invitation", "federation": FEDERATION, "chain_id": 7, "rpc": [RPC]}))
+    path.write_text(replace(MADE, rpc=(RPC, "https://b")).to_json())
     found = whereabouts(str(path), None, None, None)
-    assert (found.federation, found.rpc, found.spare, found.chain_id) == (FEDERATION, RPC, None, 7)
+    assert (found.federation, found.rpc, found.spare) == (MADE.federation, RPC, "https://b")
+    assert found.chain_id == MADE.chain_id
+    path.write_text(replace(MADE, rpc=()).to_json())
+    with pytest.raises(ConfigError, match=r"--rpc: the invitation names no node of its chain"):
+        whereabouts(str(path), None, None, None)
+
+
+def test_an_address_is_enough_for_whoever_has_founded_or_joined_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    homes.keep_invitation(replace(MADE, rpc=(RPC,)))
+    assert whereabouts(MADE.federation, None, None, None).rpc == RPC
 
 
 BAD = [
@@ -75,9 +95,9 @@ BAD = [
     pytest.param(["nowhere"], "'nowhere' is no address, no run's folder and no invitation", id="nothing-there"),
     pytest.param(["empty"], "empty is not the folder of a run", id="no-run"),
     pytest.param(["run"], "no federation was founded or joined by a run in run", id="nothing-founded"),
-    pytest.param(["damaged.json"], "damaged.json cannot be read", id="damaged"),
-    pytest.param(["list.json"], "list.json is no invitation", id="list"),
-    pytest.param(["other.json"], "other.json is no invitation", id="other"),
+    pytest.param(["damaged.json"], "damaged.json cannot be used: it is damaged", id="damaged"),
+    pytest.param(["list.json"], "list.json cannot be used: it is no invitation", id="list"),
+    pytest.param(["other.json"], "other.json cannot be used: it is no invitation", id="other"),
     pytest.param(["variable"], "ledger.rpc_url: ", id="variable"),
     pytest.param([FEDERATION, "--rpc", "ftp://h"], "'ftp://h' is not an http:// or https:// address", id="scheme"),
     pytest.param([FEDERATION[:-1], "--rpc", RPC], "is no address", id="address"),

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import rayfed
-from docs import command_line, make_diagrams, python_reference, settings
+from docs import code_hashes, command_line, make_diagrams, python_reference, settings
 from rayfed.config import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,7 +151,9 @@ def test_every_option_of_every_group_is_explained() -> None:
             assert f"| `{name}` |" in page
 
 
-@pytest.mark.parametrize("reference", [command_line, python_reference, settings], ids=lambda module: module.PAGE.stem)
+@pytest.mark.parametrize(
+    "reference", [code_hashes, command_line, python_reference, settings], ids=lambda module: module.PAGE.stem
+)
 def test_the_references_are_made_from_the_code(reference: ModuleType, request: pytest.FixtureRequest) -> None:
     page = reference.page()
     if request.config.getoption("--rewrite"):
