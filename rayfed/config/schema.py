@@ -32,7 +32,8 @@ class Settings:
         federation_address: of the federation to join; null founds a new one.
         charter: path of the charter.json of the federation to join.
         model: ``_target_`` and parameters of a torch module; the number of classes and the shape of an image (or of
-            another input) are filled in. ``pretrained``: null, a path of weights, or "torchvision".
+            another input) are filled in. ``pretrained``: null, "torchvision", a file of weights, or a run's output
+            folder, whose last model is then checked against its root.
         task: what is learned: ``_target_`` and parameters of a class with a loss and a score.
         learner: ``_target_``: the class that trains; one of your own may replace ours.
         screens: the tests by which a node decides its ballot, in order: settings by name. Well-formedness is always

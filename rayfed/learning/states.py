@@ -75,7 +75,7 @@ def narrow(model: nn.Module, agreed: Mapping[str, Any], layout: Layout | None = 
     for name, text in agreed.get(KEY, {}).items():
         if name not in buffers:
             raise ConfigError("model", f"is not the federation's, whose charter has the buffer {name}")
-        constants[name] = _value(name, text, buffers[name])
+        constants[name] = constant(name, text, buffers[name])
         with torch.no_grad():
             buffers[name].copy_(constants[name])
     still = frozen.beside(model, layout, {*same_as, *constants}, agreed.get("pretrained")) if layout else {}
@@ -215,7 +215,7 @@ def _same_as(model: nn.Module) -> dict[str, str]:
     }
 
 
-def _value(name: str, text: str, buffer: torch.Tensor) -> torch.Tensor:
+def constant(name: str, text: str, buffer: torch.Tensor) -> torch.Tensor:
     """Return what a charter's text stands for, in a tensor like the buffer that it is for."""
     size = buffer.numel() * buffer.element_size()
     try:

@@ -89,7 +89,7 @@ def card(
         "",
         f"```json\n{json.dumps(settings, indent=2)}\n```",
         "",
-        "Another federation begins from these weights with `model.pretrained=model.safetensors`.",
+        "Another federation begins from these weights with `model.pretrained=` and this folder, or the file alone.",
     ]
     return "\n".join(parts) + "\n"
 

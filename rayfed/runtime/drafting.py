@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,11 +40,12 @@ TORCHVISION = "torchvision"
 """``model.pretrained`` for the best weights that torchvision has; anything else is a file."""
 
 
-def draft(settings: Settings, here: bool = False) -> Charter:
+def draft(settings: Settings, here: bool = False, source: Mapping[str, Any] | None = None) -> Charter:
     """Load the data, build the genesis model, write down what all nodes have to agree on, and try a round of it.
 
     Args:
         here: whether the nodes will run on this very machine.
+        source: what the charter says of another federation's model that this one begins from.
 
     Raises:
         DataError: the images cannot be used.
@@ -87,6 +89,7 @@ def draft(settings: Settings, here: bool = False) -> Charter:
     blob = codec.encode(layout, state, codec.Header.merged(0), within=whole).blob
     states.check_restored(model, layout, state, codec.decode(layout, blob, within=whole))
     charter = _charter(settings, pictures, described, layout, merkle.root(blob))
+    charter = replace(charter, genesis_source={**charter.genesis_source, **(source or {})})
     if constants or still:
         tried(charter)
     return charter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -85,13 +85,15 @@ class FoundOrResume:
     Args:
         settings: the run's.
         output_dir: the run's folder, which tells whether there is something to resume.
+        source: of another federation's model that it begins from; see ``beginning.Beginning``.
 
     Raises:
         ConfigError: see ``kept``.
     """
 
-    def __init__(self, settings: Settings, output_dir: Path) -> None:
+    def __init__(self, settings: Settings, output_dir: Path, source: Mapping[str, Any] | None = None) -> None:
         self._settings = settings
+        self._source = source or {}
         self._output_dir = output_dir
         self._kept = kept(output_dir)
         self._apart: Apart[Charter] | None = None
@@ -115,7 +117,7 @@ class FoundOrResume:
         at once. On a cluster that is there already, only its machines know the images."""
         if self._kept is None and cluster.is_own(self._settings):
             variables = cluster.variables(self._settings)
-            self._apart = Apart(drafting.draft, self._settings, True, variables=variables, about="model")
+            self._apart = Apart(drafting.draft, self._settings, True, self._source, variables=variables, about="model")
 
     def end(self) -> None:
         """End the draft if it still goes on, whatever ended the run."""
@@ -135,7 +137,7 @@ class FoundOrResume:
     def prepare(self) -> None:
         """Begin to draft the charter on the cluster, where there is neither federation nor charter; returns at once."""
         if self._kept is None and self._charter is None:
-            self._task = cluster.task(drafting.draft, self._settings).remote(self._settings)
+            self._task = cluster.task(drafting.draft, self._settings).remote(self._settings, False, self._source)
 
     def federation(self, backend: Backend, say: Callable[[str], None]) -> tuple[Founded, str]:
         """Return the federation and its charter's text.

@@ -16,7 +16,7 @@ from rayfed.config.files import tracking_uri
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, inviting, launch, log_files, preflight, supervise
+from rayfed.runtime import beginning, chain, cluster, inviting, launch, log_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.ending import OwnNodes, follow
 from rayfed.runtime.founding import FoundOrResume
@@ -45,7 +45,9 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
     """
     with ExitStack() as stack:
         stack.enter_context(alone_in(output_dir))
-        founding = FoundOrResume(settings, output_dir)
+        begins = beginning.found(settings)
+        settings = begins.settings
+        founding = FoundOrResume(settings, output_dir, begins.source)
         stack.callback(founding.end)
         founding.begin()
         preflight.check(settings, founding.patience)

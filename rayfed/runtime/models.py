@@ -21,7 +21,6 @@ from rayfed.store.verified import verified
 if TYPE_CHECKING:
     from torch import nn
 
-    from rayfed.encoding.layout import Frozen
     from rayfed.protocol.charter import Charter
 
 
@@ -31,9 +30,7 @@ def from_folder(charter: Charter, root: Root, folder: Path) -> nn.Module:
     Raises:
         ConfigError: it is on none of them, or its frozen part is nowhere there, or its class cannot be imported here.
     """
-    blob = _find(root, charter.blob_layout.blob_size, folder)
-    agreed = charter.layout.frozen
-    beside = _frozen(agreed, folder) if agreed else {}
+    blob, beside = blob_of(charter, root, folder), frozen_of(charter, folder)
     model = material.rebuilt(charter.model, charter.data, charter.layout, beside)
     model.load_state_dict(codec.decode(charter.layout, blob, out=model.state_dict(), within=charter.blob_layout))
     states.widen(model)
@@ -55,8 +52,15 @@ def from_files(folder: Path) -> nn.Module:
     return model
 
 
-def _frozen(agreed: Frozen, folder: Path) -> frozen.State:
-    """Return the frozen part, which each machine of a run has beside its nodes' disks; the first copy that is right."""
+def frozen_of(charter: Charter, folder: Path) -> frozen.State:
+    """Return the frozen part, which each machine of a run has beside its nodes' disks; the first copy that is right.
+
+    Raises:
+        ConfigError: there is a frozen part, and none of the copies is.
+    """
+    agreed = charter.layout.frozen
+    if agreed is None:
+        return {}
     for path in sorted(folder.rglob(FROZEN_FILE)):
         with contextlib.suppress(CodecError, OSError):  # another machine's copy may be whole
             return frozen.read(path, agreed)
@@ -74,8 +78,13 @@ def _imported(file: Path) -> Any:
     return module
 
 
-def _find(root: Root, size: int, folder: Path) -> memoryview:
-    """Return a blob whose hash is right; the first copy of which that is true."""
+def blob_of(charter: Charter, root: Root, folder: Path) -> memoryview:
+    """Return a blob whose hash is right; the first copy of which that is true.
+
+    Raises:
+        ConfigError: no disk in the folder has one.
+    """
+    size = charter.blob_layout.blob_size
     for place in folders(folder):
         for copy in place.copies(root, size):
             try:

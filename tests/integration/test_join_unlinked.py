@@ -9,6 +9,7 @@ import torch
 from eth_account import Account
 
 import rayfed
+from rayfed.learning import models
 from rayfed.ledger.ethereum import connection, deployment, identity, keys
 from rayfed.ledger.ethereum.devchain import DevChain
 from tests.integration.federations import PATIENCE, SMALL, STANDS, eventually, federation_of, start, summary
@@ -27,9 +28,12 @@ def test_a_node_joins_with_a_derived_key_and_waits_for_its_gas_money(chain: DevC
     rpc = [f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", "ledger.confirmations=0"]
     rpc.append("ledger.allow_demo_times=true")
     shared = [*SMALL, *rpc, "store=files", f"store.path={tmp_path / 'blobs'}", "train.epochs=1", "train.threads=1"]
+    # The joiner lacks the weights that the founder begins from: it has genesis from a member.
+    tiny = {"_target_": "rayfed.learning.models.SmallCNN", "width": 4, "hidden": 16}
+    torch.save(models.build(tiny, (1, 8, 8), 10, seed=7).state_dict(), tmp_path / "weights.pt")
     # The founder's own two nodes wait for a third: nothing is over before.
     terms = ["federation.rounds=3", "federation.nodes=2", "federation.start_members=3", "stake=none", "ledger=rpc"]
-    terms += ["federation.join_seconds=3600"]
+    terms += ["federation.join_seconds=3600", f"model.pretrained={tmp_path / 'weights.pt'}"]
     founder = start(*shared, *terms, f"ledger.key_file={tmp_path / 'purse'}", folder=tmp_path / "a")
     joiner = None
     try:
