@@ -20,12 +20,14 @@ CHAIN_READY := contracts/node_modules/.ready-$(call hash,contracts/package-lock.
 # Built once for all clones of this user.
 KUBO_VERSION := 0.42.0
 KUBO := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/kubo-$(KUBO_VERSION)/ipfs
+RELAY_VERSION := 1.4.1
+RELAY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/iroh-relay-$(RELAY_VERSION)/iroh-relay
 GETH_VERSION := 1.17.10
 # Where tests/integration/geth.py looks for it, too.
 GETH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/geth-$(GETH_VERSION)/geth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-long test-contracts test-integration lint format docs bench ui kubo geth setup lock clean
+.PHONY: help demo test test-fast test-long test-contracts test-integration lint format docs bench ui kubo geth relay setup lock clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
@@ -100,6 +102,17 @@ $(GETH):
 	@GOBIN=$(dir $(GETH))build go install github.com/ethereum/go-ethereum/cmd/geth@v$(GETH_VERSION)
 	@cp "$$(go env GOMODCACHE)/github.com/ethereum/go-ethereum@v$(GETH_VERSION)/params/protocol_params.go" $(dir $(GETH))
 	@chmod u+w $(dir $(GETH))protocol_params.go && mv $(dir $(GETH))build/geth $(GETH) && rmdir $(dir $(GETH))build
+
+relay: $(RELAY)  ## build the relay that tests of store=p2p run; needs Rust 1.91 or newer
+	@echo "$(RELAY)"
+
+$(RELAY):
+	@command -v cargo >/dev/null || { echo "make relay needs Rust 1.91 or newer" >&2; exit 1; }
+	@echo "== iroh-relay $(RELAY_VERSION) from its crate (three minutes or more) into $(RELAY)"
+	@mkdir -p $(dir $(RELAY))build
+	@cargo install iroh-relay --version $(RELAY_VERSION) --features server --locked --quiet \
+		--root $(dir $(RELAY))build --target-dir $(dir $(RELAY))build/target
+	@mv $(dir $(RELAY))build/bin/iroh-relay $(RELAY) && rm -rf $(dir $(RELAY))build
 
 setup: $(PYTHON_READY) $(CHAIN_READY)  ## only set up
 

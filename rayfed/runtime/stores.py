@@ -13,14 +13,14 @@ from rayfed.store.confidential.reading_keys import FILE, ReadingKeys
 if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.encoding.primitives import Address
-    from rayfed.ledger import FederationState
+    from rayfed.ledger import FederationState, Ledger
     from rayfed.runtime.place import Place
     from rayfed.store.files import FileStore
     from rayfed.store.options import Fetch
 
 
 def of_member(
-    settings: Settings, place: Place, disk: FileStore, ledger: FederationState, folder: Path, fetch: Fetch | None = None
+    settings: Settings, place: Place, disk: FileStore, ledger: Ledger, folder: Path, fetch: Fetch | None = None
 ) -> Store:
     """Return the store of one node, which makes its reading keys where they are needed.
 
@@ -37,7 +37,7 @@ def of_member(
     def envelope() -> Envelope:
         return Envelope(place.federation, ReadingKeys.made(Path(chosen) if chosen else folder / FILE), cards)
 
-    site = Site(disk, place.federation, fetch, cards, envelope, settings.store.confidential)
+    site = Site(disk, place.federation, fetch, cards, envelope, settings.store.confidential, member=ledger.address)
     return options_of(settings.store).open(site)
 
 

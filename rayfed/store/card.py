@@ -113,8 +113,10 @@ class CardReader:
         self._found: dict[Address, Card] = {}
 
     def __call__(self) -> Mapping[Address, Card]:
-        """See ``Cards``; the addresses are in lower case."""
-        with self._lock:
+        """See ``Cards``; while one thread asks the ledger, others are told what was known before."""
+        if not self._lock.acquire(blocking=not self._found):
+            return self._found
+        try:
             if time.monotonic() >= self._looked + LOOK_SECONDS:
                 try:
                     seated = {address.lower() for address in self._seated() if address}
@@ -124,6 +126,8 @@ class CardReader:
                     log.info("members' cards: %s", error)
                 self._looked = time.monotonic()
             return self._found
+        finally:
+            self._lock.release()
 
 
 def no_cards() -> Mapping[Address, Card]:

@@ -40,6 +40,7 @@ class Site:
         cards: members' cards, as the ledger has them.
         envelope: returns how blobs are encrypted where others can read; None: not at all.
         confidential: whether they are, by the owner's choice; None: as the kind of store has it.
+        member: the account of the node whose store it is; empty: of none.
         visits: whether it is opened to look at what others have put there.
     """
 
@@ -50,6 +51,7 @@ class Site:
     envelope: Callable[[], Envelope] | None = None
     confidential: bool | None = None
     visits: bool = False
+    member: Address = ""
 
     def shelved(self, place: PlaceT, *, openly: bool, hearsay: bool = False) -> PlaceT | SealedStore:
         """Return a place as the store that it is to be: itself, or with its blobs encrypted on it.

@@ -8,6 +8,7 @@ from rayfed.errors import ConfigError
 from rayfed.store.files.options import FilesOptions
 from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.options import StoreOptions
+from rayfed.store.p2p.options import P2pOptions
 from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.s3.options import S3Options
 from rayfed.store.several.options import SeveralOptions
@@ -17,6 +18,7 @@ KINDS: dict[str, type[StoreOptions]] = {
     "files": FilesOptions,
     "s3": S3Options,
     "ipfs": IpfsOptions,
+    "p2p": P2pOptions,
     "several": SeveralOptions,
 }
 """Options by the word in ``store.kind``; the first is the default."""

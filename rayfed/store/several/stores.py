@@ -245,7 +245,25 @@ class ServingStores(SeveralStores):
     @property
     def server(self) -> PeerServer:
         """What answers the peers of this node."""
-        return next(part.store.server for part in self._parts if isinstance(part.store, Serves))
+        servers = [part.store.server for part in self._parts if isinstance(part.store, Serves)]
+        return servers[0] if len(servers) == 1 else AllServers(servers)
+
+
+class AllServers:
+    """What answers peers where several of a node's stores do; follows ``PeerServer``."""
+
+    def __init__(self, servers: Sequence[PeerServer]) -> None:
+        self._servers = servers
+
+    def blob(self, root: Root) -> object | None:
+        """See ``PeerServer``: what the first of them answers that answers at all."""
+        answers = (server.blob(root) for server in self._servers)
+        return next((answer for answer in answers if answer is not None), None)
+
+    def reveal(self, root: Root) -> None:
+        """See ``PeerServer``."""
+        for server in self._servers:
+            server.reveal(root)
 
 
 def opened(parts: Sequence[tuple[str, Store]], disk: FileStore, hedge_seconds: float) -> SeveralStores:

@@ -17,6 +17,7 @@ from rayfed.store.files import FileStore
 from rayfed.store.files.options import FilesOptions
 from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.options import settings_of
+from rayfed.store.p2p.options import P2pOptions
 from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.s3.options import S3Options
 from rayfed.store.several.options import SeveralOptions
@@ -72,6 +73,7 @@ def test_whoever_serves_says_so(tmp_path: Path) -> None:
         RayPeersOptions(),
         S3Options(bucket="b", region="us-east-1"),
         IpfsOptions(),
+        P2pOptions(),
         SeveralOptions(["files"], parts=(FilesOptions(path=str(tmp_path / "shared")),)),
     ]
     assert {type(one) for one in options} == set(KINDS.values())
