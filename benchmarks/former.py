@@ -1,14 +1,15 @@
 """The screens of the default as it was until the long runs of ``benchmarks.fairness``: what the new is measured beside.
 
-``cosine`` judged by an absolute limit, ``holdout`` by parts of the loss however small that was, and one by one however
-many there were; ``norm`` and the others are as they are with these settings.
+``progress`` and ``norm`` refused as many as there were, ``cosine`` judged by an absolute limit, ``duplicate`` did not
+ask how near others are to each other, ``holdout`` by parts of the loss however small that was, and one by one however
+many there were; the others are as they are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -17,14 +18,16 @@ from rayfed.aggregation.screens import Evidence, Screen
 from rayfed.aggregation.screens.few import AMONG
 from rayfed.aggregation.screens.holdout import above, finite, harm, spread
 from rayfed.aggregation.screens.means import Means
+from rayfed.aggregation.screens.norm import Norm
+from rayfed.aggregation.screens.progress import Progress
 from rayfed.aggregation.screens.verdict import Verdict
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "progress": {"rest": 0.0},
-    "norm": {"factor": 3.0, "usual": 0.0},
+    "former_progress": {"rest": 0.0},
+    "former_norm": {"factor": 3.0, "usual": 0.0},
     "weight": {},
     "idle": {},
-    "duplicate": {},
+    "duplicate": {"usual": math.inf},
     "former_cosine": {},
     "former_holdout": {},
 }
@@ -32,10 +35,28 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def make(name: str, settings: dict[str, Any]) -> Screen:
-    """As ``screens.make``, and knows the two of this module by ``former_``."""
-    kinds: dict[str, Any] = {"former_cosine": Cosine, "former_holdout": Holdout}
+    """As ``screens.make``, and knows those of this module by ``former_``."""
+    kinds: dict[str, Any] = {
+        "former_progress": lambda **chosen: Unlimited(Progress(**chosen)),
+        "former_norm": lambda **chosen: Unlimited(Norm(**chosen)),
+        "former_cosine": Cosine,
+        "former_holdout": Holdout,
+    }
     made: Screen = kinds[name](**settings) if name in kinds else screens.make(name, settings)
     return made
+
+
+class Unlimited:
+    """A screen that holds being different against however many there are: there might as well be any number."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.name = screen.name
+        self._screen = screen
+
+    def judge(self, evidence: Evidence) -> Sequence[Verdict]:
+        """See ``Screen``."""
+        nobody = dict.fromkeys(range(-3 * len(evidence.weights) - 3, 0), 0)
+        return self._screen.judge(replace(evidence, weights={**nobody, **evidence.weights}))
 
 
 @dataclass(frozen=True)

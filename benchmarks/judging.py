@@ -1,12 +1,15 @@
-"""What does judging a round's updates cost a node, under the default screens and under those that they replaced?
+"""What does judging a round's updates cost, under the default screens and under those that they replaced?
 
-``python -m benchmarks judging``: 0.6 M weights, 64 images, updates that do no harm. Processor seconds of one
-thread, without the inner products and distances that the nodes of a process share.
+``python -m benchmarks judging``: 0.6 M weights, 64 images, updates that do no harm; for one node by itself, and for
+each of sixteen that live in one process, as a party's or a simulation's do, and share what rests on nothing private.
+Processor seconds of one thread, without the inner products and distances, which they shared before.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +21,15 @@ from benchmarks.former import make as made
 from benchmarks.machine import Figure, report
 from rayfed.aggregation import screens
 from rayfed.aggregation.gram import gram
-from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens import Evidence, Screen
 from rayfed.aggregation.screens.norm import distance
-from rayfed.aggregation.screens.progress import alignment
+from rayfed.aggregation.screens.progress import Progress, alignment
 from rayfed.config import load
+from rayfed.encoding import blocks
 from rayfed.learning import data
 from rayfed.learning.learner import genesis
 
-NODES, REPEATS, JUDGED, FRACTION = (8, 32, 128), 5, 64, 1 << 24
+NODES, TOGETHER, REPEATS, JUDGED, FRACTION = (8, 32, 128), 16, 5, 64, 1 << 24
 Values = NDArray[np.int32]
 
 
@@ -68,24 +72,45 @@ def evidence(network: Network, nodes: int) -> Evidence:
     )  # fmt: skip
 
 
+def judged(given: Evidence, settings: dict[str, dict[str, Any]], together: int) -> float:
+    """Return the processor seconds of a node that judges a round beside others in its process."""
+    kept: dict[Hashable, Values] = {}
+
+    def shared(key: Hashable, make: Callable[[], Values]) -> Values:
+        if key not in kept:
+            kept[key] = make()
+        return kept[key]
+
+    nodes: list[list[Screen]] = [[made(name, dict(one)) for name, one in settings.items()] for _ in range(together)]
+    for chosen in nodes:  # what genesis's loss was is asked in the first round alone
+        for screen in (getattr(one, "_screen", one) for one in chosen):
+            if isinstance(screen, Progress):
+                screen._start = 2.3
+    begin = time.process_time()
+    for own, chosen in enumerate(nodes):
+        screens.ballot(chosen, replace(given, own=own, shared=shared, _losses={}))
+    return (time.process_time() - begin) / together
+
+
 def main() -> None:
     """Measure, print, write."""
     torch.set_num_threads(1)
+    blocks.set_threads(1)
     network = Network()
     figures, passes = [], {}
     for nodes in NODES:
+        given = evidence(network, nodes)
         sets: dict[str, dict[str, Any]] = {"former default": SETTINGS, "default": load().screens}
         for name, settings in sets.items():
-            taken = []
-            given = evidence(network, nodes)
-            for _ in range(REPEATS):
-                given._losses.clear()
-                chosen = [made(screen, dict(options)) for screen, options in settings.items()]
-                network.passes, begin = 0, time.process_time()
-                screens.ballot(chosen, given)
-                taken.append(time.process_time() - begin)
-            figures.append(Figure(f"{nodes} nodes, {name}", "s", taken, f"{network.passes} passes over the images"))
-            passes[f"{nodes}, {name}"] = network.passes
+            for together in (1, min(TOGETHER, nodes // 2)):
+                if name != "default" and together > 1:
+                    continue
+                network.passes = 0
+                taken = [judged(given, settings, together) for _ in range(REPEATS)]
+                count = network.passes // REPEATS // together
+                beside = f", {together} in a process" if together > 1 else ""
+                figures.append(Figure(f"{nodes} nodes, {name}{beside}", "s", taken, f"{count} passes over the images"))
+                passes[f"{nodes}, {name}{beside}"] = count
     report(
         "judging",
         "processor seconds of one node's judging in a round without harm",

@@ -48,8 +48,8 @@ class Evidence:
             any more; itself None where that is the base.
         along: cosine of an update, seen from the base, with the way from genesis to the base, by member index; to be
             asked only where ``genesis`` gives something.
-        shared: given a key and what makes an array (n_values,) int32 of these updates and of nothing private, returns
-            the array, read-only: made once in a process however many nodes ask by this key.
+        shared: given a key and what makes an int32 array of these updates and of nothing private, returns the array,
+            read-only: made once in a process however many nodes ask by this key.
     """
 
     base: NDArray[np.int32]

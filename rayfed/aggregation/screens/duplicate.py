@@ -36,8 +36,8 @@ class Duplicate:
     def __post_init__(self) -> None:
         if not 0 <= self.ratio < 1:
             raise ConfigError("screens.duplicate.ratio", f"must be at least 0 and less than 1, is {self.ratio}")
-        if not 0 < self.usual <= 1:
-            raise ConfigError("screens.duplicate.usual", f"must be greater than 0 and at most 1, is {self.usual}")
+        if not self.usual > 0:
+            raise ConfigError("screens.duplicate.usual", f"must be greater than 0, is {self.usual}")
 
     @property
     def name(self) -> str:

@@ -59,7 +59,7 @@ class Holdout:
     least_alike: float = 0.002
     alike: float = 0.04
     factor: float = 1.5
-    worse: float = 0.1
+    worse: float = 0.05
     slack: float = 0.5
     ruin: float = 5.0
     singly: int = 10
@@ -87,13 +87,13 @@ class Holdout:
         scale = width(len(evidence.weights))
         base = finite(evidence.base_loss)
         rest, ruined = list(evidence.indices), dict[int, float]()
-        means = Means(evidence, rest)
+        means = Means(evidence, rest, self._groups(evidence, rest))
         whole = finite(evidence.loss(means.of_all()))
         if not whole <= base + self.worse:
             ruined = self._ruined(evidence, base, scale)
         if ruined:
             rest = [index for index in rest if index not in ruined]
-            means = Means(evidence, rest)
+            means = Means(evidence, rest, self._groups(evidence, rest))
             whole = finite(evidence.loss(means.of_all())) if rest else math.inf
         # Of two, nobody can say which one does the harm.
         tried = self._harms(evidence, means, rest, whole) if len(rest) > 2 else {}
@@ -117,6 +117,10 @@ class Holdout:
             verdicts.append(Verdict(self.name, index, not reason, score, reason))
         return verdicts
 
+    def _groups(self, evidence: Evidence, rest: Sequence[int]) -> Sequence[Sequence[int]]:
+        """Return what is left out together before anybody is by himself: nobody of few."""
+        return _thirds(evidence, rest) if len(rest) > self.singly else ()
+
     def _harms(self, evidence: Evidence, means: Means, rest: Sequence[int], whole: float) -> dict[int, float]:
         """Return the harm by member; of many, of those alone whose third does harm."""
         assert evidence.loss is not None
@@ -128,7 +132,7 @@ class Holdout:
         if len(rest) <= self.singly:
             return {index: without([index]) for index in rest}
         harms: dict[int, float] = {}
-        for third in _thirds(evidence, rest):
+        for third in means.groups:
             together = without(third)
             if together > self.harm / 5 and together * whole > self.least_alike:
                 harms |= {index: without([index]) for index in third}

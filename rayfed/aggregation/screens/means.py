@@ -13,6 +13,12 @@ from rayfed.encoding import blocks
 
 Block = tuple[int, int]
 
+TOGETHER = 1 << 15
+"""Values of each update at a time, where many means are made at once."""
+
+LARGEST = 2**31 - 128
+"""The largest float32 that is an int32."""
+
 
 class Means:
     """Weighted by examples, rounded to whole numbers.
@@ -23,9 +29,12 @@ class Means:
     Args:
         evidence: its updates are (n_values,) int32.
         indices: whose updates; at least one, and for ``without`` two.
+        groups: members that will be left out together. Where there are any, these means and that of all are made in one
+            pass over the updates, of float32, whose last bits no loss shows.
     """
 
-    def __init__(self, evidence: Evidence, indices: Sequence[int]) -> None:
+    def __init__(self, evidence: Evidence, indices: Sequence[int], groups: Sequence[Sequence[int]] = ()) -> None:
+        self.groups = tuple(map(tuple, groups))
         self._evidence = evidence
         self._indices = tuple(indices)
         self._weights = {index: float(evidence.weights[index]) for index in indices}
@@ -34,18 +43,46 @@ class Means:
 
     def of_all(self) -> NDArray[np.int32]:
         """Return (n_values,) int32, which is not to be written to."""
-        return self._shared(())
+        return self._shared[0]
 
     def without(self, indices: Collection[int]) -> NDArray[np.int32]:
         """Return (n_values,) int32, not to be written to: the mean of all but these, which are not all."""
-        if len(indices) == 1:
-            return self._mean(indices, self._one)
-        return self._shared(indices)
+        left_out = tuple(indices)
+        if left_out in self.groups:
+            return self._shared[1 + self.groups.index(left_out)]
+        return self._mean(left_out, self._one)
 
-    def _shared(self, left_out: Collection[int]) -> NDArray[np.int32]:
-        size = self._evidence.base.size
-        key = ("mean", self._indices, tuple(left_out))
-        return self._evidence.shared(key, lambda: self._mean(left_out, np.empty(size, np.int32)))
+    @cached_property
+    def _shared(self) -> NDArray[np.int32]:
+        """The mean of all and those without a group, (1 + n_groups, n_values)."""
+        key = ("means", self._indices, self.groups)
+        return self._evidence.shared(key, self._together if self.groups else self._alone)
+
+    def _alone(self) -> NDArray[np.int32]:
+        return self._mean((), np.empty(self._evidence.base.size, np.int32))[np.newaxis]
+
+    def _together(self) -> NDArray[np.int32]:
+        kept = [[0.0 if i in group else self._weights[i] for i in self._indices] for group in ((), *self.groups)]
+        parts = (np.array(kept) / np.sum(kept, axis=1, keepdims=True)).astype(np.float32)
+        updates = [self._evidence.updates[index] for index in self._indices]
+        out = np.empty((len(parts), self._evidence.base.size), np.int32)
+
+        def worker() -> Callable[[Block], None]:
+            scratch = np.empty((len(updates) + len(parts), TOGETHER), np.float32)
+
+            def work(block: Block) -> None:
+                start, stop = block
+                given, made = np.split(scratch[:, : stop - start], [len(updates)])
+                for row, update in zip(given, updates, strict=True):
+                    np.copyto(row, update[start:stop], casting="unsafe")
+                np.matmul(parts, given, out=made)
+                np.clip(np.rint(made, out=made), -(2**31), LARGEST, out=made)
+                np.copyto(out[:, start:stop], made, casting="unsafe")
+
+            return work
+
+        blocks.run(blocks.ranges(out.shape[1], TOGETHER), worker)
+        return out
 
     @cached_property
     def _one(self) -> NDArray[np.int32]:
