@@ -43,13 +43,15 @@ class Means:
 
     def of_all(self) -> NDArray[np.int32]:
         """Return (n_values,) int32, which is not to be written to."""
-        return self._shared[0]
+        made: NDArray[np.int32] = self._shared[0]
+        return made
 
     def without(self, indices: Collection[int]) -> NDArray[np.int32]:
         """Return (n_values,) int32, not to be written to: the mean of all but these, which are not all."""
         left_out = tuple(indices)
         if left_out in self.groups:
-            return self._shared[1 + self.groups.index(left_out)]
+            made: NDArray[np.int32] = self._shared[1 + self.groups.index(left_out)]
+            return made
         return self._mean(left_out, self._one)
 
     @cached_property
