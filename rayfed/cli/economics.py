@@ -79,7 +79,7 @@ def _terms(overrides: Sequence[str]) -> Terms:
         genesis=b"\1" * 32,
         rounds=chosen.rounds,
         join_seconds=chosen.join_seconds,
-        commit_seconds=chosen.commit_seconds,
+        commit_seconds=chosen.commit,
         vote_seconds=chosen.vote_seconds,
         attest_seconds=chosen.attest_seconds,
         start_members=chosen.start,

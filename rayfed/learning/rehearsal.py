@@ -6,6 +6,7 @@ that it will see, and is evaluated; all by the class that the nodes will train w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
@@ -46,9 +47,19 @@ class Rehearsal:
         charter: what they will agree on; what is in no blob yet may be missing in its layout.
         pictures: the data.
         here: whether this machine is one that the nodes will run on; their GPU is then used, too.
+        timed: whether to measure how fast it is, which takes the steps a second time.
+
+    Attributes:
+        rate: examples that a node trains on in a second; None: not measured.
+        examples: of the node that has most.
     """
 
-    def __init__(self, settings: Settings, charter: Charter, pictures: Dataset | Examples, here: bool) -> None:
+    def __init__(
+        self, settings: Settings, charter: Charter, pictures: Dataset | Examples, here: bool, timed: bool = False
+    ) -> None:
+        self.rate: float | None = None
+        self.examples = 0
+        self._timed = timed
         self._given = settings
         self._settings = _brief(settings, here)
         self._charter, self._pictures = charter, pictures
@@ -68,6 +79,7 @@ class Rehearsal:
         for share in one:
             most = max(most, share, key=_examples)
             least = min(least, share, key=_examples)
+        self.examples = _examples(most)
         enough = self._settings.train.batch_size + BEYOND
         rounds = {min(enough, _examples(share)): share for share in (least, most)}
         for images, share in rounds.items():
@@ -92,6 +104,10 @@ class Rehearsal:
                 update = one.train(genesis, 1)
                 _check(genesis, update)
                 one.loss(update.state)
+                if self._timed:  # the first steps have warmed up what is only slow once
+                    began = time.monotonic()
+                    one.train(genesis, 1)
+                    self.rate = images / max(time.monotonic() - began, 1e-6)
                 return update.state
             except RayfedError:
                 raise

@@ -19,6 +19,8 @@ from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extend
 from rayfed.errors import CodecError, ConfigError
 from rayfed.learning.targets import in_charter
 from rayfed.protocol.charter import SHARES, Charter, MergeTerms, StakeTerms
+from rayfed.runtime import commit_time
+from rayfed.runtime.commit_time import TrainingPace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from rayfed.encoding.primitives import Root
     from rayfed.learning.data import Dataset
     from rayfed.learning.examples import Examples
+    from rayfed.learning.rehearsal import Rehearsal
 
 SKETCH = b"sketch of a charter, not founded"
 """Stands for the genesis root while the model is tried."""
@@ -70,13 +73,18 @@ def draft(settings: Settings, here: bool = False, source: Mapping[str, Any] | No
     trained = {name: value for name, value in parameters.items() if value.requires_grad} or parameters
     states.check(trained)
 
-    def tried(charter: Charter) -> Mapping[str, Any]:
-        shares = (learner.share(settings, pictures, slot) for slot in range(settings.federation.nodes))
-        return Rehearsal(settings, charter, pictures, here).rehearse(state, shares)
+    nodes = settings.federation.nodes
+
+    def tried(charter: Charter, timed: bool = False) -> tuple[Mapping[str, Any], TrainingPace | None]:
+        shares = (learner.share(settings, pictures, slot) for slot in range(nodes))
+        rehearsal = Rehearsal(settings, charter, pictures, here, timed)
+        return rehearsal.rehearse(state, shares), _pace(settings, rehearsal, nodes)
 
     # What travels, and at which fixed point, shows in the first steps of training.
     sketch = _charter(settings, pictures, described, codec.Layout.of(trained), SKETCH)
-    after = tried(sketch)
+    after, pace = tried(sketch, _is_timed(settings, here))
+    terms = replace(settings.federation, commit_seconds=commit_time.chosen(settings, pace))
+    settings = replace(settings, federation=terms)
     still = frozen.found(model, state, after)
     constants = states.constants_of(model, state, after, still)
     if constants:
@@ -127,7 +135,7 @@ def _charter(
         merge=_merge_terms(settings.merge),
         rounds=terms.rounds,
         join_seconds=terms.join_seconds,
-        commit_seconds=terms.commit_seconds,
+        commit_seconds=terms.commit,
         vote_seconds=terms.vote_seconds,
         attest_seconds=terms.attest_seconds,
         start_members=terms.start,
@@ -167,7 +175,19 @@ def try_joining(settings: Settings, text: str, here: bool = False) -> None:
             spec.check(state[spec.name])
     except CodecError as error:
         raise ConfigError("model", f"is not the federation's: {error}") from error
-    Rehearsal(settings, charter, pictures, here).rehearse(state, [learner.share(settings, pictures, -1)])
+    rehearsal = Rehearsal(settings, charter, pictures, here, _is_timed(settings, here))
+    rehearsal.rehearse(state, [learner.share(settings, pictures, -1)])
+    commit_time.check(charter.commit_seconds, _pace(settings, rehearsal, 1))
+
+
+def _is_timed(settings: Settings, here: bool) -> bool:
+    """Whether it is worth knowing how fast training is, and can be known: by where the nodes will run."""
+    matters = settings.ledger.kind != "devchain" or settings.federation.commit_seconds is None
+    return matters and (here or not settings.cluster.num_gpus)
+
+
+def _pace(settings: Settings, rehearsal: Rehearsal, nodes: int) -> TrainingPace | None:
+    return None if rehearsal.rate is None else TrainingPace.of(settings, rehearsal.examples, rehearsal.rate, nodes)
 
 
 def _check_optimizer(settings: Settings, model: nn.Module) -> None:

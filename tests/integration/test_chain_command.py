@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,28 @@ def test_a_key_file_that_cannot_be_written(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "rayfed: --key-file: cannot be written: No such file or directory (no/such/folder/key)\n"
+
+
+def test_it_listens_where_it_is_told_to_and_nowhere_else(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.2", 0))
+        port = probe.getsockname()[1]
+    anvil = ROOT / "contracts/node_modules/.bin/anvil"
+    options = ["--anvil", str(anvil)] if anvil.exists() else []
+    words = [sys.executable, "-m", "rayfed", "chain", "--host", "127.0.0.2", "--port", str(port), *options]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert f"http://127.0.0.2:{port}" in process.stdout.readline()
+        assert ask(f"http://127.0.0.2:{port}", "eth_chainId") == 31337
+        with pytest.raises(URLError):
+            ask(f"http://127.0.0.1:{port}", "eth_chainId")
+        again = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+        assert again.returncode == 2
+        assert again.stderr.startswith("rayfed: ")
+        assert again.stderr.count("\n") == 1
+        assert "ddress already in use" in again.stderr
+    finally:
+        process.kill()
+        process.communicate()

@@ -8,6 +8,9 @@ from typing import Any
 from rayfed.aggregation.rules.registry import RULES
 from rayfed.config.fields import MAX_NODES, MAX_UINT32, one_of, within
 
+UNMEASURED_SECONDS = 600
+"""What a commit phase is taken to last before anything was measured."""
+
 
 @dataclass(frozen=True)
 class MergeSettings:
@@ -59,7 +62,9 @@ class FederationSettings:
         min_members: fewer updates than this, committed or included, make a round void; null is half of the nodes, at
             least 1.
         join_seconds: after this time ``min_members`` are enough to open round 1.
-        commit_seconds, vote_seconds: the longest that a phase lasts; it ends as soon as every member has spoken.
+        commit_seconds: the longest that nodes have for training; a phase ends as soon as every member has spoken. Null
+            is four times what training takes on the founder's machine, at least five minutes.
+        vote_seconds: the same for voting, in which all updates have to be fetched and judged.
         attest_seconds: the same for attesting, in which all updates have to be fetched and merged. A merge is final
             as soon as more than two thirds of the roster have attested it.
         max_missed: rounds missed in a row after which a node is dropped from the roster; 0 is never.
@@ -76,7 +81,7 @@ class FederationSettings:
     start_members: int | None = within(None, 1, MAX_NODES)
     min_members: int | None = within(None, 1, MAX_NODES)
     join_seconds: int = within(300, 1, MAX_UINT32)
-    commit_seconds: int = within(600, 1, MAX_UINT32)
+    commit_seconds: int | None = within(600, 1, MAX_UINT32)
     vote_seconds: int = within(300, 1, MAX_UINT32)
     attest_seconds: int = within(60, 1, MAX_UINT32)
     max_missed: int = within(3, 0, 7)
@@ -97,9 +102,14 @@ class FederationSettings:
         return max(1, self.nodes // 2) if self.min_members is None else self.min_members
 
     @property
+    def commit(self) -> int:
+        """``commit_seconds``, or what they are taken to be before anything was measured."""
+        return UNMEASURED_SECONDS if self.commit_seconds is None else self.commit_seconds
+
+    @property
     def longest(self) -> int:
         """The longest that a round lasts, in seconds."""
-        return self.commit_seconds + self.vote_seconds + self.attest_seconds
+        return self.commit + self.vote_seconds + self.attest_seconds
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ from eth_account.signers.local import LocalAccount
 import rayfed
 from rayfed.errors import ConfigError, LedgerError
 
+LOOPBACK = "127.0.0.1"
+
+HERE = {"0.0.0.0": LOOPBACK, "[::]": "[::1]"}
+"""By which address this machine reaches what listens on all of its addresses."""
+
 SETTING = "ledger.anvil"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -93,7 +98,8 @@ class DevChain:
         state: file from which the chain is loaded if it exists, and to which it is written when it ends and every
             ``state_seconds``; None keeps nothing.
         log: file for what Anvil prints; None uses a temporary one.
-        port: where it listens on the loopback; 0 takes a free one.
+        port: where it listens; 0 takes a free one.
+        host: address that it listens on. Whoever reaches it controls the chain.
 
     Attributes:
         rpc_url, ws_url: where it answers, once started.
@@ -110,13 +116,14 @@ class DevChain:
         state_seconds: int = 60,
         log: Path | None = None,
         port: int = 0,
+        host: str = LOOPBACK,
     ) -> None:
         self.chain_id = chain_id
         self.funder: LocalAccount = Account.from_key(FUNDER_KEY)
         self.rpc_url = ""
         self.ws_url = ""
         self._anvil = anvil
-        self._options = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)]
+        self._options = ["--host", host, "--port", str(port), "--chain-id", str(chain_id)]
         self._options += ["--accounts", "1", "--balance", "1000000", "--color", "never"]
         # Old states are of no use to a federation (logs and receipts are kept), and Anvil would write them to disk.
         self._options += ["--prune-history", "64"]
@@ -170,8 +177,8 @@ class DevChain:
         except BaseException:
             self.stop()
             raise
-        self.rpc_url = f"http://{address}"
-        self.ws_url = f"ws://{address}"
+        host, _, port = address.rpartition(":")
+        self.rpc_url, self.ws_url = (f"{kind}://{HERE.get(host, host)}:{port}" for kind in ("http", "ws"))
 
     def stop(self) -> None:
         """End the chain, writing its state if it keeps one; harmless when it does not run."""

@@ -171,7 +171,7 @@ TYPED = [
     (["stake.challenger_share=0.5"], "stake.challenger_share", "stake.right_share"),
     (CHAIN, "stake.window_seconds", "10 s are a demonstration's"),
     ([*CHAIN, "+profile=real", "stake.clock_seconds=3599"], "stake.clock_seconds", "+profile=real has hours"),
-    ([*CHAIN, "+profile=real", "cluster.linger_seconds=8999"], "cluster.linger_seconds", "less than the 9000 s"),
+    ([*CHAIN, "+profile=real", "cluster.linger_seconds=7799"], "cluster.linger_seconds", "less than the 7800 s"),
 ]
 
 WRONG = [
@@ -327,11 +327,20 @@ def test_members_that_others_start_can_be_waited_for_on_a_chain_that_is_theirs_t
 
 def test_times_of_the_court_on_a_chain_where_others_are() -> None:
     real = load([*CHAIN, "+experiment=cifar10_paper", "+profile=real"])
-    assert real.federation.commit_seconds == 864_000, "what training takes is the experiment's to say"
+    assert real.federation.commit_seconds is None, "what training takes is measured"
+    said = load([*CHAIN, "+experiment=cifar10_paper", "+profile=real", "federation.commit_seconds=864000"])
+    assert (said.federation.commit, real.federation.commit) == (864_000, 600)
     court = real.stake.window_seconds, real.stake.clock_seconds, real.stake.proof_seconds
     assert min(court) >= 3600
     assert min(real.federation.vote_seconds, real.federation.attest_seconds) >= 600
     assert load([*CHAIN, PLAYED]).stake.window_seconds == 10
+
+
+def test_on_a_chain_where_others_are_nobody_needs_a_coin_of_the_founders() -> None:
+    assert load([*CHAIN, "+profile=real"]).stake.coin == "native"
+    assert load([*CHAIN, "+profile=real", "stake=none"]).stake.amount == 0
+    dlc = load([*CHAIN, "+profile=real", "stake=dlc"]).stake
+    assert (dlc.coin, dlc.amount, dlc.bond) == ("dlc", 100, 0.1)
 
 
 @pytest.mark.parametrize("root", ["a (1)", "a=b", "it's", "a, b", "{a}", "a:b [c]"])
