@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,9 @@ def _write(builder: Any, value: bytes | memoryview) -> None:
             ctypes.memmove(target, source.ctypes.data, source.nbytes)
 
 
-async def bind(secret: bytes, listen: str, relay: str | None, *, accepts: bool = True) -> Any:
+async def bind(
+    secret: bytes, listen: str, relay: str | None, *, external: Sequence[str] = (), accepts: bool = True
+) -> Any:
     """Return an endpoint: nothing of it is known to anybody but who is told.
 
     Args:
@@ -61,6 +64,7 @@ async def bind(secret: bytes, listen: str, relay: str | None, *, accepts: bool =
         listen: ``HOST:PORT``; the socket of the other IP version, which iroh opens besides, is on loopback unless the
             host stands for all addresses.
         relay: URL of a relay; None: only direct ways.
+        external: addresses under which others may reach it besides: a peer that looks for a way through is told them.
         accepts: whether others can connect.
 
     Raises:
@@ -81,9 +85,12 @@ async def bind(secret: bytes, listen: str, relay: str | None, *, accepts: bool =
 
     options = {"preset": OnlyWhatIsMeant(), "secret_key": secret, "relay_mode": mode}
     try:
-        return await iroh.Endpoint.bind(iroh.EndpointOptions(**options, alpns=[ALPN] if accepts else []))
+        endpoint = await iroh.Endpoint.bind(iroh.EndpointOptions(**options, alpns=[ALPN] if accepts else []))
+        for address in external:
+            await endpoint.add_external_addr(address)
     except iroh.IrohError as error:
         raise StoreError(f"store.listen: cannot listen on {listen}: {said(error)}") from error
+    return endpoint
 
 
 def said(error: BaseException) -> str:

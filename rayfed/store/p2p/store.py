@@ -127,7 +127,13 @@ class PeerToPeerStore:
                 raise StoreError("store.kind: the store is closed")
             if self._endpoint is None:
                 self._endpoint = loop.run(
-                    binding.bind(self._secret, self._listen, self._relay, accepts=not self._visits)
+                    binding.bind(
+                        self._secret,
+                        self._listen,
+                        self._relay,
+                        external=self._external,
+                        accepts=not self._visits,
+                    )
                 )
                 if not self._visits:
                     loop.start(self.server.run(self._endpoint))
