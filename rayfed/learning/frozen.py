@@ -16,6 +16,7 @@ import hashlib
 import math
 import os
 from collections.abc import Container, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,29 @@ from rayfed.encoding.layout import FROZEN_FILE, Frozen, Layout
 from rayfed.errors import CodecError, ConfigError
 
 State = dict[str, torch.Tensor]
+
+
+def freeze_others(model: nn.Module, patterns: Any) -> None:
+    """Freeze all parameters but those whose name (one of several) a pattern matches.
+
+    Args:
+        patterns: as of a shell, such as ``["fc.*", "*.bias"]``; one that matches is trained if it was before.
+
+    Raises:
+        ConfigError: naming ``model.trained``: that is no list of patterns, or one of them matches nothing.
+    """
+    wanted = [patterns] if isinstance(patterns, str) else patterns
+    if not (isinstance(wanted, list | tuple) and wanted and all(isinstance(one, str) for one in wanted)):
+        raise ConfigError("model.trained", f"{patterns!r} is no list of patterns of names, such as [fc.*]")
+    named = dict(model.named_parameters(remove_duplicate=False))
+    for pattern in wanted:
+        if not any(fnmatchcase(name, pattern) for name in named):
+            last = next(reversed(named), "none at all")
+            raise ConfigError("model.trained", f"{pattern!r} matches no parameter; the last one's name is {last}")
+    kept = {id(named[name]) for name in named if any(fnmatchcase(name, pattern) for pattern in wanted)}
+    for value in named.values():
+        if id(value) not in kept:
+            value.requires_grad_(False)
 
 
 def hold(model: nn.Module) -> None:

@@ -13,10 +13,14 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from rayfed.errors import ConfigError
+from rayfed.learning import frozen
 from rayfed.learning.cnn import PaperCNN, SmallCNN
 from rayfed.learning.scores import scores_of
 from rayfed.learning.seeding import seeded_everywhere
 from rayfed.learning.targets import leave_out, locate
+
+OURS = ("_target_", "pretrained", "trained")
+"""What is no parameter of the target's in ``model``."""
 
 __all__ = ["PaperCNN", "SmallCNN", "build"]
 
@@ -34,7 +38,8 @@ def build(
 
     Args:
         model: ``_target_`` and its parameters. ``in_shape`` and ``num_classes`` are filled in where the target takes
-            them; ``pretrained`` in it is ignored.
+            them. ``trained`` in it, if it is there, are patterns of the names of the parameters that are trained: the
+            others get ``requires_grad=False``. ``pretrained`` in it is ignored.
         in_shape: channels, height, width of the images; or of other inputs: a tuple of several shapes for several.
         num_classes: scores that must come out.
         seed: of the random weights.
@@ -46,7 +51,7 @@ def build(
         filled: further parameters that are filled in where the target takes them (``vocabulary``).
 
     Raises:
-        ConfigError: names ``model._target_``, ``model`` or ``model.pretrained``.
+        ConfigError: names ``model._target_``, ``model``, ``model.pretrained`` or ``model.trained``.
     """
     constructor, parameters = resolved(model, in_shape, num_classes, **filled)
     target = model["_target_"]
@@ -67,6 +72,8 @@ def build(
             _look(net, target, blank or (torch.zeros(2, *in_shape),))
     if pretrained is not None:
         _load(net, _weights(pretrained, target), pretrained, num_classes)
+    if model.get("trained") is not None:
+        frozen.freeze_others(net, model["trained"])
     if blank is None:
         _check(net, target, in_shape, num_classes)
     return net
@@ -84,7 +91,7 @@ def resolved(
     if not isinstance(target, str):
         raise ConfigError("model._target_", "is missing; name a class, for instance rayfed.learning.models.SmallCNN")
     constructor = locate(target, "model._target_")
-    parameters = {key: value for key, value in model.items() if key not in ("_target_", "pretrained")}
+    parameters = {key: value for key, value in model.items() if key not in OURS}
     torchvisions = constructor.__module__.startswith("torchvision.models")
     accepted = inspect.signature(constructor).parameters
     for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes), *filled.items()):

@@ -71,7 +71,8 @@ def facts(summary: Summary) -> list[tuple[str, Text]]:
     if summary.gas_per_node_round is not None:
         rows.append(("gas", Text(f"{summary.gas_per_node_round:,.0f} a node and round")))
     if summary.parameters is not None and summary.update_bytes is not None:
-        sent = f"{summary.parameters:,} parameters, {size(summary.update_bytes)} a node and round"
+        frozen = f" trained, {summary.frozen:,} frozen" if summary.frozen else ""
+        sent = f"{summary.parameters:,} parameters{frozen}, {size(summary.update_bytes)} a node and round"
         rows.append(("update", Text(sent)))
     if any(node.earned for node in summary.nodes):
         rows.append(("earned", Text(", ".join(f"{node.earned:.4g}" for node in summary.nodes[:ALL_ALONE]))))

@@ -104,6 +104,7 @@ def _tiles(summary: Summary) -> str:
         (str(len(summary.nodes)), "nodes"),
         ("" if gas is None else f"{gas / 1000:,.0f} k", "gas a node and round"),
         ("" if summary.parameters is None else f"{summary.parameters:,}", "parameters that are learned"),
+        (f"{summary.frozen:,}" if summary.frozen else "", "parameters that are frozen, and never sent"),
         ("" if summary.update_bytes is None else size(summary.update_bytes), "an update: sent once a node and round"),
         (duration(summary.wall_seconds), "in all"),
     ]

@@ -40,7 +40,7 @@ def card(
         charter: the federation's.
         federation, chain_id: where it lives.
         root: of the model.
-        parameters: how many numbers were trained.
+        parameters: how many the model has, frozen ones among them.
         call: how the model is called with ``EXAMPLE``; see ``learning.portable``.
         figures: how good the model is, by what it is called.
     """
@@ -50,7 +50,7 @@ def card(
         use = use.replace(", prepare", "")
     merged = charter.merge.rule + (f", {charter.merge.optimizer}" if charter.merge.optimizer != "none" else "")
     rows = {
-        "network": f"{_cell(str(model.get('_target_')))}, {parameters:,} parameters",
+        "network": f"{_cell(str(model.get('_target_')))}, {parameters:,} parameters{_frozen(charter)}",
         "learned": _learned(data),
         "input": _input(data),
         **figures,
@@ -92,6 +92,11 @@ def card(
         "Another federation begins from these weights with `model.pretrained=` and this folder, or the file alone.",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _frozen(charter: Charter) -> str:
+    part = charter.layout.frozen
+    return f", {part.parameters:,} of them frozen (SHA-256 `{part.digest.hex()}`)" if part else ""
 
 
 def of_summary(summary: Summary) -> dict[str, str]:

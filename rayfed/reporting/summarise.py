@@ -30,6 +30,7 @@ def build(
     metric: Metric = ACCURACY,
     parameters: int | None = None,
     update_bytes: int | None = None,
+    frozen: int = 0,
 ) -> Summary:
     """Put together what the ledger and the nodes said.
 
@@ -45,6 +46,7 @@ def build(
         undone: rounds whose merge lost in court, or whose base did.
         metric: by which the model is measured, as the charter says.
         parameters, update_bytes: how large an update is, as the charter says.
+        frozen: weights that the model has besides.
 
     Returns:
         The summary. An index that nobody can name appears as ``member-<index>``.
@@ -80,6 +82,7 @@ def build(
         metric=metric,
         parameters=parameters,
         update_bytes=update_bytes,
+        frozen=frozen,
     )
 
 

@@ -125,6 +125,7 @@ class Summary:
         final_accuracy: the accuracy of that round.
         metric: what is called accuracy above, which it is where nothing else is said.
         parameters: values of the model that a node's update holds, and so the federation learns.
+        frozen: weights that the model has besides, and that are in no update.
         update_bytes: bytes of an update's blob, which a node publishes once a round; each of the others fetches it.
         gas_per_node_round: mean gas of commit, vote, attest and advance together, over all (node, round) that sent any.
     """
@@ -143,6 +144,7 @@ class Summary:
     metric: Metric = ACCURACY
     parameters: int | None = None
     update_bytes: int | None = None
+    frozen: int = 0
 
     @property
     def alone_accuracy(self) -> dict[Address, float | None]:
@@ -182,6 +184,7 @@ class Summary:
             "left_out": self.left_out,
             "parameters": self.parameters,
             "update_bytes": self.update_bytes,
+            "frozen": self.frozen,
             "gas_per_node_round": self.gas_per_node_round,
             "wall_seconds": self.wall_seconds,
             "mlflow_run_id": self.mlflow_run_id,

@@ -239,6 +239,7 @@ class Recorder:
         from rayfed.reporting.html_report import page
         from rayfed.reporting.summarise import build
 
+        frozen = end.charter.layout.frozen
         closing = Closing.of(end.connection, self._snapshot.statuses, patiently(end.connection.founded))
         told = build(
             facts(self._settings),
@@ -256,6 +257,7 @@ class Recorder:
             metric=end.charter.data.metric,
             parameters=end.charter.layout.size,
             update_bytes=end.charter.blob_layout.blob_size,
+            frozen=frozen.parameters if frozen else 0,
         )
         return told, page(told, self._history)
 

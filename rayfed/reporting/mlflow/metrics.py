@@ -65,6 +65,7 @@ def final_metrics(summary: Summary) -> dict[str, float]:
             "final/gas_per_node_round": summary.gas_per_node_round,
             "final/wall_seconds": summary.wall_seconds,
             "final/unsettled": summary.unsettled,
+            "final/update_bytes": summary.update_bytes,
             "final/earned": math.fsum(node.earned for node in summary.nodes),
             "final/slashed": math.fsum(node.slashed for node in summary.nodes),
         }

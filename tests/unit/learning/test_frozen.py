@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib.util
 import runpy
 import shutil
 from dataclasses import replace
@@ -27,6 +28,7 @@ from rayfed.runtime.models import from_folder
 from rayfed.store.files import FileStore
 from tests.unit.learning import odd_models
 
+TREE = Path(__file__).parents[3]
 SHAPE = (1, 8, 8)
 WORDS = ["train.threads=1", "federation.nodes=2", "federation.rounds=2", "partition=iid"]
 HEAD = ["head.weight", "head.bias"]
@@ -47,6 +49,10 @@ def learner(settings: Settings, charter: Charter) -> TorchLearner:
 
 def names(charter: Charter) -> list[str]:
     return [spec.name for spec in charter.layout.tensors]
+
+
+def through_a_blob(charter: Charter, state: Any) -> dict[str, Any]:
+    return codec.decode(charter.layout, codec.encode(charter.layout, state, codec.Header.merged(1)).blob)
 
 
 def trunk(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -95,8 +101,7 @@ def test_training_ends_in_the_same_head_as_if_all_had_travelled() -> None:
         one = learner(settings, charter)
         state: Any = one.genesis()
         for round in (1, 2):
-            blob = codec.encode(charter.layout, one.train(state, round).state, codec.Header.merged(round)).blob
-            state = codec.decode(charter.layout, blob)
+            state = through_a_blob(charter, one.train(state, round).state)
         ends.append((charter, one.model(state)))
     (small, first), (large, second) = ends
     assert small.blob_layout.size == 90
@@ -170,6 +175,74 @@ def test_dp_leaves_frozen_batch_norm_as_it_is(tmp_path: Path) -> None:
     x = torch.zeros(2, *SHAPE)
     assert torch.equal(runpy.run_path(str(tmp_path / "model.py"))["load"]()(x), whole.eval()(x))
     drafting.try_joining(settings, charter.canonical_json())
+
+
+# -- chosen by a setting -----------------------------------------------------------------------------------------------
+
+SMALL = ["model=small_cnn", "model.width=4", "model.hidden=8"]
+
+
+@pytest.mark.parametrize("patterns", ["[classifier.4.*]", "classifier.4.*", "['classifier.4.weight', '*.4.bias']"])
+def test_what_is_trained_is_said_by_names(patterns: str) -> None:
+    settings = load([*WORDS, *SMALL, f"model.trained={patterns}"])
+    charter = drafted(settings)
+    assert names(charter) == ["classifier.4.weight", "classifier.4.bias"]
+    assert charter.layout.frozen is not None
+    whole = models.build(load([*WORDS, *SMALL]).model, SHAPE, 10, settings.seed)
+    assert all(value.requires_grad for value in whole.parameters())
+    assert charter.layout.parameters == sum(value.numel() for value in whole.parameters())
+    drafting.try_joining(settings, charter.canonical_json())
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["head.*", "fc.*"], r"'fc\.\*' matches no parameter; the last one's name is head\.bias"),
+        ([], r"\[\] is no list of patterns of names, such as \[fc\.\*\]"),
+        (True, "True is no list of patterns"),
+        ([3], r"\[3\] is no list of patterns"),
+    ],
+)
+def test_names_that_are_none_are_refused(chosen: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^model\.trained: {said}"):
+        drafting.draft(settings_of("Plain", trained=chosen))
+
+
+def test_a_tensor_with_two_names_is_trained_if_one_of_them_is() -> None:
+    model = models.build(settings_of("Tied", trained=["b.*"]).model, SHAPE, 10, seed=0)
+    assert {name for name, value in model.named_parameters() if value.requires_grad} == {"a.weight", "b.bias"}
+
+
+def test_what_the_class_froze_stays_frozen() -> None:
+    model = models.build(settings_of("FrozenTrunk", trained=["*.bias"]).model, SHAPE, 10, seed=0)
+    assert {name for name, value in model.named_parameters() if value.requires_grad} == {"head.bias"}
+
+
+# -- adapters ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_with_lora(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adapters and head travel, and come back whole into a model of Hugging Face's."""
+    monkeypatch.syspath_prepend(str(TREE / "examples"))
+    target = {"_target_": "own_lora.adapted"}
+    data = ["+experiment=text", "task=classification", "data=custom", "data.loader._target_=own_text.reviews"]
+    settings = replace(load([*WORDS, *data]), model=target)
+    if importlib.util.find_spec("peft") is None or importlib.util.find_spec("transformers") is None:
+        with pytest.raises(
+            ConfigError, match=r"^model\._target_: cannot import 'own_lora' .*: pip install peft transformers$"
+        ):
+            drafting.draft(settings)
+        pytest.skip("peft and transformers are not installed: the example says how")
+    charter = drafted(settings)
+    assert charter.layout.frozen is not None
+    assert 10 * charter.layout.size < charter.layout.parameters
+    assert all("lora_" in name or "classifier" in name for name in names(charter))
+    one = learner(settings, charter)
+    done = one.train(through_a_blob(charter, one.genesis()), 1)
+    assert set(done.state) == set(names(charter))
+    plain = one.model(done.state)
+    states.widen(plain)
+    assert len(plain.state_dict()) > 2 * len(names(charter))
 
 
 # -- who joins ---------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ BUILT_IN = {
 
 
 def settled(words: str) -> dict[str, Any]:
-    return {key: value for key, value in load([words]).model.items() if key != "pretrained"}
+    return {key: value for key, value in load([words]).model.items() if key not in ("pretrained", "trained")}
 
 
 def test_importing_rayfed_fails_there(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.messages import NodeStatus, Outcome, Phase, Round, Status
 from rayfed.protocol.metric import ACCURACY
+from rayfed.reporting.html_report import page
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.node_table import ORDER, columns
 from rayfed.reporting.notices import Notices
@@ -279,6 +280,21 @@ def test_the_end_names_what_one_does_next(tracking: str | None, line: str, tmp_p
     assert f"export        python -m rayfed export '{tmp_path}/my run' --onnx model.onnx" in lines
     assert "model         model.safetensors there, model.md says how to use it" in lines
     assert "update        4,810 parameters, 20 kB a node and round" in lines
+
+
+def test_the_end_says_what_is_trained_and_what_is_frozen() -> None:
+    summary, to = (
+        replace(fake_run().summary(), frozen=11_176_512, parameters=2_565, update_bytes=11_264),
+        console(False),
+    )
+    with LiveDisplay(1, Path("x"), console=to) as display:
+        display.final(summary)
+    assert (
+        "update        2,565 parameters trained, 11,176,512 frozen, 11.3 kB a node and round"
+        in written(to).splitlines()
+    )
+    assert summary.to_dict()["frozen"] == 11_176_512
+    assert "11,176,512" in page(summary, fake_run().history)
 
 
 def test_what_can_still_be_contested_is_said_at_the_end() -> None:

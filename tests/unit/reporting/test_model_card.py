@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from rayfed.encoding.layout import Frozen
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.charter_parts import DataTerms
 from rayfed.reporting.model_card import card, of_summary
@@ -33,6 +34,12 @@ def test_images() -> None:
         "1,234 parameters",
     ):
         assert said in text, said
+
+
+def test_what_is_frozen_is_named_by_its_hash() -> None:
+    agreed = charter()
+    agreed = replace(agreed, layout=replace(agreed.layout, frozen=Frozen(b"\5" * 32, 1_200)))
+    assert f"1,234 parameters, 1,200 of them frozen (SHA-256 `{'05' * 32}`) |" in written(agreed)
 
 
 def test_rows_name_their_columns() -> None:
