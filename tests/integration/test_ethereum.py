@@ -910,6 +910,26 @@ def test_what_fell_out_of_the_chain_is_sent_again_at_once(slow: World) -> None:
     assert federation.view().active == 0
 
 
+def test_what_follows_on_what_fell_out_is_sent_again_at_once(slow: World) -> None:
+    """Two are on their way when the chain leaves the block before them: by their nonces nobody would mine them."""
+    federation = slow.federation(terms())
+    (door,) = slow.doors(federation, 1)
+    kept = slow.rpc.call("evm_snapshot")
+    door.submit(Join(CHARTER))
+    went_through(door)
+    slow.rpc.call("evm_setAutomine", False)
+    door.submit(Announce(1, b"on its way"))
+    door.submit(Leave())
+    slow.rpc.call("evm_revert", kept)
+    slow.rpc.call("anvil_dropAllTransactions")
+    slow.rpc.call("evm_setAutomine", True)
+    announced, left = settled(door, count=2)
+    assert {announced.error, left.error} <= {None, "NotMember"}, "it is no member on this branch"
+    assert int(slow.rpc.call("eth_getTransactionCount", door.address, "latest"), 16) == 2
+    door.submit(Join(CHARTER))
+    went_through(door)
+
+
 def test_a_chain_without_a_price_for_gas_is_sent_the_same_again(slow: World) -> None:
     """The account owns nothing any more, so that no price above zero can be paid."""
     federation = slow.federation(terms(), resend_seconds=0.05)

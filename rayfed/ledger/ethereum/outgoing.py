@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class Flight:
     pause: float = LOOK_SECONDS[0]
     hashes: list[str] = field(default_factory=list)
     overtaken: bool = False
-    mined: bool = False  # it was seen in a block, which the chain may yet leave
+    again: bool = False  # to be sent again unless it is in a block: it was in one, or what it follows was in one
     looked_after: bool = False  # some thread is about to find out what became of it
     held: bool = False  # not sent: it waits for what was sent before it
 
@@ -60,7 +61,11 @@ class Flight:
 
 class Outgoing:
     """Gives transactions their gas and nonces, signs them and sends them. Safe to use from any thread, one transaction
-    at a time."""
+    at a time.
+
+    Attributes:
+        last: hash of the last transaction that was mined, to be set by whoever has seen it; empty: it is not known.
+    """
 
     def __init__(self, rpc: Rpc, fees: Fees, gas: Gas, account: LocalAccount) -> None:
         self._rpc = rpc
@@ -69,7 +74,7 @@ class Outgoing:
         self._account = account
         self._lock = threading.Lock()
         self._nonce: int | None = None
-        self._landed = ""  # the last transaction that was mined
+        self.last = ""
 
     def send(self, flight: Flight, is_alone: bool = False) -> str | None:
         """Give a transaction its gas and its nonce and send it; return the name of the error if the contract would
@@ -117,41 +122,38 @@ class Outgoing:
             break
         return None
 
-    def landed(self, tx_hash: str) -> None:
-        """Take note of a transaction that was mined."""
-        self._landed = tx_hash
-
     def _has_gone_back(self) -> bool:
         """Say whether the chain has left the block that held the last transaction, and forgotten that as well: by a
         nonce that follows on it, nothing would be mined."""
-        if self._nonce is None or not self._landed:
+        if self._nonce is None or not self.last:
             return False
         receipt, count = self._rpc.batch(
             [
-                ("eth_getTransactionReceipt", [self._landed]),
+                ("eth_getTransactionReceipt", [self.last]),
                 ("eth_getTransactionCount", [self._account.address, "pending"]),
             ]
         )
         return receipt is None and isinstance(count, str) and int(count, 16) < self._nonce
 
-    def resend(self, flight: Flight, lowest: int) -> None:
+    def resend(self, flight: Flight, others: Collection[int]) -> None:
         """Send again: with the chain's nonce if that went back, else with fees that replace the first ones.
 
         Args:
-            lowest: the lowest nonce of all that are on their way.
+            others: nonces of all else of the account that is on its way.
         """
         with self._lock:
-            self._resend(flight, lowest)
+            self._resend(flight, others)
 
-    def _resend(self, flight: Flight, lowest: int) -> None:
-        count = self._count("latest")
-        if count > flight.fields["nonce"]:
+    def _resend(self, flight: Flight, others: Collection[int]) -> None:
+        count, nonce = self._count("latest"), int(flight.fields["nonce"])
+        if count > nonce:
             flight.overtaken = True  # unless the next look finds a receipt that came in between
             return
         taken, hashes = dict(flight.fields), list(flight.hashes)
-        if count < lowest:
+        next_one = count + sum(count <= other < nonce for other in others)
+        if next_one < nonce:
             # The chain has forgotten blocks (a development chain restarted from an older state): close the gap.
-            flight.fields["nonce"] += count - lowest
+            flight.fields["nonce"] = next_one
             self._nonce = None
         tip, most = flight.fields["maxPriorityFeePerGas"], flight.fields["maxFeePerGas"]
         max_fee, priority = self._fees.now()

@@ -193,9 +193,14 @@ class Sender:
             calls += [("eth_getTransactionReceipt", [hash]) for hash in flight.hashes]
         if self._confirmations > 1:
             calls.append(("eth_blockNumber", []))
+        if last := self._outgoing.last:
+            calls.append(("eth_getTransactionReceipt", [last]))
         answers = iter(self._rpc.batch(calls))
         mined = {id(f): [a for a in [next(answers) for _ in f.hashes] if isinstance(a, dict)] for f in due}
-        self._saw_head(next(answers, None), now)
+        if self._confirmations > 1:
+            self._saw_head(next(answers), now)
+        if last and next(answers) is None:
+            self._went_back()
         for flight in due:
             receipt = self._settle(flight, mined[id(flight)], now)
             with self._listing:
@@ -205,16 +210,23 @@ class Sender:
                     self._flights.remove(flight)
                     self._done.append((flight.owner, receipt))
 
+    def _went_back(self) -> None:
+        """Have all sent again: the chain has left what came before it."""
+        self._outgoing.last = ""
+        with self._listing:
+            for flight in self._flights:
+                flight.again = not flight.held
+
     def _settle(self, flight: Flight, mined: list[dict[str, Any]], now: float) -> Receipt | None:
         """Return what became of a transaction, or None while that is open; send it again when it is time."""
         if mined:
             # Sent under two nonces it may be mined twice; the contract refuses the second.
             best = max(mined, key=lambda receipt: int(receipt["status"], 16))
             block, gas = int(best["blockNumber"], 16), int(best["gasUsed"], 16)
-            flight.mined = True
+            flight.again = True
             if not self._confirmed(block, now):
                 return None
-            self._outgoing.landed(best["transactionHash"])
+            self._outgoing.last = best["transactionHash"]
             error = self._why(flight, block, gas) if int(best["status"], 16) != 1 else None
             return flight.receipt(best["transactionHash"], gas, block, error)
         if flight.overtaken:
@@ -225,11 +237,11 @@ class Sender:
             self._outgoing.forget_nonce()
             log.error("%s of round %d was not mined: %s", flight.verb, flight.round, flight.hashes[-1])
             return flight.receipt(flight.hashes[-1], 0, 0, NOT_MINED)
-        if flight.mined or now - flight.sent > self._resend_seconds:  # the chain has gone back, or nobody wants it
-            flight.mined = False
+        if flight.again or now - flight.sent > self._resend_seconds:
+            flight.again = False
             with self._listing:
-                lowest = min(other.fields["nonce"] for other in self._flights if not other.held)
-            self._outgoing.resend(flight, lowest)
+                flying = [one.fields["nonce"] for one in self._flights if one is not flight and not one.held]
+            self._outgoing.resend(flight, flying)
         return None
 
     def _saw_head(self, head: Any, now: float) -> None:
