@@ -41,8 +41,9 @@ In a sweep (`--multirun`) it is the highest code of all its runs.
 They take Hydra's words: `GROUP=OPTION`, `SETTING=VALUE`, `+experiment=NAME`, `--multirun`, `--cfg job` (show the
 settings, run nothing). What there is to set stands in [Settings](settings.md); `python -m rayfed --help` lists groups
 and examples, `python -m rayfed --hydra-help` Hydra's own options. `join` brings one party's node into a federation that
-is there already: see [Use a real chain](../how-to/chain.md). `watch` takes the same settings and needs no seat: see
-[Watch a federation](../how-to/watch.md). What `status` tells: [See where a federation stands](../how-to/status.md).
+is there already, `python -m rayfed join INVITATION`: see [Join a federation](../how-to/parties.md). `watch` takes the
+same words and needs no seat: see [Watch a federation](../how-to/watch.md); `status` tells how one stands, see
+[See where a federation stands](../how-to/status.md).
 """
 
 

@@ -66,4 +66,4 @@ def watch(words: list[str]) -> int:
 
     from rayfed.config.invited import composed
 
-    return application(job, composed(words))
+    return application(job, composed(words, learns=False))

@@ -25,6 +25,7 @@ SETTING = "invitation"
 DATA = ("kind", "image_size", "bits", "target", "columns", "drop", "missing", "length", "augment", "test")
 TRAIN = ("optimizer", "schedule", "epochs", "batch_size", "label_smoothing", "mu", "precision", "weight_decay_on")
 PRIVACY = ("kind", "target_epsilon", "noise_multiplier", "max_grad_norm", "accountant")
+STORE = ("kind", "confidential")
 LEDGER = ("confirmations",)
 
 PLAY = (1337, 31337)
@@ -46,7 +47,7 @@ def offered(settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
     weights = model.get("pretrained")
     if weights not in (None, "torchvision"):
         withheld.append("model.pretrained: a file of weights, which whoever joins needs a copy of")
-        del model["pretrained"]
+        model["pretrained"] = None
     if settings.data.loader:
         withheld.append("data.loader: code of the founder's own")
     made: dict[str, Any] = {
@@ -56,7 +57,7 @@ def offered(settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
         "train": _some(settings.train, TRAIN),
         "privacy": _some(settings.privacy, PRIVACY),
         "screens": dict(settings.screens),
-        "store": {"kind": settings.store.kind, **options_of(settings.store).invited()},
+        "store": {**_some(settings.store, STORE), **options_of(settings.store).invited()},
         "ledger": _some(settings.ledger, LEDGER),
     }
     return made, tuple(withheld)
@@ -67,8 +68,11 @@ def _some(group: Any, names: Sequence[str]) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
-def composed(words: Sequence[str]) -> list[str]:
+def composed(words: Sequence[str], learns: bool = True) -> list[str]:
     """Return the words of ``join`` or ``watch`` with an invitation among them as Hydra takes them; others as they are.
+
+    Args:
+        learns: whether a node is to train, and not only to watch, which takes neither data nor model.
 
     Raises:
         ConfigError: see ``words_of``.
@@ -76,7 +80,7 @@ def composed(words: Sequence[str]) -> list[str]:
     for number, word in enumerate(words):
         is_option = number > 0 and words[number - 1].startswith("-")
         if "=" not in word and not word.startswith(("-", "+", "~")) and not is_option:
-            return words_of(Path(word).expanduser(), [*words[:number], *words[number + 1 :]])
+            return words_of(Path(word).expanduser(), [*words[:number], *words[number + 1 :]], learns)
     return list(words)
 
 
@@ -100,7 +104,7 @@ def read(path: Path) -> Invitation:
         raise ConfigError(SETTING, f"{path} cannot be used: {error}") from error
 
 
-def words_of(path: Path, own: Sequence[str]) -> list[str]:
+def words_of(path: Path, own: Sequence[str], learns: bool = True) -> list[str]:
     """Return the words by which Hydra composes what an invitation says and then what whoever joins says.
 
     Registers the options that they name, which a later invitation replaces.
@@ -108,6 +112,7 @@ def words_of(path: Path, own: Sequence[str]) -> list[str]:
     Args:
         path: of the invitation.
         own: the joiner's words.
+        learns: as in ``composed``.
 
     Raises:
         ConfigError: it cannot be read, or needs something of the joiner that ``own`` does not name.
@@ -115,7 +120,7 @@ def words_of(path: Path, own: Sequence[str]) -> list[str]:
     from hydra.core.config_store import ConfigStore
 
     invitation = read(path)
-    groups = _groups(invitation, own)
+    groups = {**(_learned(invitation, own) if learns else {}), **_reached(invitation, own)}
     seed = invitation.charter.genesis_source.get("seed", 0)
     whole = {
         "name": invitation.charter.name,
@@ -132,23 +137,30 @@ def words_of(path: Path, own: Sequence[str]) -> list[str]:
     return [f"+{SETTING}={OPTION}", *(f"{group}={OPTION}" for group in groups), *own]
 
 
-def _groups(invitation: Invitation, own: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return what is taken of an invitation, by group."""
+def _learned(invitation: Invitation, own: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what is taken of an invitation on what is learned and how, by group."""
     given = invitation.settings
     taken: dict[str, dict[str, Any]] = {}
-    for group, names in (("data", DATA), ("train", TRAIN), ("privacy", PRIVACY), ("ledger", LEDGER)):
+    for group, names in (("data", DATA), ("train", TRAIN), ("privacy", PRIVACY)):
         taken[group] = {name: value for name, value in _object(given, group).items() if name in names}
-    for group in ("model", "task", "screens", "store"):
-        if there := _object(given, group):
-            taken[group] = there
+    for group in ("model", "task", "screens"):
+        taken[group] = _object(given, group)
     for group in ("model", "task", "train.optimizer", "train.schedule"):
         _check_target(taken, group, own)
-    _check_store(taken.get("store", {}), own)
-    taken["ledger"] |= {"kind": "rpc", "fund_ether": 0.1, "chain_id": invitation.chain_id}
-    taken["ledger"] |= dict(zip(("rpc_url", "spare_rpc_url"), invitation.rpc, strict=False))
-    if invitation.chain_id in PLAY:
-        taken["ledger"]["allow_demo_times"] = True
+    _check_weights(invitation, own)
     return {group: node for group, node in taken.items() if node}
+
+
+def _reached(invitation: Invitation, own: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what is taken of an invitation on how chain and store are reached, by group."""
+    store = _object(invitation.settings, "store")
+    _check_store(store, own)
+    ledger = {name: value for name, value in _object(invitation.settings, "ledger").items() if name in LEDGER}
+    ledger |= {"kind": "rpc", "fund_ether": 0.1, "chain_id": invitation.chain_id}
+    ledger |= dict(zip(("rpc_url", "spare_rpc_url"), invitation.rpc, strict=False))
+    if invitation.chain_id in PLAY:
+        ledger["allow_demo_times"] = True
+    return {"ledger": ledger, **({"store": store} if store else {})}
 
 
 def _object(value: Mapping[str, Any], group: str) -> dict[str, Any]:
@@ -179,6 +191,21 @@ def _check_target(taken: Mapping[str, Any], key: str, own: Sequence[str]) -> Non
         f"the invitation names {target!r}, which is code of somebody's own: have a look at it, and if it may run here "
         f"say {key}._target_={target}",
     )
+
+
+def _check_weights(invitation: Invitation, own: Sequence[str]) -> None:
+    """Have whoever joins bring the weights that a federation begins with, where they are a file.
+
+    Raises:
+        ConfigError: naming ``model.pretrained``.
+    """
+    weights = str(invitation.charter.model.get("pretrained", ""))
+    if weights.startswith("sha256:") and not _says(own, "model", "model.pretrained"):
+        raise ConfigError(
+            "model.pretrained",
+            f"the federation begins from a file of weights whose SHA-256 is {weights.removeprefix('sha256:')}: "
+            "get it from the founder, and say where it is, model.pretrained=FILE",
+        )
 
 
 def _check_store(node: Mapping[str, Any], own: Sequence[str]) -> None:

@@ -31,9 +31,9 @@ class P2pOptions(StoreOptions):
             forwarded port, say.
     """
 
-    listen: str = ANYWHERE
+    listen: str = field(default=ANYWHERE, metadata={"is_own": True})
     relay: str | None = None
-    external: list[str] = field(default_factory=list)
+    external: list[str] = field(default_factory=list, metadata={"is_own": True})
 
     @property
     def serves(self) -> bool:

@@ -66,6 +66,15 @@ def test_what_a_joiner_has_to_bring_is_named(tmp_path: Path) -> None:
         joined(path)
 
 
+def test_who_only_watches_needs_neither_data_nor_model(tmp_path: Path) -> None:
+    settings, _ = offered(load(FOUNDER))
+    settings["model"] = {"_target_": "my.own.Thing"}
+    watched = load(composed([str(given(tmp_path, settings))], learns=False))
+    check_join(watched)
+    assert (watched.store.bucket, watched.ledger.rpc_url) == ("blobs", MADE.rpc[0])
+    assert watched.federation_address == MADE.federation
+
+
 def test_who_knows_no_node_of_the_chain_is_told_so(tmp_path: Path) -> None:
     path = given(tmp_path, offered(load(FOUNDER))[0], rpc=())
     with pytest.raises(ConfigError, match=r"^ledger\.rpc_url: "):
@@ -134,8 +143,21 @@ def test_weights_and_code_of_the_founders_stay_and_are_named(tmp_path: Path) -> 
     weights = tmp_path / "weights.pt"
     weights.touch()
     settings, withheld = offered(load([*FOUNDER, f"model.pretrained={weights}"]))
-    assert "pretrained" not in settings["model"]
+    assert settings["model"]["pretrained"] is None
     assert [line.partition(":")[0] for line in withheld] == ["model.pretrained"]
+    named = replace(MADE.charter, model={**MADE.charter.model, "pretrained": "sha256:" + "ab" * 32})
+    path = given(tmp_path, settings, charter=named)
+    with pytest.raises(ConfigError, match=rf"^model\.pretrained: .* whose SHA-256 is {'ab' * 32}: get it from"):
+        joined(path, "data.root=mine")
+    assert joined(path, "data.root=mine", f"model.pretrained={weights}").model["pretrained"] == str(weights)
+
+
+def test_what_of_a_store_is_a_partys_own_is_not_in_it() -> None:
+    words = [*FOUNDER, "store=p2p", "store.listen=10.0.0.1:4001", "store.external=['1.2.3.4:4001']"]
+    settings, _ = offered(load([*words, "store.relay=https://relay.example.org", "store.confidential=true"]))
+    assert settings["store"] == {"kind": "p2p", "confidential": True, "relay": "https://relay.example.org"}
+    settings, _ = offered(load([*FOUNDER, "store=ipfs", "store.rpc_url=http://10.0.0.1:5001"]))
+    assert settings["store"] == {"kind": "ipfs", "confidential": None, "peers": []}
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
