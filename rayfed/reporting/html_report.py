@@ -103,9 +103,9 @@ def _tiles(summary: Summary) -> str:
         (str(summary.unsettled or ""), "of them can still be contested"),
         (str(len(summary.nodes)), "nodes"),
         ("" if gas is None else f"{gas / 1000:,.0f} k", "gas a node and round"),
-        ("" if summary.parameters is None else f"{summary.parameters:,}", "parameters that are learned"),
-        (f"{summary.frozen:,}" if summary.frozen else "", "parameters that are frozen, and never sent"),
-        ("" if summary.update_bytes is None else size(summary.update_bytes), "an update: sent once a node and round"),
+        ("" if summary.parameters is None else f"{summary.parameters:,}", "parameters learned"),
+        (f"{summary.frozen:,}" if summary.frozen else "", "parameters frozen, never sent"),
+        ("" if summary.update_bytes is None else size(summary.update_bytes), "sent a node and round"),
         (duration(summary.wall_seconds), "in all"),
     ]
     inner = "".join(f'<div class="tile"><b>{escape(b)}</b><span>{escape(s)}</span></div>' for b, s in tiles if b)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+
+from tests.integration.browsing import chromium
 
 LONGEST = (
     "test_faults.py",
@@ -13,6 +18,7 @@ LONGEST = (
     "test_keys_stay.py",
     "test_collusion.py",
     "test_browser.py",
+    "test_browser_tasks.py",
     "test_rayjob.py",
     "test_ledgers_agree.py",
     "test_bad_input.py",
@@ -25,3 +31,19 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
+@pytest.fixture(scope="module")
+def rewrite(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--rewrite"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    driver = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    path = chromium()
+    with driver.sync_playwright() as started:
+        # Without a sandbox of its own, because root may not have one; what it opens is ours.
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -6,9 +6,7 @@ here. ``pytest --rewrite`` takes a larger run and the screenshots of the documen
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,20 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from tests.documents import ROOT
+from tests.integration.browsing import IMAGES, PATIENCE, SCREENS, Watched, contrast, luminance
 from tests.integration.federations import environment, run, summary
-
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 pytestmark = pytest.mark.timeout(900)
 
-IMAGES = ROOT / "docs" / "images"
 LARGEST = 200_000
 """Bytes of a screenshot in the documents at most."""
-PATIENCE = 120_000
-"""Milliseconds for what must appear; only a test that fails ever waits so long."""
 SMALL = (
     "model.width=4",
     "model.hidden=16",
@@ -54,31 +46,6 @@ SECTIONS = (
     "Roots and transactions",
     "Settings",
 )
-SCREENS = {"desktop": (1180, 900), "phone": (390, 844)}
-
-
-def chromium() -> str:
-    """Return the path of a Chromium, or skip."""
-    named = os.environ.get("RAYFED_CHROMIUM")
-    found = named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("no Chromium: install one (apt-get install chromium), or set RAYFED_CHROMIUM to its path")
-    return found
-
-
-@pytest.fixture(scope="module")
-def rewrite(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--rewrite"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = chromium()
-    with playwright.sync_playwright() as driver:
-        # Without a sandbox of its own, because root may not have one; what it opens is ours.
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -88,29 +55,6 @@ def finished(browser: Any, rewrite: bool, shared: tuple[str, ...], tmp_path_fact
     ended = run("name=digits", *(() if rewrite else (*SMALL, *shared)), folder=folder)
     assert ended.code == 0, ended.err
     return folder
-
-
-class Watched:
-    """A page of the browser that remembers what went wrong in it."""
-
-    def __init__(self, browser: Any, width: int, height: int, scheme: str = "light") -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE)
-        self.errors: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-
-    def shot(self, name: str, rewrite: bool, **options: Any) -> None:
-        """Take a screenshot; it goes to the documents if they are to be written anew."""
-        picture = Image.open(io.BytesIO(self.page.screenshot(**options))).convert("RGB")
-        assert len(picture.getcolors(1 << 24) or ()) > 8, "not blank"
-        if rewrite:
-            # Few colours and no dithering: a tenth of the bytes, and text stays sharp.
-            small = picture.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-            small.save(IMAGES / f"{name}.png", optimize=True)
 
 
 # -- the run's own page ------------------------------------------------------------------------------------------------
@@ -149,19 +93,6 @@ def test_the_page_of_a_run(finished: Path, browser: Any, screen: str, scheme: st
         watched.shot("report", rewrite, clip={"x": 0, "y": 0, "width": 1180, "height": 1680}, full_page=True)
     elif (screen, scheme) == ("phone", "dark"):
         watched.shot("report-phone", rewrite)
-
-
-def luminance(colour: str) -> float:
-    """Return the relative luminance of ``rgb(r, g, b)`` (WCAG 2.2)."""
-    levels = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in levels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two colours (WCAG 2.2), from 1 to 21."""
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 # -- MLflow's pages ----------------------------------------------------------------------------------------------------

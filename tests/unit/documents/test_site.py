@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from dataclasses import fields, is_dataclass
 from html.parser import HTMLParser
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import get_type_hints
@@ -19,10 +15,10 @@ import pytest
 import rayfed
 from docs import code_hashes, command_line, make_diagrams, python_reference, settings
 from rayfed.config import Settings
+from tests.site import build
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
-BUILDER = ROOT / ".venv-docs" / "bin" / "python"
 
 
 class Page(HTMLParser):
@@ -47,24 +43,11 @@ class Page(HTMLParser):
             self.images_without_text.append(str(given.get("src")))
 
 
-def builder() -> list[str]:
-    """Return the command of MkDocs: of the environment that `make docs` makes, or of this one."""
-    if BUILDER.exists():
-        return [str(BUILDER), "-m", "mkdocs"]
-    if all(find_spec(name) for name in ("mkdocs", "material")):
-        return [sys.executable, "-m", "mkdocs"]
-    pytest.skip("MkDocs is not there: `make docs` installs it into .venv-docs")
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Page]:
     """The built site's pages by their path in it; built as strictly as `make docs` does."""
     folder = tmp_path_factory.mktemp("site")
-    words = [*builder(), "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    done = subprocess.run(
-        words, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    build(folder)
     return {file.relative_to(folder): Page(file.read_text(encoding="utf-8")) for file in folder.rglob("*.html")} | {
         file.relative_to(folder): Page("") for file in folder.rglob("*") if file.is_file() and file.suffix != ".html"
     }
