@@ -12,7 +12,7 @@ from rayfed.errors import RayfedError
 from rayfed.protocol.accounts import Account
 from rayfed.protocol.messages import Phase, Status, View
 from rayfed.reporting.contested import NEVER, Contested
-from rayfed.reporting.words import NATIVE_NAME, amount
+from rayfed.reporting.words import NATIVE_NAME, amount, duration
 
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
@@ -127,4 +127,4 @@ def at(when: float, now: float) -> str:
     if when == NEVER:
         return "; nobody knows for how long"
     moment = datetime.fromtimestamp(when, UTC)
-    return f"; come back after {moment:%Y-%m-%d %H:%M:%S} UTC ({when - now:.0f} s)"
+    return f"; come back after {moment:%Y-%m-%d %H:%M:%S} UTC (in {duration(when - now)})"

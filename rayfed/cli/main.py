@@ -32,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = _help_last(list(sys.argv[1:] if argv is None else argv))
     command = words.pop(0) if words and words[0] in COMMANDS else "run"
+    if words == ["--version"]:
+        from rayfed import __version__
+
+        print(f"rayfed {__version__}")
+        return 0
     signal.signal(signal.SIGTERM, _terminated)
     try:
         if command == "run" and words:

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import types
@@ -322,6 +323,11 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
         (["--resolve"], "rayfed: command line: The --resolve flag"),
         (["ui"], "rayfed: --tracking-uri: there are no runs yet"),
         (["ui", "--tracking-uri", "http://h:1"], "rayfed: --tracking-uri: http://h:1 is already a server"),
+        (["ui", "--tracking-uri", "postgresql://h/x", "--port", "99999"], "rayfed: --port: 99999 is out of range"),
+        (
+            ["ui", "--tracking-uri", "postgresql://h/x", "--host", "300.1.1.1"],
+            "rayfed: --host: 300.1.1.1 is no",
+        ),
         (["chain", "--block-time", "0"], "rayfed: --block-time: 0.0 is not a time between blocks"),
     ],
 )
@@ -381,6 +387,18 @@ def test_every_command_says_what_it_does(
     assert text.startswith(f"usage: rayfed {name}") or name in ("run", "join", "watch")
     assert len(text.splitlines()) > 4
     assert list(tmp_path.iterdir()) == [], "nothing is run"
+
+
+def test_its_version_is_not_hydras(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rayfed {rayfed.__version__}\n"
+
+
+def test_pages_are_not_served_where_somebody_listens(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["ui", "--tracking-uri", "postgresql://h/x", "--port", str(port)]) == 2
+    assert capsys.readouterr().err.startswith(f"rayfed: --port: cannot listen on 127.0.0.1:{port}: ")
 
 
 def test_help_on_what_is_no_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

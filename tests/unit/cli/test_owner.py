@@ -117,7 +117,9 @@ def test_what_was_earned_is_paid_to_any_address_once_it_is_settled(
     with pytest.raises(RayfedError, match=r"^nothing to claim: everything that was earned has been paid$"):
         owner.claim(ELSEWHERE)
     world.train()
-    with pytest.raises(RayfedError, match=r"^nothing to claim: round 1 can be contested; come back after .* s\)$"):
+    with pytest.raises(
+        RayfedError, match=r"^nothing to claim: round 1 can be contested; come back after .* \(in .* s\)$"
+    ):
         owner.claim(ELSEWHERE)
     world.later(200)
     owner.claim(ELSEWHERE)
