@@ -27,7 +27,7 @@ GETH_VERSION := 1.17.10
 GETH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rayfed/geth-$(GETH_VERSION)/geth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-long test-contracts test-integration lint format docs bench ui kubo geth relay setup lock clean
+.PHONY: help demo symbolic test test-fast test-long test-contracts test-integration lint format docs bench ui kubo geth relay setup lock clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
@@ -46,10 +46,17 @@ test: setup $(DOCS_READY)  ## set up, then all tests
 test-fast: setup  ## the tests that need neither a chain nor Ray
 	@$(FAST)
 
-test-long: setup  ## hours: a thousand histories on both ledgers, every state of small federations, guesses in larger ones
+test-long: setup  ## hours: a thousand histories on both ledgers, every state of small federations, guesses in larger ones, a solver
 	@RAYFED_SEQUENCES=1000 $(BIN)/python -m pytest tests/integration/test_ledgers_agree.py
 	@$(BIN)/python -m rayfed chaos adversary
 	@$(BIN)/python -m rayfed chaos adversary --guided
+	@$(MAKE) symbolic
+
+symbolic: setup  ## what holds of the contracts' pure libraries for every input, by a solver; minutes
+	@test -x .venv-symbolic/bin/halmos || { $(PYTHON) -m venv .venv-symbolic && \
+		.venv-symbolic/bin/python -m pip install -q --disable-pip-version-check halmos==0.3.3; }
+	@cd contracts && PATH="$$PWD/node_modules/.bin:$$PWD/../.venv-symbolic/bin:$$PATH" FOUNDRY_PROFILE=symbolic \
+		halmos --forge-build-out out-symbolic --loop 40 --solver-timeout-assertion 0
 
 test-contracts: setup  ## the contracts' own tests
 	@cd contracts && node_modules/.bin/forge test --offline
