@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from rayfed.config import court_times
+from rayfed.config import court_times, payout
 from rayfed.config.groups.federation import MergeSettings
 from rayfed.config.groups.learning import IMAGES
 from rayfed.config.schema import Settings
@@ -38,6 +38,7 @@ def check(settings: Settings) -> None:
     _learning(settings)
     _screens(settings)
     _attack(settings)
+    _track(settings.track.register)
     _outside(settings)
     founds_elsewhere = settings.ledger.kind != "devchain" and settings.federation_address is None
     if founds_elsewhere and not settings.ledger.allow_demo_times:
@@ -223,6 +224,11 @@ def _screens(settings: Settings) -> None:
         screens.check(name, options or {}, nodes)
 
 
+def _track(model: str | None) -> None:
+    if model is not None and (not model.strip() or set(model) & set("/:'")):
+        raise ConfigError("track.register", f"{model!r} cannot name a model in MLflow: none of / : '")
+
+
 def _attack(settings: Settings) -> None:
     from rayfed import attacks
 
@@ -264,7 +270,7 @@ def _outside(settings: Settings) -> None:
     if ledger.keystore and not ledger.password_file:
         raise ConfigError("ledger.password_file", "ledger.keystore is encrypted: say which file holds its password")
     if ledger.payout_address is not None:
-        _payout(ledger.payout_address)
+        payout.check(ledger.payout_address)
     if ledger.spare_rpc_url and not ledger.spare_rpc_url.startswith(("http://", "https://")):
         url = _shown(ledger.spare_rpc_url)
         raise ConfigError("ledger.spare_rpc_url", f"{url!r} does not begin with http:// or https://")
@@ -284,17 +290,3 @@ def _outside(settings: Settings) -> None:
 
 def _shown(url: str) -> str:
     return public(url, path_is_secret=True)
-
-
-def _payout(address: str) -> None:
-    """Check an address as far as it can be: money that goes to a mistyped one is gone."""
-    from eth_utils.address import is_checksum_address
-
-    key = "ledger.payout_address"
-    if not _ADDRESS.fullmatch(address):
-        raise ConfigError(key, f"{address!r} is not an address: 0x and 40 hexadecimal digits")
-    if int(address, 16) == 0:
-        raise ConfigError(key, "is the zero address: whatever goes there is lost")
-    digits = address[2:]
-    if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(address):
-        raise ConfigError(key, f"{address} is mistyped: its upper and lower case do not match its checksum (EIP-55)")

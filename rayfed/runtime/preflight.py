@@ -19,6 +19,7 @@ from rayfed.ledger import registry
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.invitation import KIND, Invitation
+from rayfed.reporting.mlflow import system
 from rayfed.runtime import tracking
 from rayfed.runtime.tracking import writable_folder
 from rayfed.store import options_of
@@ -51,6 +52,8 @@ def check(settings: Settings, patience: float = 0.0) -> None:
     options_of(settings.store).check(here=here)
     if here and settings.cluster.state_dir is not None:
         writable_folder(Path(settings.cluster.state_dir), "cluster.state_dir")
+    if settings.track.enabled and settings.track.system_metrics:
+        system.check()
     if here and settings.track.enabled:
         tracking.check(tracking_uri(settings.track.tracking_uri, Path.cwd()))
 

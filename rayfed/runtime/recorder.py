@@ -212,6 +212,7 @@ class Recorder:
 
         from rayfed.config.files import tracking_uri
         from rayfed.reporting.mlflow import Tracker
+        from rayfed.reporting.mlflow.datasets import LearnedFrom
 
         chosen = self._settings.track
         if not chosen.enabled:
@@ -230,6 +231,8 @@ class Recorder:
             identity=f"{self._place.federation}-{self._started}",
             nodes=self._settings.federation.nodes if self._only is None else 1,
             metric=charter.data.metric,
+            data=LearnedFrom.of(self._settings.data.kind, charter.data, charter.hash),
+            system=chosen.system_metrics,
             texts={"config.json": json.dumps(self._config, indent=2, default=str)},
         )
 
@@ -272,7 +275,8 @@ class Recorder:
                 # The hosts may have gone by now. The runs are ended all the same, with all but the model in them.
                 missing = f"the final model is not recorded: {error}"
                 log.warning(missing)
-            tracker.finish(told, texts={"report.html": html}, model=model, input_example=example)
+            offered: Any = {"model": model, "input_example": example, "register": self._settings.track.register}
+            tracker.finish(told, texts={"report.html": html}, **offered)
             self._snapshot = dataclasses.replace(self._snapshot, error=tracker.problem() or missing)
         self._snapshot = dataclasses.replace(self._snapshot, recorded=True)
 

@@ -176,7 +176,7 @@ def test_mlflow_shows_metrics_by_round(opened: Watched, mlflow: str, finished: P
         ("^gas/", ["commit", "vote", "attest"]),
         ("^seconds/(train|merge)$", ["train", "merge"]),
         ("^final/(accuracy|wall_seconds)$", ["accuracy", "wall_seconds"]),
-        ("^(accuracy|loss|alone_accuracy)$", ["accuracy", "loss", "alone_accuracy"]),
+        ("^(eval/.*accuracy|train/loss)$", ["accuracy", "loss", "alone_accuracy"]),
     ):
         search.fill(wanted)
         for name in names:

@@ -54,7 +54,7 @@ def test_one_honest_node_is_enough(tmp_path: Path, shared: tuple[str, ...]) -> N
     assert told["final_root"] == last["root"]
     client = MlflowClient(uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
-    lost = [one.data.metrics["slashed"] for one in runs if one.data.metrics.get("slashed")]
+    lost = [one.data.metrics["money/slashed"] for one in runs if one.data.metrics.get("money/slashed")]
     assert lost == [100, 100, 100]
     assert main(["audit", str(tmp_path / "run"), "--json", str(tmp_path / "audit.json")]) == 0
 

@@ -98,13 +98,14 @@ def test_mlflow_has_it_all(main_job: tuple[Path, Ended]) -> None:
     children = [one for one in runs if one.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert len(runs) == 1 + len(children) == 1 + 4
     assert {one.info.status for one in runs} == {"FINISHED"}
-    curve = {point.step: point.value for point in client.get_metric_history(parent.info.run_id, "accuracy")}
+    curve = {point.step: point.value for point in client.get_metric_history(parent.info.run_id, "eval/accuracy")}
     assert curve == {closed["round"]: pytest.approx(closed["accuracy"]) for closed in told["rounds"]}
     for child in children:
-        assert [point.step for point in client.get_metric_history(child.info.run_id, "accuracy")] == [1, 2, 3, 4, 5]
+        own = client.get_metric_history(child.info.run_id, "eval/accuracy")
+        assert [point.step for point in own] == [1, 2, 3, 4, 5]
         assert any(tag.startswith("rayfed.tx.") for tag in child.data.tags)
-        assert [child.data.metrics[name] for name in ("stake", "bonds", "slashed")] == [100, 0.16, 0]
-        assert child.data.metrics["earned"] == told["nodes"][0]["earned"]
+        assert [child.data.metrics[f"money/{name}"] for name in ("stake", "bonds", "slashed")] == [100, 0.16, 0]
+        assert child.data.metrics["money/earned"] == told["nodes"][0]["earned"]
     assert parent.data.metrics["final/earned"] == sum(node["earned"] for node in told["nodes"])
     assert parent.data.metrics["final/unsettled"] == told["unsettled"]
     assert parent.data.tags["rayfed.final_root"] == told["final_root"]

@@ -21,8 +21,10 @@ import pytest
 import torch
 
 from rayfed.config.files import tracking_uri
+from rayfed.protocol.charter_parts import DataTerms
 from rayfed.protocol.messages import NodeRecord
 from rayfed.reporting.mlflow import Tracker, artifact_location
+from rayfed.reporting.mlflow.datasets import LearnedFrom
 from tests.fake_run import FEDERATION, FakeRun, fake_run
 
 mlflow = pytest.importorskip("mlflow")
@@ -32,6 +34,7 @@ from mlflow.entities import Run  # noqa: E402
 PATIENCE = 120.0
 TAGS = {"federation": FEDERATION, "chain_id": 31337, "charter_hash": "0x07", "deploy_tx": "0x01"}
 CHARTER = '{"rounds":5}'
+DATA = LearnedFrom.of("digits", DataTerms(tuple("0123456789"), (1, 8, 8), (305_000,), (376_000,)), bytes(32))
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
@@ -44,7 +47,7 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
 
 def tracker(uri: str, **options: object) -> Tracker:
     params = {"seed": 0, "model._target_": "rayfed.learning.models.SmallCNN", "screens[0]": "x" * 7000}
-    return Tracker(uri, "digits", "digits-0", params, CHARTER, TAGS, nodes=4, **options)  # type: ignore[arg-type]
+    return Tracker(uri, "digits", "digits-0", params, CHARTER, TAGS, nodes=4, data=DATA, **options)  # type: ignore[arg-type]
 
 
 def runs_of(client: MlflowClient) -> tuple[Run, dict[str, Run]]:
@@ -72,11 +75,11 @@ def check_curves(client: MlflowClient, run: FakeRun) -> None:
     assert set(children) == {f"node-{i}" for i in range(4)}
     for name, child in children.items():
         own = [r for r in run.records if f"node-{r.slot}" == name]
-        assert curve(client, child, "accuracy") == {r.round: r.accuracy for r in own if r.accuracy is not None}
+        assert curve(client, child, "eval/accuracy") == {r.round: r.accuracy for r in own if r.accuracy is not None}
         assert curve(client, child, "seconds/train") == {r.round: r.seconds["train"] for r in own}
         assert child.data.tags["rayfed.tx.round-1"].startswith(f"commit {own[0].transactions['commit']} vote 0x")
     rounds = run.summary().rounds
-    assert curve(client, parent, "accuracy") == {c.round: c.accuracy for c in rounds if c.accuracy is not None}
+    assert curve(client, parent, "eval/accuracy") == {c.round: c.accuracy for c in rounds if c.accuracy is not None}
     assert curve(client, parent, "gas/commit") == {c.round: c.gas["commit"] for c in rounds}
 
 
@@ -135,7 +138,21 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert parent.data.tags["rayfed.deploy_tx"] == "0x01"
     assert parent.data.tags["rayfed.final_root"] == run.summary().final_root
     assert parent.data.tags["rayfed.root.round-1"] == "0x" + "01" * 32
-    assert curve(client, children["node-1"], "alone_accuracy")[5] == run.statuses[1].alone_curve[4]
+    assert curve(client, children["node-1"], "eval/alone_accuracy")[5] == run.statuses[1].alone_curve[4]
+
+    experiment = client.get_experiment(parent.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    sections = sorted({name.rpartition("/")[0] for name in parent.data.metrics})
+    assert sections == ["eval", "final", "gas", "seconds", "train", "updates"], "the first charts are of the accuracy"
+    told = {child.info.run_id: int(child.data.params["node.examples"]) for child in children.values()}
+    for one in (parent, *children.values()):
+        (given,) = one.inputs.dataset_inputs
+        assert given.dataset.name == "digits"
+        assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
+        assert (given.dataset.digest == DATA.digest) == (one is parent)
+        examples = json.loads(given.dataset.profile or "{}").get("num_examples")
+        assert examples == told.get(one.info.run_id), "the parent run's are nobody's"
+        assert "[-1, 1, 8, 8]" in given.dataset.schema
 
     artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert artifacts >= {"charter.json", "config.yaml", "summary.json", "rounds.json", "transactions.json"}
@@ -153,6 +170,32 @@ def test_a_whole_run_in_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with torch.no_grad():
         expected = model.eval()(torch.from_numpy(images[:3])).numpy()
     np.testing.assert_allclose(loaded.predict(images[:3]), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_model_is_registered_and_the_load_recorded_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    uri, run = tracking_uri(None, tmp_path), fake_run(rounds=1)
+    client = MlflowClient(uri)
+    client.create_experiment("digits")  # somebody made it by hand, and it has no kind
+    images = np.ones((2, 1, 8, 8), dtype=np.float32)
+    for version in ("1", "2"):
+        tracked = tracker(uri, system=True)
+
+        def looked(tracked: Tracker = tracked) -> bool:
+            run_id = tracked.run_id()
+            return run_id is not None and "system/cpu_utilization_percentage" in client.get_run(run_id).data.metrics
+
+        eventually(looked, tracked.problem())
+        offered: dict[str, Any] = {"model": TinyNet(), "input_example": images, "register": "digits-by-all"}
+        assert tracked.finish(run.summary(), **offered, timeout=PATIENCE), tracked.problem()
+        found = client.get_model_version("digits-by-all", version)
+        assert found.run_id == tracked.run_id()
+    assert len(client.search_model_versions("name = 'digits-by-all'")) == 2
+    loaded = mlflow.pyfunc.load_model("models:/digits-by-all/2")
+    assert loaded.metadata.signature is not None
+    assert client.get_experiment_by_name("digits").tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_a_folder_with_special_characters_is_the_one_that_is_used(tmp_path: Path) -> None:
@@ -201,7 +244,7 @@ def test_a_restarted_tracker_goes_on_in_the_same_runs(tmp_path: Path) -> None:
     def two_rounds_are_there() -> bool:
         if first.run_id() is None:
             return False
-        return len(client.get_metric_history(first.run_id(), "saturated")) == 2
+        return len(client.get_metric_history(first.run_id(), "updates/saturated")) == 2
 
     eventually(two_rounds_are_there, first.problem())
     # The first one is left as it is, as if its actor had been killed. A node that was not sure reports again.
@@ -291,7 +334,7 @@ def test_a_server_that_dies_costs_a_warning_and_no_record(server: Server, caplog
 
     def first_round_is_there() -> bool:
         run_id = tracked.run_id()
-        return run_id is not None and bool(client.get_metric_history(run_id, "saturated"))
+        return run_id is not None and bool(client.get_metric_history(run_id, "updates/saturated"))
 
     eventually(first_round_is_there, tracked.problem())
     server.kill()

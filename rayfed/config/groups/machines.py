@@ -85,8 +85,13 @@ class TrackSettings:
             folder.
         experiment: MLflow's experiment; null is the name of the run.
         enabled: false records nothing in MLflow (summary.json is still written).
+        system_metrics: whether the load of the recorder's machine (processor, memory, disk, network, GPUs) is recorded;
+            needs the extra ``system-metrics``.
+        register: name under which the final model is registered in MLflow, as a new version; null: it is not.
     """
 
     tracking_uri: str | None = None
     experiment: str | None = None
     enabled: bool = True
+    system_metrics: bool = False
+    register: str | None = None

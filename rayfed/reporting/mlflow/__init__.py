@@ -10,18 +10,20 @@ What it writes is the same for all experiments, so that runs compare:
 
 * A parent run for the federation, a child run ``node-<n>`` for each node. Every run of one federation has the tag
   ``rayfed.run``, by which a restarted tracker finds them again, and ``rayfed.role`` (``federation`` or ``node``).
-* What is called ``accuracy`` here has another name where the charter's metric has (``rmse``).
-* Metrics by round (step = round) of a node: ``accuracy`` of the merged model on the node's test data,
-  ``loss``, ``alone_accuracy``, ``seconds/<step>``, ``gas/<verb>``, ``saturated``, ``refused`` (updates it refused),
-  with DP-SGD ``epsilon`` (spent up to this round).
-* Metrics by round of the federation: ``accuracy`` and ``loss`` (weighted means), ``alone_accuracy`` (mean),
-  ``seconds/<step>`` (mean), ``gas/<verb>`` (sum), ``saturated``, ``refused`` (sums), ``epsilon`` (largest),
-  ``included``, ``attesters``.
+* Metrics lie in groups, which are sections of charts in its pages, in the order of the alphabet: what comes first is
+  ``eval/accuracy`` by round. ``accuracy`` has another name here where the charter's metric has (``rmse``).
+* Metrics by round (step = round) of a node: ``eval/accuracy`` of the merged model on the node's test data,
+  ``eval/alone_accuracy``, ``train/loss``, with DP-SGD ``train/epsilon`` (spent up to this round), ``seconds/<step>``,
+  ``gas/<verb>``, ``updates/saturated``, ``updates/refused`` (updates it refused).
+* Metrics by round of the federation: ``eval/accuracy`` and ``train/loss`` (weighted means), ``eval/alone_accuracy``
+  (mean), ``train/epsilon`` (largest), ``seconds/<step>`` (mean), ``gas/<verb>`` (sum), ``updates/saturated``,
+  ``updates/refused`` (sums), ``updates/included``, ``updates/attesters``; ``system/...`` if asked for.
 * Metrics of the whole run (step 0): ``final/accuracy``, ``final/alone_accuracy_mean``,
   ``final/alone_accuracy_best``, ``final/gas_per_node_round``, ``final/wall_seconds``, ``final/earned`` and
   ``final/slashed`` (sums, in whole coins), ``final/unsettled`` (rounds that could still be contested); of a node
-  ``stake``, ``bonds``, ``earned``, ``slashed``, ``left_out`` (rounds in which its update was not merged) and
-  ``left_out/<screen>`` (those in which this screen of any node refused it).
+  ``money/stake``, ``money/bonds``, ``money/earned``, ``money/slashed``, ``left_out/rounds`` (in which its update was
+  not merged) and ``left_out/<screen>`` (those in which this screen of any node refused it).
+* The dataset column says what the charter says of the data; nothing of the data is in it.
 * Tags: of the federation what the caller gives (contract, chain id, charter hash, deployment), ``rayfed.final_root``
   and ``rayfed.root.round-<r>``; of a node ``rayfed.address`` and ``rayfed.tx.round-<r>`` (its transactions' hashes).
 * Artifacts of the parent: ``charter.json``, ``config.json``, ``summary.json``, the tables ``rounds.json`` and

@@ -1,4 +1,8 @@
-"""What the figures are called in MLflow: the same names for all experiments, listed in the package's docstring."""
+"""What the figures are called in MLflow: the same names for all experiments, listed in the package's docstring.
+
+Its pages make a section of charts of each word before a ``/``, in the order of the alphabet, and what has none comes
+last: ``eval`` is there so that the first chart is the model's accuracy by round.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ def node_metrics(record: NodeRecord, metric: Metric = ACCURACY) -> dict[str, flo
     """Return one node's metrics of one round."""
     return _finite(
         {
-            metric.name: record.accuracy,
-            "loss": record.loss,
-            "saturated": record.saturated,
-            "refused": _refused(record),
-            "epsilon": record.epsilon,
+            f"eval/{metric.name}": record.accuracy,
+            "train/loss": record.loss,
+            "updates/saturated": record.saturated,
+            "updates/refused": _refused(record),
+            "train/epsilon": record.epsilon,
         }
         | _grouped(record.seconds, record.gas)
     )
@@ -29,11 +33,11 @@ def round_metrics(records: Sequence[NodeRecord], metric: Metric = ACCURACY) -> d
     """Return the federation's metrics of one round, from the records of its nodes."""
     return _finite(
         {
-            metric.name: weighted_accuracy(records, metric),
-            "loss": weighted_loss(records),
-            "saturated": sum(record.saturated for record in records),
-            "refused": sum(_refused(record) for record in records),
-            "epsilon": max((record.epsilon for record in records if record.epsilon is not None), default=None),
+            f"eval/{metric.name}": weighted_accuracy(records, metric),
+            "train/loss": weighted_loss(records),
+            "updates/saturated": sum(record.saturated for record in records),
+            "updates/refused": sum(_refused(record) for record in records),
+            "train/epsilon": max((record.epsilon for record in records if record.epsilon is not None), default=None),
         }
         | _grouped(mean_seconds(records), summed_gas(records))
     )
@@ -43,11 +47,11 @@ def closed_metrics(closed: RoundSummary, metric: Metric = ACCURACY) -> dict[str,
     """Return the same as ``round_metrics``, from the summary of the round."""
     return _finite(
         {
-            metric.name: closed.accuracy,
-            "loss": closed.loss,
-            "saturated": closed.saturated,
-            "refused": len({(refusal.by, refusal.update) for refusal in closed.refusals}),
-            "epsilon": max(closed.epsilons.values(), default=None),
+            f"eval/{metric.name}": closed.accuracy,
+            "train/loss": closed.loss,
+            "updates/saturated": closed.saturated,
+            "updates/refused": len({(refusal.by, refusal.update) for refusal in closed.refusals}),
+            "train/epsilon": max(closed.epsilons.values(), default=None),
         }
         | _grouped(closed.seconds, closed.gas)
     )
@@ -76,8 +80,9 @@ def member_metrics(summary: Summary, node: NodeSummary) -> dict[str, float]:
     """Return one node's metrics of the whole run."""
     told = summary.left_out.get(node.address, {"rounds": 0, "screens": {}})
     by_screen = {f"left_out/{screen}": rounds for screen, rounds in told["screens"].items()}
-    money = {"stake": node.stake, "bonds": node.bonds, "earned": node.earned, "slashed": node.slashed}
-    return _finite(money | {"left_out": told["rounds"]} | by_screen)
+    held = {"stake": node.stake, "bonds": node.bonds, "earned": node.earned, "slashed": node.slashed}
+    money = {f"money/{name}": coins for name, coins in held.items()}
+    return _finite(money | {"left_out/rounds": told["rounds"]} | by_screen)
 
 
 def _refused(record: NodeRecord) -> int:

@@ -10,6 +10,7 @@ from rayfed.reporting.mlflow.environment import is_outage
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 
@@ -60,3 +61,25 @@ def log_model(run_id: str, model: torch.nn.Module, example: np.ndarray | None, m
             else:
                 return str(logged.model_uri)
     raise Refused("the final model")
+
+
+def register(client: MlflowClient, run_id: str, model_uri: str, name: str) -> None:
+    """Register a logged model under a name, as a new version, unless that run has one there already.
+
+    Raises:
+        Refused: the registry does not take it.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    if not model_uri:
+        raise Refused("the registered model")
+    try:
+        known = client.search_model_versions(f"name = '{name}'")
+        if not any(version.run_id == run_id for version in known):
+            mlflow.register_model(model_uri, name)
+    except MlflowException as error:
+        if is_outage(error):
+            raise
+        log.warning("track.register: MLflow does not register the model as %s: %s", name, str(error).partition("\n")[0])
+        raise Refused("the registered model") from error

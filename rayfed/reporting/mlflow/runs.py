@@ -22,7 +22,7 @@ from rayfed.protocol.messages import NodeRecord
 from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.mlflow.environment import is_outage, mlflow
 from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, member_metrics, node_metrics
-from rayfed.reporting.mlflow.model import log_model
+from rayfed.reporting.mlflow.model import log_model, register
 from rayfed.reporting.summary import Summary, plain
 
 if TYPE_CHECKING:
@@ -30,10 +30,16 @@ if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
+    from rayfed.reporting.mlflow.datasets import LearnedFrom
+
 log = logging.getLogger(__name__)
 
 METRICS, PARAMS_TAGS, PARAM_LENGTH, TAG_LENGTH = 1000, 100, 6000, 8000
 """What one request, and one value, may hold (MLflow 3)."""
+
+
+KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""The tag by which MLflow's pages show an experiment as model training, and not as work with chat models."""
 
 
 class MlflowRuns:
@@ -53,6 +59,7 @@ class MlflowRuns:
         tags: Mapping[str, str],
         params: Mapping[str, Any],
         metric: Metric = ACCURACY,
+        data: LearnedFrom | None = None,
     ) -> None:
         """Connect, and make the parent run, or find it by its tag ``rayfed.run``."""
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # its advice is for those who call it by hand
@@ -61,6 +68,7 @@ class MlflowRuns:
         self._client = MlflowClient(uri)
         self._identity = identity
         self._metric = metric
+        self._data = data
         self._model_uri = ""
         self._experiment = self._find_experiment(experiment, artifact_location)
         self._nodes: dict[Address, str] = {}
@@ -76,9 +84,11 @@ class MlflowRuns:
         elif parent.info.status != "RUNNING":
             self._client.update_run(parent.info.run_id, status="RUNNING")
         self.parent: str = parent.info.run_id
+        if data is not None:
+            self._client.log_inputs(self.parent, [data.as_input()])
         self._closed_rounds: set[int] = set()
         if parent.data.metrics:  # found again: do not draw its curves twice
-            self._closed_rounds = {m.step for m in self._client.get_metric_history(self.parent, "saturated")}
+            self._closed_rounds = {m.step for m in self._client.get_metric_history(self.parent, "updates/saturated")}
         wanted = [Param(_key(name), str(value)[:PARAM_LENGTH]) for name, value in params.items()]
         wanted = [param for param in wanted if parent.data.params.get(param.key) != param.value]
         for start in range(0, len(wanted), PARAMS_TAGS):
@@ -124,18 +134,19 @@ class MlflowRuns:
                 self.log_round(closed.round, closed_metrics(closed, self._metric), now)
         metrics = [Point(name, value, now, 0) for name, value in final_metrics(summary).items()]
         for closed in summary.rounds:
-            metrics.append(Point("included", len(closed.included), now, closed.round))
-            metrics.append(Point("attesters", len(closed.attesters), now, closed.round))
+            metrics.append(Point("updates/included", len(closed.included), now, closed.round))
+            metrics.append(Point("updates/attesters", len(closed.attesters), now, closed.round))
         name = self._metric.name
         curves = [node.alone_curve for node in summary.nodes if node.alone_curve]
         for place in range(min(map(len, curves), default=0)):
             mean = sum(curve[place] for curve in curves) / len(curves)
-            metrics.append(Point(f"alone_{name}", mean, now, place + 1))
+            metrics.append(Point(f"eval/alone_{name}", mean, now, place + 1))
         tags = {f"rayfed.root.round-{closed.round}": closed.root for closed in summary.rounds if closed.root}
         self._log(self.parent, metrics, tags | {"rayfed.final_root": summary.final_root or "none"})
         for node in summary.nodes:
             if node.address in self._nodes:
-                curve = [Point(f"alone_{name}", value, now, r) for r, value in enumerate(node.alone_curve, start=1)]
+                alone = f"eval/alone_{name}"
+                curve = [Point(alone, value, now, r) for r, value in enumerate(node.alone_curve, start=1)]
                 curve += [Point(_key(name), value, now, 0) for name, value in member_metrics(summary, node).items()]
                 self._log(self._nodes[node.address], curve, {"rayfed.error": node.error} if node.error else {})
         told = summary.to_dict()
@@ -174,6 +185,10 @@ class MlflowRuns:
         """Log the final model into the parent run, with its signature."""
         self._model_uri = log_model(self.parent, model, example, model_format)
 
+    def register(self, name: str) -> None:
+        """Register the logged model under a name, as a new version; once, however often this is called."""
+        register(self._client, self.parent, self._model_uri, name)
+
     def end(self, summary: Summary, status: str) -> None:
         """Write the note that the UI shows first, and end all runs."""
         self._client.set_tag(self.parent, "mlflow.note.content", _note(summary, self._model_uri))
@@ -185,10 +200,11 @@ class MlflowRuns:
     def _find_experiment(self, name: str, artifact_location: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI's view for training, not for chat
-            return str(self._client.create_experiment(name, artifact_location=artifact_location, tags=kind))
+            return str(self._client.create_experiment(name, artifact_location=artifact_location, tags={KIND: TRAINING}))
         if found.lifecycle_stage == "deleted":
             raise MlflowException(f"track.experiment: {name!r} was deleted in MLflow; restore it or choose another")
+        if KIND not in found.tags:
+            self._client.set_experiment_tag(found.experiment_id, KIND, TRAINING)
         return str(found.experiment_id)
 
     def _search(self) -> list[Run]:
@@ -216,6 +232,8 @@ class MlflowRuns:
         self._client.log_batch(
             run_id, params=[Param("node.slot", str(record.slot)), Param("node.examples", str(record.examples))]
         )
+        if self._data is not None:
+            self._client.log_inputs(run_id, [self._data.as_input(record.examples)])
         return run_id
 
     def _log(self, run_id: str, metrics: Sequence[Point], tags: Mapping[str, str] | None = None) -> None:

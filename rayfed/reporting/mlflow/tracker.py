@@ -17,6 +17,7 @@ from rayfed.encoding.urls import public, public_text
 from rayfed.protocol.messages import NodeRecord
 from rayfed.protocol.metric import ACCURACY, Metric
 from rayfed.reporting.mlflow.metrics import round_metrics
+from rayfed.reporting.mlflow.system import SystemLoad
 from rayfed.reporting.summary import Summary
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
+    from rayfed.reporting.mlflow.datasets import LearnedFrom
     from rayfed.reporting.mlflow.runs import MlflowRuns
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ class Tracker:
         texts: Mapping[str, str] | None = None,
         capacity: int = CAPACITY,
         metric: Metric = ACCURACY,
+        data: LearnedFrom | None = None,
+        system: bool = False,
     ) -> None:
         """Start the thread and return at once.
 
@@ -80,6 +84,8 @@ class Tracker:
                 0: they go there at the end.
             texts: further artifacts by name, logged at the start, for instance ``config.json``.
             metric: by which the model is measured, as the charter says.
+            data: what is learned from, for the dataset column.
+            system: whether the load of the machine that this runs on is recorded in the parent run.
             capacity: records that wait at most while the server is dead.
         """
         self._uri = tracking_uri
@@ -90,6 +96,8 @@ class Tracker:
         self._identity = identity or uuid.uuid4().hex
         self._nodes = nodes
         self._metric = metric
+        self._data = data
+        self._load = SystemLoad(tracking_uri) if system else None
         self._texts = {"charter.json": charter_json, **(texts or {})}
         self._queue: deque[tuple[NodeRecord, int]] = deque(maxlen=capacity)
         self._changed = threading.Condition()
@@ -135,6 +143,7 @@ class Tracker:
         model: torch.nn.Module | None = None,
         input_example: np.ndarray | None = None,
         model_format: str = "pt2",
+        register: str | None = None,
         status: str = "FINISHED",
         timeout: float = 60.0,
     ) -> bool:
@@ -149,6 +158,7 @@ class Tracker:
             model_format: ``pt2`` (traced, loads without the model's code and runs nothing on loading; about 6 s for
                 the first one in a process) or ``pickle`` (at once, needs the model's class when it is loaded). A
                 model that cannot be traced is pickled.
+            register: name under which the model is registered; None: it is not.
             status: the parent run's: FINISHED, FAILED or KILLED. A child run is FAILED if its node has an error.
             timeout: seconds to wait for MLflow at most; no more than ``NEVER_SECONDS`` for one that never answered.
 
@@ -163,6 +173,10 @@ class Tracker:
         steps.append(("figures", lambda runs: runs.log_figures(summary, figures)))
         if model is not None:
             steps.append(("model", lambda runs: runs.log_model(model, input_example, model_format)))
+            if register:
+                steps.append(("registered model", lambda runs: runs.register(register)))
+        if self._load is not None:
+            steps.append(("system metrics", self._load.end))
         steps.append(("end", lambda runs: runs.end(summary, status)))
         with self._changed:
             self._last_steps = steps
@@ -229,9 +243,12 @@ class Tracker:
                 self._tags,
                 self._params,
                 self._metric,
+                self._data,
             )
             runs.log_texts(self._texts)
             self._runs = runs
+            if self._load is not None:
+                self._load.begin(runs)
         with self._changed:
             batch = list(self._queue)
         by_node: dict[Address, list[tuple[NodeRecord, int]]] = {}

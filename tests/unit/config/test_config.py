@@ -199,6 +199,8 @@ WRONG = [
     ({"federation.max_unsettled": 17}, "federation.max_unsettled", "1 to 16"),
     ({"federation.max_void": 0}, "federation.max_void", "out of range"),
     ({"federation.limit_seconds": 959}, "federation.limit_seconds", "may last 960 s"),
+    ({"track.register": "models:/digits"}, "track.register", "cannot name a model"),
+    ({"track.register": " "}, "track.register", "cannot name a model"),
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.5}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": math.nan}, "merge.trim", "below 0.5"),
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.1}, "merge.trim", "nothing would be trimmed"),

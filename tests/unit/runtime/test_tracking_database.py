@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rayfed.config import load
 from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.errors import ConfigError
-from rayfed.runtime import tracking
+from rayfed.runtime import preflight, tracking
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +69,9 @@ def test_a_databases_server_is_asked_too(scheme: str) -> None:
 def test_a_tracking_server_is_mlflows_affair() -> None:
     for uri in ("https://mlflow.example.org", "databricks", "databricks://profile", "/a/folder", "file:///a/folder"):
         tracking.check(uri)
+
+
+def test_without_psutil_the_load_is_not_asked_for_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rayfed.reporting.mlflow.system.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"^track\.system_metrics: needs the package psutil: pip install"):
+        preflight.check(load(["track.system_metrics=true"]))
