@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.cells import resume
 from benchmarks.former import SETTINGS
 from benchmarks.machine import RESULTS, describe
+from benchmarks.robustness_page import PAGE, placed
 from benchmarks.simulation import Defence, Threat, World, run
 from rayfed.errors import ConfigError
 
@@ -125,7 +126,33 @@ def main() -> None:
         "rounds": ROUNDS,
         "last": LAST,
     }
-    print(table(resume(PATH, head, cells(), measure)))
+    content = resume(PATH, head, cells(), measure)
+    print(table(content))
+    PAGE.write_text(placed(PAGE.read_text(), "fairness", summed(content)))
+
+
+def summed(content: Mapping[str, Any]) -> str:
+    """Return the default beside the plain mean over the seeds that have been run, a row a split and number of nodes."""
+    found: dict[tuple[str, int], list[tuple[Any, Any]]] = {}
+    for key, cell in content["cells"].items():
+        split, nodes, seed, name = key.split(", ")
+        plain = content["cells"].get(f"{split}, {nodes}, {seed}, mean")
+        if name == "default" and plain:
+            found.setdefault((split, int(nodes)), []).append((cell, plain))
+    lines = [
+        "|  | seeds | plain mean | default: more or less | worst seed | left out, mean | worst member | longest row |",
+        "| --- |" + " ---: |" * 7,
+    ]
+    for (split, nodes), runs in sorted(found.items(), key=lambda one: _place(*one[0], "default")):
+        apart = [100 * (cell["accuracy"] - plain["accuracy"]) for cell, plain in runs]
+        members = [one for cell, _ in runs for one in cell["members"]]
+        out = [100 * one["out"] / content["rounds"] for one in members]
+        lines.append(
+            f"| {split}, {nodes} nodes | {len(runs)} | {100 * statistics.mean(p['accuracy'] for _, p in runs):.1f} "
+            f"| {statistics.mean(apart):+.2f} | {min(apart):+.2f} | {statistics.mean(out):.1f} % | {max(out):.0f} % "
+            f"| {max(one['longest'] for one in members)} |"
+        )
+    return "\n".join(lines)
 
 
 def table(content: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ Cells are (experiment, nodes, seed, screens): the digits over 100 rounds, two th
 rows of a table whose nodes mostly know one class over 30; each with the default screens and, beside it, with none.
 Nobody is dishonest. Written to benchmarks/results/honest.json as they are done; what is there is not run again, and
 the cells with CIFAR-10's images are passed over where there are none (see ``cifar``). ``python -m benchmarks.honest
-table`` prints the table of what there is.
+table`` prints the table of what there is, and puts it into docs/robustness.md.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks.cells import read, resume
 from benchmarks.fairness import LAST, member
 from benchmarks.federated import ROOT
 from benchmarks.machine import RESULTS, describe
+from benchmarks.robustness_page import PAGE, placed
 
 PATH = RESULTS / "honest.json"
 SEEDS = range(1000, 1005)
@@ -150,11 +151,17 @@ def main() -> None:
         "machine": describe(("numpy", "torch", "ray")),
         "last": LAST,
     }
-    print(table(resume(PATH, head, wanted, measure)))
+    show(resume(PATH, head, wanted, measure))
+
+
+def show(content: Mapping[str, Any]) -> None:
+    """Print the table, and put it into docs/robustness.md."""
+    print(table(content))
+    PAGE.write_text(placed(PAGE.read_text(), "real", table(content)))
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["table"]:
-        print(table(read(PATH)))
+        show(read(PATH))
     else:
         main()

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.machine import Figure, pool, report
-from benchmarks.robustness import NODES, PAGE, ROUNDS, SPLITS, world
-from benchmarks.robustness_page import optimizers, placed
+from benchmarks.robustness import NODES, ROUNDS, SPLITS, world
+from benchmarks.robustness_page import PAGE, optimizers, placed
 from benchmarks.simulation import FRACTION, Values, World
 from rayfed.aggregation import rules
 from rayfed.aggregation.rules.optimizer import Optimizer, Stepped, extended

@@ -12,13 +12,12 @@ import json
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import RESULTS, describe, pool
-from benchmarks.robustness_page import COMPARED, fill
+from benchmarks.robustness_page import COMPARED, PAGE, fill
 from benchmarks.simulation import Defence, Threat, Trace, World, run
 from rayfed.aggregation import rules
 
@@ -27,7 +26,6 @@ SEEDS = {"default": 16}
 """By defence; COMPARED for all others. The screens' settings were chosen on other seeds (docs/robustness.md)."""
 
 SPLITS: dict[str, float | None] = {"iid": None, "Dirichlet 0.3": 0.3}
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "robustness.md"
 
 THREATS = {
     threat.name: threat

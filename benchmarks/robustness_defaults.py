@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.cells import resume
 from benchmarks.former import SETTINGS
 from benchmarks.machine import RESULTS, describe
-from benchmarks.robustness import PAGE, ROUNDS, THREATS, world
-from benchmarks.robustness_page import placed
+from benchmarks.robustness import ROUNDS, THREATS, world
+from benchmarks.robustness_page import PAGE, placed
 from benchmarks.simulation import Defence, run
 
 SKEWED = "Dirichlet 0.3"

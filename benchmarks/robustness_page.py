@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 Cells = Mapping[tuple[str, str, int, str], Mapping[str, Any]]
 
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "robustness.md"
 
 COMPARED = 3
 """Seeds of the tables in which defences stand side by side."""

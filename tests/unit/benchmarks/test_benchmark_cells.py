@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import fairness, honest, robustness_late
+from benchmarks import fairness, former, honest, robustness_defaults, robustness_late
 from benchmarks.cells import read, resume
+from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens.norm import distance
 from rayfed.config import load
 
 
@@ -87,3 +90,46 @@ def test_every_real_run_is_one_that_the_settings_allow() -> None:
         if name != "cifar10":  # whose images may not be there
             words = honest.EXPERIMENTS[name].words(nodes)
             load([*words, f"federation.nodes={nodes}", f"screens={screens}", f"seed={seed}"])
+
+
+def test_the_page_of_long_runs_has_the_default_beside_the_mean() -> None:
+    fair, out = {"out": 0, "longest": 0, "pay": 50.0}, {"out": 10, "longest": 4, "pay": 45.0}
+    cells = {
+        f"two shards, 3, {seed}, {name}": {"accuracy": accuracy, "members": [fair, out if name == "default" else fair]}
+        for seed, name, accuracy in (
+            *((1000, "mean", 0.96), (1000, "default", 0.95), (1001, "mean", 0.96), (1001, "default", 0.97)),
+            *((1002, "mean", 0.9), (1002, "former default", 0.5)),
+        )
+    }
+    *_, row = fairness.summed({"rounds": 100, "cells": cells}).splitlines()
+    assert row == "| two shards, 3 nodes | 2 | 96.0 | +0.00 | -1.00 | 5.0 % | 10 % | 4 |"
+
+
+def test_the_table_of_both_defaults() -> None:
+    lost = {"sign flip": (0.05, 0.01), "mimic": (0.01, 0.04), "absent": (0.5, 0.5)}
+    cells = {}
+    for seed in range(4):
+        for which, name in enumerate(robustness_defaults.NAMES):
+            apart = 0.002 * seed * (1 - which)
+            reached = {threat: 0.96 - lost.get(threat, (0, 0))[which] + apart for threat in robustness_defaults.THREATS}
+            cells[f"4, 1, iid, {seed}, {name}"] = {"accuracy": 0.96, "attacks": reached}
+    del cells["4, 1, iid, 3, former default"]
+    *_, row = robustness_defaults.table({"cells": cells}).splitlines()
+    assert row.startswith(
+        "| 4 nodes, iid, f = 1 | 4 (3) | 96.3 | 28 of 29 | sign flip +5.0 (+1.0), mimic +1.0 (+4.0), "
+    )
+    assert row.endswith("| sign flip -3.8 ± 0.1 | mimic +3.2 ± 0.1 |")
+
+
+def test_the_first_default_holds_difference_against_however_many() -> None:
+    rng = np.random.default_rng(0)
+    way = rng.normal(0, 1000, 500)
+    steps = [way + rng.normal(0, 100, 500) for _ in range(4)] + [-40 * way + rng.normal(0, 100, 500) for _ in range(3)]
+    updates = {i: np.rint(step).astype(np.int32) for i, step in enumerate(steps)}
+    base = np.zeros(500, np.int32)
+    given = Evidence(base, updates, dict.fromkeys(updates, 1), None, lambda i: distance(updates[i], base))
+    now, then = (
+        [made.index for made in former.make(name, {"usual": 0.0}).judge(given) if made.accepted]
+        for name in ("norm", "former_norm")
+    )
+    assert (now, then) == ([0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3])
