@@ -38,8 +38,9 @@ class Holdout:
     less than ``least`` nats, which the last rounds' small losses give by chance. With skewed data most updates harm a
     node that has nothing of their classes, each about as much, and are no worse for it.
 
-    Where the median absolute deviation of the harms is below ``alike``, data is alike and harm stands out: there
-    ``least_alike`` nats and two thirds of ``factor`` are enough. A little harm in every round would pass for ever.
+    Where the median absolute deviation of the harms is below ``alike``, and the node's own update takes no more than
+    the part ``own`` off the loss, data is alike and harm stands out: there ``least_alike`` nats and two thirds of
+    ``factor`` are enough. A little harm in every round would pass for ever.
 
     The second, asked only where the mean of all is more than ``worse`` nats worse than the base, for several ruinous
     updates hide each other from the first: a loss that is more than ``slack`` nats above the base's *and* more than
@@ -58,6 +59,7 @@ class Holdout:
     least: float = 0.015
     least_alike: float = 0.002
     alike: float = 0.04
+    own: float = 0.25
     factor: float = 1.5
     worse: float = 0.05
     slack: float = 0.5
@@ -68,7 +70,7 @@ class Holdout:
         for name in ("harm", "factor", "ruin"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must be greater than 0, is {getattr(self, name)}")
-        for name in ("apart", "least", "least_alike", "alike", "worse", "slack"):
+        for name in ("apart", "least", "least_alike", "alike", "own", "worse", "slack"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must not be negative, is {getattr(self, name)}")
         if isinstance(self.singly, bool) or not isinstance(self.singly, int) or self.singly < 3:
@@ -98,7 +100,8 @@ class Holdout:
         # Of two, nobody can say which one does the harm.
         tried = self._harms(evidence, means, rest, whole) if len(rest) > 2 else {}
         factor, least = self.factor * 2 / 3, self.least_alike
-        if spread(tried) >= self.alike:
+        own = tried.get(evidence.own, 0.0) if evidence.own is not None else 0.0
+        if spread(tried) >= self.alike or own < -self.own:
             factor, least = self.factor, self.least
         harms = dict.fromkeys(rest, 0.0) | tried
         harms = {index: 0.0 if 0 < found * whole < least else found for index, found in harms.items()}

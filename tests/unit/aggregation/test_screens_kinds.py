@@ -472,3 +472,16 @@ def test_progress_names_a_setting_that_makes_no_sense(settings: dict[str, float]
 def test_a_setting_that_was_renamed_says_so() -> None:
     with pytest.raises(ConfigError, match=r"screens\.cosine\.min: is called gap, and says how far"):
         screens.make("cosine", {"min": -0.3})
+
+
+def test_holdout_takes_data_for_alike_only_where_the_own_update_is_nothing_special() -> None:
+    updates = [(WANTED / 2).astype(np.int32)] * 10
+    updates[3] = (updates[3] / 4).astype(np.int32)  # it helps, but less than the others
+    updates[0] = (4 * WANTED).astype(np.int32)  # the only one that knows what this node's images show
+    given = replace(evidence(updates, ZERO, loss_of), own=0)
+    harms = [v.score for v in Holdout().judge(given)]
+    assert harms[0] < -0.25 < 0 < harms[3]
+    screen = Holdout(least_alike=0.0, least=10.0, alike=9.0, harm=2 * harms[3])
+    assert accepted(replace(screen, own=9.0), given) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert accepted(screen, given) == list(range(10))
+    assert accepted(screen, replace(given, own=None)) == [0, 1, 2, 4, 5, 6, 7, 8, 9]

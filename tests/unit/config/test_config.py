@@ -235,6 +235,7 @@ WRONG = [
     ({"screens": {"multi_krum": {"f": 0, "keep": 5}}}, "screens.multi_krum.keep", "no room"),
     ({"screens": {"duplicate": {"usual": 0}}}, "screens.duplicate.usual", "greater than 0"),
     ({"screens": {"holdout": {"apart": -1}}}, "screens.holdout.apart", "must not be negative"),
+    ({"screens": {"holdout": {"own": -1}}}, "screens.holdout.own", "must not be negative"),
     ({"screens": {"cosine": {"gap": 3}}}, "screens.cosine.gap", "at most 2"),
     ({"ledger.kind": "rpc"}, "ledger.rpc_url", "http://HOST:PORT"),
     ({"ledger.kind": "rpc", "ledger.rpc_url": "localhost:8545"}, "ledger.rpc_url", "does not begin with"),
