@@ -46,7 +46,7 @@ def offered(settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
     model = dict(settings.model)
     weights = model.get("pretrained")
     if weights not in (None, "torchvision"):
-        withheld.append("model.pretrained: a file of weights, which whoever joins needs a copy of")
+        withheld.append("model.pretrained: a file of weights; who joins without it has genesis from a member")
         model["pretrained"] = None
     if settings.data.loader:
         withheld.append("data.loader: code of the founder's own")
