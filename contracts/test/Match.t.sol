@@ -393,6 +393,81 @@ contract MatchTest is FederationTest {
 
     // ------------------------------------------------------------------------------------------------------ refusals
 
+    /// @dev Of trees whose counts lie round a step's 32 parts, and at the end of each of the single leaf.
+    function test_reverts_for_moves_of_the_wrong_shape() external {
+        uint40[5] memory leaves = [uint40(2), 3, 31, 32, 33];
+        for (uint256 k = 0; k < leaves.length; ++k) {
+            uint256 state = cheats.snapshotState();
+            Terms memory t = _terms(2);
+            t.values = (leaves[k] - 1) * 128;
+            f = IFederation(factory.found(t, bytes32(k + 200)));
+            coin.approve(address(f), type(uint256).max);
+            _fill(2);
+            _playBlobs(1, 2);
+            (Blob memory right, Blob memory sham) = (_right(1, 2), _right(1, 2));
+            sham.set(t.values - 1, 77);
+            sham.seal();
+            for (uint256 i = 0; i < 2; ++i) {
+                _attest(1, i, right.root);
+            }
+            f.advance();
+            _enter(THIEF, 1, sham.root);
+            _toTournament(1);
+            _refuseWrongParts(right);
+            while (_point(1, 0, 0, 1).count > 1) {
+                _step(1, 0, 0, 1, right, sham);
+            }
+            _refuseWrongLeaves(right);
+            cheats.revertToState(state);
+        }
+    }
+
+    function _refuseWrongParts(Blob memory right) private {
+        ITournament.Point memory p = _point(1, 0, 0, 1);
+        bytes32[] memory parts = right.parts(p.from, p.count);
+        uint256 n = parts.length;
+        vm.assertEq(n, p.count > 32 ? 17 : p.count);
+        bytes32[] memory few = new bytes32[](n - 1);
+        bytes32[] memory many = new bytes32[](n + 1);
+        for (uint256 i = 0; i < n; ++i) {
+            many[i] = parts[i];
+            if (i < n - 1) few[i] = parts[i];
+        }
+        bytes32[] memory whole = new bytes32[](1);
+        whole[0] = right.root;
+        if (few.length != 0) {
+            vm.expectRevert(abi.encodeWithSelector(ITournament.WrongParts.selector, n - 1, n));
+            f.show(p, few, none);
+        }
+        vm.expectRevert(abi.encodeWithSelector(ITournament.WrongParts.selector, n + 1, n));
+        f.show(p, many, none);
+        vm.expectRevert(abi.encodeWithSelector(ITournament.WrongParts.selector, 1, n));
+        f.show(p, whole, none); // the root is no part of itself
+        if (p.count > 32) {
+            vm.expectRevert(abi.encodeWithSelector(ITournament.WrongParts.selector, p.count, n));
+            f.show(p, right.hashes, none); // the leaves themselves, where a part has two
+        }
+        (parts[0], parts[n - 1]) = (parts[n - 1], parts[0]);
+        vm.expectRevert(abi.encodeWithSelector(ITournament.WrongShape.selector, 0));
+        f.show(p, parts, none);
+    }
+
+    function _refuseWrongLeaves(Blob memory right) private {
+        ITournament.Point memory p = _point(1, 0, 0, 1);
+        bytes32[] memory one = new bytes32[](1);
+        one[0] = right.hashes[p.from];
+        vm.expectRevert(ITournament.WrongKind.selector);
+        f.show(p, one, none);
+        bytes memory leaf = right.leaves[p.from];
+        vm.expectRevert(abi.encodeWithSelector(ITournament.WrongShape.selector, 0));
+        f.showLeaf(p, right.leaves[p.from - 1], ""); // a leaf, and not the one of this place
+        assembly ("memory-safe") {
+            mstore(leaf, 511)
+        }
+        vm.expectRevert(abi.encodeWithSelector(Merkle.WrongLeafLength.selector, 511));
+        f.showLeaf(p, leaf, "");
+    }
+
     function test_reverts_for_entries_that_cannot_be() external {
         vm.deal(address(this), 10 ether);
         bytes32 context = _context(1);
