@@ -163,7 +163,7 @@ class Recorder:
             self._snapshot = Snapshot(view, statuses, lines)
             if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
                 run_id = run_id_of(tracker) if tracker else None
-                self._end = Ending(charter, connection, view, time.time() - self._started, run_id)
+                self._end = Ending(charter, connection, view, max(0.0, time.time() - self._started), run_id)
                 self._write_down(self._end, tracker)
                 return
 
