@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rayfed.cli.main import main
+from rayfed.encoding.primitives import bits
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.protocol.court import Fate
 from rayfed.protocol.messages import Status
@@ -82,3 +83,25 @@ def test_roots_that_nobody_merged_are_defended_against(tmp_path: Path, shared: t
     finally:
         door.close()
     assert main(["audit", str(tmp_path / "run")]) == 0
+
+
+def test_five_of_twelve_get_no_quorum_and_lose_their_stakes(tmp_path: Path, shared: tuple[str, ...]) -> None:
+    """They attest one wrong root. Two rounds are void, which ends it; no honest member is dropped or loses anything."""
+    few = ("federation.nodes=12", "cluster.nodes_per_actor=12", "federation.rounds=2", "federation.max_void=2")
+    times = ("federation.max_missed=1", "federation.attest_seconds=40", "stake.clock_seconds=30")
+    ended = run(*SMALL, *few, *times, "attack=wrong_attestation", "attack.nodes=5", *shared, folder=tmp_path)
+    assert ended.code == 0, ended
+    told = summary(tmp_path)
+    assert [(closed["root"], bool(closed["attesters"])) for closed in told["rounds"]] == [(None, False)] * 2
+    addresses = {node["slot"]: node["address"] for node in told["nodes"]}
+    rpc_url = next(word.partition("=")[2] for word in shared if word.startswith("ledger.rpc_url="))
+    door = EthereumFederation.open(rpc_url, federation_of(tmp_path))
+    try:
+        view, accounts = door.view(), door.accounts([addresses[slot] for slot in range(12)])
+        assert not view.unsettled, "the honest stayed until all was judged"
+        assert [account.slashed > 0 for account in accounts] == [False] * 7 + [True] * 5
+        assert [account.drops for account in accounts] == [0] * 12
+        honest = [view.index_of(addresses[slot]) for slot in range(7)]
+        assert sorted(index for index in honest if index is not None) == sorted(bits(view.active))
+    finally:
+        door.close()
