@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from rayfed.learning import frozen
 from rayfed.learning.captured import CapturedLoop, Job, _groups
 from rayfed.learning.images import Kept
 from rayfed.learning.optimizers import Optimizers, parameters_of, set_rates
@@ -94,6 +95,24 @@ def test_steps_with_fixed_places_give_the_plain_loop_s_bits(settings: dict[str, 
         assert same(done, fit(plain, round=round)), "the second round too, with the first one's places"
         assert done.accuracy == fit(plain, round=round).accuracy
     assert loop.unfit is None
+
+
+def test_recorded_steps_train_a_head_on_a_frozen_trunk() -> None:
+    def on_a_trunk() -> nn.Module:
+        net = network()
+        net[0].requires_grad_(False)
+        net[1].requires_grad_(False)
+        frozen.hold(net)
+        return net
+
+    plain, t = trainer(on_a_trunk()), trainer(on_a_trunk())
+    loop = loop_of(t)
+    for round in (1, 2):
+        done = by_steps(t, loop, round=round)
+        assert same(done, fit(plain, round=round))
+    assert loop.unfit is None
+    moved = {name for name, value in genesis().items() if not torch.equal(value, done.state[name])}
+    assert moved == {"6.weight", "6.bias"}
 
 
 def test_the_learning_rate_follows_the_schedule_without_another_trial(monkeypatch: pytest.MonkeyPatch) -> None:
