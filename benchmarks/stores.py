@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,12 @@ import numpy as np
 
 from benchmarks.machine import Figure, Unavailable, report
 from rayfed.encoding import merkle
+from rayfed.encoding.sealed import new_key
 from rayfed.errors import StoreError
 from rayfed.store import Site, Store, StoreOptions
+from rayfed.store.card import Card
+from rayfed.store.confidential.envelope import Envelope
+from rayfed.store.confidential.reading_keys import ReadingKeys
 from rayfed.store.files import FileStore
 from rayfed.store.files.options import FilesOptions
 from rayfed.store.ipfs.options import IpfsOptions
@@ -34,7 +38,7 @@ from rayfed.store.several.options import SeveralOptions
 
 SIZE = 11_000 * 4096
 FEDERATION = "0x" + "fe" * 20
-OWNER = "0x" + "aa" * 20
+OWNER, READER = "0x" + "aa" * 20, "0x" + "bb" * 20
 BUCKET = "blobs"
 TARGET = 0.6
 """Seconds from peer to peer by IPFS, hashing and all."""
@@ -108,12 +112,14 @@ def blob_of(seed: int) -> tuple[bytes, memoryview]:
     return merkle.root(blob), blob
 
 
-def pair(options: tuple[StoreOptions, StoreOptions], folder: Path, stack: ExitStack) -> tuple[Store, Store]:
+def pair(
+    options: tuple[StoreOptions, StoreOptions], folder: Path, stack: ExitStack, changed: Callable[[Site], Site]
+) -> tuple[Store, Store]:
     """Open a store for two parties."""
     stores = []
     for number, one in enumerate(options):
         folder.mkdir(exist_ok=True)
-        stores.append(one.open(Site(FileStore(folder / str(number)), FEDERATION)))
+        stores.append(one.open(changed(Site(FileStore(folder / str(number)), FEDERATION))))
         stack.callback(stores[-1].close)
     return stores[0], stores[1]
 
@@ -174,30 +180,54 @@ def ray_way(folder: Path, stack: ExitStack) -> tuple[Way, Callable[[int], None]]
     actor = ray.remote(Carrier).options(name=name, namespace=namespace, max_concurrency=4, num_cpus=0)
     host = actor.remote(str(folder / "ray-author"))
     reader = RayPeers(FileStore(folder / "ray-reader"), FEDERATION)
-    seeds: list[int] = []
     way = Way(
         "ray_peers",
         lambda root, blob: None,
         lambda root: reader.get(root, SIZE, [OWNER]),
         note="one machine: shared memory",
     )
+    return way, put_elsewhere(way, lambda seed: ray.get(host.put.remote(seed)))
+
+
+def put_elsewhere(way: Way, put: Callable[[int], float]) -> Callable[[int], None]:
+    """Have a way's blobs made and put by another process; return what tells it the seed of the next one.
+
+    Args:
+        way: whose ``get`` is measured here.
+        put: has the blob of a seed put; returns how many seconds that took.
+    """
+    seeds: list[int] = []
 
     def run(root: bytes, blob: memoryview) -> None:
-        put = ray.get(host.put.remote(seeds[-1]))
+        took = put(seeds[-1])
         begin = time.perf_counter()
         if way.get(root) != blob:
-            raise AssertionError("ray_peers gave something else")
+            raise AssertionError(f"{way.name} gave something else")
         get = time.perf_counter() - begin
-        way.puts.append(put)
+        way.puts.append(took)
         way.gets.append(get)
-        way.both.append(put + get)
+        way.both.append(took + get)
 
     way.run = run  # type: ignore[method-assign]
-    return way, seeds.append
+    return seeds.append
+
+
+def encrypted(site: Site) -> Site:
+    """Return the same place for a member of eight, whose blobs are encrypted to all of them."""
+    keys = [new_key() for _ in range(7)]
+    cards = {str(number): Card(key=public) for number, (_, public) in enumerate(keys)}
+    cards["own"] = Card(key=SHARED[1])
+    envelope = Envelope(FEDERATION, ReadingKeys((SHARED[0],)), lambda: cards)
+    return replace(site, cards=lambda: cards, envelope=lambda: envelope, confidential=True)
+
+
+SHARED = new_key()
+"""One member's, with which both parties read."""
 
 
 def ways(folder: Path, stack: ExitStack) -> tuple[list[Way], Callable[[int], None]]:
     """Return all stores, running, and what has to be told the seed of the next blob."""
+    from benchmarks import p2p_party
     from tests.integration.kubo import MISSING, find, running
 
     if find() is None:
@@ -208,23 +238,37 @@ def ways(folder: Path, stack: ExitStack) -> tuple[list[Way], Callable[[int], Non
     nodes[1].knows(nodes[0])
     s3 = stack.enter_context(s3_server(folder))
     files = FilesOptions(path=str(folder / "shared"))
+    secret = FilesOptions(path=str(folder / "secret"))
     ipfs = (IpfsOptions(rpc_url=nodes[0].url), IpfsOptions(rpc_url=nodes[1].url))
     found: list[Way] = []
 
-    def add(name: str, options: tuple[StoreOptions, StoreOptions], **more: Any) -> None:
-        author, reader = pair(options, folder / name.replace(" ", ""), stack)
-        ready = getattr(author, "announced", lambda seconds: None)
+    def add(
+        name: str,
+        options: tuple[StoreOptions, StoreOptions],
+        changed: Callable[[Site], Site] = lambda site: site,
+        **more: Any,
+    ) -> None:
+        author, reader = pair(options, folder / name.replace(" ", ""), stack, changed)
+        ready = getattr(getattr(author, "_shelf", author), "announced", lambda seconds: None)
         found.append(Way(name, author.put, lambda root: reader.get(root, SIZE), lambda: ready(60), **more))
 
     add("files", (files, files), note="one folder on this disk")
+    add("files, encrypted", (secret, secret), encrypted, note="to eight members")
     ray, seed = ray_way(folder, stack)
-    found.append(ray)
+    p2p, seed_too = p2p_party.way(folder, stack)
+    found.extend((ray, p2p))
     add("s3", (s3, s3), note="moto, a server written in Python, on this machine")
     found.append(bare_kubo((nodes[0].url, nodes[1].url)))
     add("ipfs", ipfs, note="two Kubo nodes on loopback; found by the root, hashed", target=TARGET)
+    add("ipfs, encrypted", ipfs, encrypted, note="to eight members, as it is by default")
     both = tuple(SeveralOptions(["ipfs", "files"], parts=(one, files)) for one in ipfs)
     add("several", (both[0], both[1]), note="ipfs and files: put into both, then whichever is found first")
-    return found, seed
+
+    def tell(number: int) -> None:
+        seed(number)
+        seed_too(number)
+
+    return found, tell
 
 
 def main(repeats: int = 9) -> None:
@@ -244,7 +288,13 @@ def main(repeats: int = 9) -> None:
         figures = [figure for way in stores for figure in way.figures()]
     load = f"load of the machine at the end, other work included: {os.getloadavg()[0]:.1f}"
     question = "how long does a blob of 45 MB take from one party to another, by each store"
-    report("stores", question, figures, ("numpy", "ray", "boto3", "moto"), {"bytes": SIZE, "load": load})
+    report(
+        "stores",
+        question,
+        figures,
+        ("numpy", "ray", "boto3", "moto", "iroh", "cryptography"),
+        {"bytes": SIZE, "load": load},
+    )
 
 
 if __name__ == "__main__":

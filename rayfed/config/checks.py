@@ -278,6 +278,8 @@ def _outside(settings: Settings) -> None:
         raise ConfigError("ledger.ws_url", f"{_shown(ledger.ws_url)!r} does not begin with ws:// or wss://")
     store = options_of(settings.store)
     store.validate()
+    if settings.federation_address is None:
+        store.check_sharing(settings.federation.nodes)
     if settings.store.confidential and store.within_cluster:
         raise ConfigError(
             "store.confidential",

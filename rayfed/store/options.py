@@ -101,6 +101,9 @@ class StoreOptions(ABC):
     def validate(self) -> None:
         """Raise ``ConfigError`` for a setting that cannot work, without looking at anything outside."""
 
+    def check_sharing(self, nodes: int) -> None:  # noqa: B027 - most kinds have nothing that cannot be shared
+        """Raise ``ConfigError`` for a setting that so many nodes of one run cannot share."""
+
     @abstractmethod
     def check(self, *, here: bool = True) -> None:
         """Ask the place itself once, so that a wrong setting shows before anything starts.

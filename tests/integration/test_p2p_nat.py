@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 from netns import Network, need_namespaces, relay_binary
+from p2p_host import hear
+
+from rayfed.errors import ConfigError
+from rayfed.ledger.ethereum.devchain import find_anvil
 
 pytest.importorskip("iroh")
 
@@ -147,3 +151,54 @@ def test_without_a_relay_nobody_behind_nat_is_reached(network: Network, tmp_path
     )
     a.does("put", 1)
     assert "takes too long" in b.does("get", 1, "a")["error"]
+
+
+def test_parties_that_share_nothing_but_a_chain_train_one_model(network: Network, tmp_path: Path) -> None:
+    """Two behind NAT, two that reach nothing but what lies in the middle: a relay, and the chain."""
+    try:
+        find_anvil()
+    except ConfigError as error:
+        pytest.skip(str(error))
+    internet(network, tmp_path)
+    network.forward("inet")
+    for number, name in enumerate("ab", 1):
+        behind_nat(network, name, number)
+    network.add("c", "d")
+    for number, name in enumerate("cd", 1):
+        network.wire(name, f"10.0.{number}.2/24", "inet", f"10.0.{number}.1/24")
+        network.inside(name, *f"ip route add 198.18.0.1/32 via 10.0.{number}.1".split())
+    key = tmp_path / "payer.key"
+    words = f"chain --host 198.18.0.1 --port 8545 --key-file {key}".split()
+    network.start("inet", sys.executable, "-m", "rayfed", *words, log=tmp_path / "chain.log", stdout=subprocess.DEVNULL)
+    hear(key)
+    small = ["federation.nodes=4", "federation.rounds=2", "train.threads=1", "model.width=4", "model.hidden=8"]
+    chain = ["ledger=rpc", "ledger.rpc_url=http://198.18.0.1:8545", f"ledger.key_file={key}"]
+    options = [
+        *small,
+        *chain,
+        "ledger.allow_demo_times=true",
+        "store=p2p",
+        f"store.relay={RELAY}",
+        "cluster.relay=false",
+    ]
+    hosts = [
+        network.start(
+            name,
+            *(sys.executable, str(HERE / "p2p_host.py"), str(tmp_path), str(slot), "4"),
+            *(*options, "federation.alone=false", "federation.vote_seconds=300"),
+            log=tmp_path / f"{name}.log",
+            stdout=subprocess.PIPE,
+        )
+        for slot, name in enumerate("abcd")
+    ]
+    said = []
+    for name, host in zip("abcd", hosts, strict=True):
+        assert host.stdout is not None
+        line = host.stdout.readline()
+        assert line, (tmp_path / f"{name}.log").read_text()[-3000:]
+        said.append(json.loads(line))
+    assert all(one["over"] for one in said), said
+    assert len({one["root"] for one in said} | {one["model"] for one in said}) == 1, said
+    for one in said[2:]:
+        assert one["ways"], said
+        assert all(way == [True] for way in one["ways"]), "c and d reach nobody directly"

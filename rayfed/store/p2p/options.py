@@ -54,6 +54,14 @@ class P2pOptions(StoreOptions):
             except ValueError as error:
                 raise ConfigError("store.external", f"{address!r} is not IP:PORT: {error}") from error
 
+    def check_sharing(self, nodes: int) -> None:
+        """See ``StoreOptions``: a port is one endpoint's."""
+        name = "store.external" if self.external else "store.listen"
+        if nodes > 1 and (self.external or not self.listen.endswith(":0")):
+            raise ConfigError(
+                name, f"a port serves one node, and federation.nodes starts {nodes} here: let others join"
+            )
+
     def check(self, *, here: bool = True) -> None:
         """See ``StoreOptions``: iroh is installed, and, on this machine, the address is free and the relay answers."""
         from rayfed.store.p2p import binding

@@ -67,6 +67,11 @@ class SeveralOptions(StoreOptions):
         for part in self.parts:
             part.validate()
 
+    def check_sharing(self, nodes: int) -> None:
+        """See ``StoreOptions``."""
+        for part in self.parts:
+            part.check_sharing(nodes)
+
     def check(self, *, here: bool = True) -> None:
         """See ``StoreOptions``: all of them can be used. Later some may fail."""
         self.validate()
