@@ -7,7 +7,7 @@ that it will see, and is evaluated; all by the class that the nodes will train w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -105,9 +105,7 @@ class Rehearsal:
                 _check(genesis, update)
                 one.loss(update.state)
                 if self._timed:  # the first steps have warmed up what is only slow once
-                    began = time.monotonic()
-                    one.train(genesis, 1)
-                    self.rate = images / max(time.monotonic() - began, 1e-6)
+                    self.rate = images / _seconds(lambda: one.train(genesis, 1), self._settings.train.threads or 1)
                 return update.state
             except RayfedError:
                 raise
@@ -147,6 +145,25 @@ class Rehearsal:
             return ConfigError("learner._target_", f"{own} cannot train on a few examples: {reason}")
         beside = "" if train.precision == "fp32" else f" with train.precision={train.precision}"
         return ConfigError("model._target_", f"{target} cannot be trained{beside}: {reason}")
+
+
+def _seconds(work: Callable[[], object], threads: int) -> float:
+    """Return how long something takes with so many processor threads, but for what other processes take of that."""
+    before, waited, began = torch.get_num_threads(), _waited(), time.monotonic()
+    torch.set_num_threads(threads)
+    try:
+        work()
+    finally:
+        torch.set_num_threads(before)
+    return max(time.monotonic() - began - (_waited() - waited), 1e-6)
+
+
+def _waited() -> float:
+    """Return for how many seconds this thread has waited for a processor so far; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _check(genesis: Mapping[str, torch.Tensor], update: Update) -> None:

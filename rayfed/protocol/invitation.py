@@ -163,6 +163,11 @@ TYPES: dict[str, type] = {
 """What stands in the file."""
 
 
+def is_invitation(text: str) -> bool:
+    """Say whether a text begins as an invitation does."""
+    return f'"rayfed": "{KIND}"' in text[:200]
+
+
 def coins(units: int) -> str:
     """Return an amount in the smallest unit as whole coins, exactly."""
     whole, rest = divmod(units, COIN)

@@ -5,7 +5,8 @@ and what they have earned is paid out, or else it is said how.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from rayfed.errors import RayfedError
 from rayfed.ledger.patience import patiently
 from rayfed.reporting import words
 from rayfed.reporting.model_card import of_summary
-from rayfed.runtime import cluster, model_files, supervise
+from rayfed.runtime import cluster, homes, model_files, supervise
 from rayfed.runtime.results import REPORT, SUMMARY, keep_record, write
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FEW = 4
+"""So many commands are printed; of more the first ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnNodes:
@@ -39,7 +43,9 @@ class OwnNodes:
     Attributes:
         place: where that is; ``connection``: to it.
         first: the block that it was founded in.
-        hosts, recorder: the actors; ``addresses``: of the nodes' accounts.
+        hosts, recorder: the actors.
+        accounts: the nodes', by slot; -1 is a node that has joined.
+        folder: below which the nodes keep what is their own.
     """
 
     place: Place
@@ -47,7 +53,24 @@ class OwnNodes:
     first: int
     hosts: Sequence[cluster.Actor]
     recorder: cluster.Actor
-    addresses: Sequence[Address]
+    accounts: Mapping[int, Address]
+    folder: Path
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Of the nodes' accounts."""
+        return tuple(self.accounts.values())
+
+    def key(self, settings: Settings, slot: int) -> str:
+        """Return the words by which owners' commands find a node's key, with a space before them."""
+        chosen, federation = settings.ledger, self.place.federation
+        if chosen.keystore:
+            password = f" --password-file {shlex.quote(chosen.password_file)}" if chosen.password_file else ""
+            return f" --keystore {shlex.quote(chosen.keystore)}{password} --index {slot + 1}"
+        if slot < 0 and homes.of_node(settings, self.place.chain_id, federation) is not None:
+            return "" if not chosen.key_dir else f" --node {homes.of_node(settings, self.place.chain_id, federation)}"
+        name = f"node-{slot}" if slot >= 0 else "node"
+        return f" --node {shlex.quote(str(self.folder / federation.lower() / name))}"
 
 
 def follow(
@@ -109,14 +132,16 @@ def paid(own: OwnNodes, settings: Settings) -> list[str]:
     """Return in lines what the nodes have earned, and how to have what is still theirs."""
     accounts = patiently(partial(own.connection.accounts, own.addresses))
     coin, payout = own.connection.coin_name(), settings.ledger.payout_address
-    lines = []
-    for address, account in zip(own.addresses, accounts, strict=True):
+    where = f"--rpc {public(settings.ledger.rpc_url or 'URL', path_is_secret=True)} --federation {own.place.federation}"
+    lines, ways = [], []
+    for (slot, address), account in zip(own.accounts.items(), accounts, strict=True):
         if account.earned:
             owed = f", of which {words.amount(account.claimable)} are to be claimed" if account.claimable else ""
             lines.append(f"{address} earned {words.amount(account.earned)} {coin}{owed}; paid to {payout or address}")
-    where = f"--rpc {public(settings.ledger.rpc_url or 'URL', path_is_secret=True)} --federation {own.place.federation}"
-    if any(account.claimable or account.native_claimable for account in accounts):
-        lines.append(f"to claim it: python -m rayfed claim {where}")
-    if any(account.stake or account.bonds for account in accounts):
-        lines.append(f"stake and bonds come back by: python -m rayfed withdraw {where}")
-    return lines
+        key = own.key(settings, slot)
+        if account.claimable or account.native_claimable:
+            ways.append(f"what is to be claimed comes by: python -m rayfed claim {where}{key}")
+        if account.stake or account.bonds:
+            ways.append(f"stake and bonds come back by: python -m rayfed withdraw {where}{key}")
+    rest = [f"and likewise for the others, {len(ways)} commands in all"] if len(ways) > FEW else []
+    return [*lines, *ways[:FEW], *rest]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rayfed.config.invited import PLAY
 from rayfed.errors import ConfigError
 from rayfed.protocol.invitation import FILE
 from rayfed.runtime.alone import alone_in
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.encoding.primitives import Address
     from rayfed.protocol.invitation import Invitation
+
+log = logging.getLogger(__name__)
 
 SETTING = "ledger.key_dir"
 
@@ -110,13 +114,15 @@ def state_dir(settings: Settings, output_dir: Path, chain_id: int, federation: A
     return chosen
 
 
-def keep_invitation(made: Invitation) -> None:
-    """Keep a copy of an invitation, for whoever loses it.
-
-    Raises:
-        ConfigError: naming ``ledger.key_dir``.
-    """
-    write(folder(None, made.chain_id, made.federation) / FILE, made.to_json(), SETTING)
+def keep_invitation(settings: Settings, made: Invitation) -> None:
+    """Keep a copy of an invitation, for whoever loses it; not on a chain that people start for themselves, and go on
+    without where it cannot be written."""
+    if made.chain_id in PLAY:
+        return
+    try:
+        write(folder(settings, made.chain_id, made.federation) / FILE, made.to_json(), SETTING)
+    except ConfigError as error:
+        log.warning("no copy of the invitation is kept: %s", error)
 
 
 def invitations(federation: str) -> list[Path]:

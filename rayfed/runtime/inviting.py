@@ -12,7 +12,7 @@ import rayfed
 from rayfed.config.invited import offered
 from rayfed.encoding.urls import public
 from rayfed.protocol.charter import Charter
-from rayfed.protocol.invitation import FILE, Invitation
+from rayfed.protocol.invitation import FILE, Invitation, is_invitation
 from rayfed.runtime import homes
 from rayfed.runtime.results import write
 
@@ -59,16 +59,22 @@ def shared(urls: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def keep(made: Invitation, folder: Path) -> Path:
+def keep(settings: Settings, made: Invitation, folder: Path) -> Path:
     """Write an invitation into a folder of a run's, and a copy beside the keys; return the first.
 
     Raises:
-        ConfigError: naming ``hydra.run.dir`` or ``ledger.key_dir``.
+        ConfigError: naming ``hydra.run.dir``.
     """
     path = folder / FILE
     write(path, made.to_json())
-    homes.keep_invitation(made)
+    homes.keep_invitation(settings, made)
     return path
+
+
+def given(path: Path) -> Invitation | None:
+    """Return the invitation that a file is; None if it is a charter alone."""
+    text = path.read_text(encoding="utf-8")
+    return Invitation.from_json(text) if is_invitation(text) else None
 
 
 def told(made: Invitation, path: Path) -> list[str]:

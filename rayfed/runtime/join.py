@@ -15,7 +15,7 @@ from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import COIN, NATIVE
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, drafting, homes, launch, log_files, preflight, supervise
+from rayfed.runtime import chain, cluster, drafting, homes, inviting, launch, log_files, preflight, supervise
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.ending import OwnNodes, follow
@@ -73,6 +73,8 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path, console: 
         stack.callback(connection.close)
         _check_purse(settings, backend, connection)
         write(output_dir / CHARTER, text)
+        if (invitation := inviting.given(Path(settings.charter or ""))) is not None:
+            inviting.keep(settings, invitation, output_dir)
         display.say("loading data and trying the model")
         is_own = cluster.is_own(settings)
         if is_own:
@@ -88,7 +90,9 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path, console: 
         actors.append(launch.host(HostSpec(name, (-1,), place, settings, str(folder))))
         recorder = launch.recorder(settings, config, place, started, folder, only=name)
         addresses = launch.addresses(actors)
-        own = OwnNodes(place, connection, first, tuple(actors), recorder, addresses)
+        own = OwnNodes(
+            place, connection, first, tuple(actors), recorder, dict(zip([-1], addresses, strict=True)), folder
+        )
         actors.append(recorder)
         equip(settings, backend, connection, addresses[0], display)
         seen, summary = follow(own, settings, output_dir, display, lambda view: None)

@@ -66,7 +66,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         display.found(place.federation, Charter.from_json(charter).data.metric, _tracking(settings))
         if settings.ledger.kind != "devchain":  # which ends with the run
             made = inviting.invitation(settings, backend, connection, charter)
-            display.tell(inviting.told(made, inviting.keep(made, output_dir)))
+            display.tell(inviting.told(made, inviting.keep(settings, made, output_dir)))
         display.say(f"starting {settings.federation.nodes} nodes")
         actors: list[cluster.Actor] = []
         stack.callback(keep_record, place, founded.block, output_dir)
@@ -81,7 +81,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
             backend, chain.payer(backend), connection, addresses, settings.ledger.fund_ether, founding.pool
         )
         funding.give()
-        own = OwnNodes(place, connection, founded.block, hosts, recorder, addresses)
+        own = OwnNodes(place, connection, founded.block, hosts, recorder, dict(enumerate(addresses)), folder)
         seen, summary = follow(own, settings, output_dir, display, funding.look)
     return RunResult(summary, output_dir, supervise.without_model(seen))
 

@@ -18,7 +18,7 @@ from rayfed.errors import CharterMismatch, CodecError, ConfigError
 from rayfed.ledger import registry
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
-from rayfed.protocol.invitation import KIND, Invitation
+from rayfed.protocol.invitation import Invitation, is_invitation
 from rayfed.reporting.mlflow import system
 from rayfed.runtime import tracking
 from rayfed.runtime.tracking import writable_folder
@@ -70,7 +70,7 @@ def charter_of(settings: Settings) -> str:
     invitation = None
     try:
         text = path.read_text(encoding="utf-8")
-        if f'"rayfed": "{KIND}"' in text[:200]:
+        if is_invitation(text):
             invitation = Invitation.from_json(text)
             text = invitation.charter.canonical_json()
         charter = Charter.from_json(text)

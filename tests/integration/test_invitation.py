@@ -105,18 +105,18 @@ def test_who_lost_it_writes_it_again(
     monkeypatch.chdir(tmp_path)
     run_folder = tmp_path / "run"
     run_folder.mkdir()
-    inviting.keep(invitation, run_folder)
+    inviting.keep(Settings(), replace(invitation, chain_id=5), run_folder)
     url = "https://u:s3cret@rpc.example.org"
     assert main(["invitation", "run", "--rpc", "https://rpc.example.org", "--rpc", url]) == 0
     said = capsys.readouterr().out
-    assert f"federation {invitation.federation} on chain 31337" in said
+    assert f"federation {invitation.federation} on chain 5" in said
     again = Invitation.from_json((run_folder / FILE).read_text())
     assert again.rpc == ("https://rpc.example.org",)
     assert "s3cret" not in (run_folder / FILE).read_text() + said
-    assert replace(again, rpc=invitation.rpc, withheld=()) == invitation
+    assert replace(again, rpc=invitation.rpc, withheld=(), chain_id=31337) == invitation
     # By its address alone, from what is kept beside the keys.
     assert main(["invitation", invitation.federation]) == 0
-    assert Invitation.from_json((tmp_path / FILE).read_text()) == invitation
+    assert Invitation.from_json((tmp_path / FILE).read_text()) == replace(invitation, chain_id=5)
     assert main(["invitation", "0x" + "12" * 20]) == 2
     assert "neither the folder of a run that has founded" in capsys.readouterr().err
 

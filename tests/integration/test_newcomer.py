@@ -84,4 +84,4 @@ def test_from_the_invitation_to_the_end(tmp_path: Path) -> None:
     same = [json.loads((tmp_path / name / "summary.json").read_text())["final_root"] for name in ("founder", "joiner")]
     assert same[0] == same[1]
     files = [{path.name for path in (tmp_path / name).iterdir() if path.is_file()} for name in ("founder", "joiner")]
-    assert files[0] - files[1] == {"founded.json", "invitation.json"}
+    assert files[0] - files[1] == {"founded.json"}

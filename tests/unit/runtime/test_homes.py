@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_invitations_are_found_by_run_file_and_address(tmp_path: Path) -> None:
     assert inviting.found_again(MADE.federation) is None
-    path = inviting.keep(MADE, tmp_path)
+    path = inviting.keep(settings(), MADE, tmp_path)
     for where in (str(tmp_path), str(path), MADE.federation, MADE.federation.upper().replace("X", "x")):
         found = inviting.found_again(where)
         assert found is not None
