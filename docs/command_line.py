@@ -30,6 +30,7 @@ from `chaos`: a check failed; from `watch`: a wrong root was seen to stand; from
 | 2 | bad input, or something that was asked for is not there or does not answer (chain, store, Ray): one line \
 on standard error, which names the setting to change where there is one |
 | 130 | Ctrl-C |
+| 141 | nobody reads its output any more (`| head`) |
 | 143 | SIGTERM |
 
 In a sweep (`--multirun`) it is the highest code of all its runs.

@@ -72,7 +72,7 @@ def application(job: Callable[[DictConfig, Path], int], words: list[str]) -> int
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
     except Exception as error:
         # Some overrides (data=[1,2]) make Hydra fail with a plain TypeError or ValueError.
-        if ours or isinstance(error, RayfedError):
+        if ours or isinstance(error, RayfedError | BrokenPipeError):
             raise
         raise explain(error) from error
     finally:

@@ -7,6 +7,8 @@ settings are known to be good.
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from rayfed.cli.complaints import BAD_INPUT, complain, wants_trace
 from rayfed.errors import ConfigError, RayfedError
 
 INTERRUPTED = 128 + signal.SIGINT
+UNREAD = 128 + signal.SIGPIPE
 HELP = ("-h", "--help", "help")
 """Words that ask for help, before a command or alone."""
 OWNER = ("claim", "withdraw", "leave", "release", "deposit", "bonds", "fund", "refund", "announce")
@@ -28,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0, 1 (a bug, with its trace; from ``run``: a node failed for good and has no final model; from ``audit``,
-    ``chaos`` and ``watch``: something is not as it must be), 2 (bad input, one line), 130 (Ctrl-C).
+    ``chaos`` and ``watch``: something is not as it must be), 2 (bad input, one line), 130 (Ctrl-C), 141 (nobody reads
+    its output any more).
     """
     words = _help_last(list(sys.argv[1:] if argv is None else argv))
     command = words.pop(0) if words and words[0] in COMMANDS else "run"
@@ -41,10 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if command == "run" and words:
             _refuse_unknown(words[0])
-        return COMMANDS[command](words)
+        code = COMMANDS[command](words)
+        sys.stdout.flush()  # here, where it can be told that nobody reads it
+        return code
     except KeyboardInterrupt:
         print("rayfed: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        if _is_read():
+            raise
+        return UNREAD
     except Terminated:
         print("rayfed: terminated", file=sys.stderr)
         raise
@@ -53,6 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         complain(error)
         return BAD_INPUT
+
+
+def _is_read() -> bool:
+    """Whether anybody still reads standard output; if not (``| head``), nothing more is written to it."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if poll.poll(0):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _help_last(words: list[str]) -> list[str]:

@@ -389,6 +389,27 @@ def test_every_command_says_what_it_does(
     assert list(tmp_path.iterdir()) == [], "nothing is run"
 
 
+@pytest.mark.parametrize("words", [["--help"], ["audit", "--help"], ["--cfg", "job"]])
+def test_output_that_nobody_reads_is_no_error(words: list[str], tmp_path: Path) -> None:
+    """As with ``| head``, however much fits into the pipe: what reads it has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "rayfed", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(rayfed.__file__).parents[1])},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode in ((0, 141) if words[0] == "audit" else (141,)), "argparse minds it less"
+
+
 def test_its_version_is_not_hydras(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"rayfed {rayfed.__version__}\n"

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from rayfed.errors import DataError
+from rayfed.learning import data as data_module
 from rayfed.learning import folders
 from rayfed.learning.cache import cached
 from rayfed.learning.data import Dataset, load, moments
@@ -102,6 +103,21 @@ def test_pictures_are_decoded_once(tree: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(folders, "decode", never)
     assert np.array_equal(read(tree).train_x, first.train_x)
     write(tree / "train" / "cat" / "new.png", 7)
+    with pytest.raises(AssertionError, match="decoded again"):
+        read(tree)
+
+
+def test_a_cache_of_images_that_were_read_in_another_way_is_not_used(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_module, "DECODING", f"before {data_module.DECODING}")
+    read(tree)
+    monkeypatch.undo()
+
+    def seen(*_: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(folders, "decode", seen)
     with pytest.raises(AssertionError, match="decoded again"):
         read(tree)
 
