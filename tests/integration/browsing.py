@@ -49,7 +49,7 @@ class Watched:
         assert len(picture.getcolors(1 << 24) or ()) > 8, "not blank"
         if rewrite:
             # Few colours and no dithering: a tenth of the bytes, and text stays sharp.
-            small = picture.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
             small.save(IMAGES / f"{name}.png", optimize=True)
 
 
