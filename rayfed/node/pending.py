@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from rayfed.protocol.messages import Receipt, Verb, View
 
-HEARD_SECONDS = 4
+HEARD_SECONDS = 15
 """For how long a receipt may be newer than the ledger's view; afterwards what the view does not show is not there."""
 
 LONGEST_PAUSE = 30
