@@ -19,6 +19,10 @@ TIMES = 4
 LEAST_SECONDS = 300
 """What it lasts at least: a node may have to be started again meanwhile, and blocks take their time."""
 
+SURE = 3
+"""So many times longer than a deadline training must seem to be refused: with a few steps, what is made once a round
+counts as much as they do, and a machine that is busy now may have more time later."""
+
 MINUTE = 60
 
 
@@ -66,7 +70,7 @@ def chosen(settings: Settings, pace: TrainingPace | None) -> int:
         pace: of its slowest node; None: it was not measured.
 
     Raises:
-        ConfigError: the setting is shorter than training takes.
+        ConfigError: the setting is clearly shorter than training takes.
     """
     wanted = settings.federation.commit_seconds
     if pace is None:
@@ -74,7 +78,7 @@ def chosen(settings: Settings, pace: TrainingPace | None) -> int:
     least = max(LEAST_SECONDS, MINUTE * math.ceil(TIMES * pace.seconds / MINUTE))
     if wanted is None:
         return least
-    if pace.seconds > wanted:
+    if pace.seconds > SURE * wanted:
         raise ConfigError(
             "federation.commit_seconds",
             f"{wanted} s are over before a node has trained: that takes {pace.words}; {least} leave others time, too",
@@ -88,7 +92,7 @@ def check(commit_seconds: int, pace: TrainingPace | None) -> None:
     Raises:
         ConfigError: naming ``train.epochs``.
     """
-    if pace is not None and pace.seconds > commit_seconds:
+    if pace is not None and pace.seconds > SURE * commit_seconds:
         raise ConfigError(
             "train.epochs",
             f"the federation leaves {duration(commit_seconds)} for a round's training, which takes {pace.words}: fewer "

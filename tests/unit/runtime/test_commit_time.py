@@ -31,20 +31,21 @@ def test_nobody_has_said_it_so_it_is_four_times_what_was_measured() -> None:
 
 
 def test_what_was_said_stands_unless_it_is_too_short() -> None:
-    assert commit_time.chosen(with_commit(1001), SLOW) == 1001
+    for seconds in (1001, 334):  # a few steps may seem slower than many are
+        assert commit_time.chosen(with_commit(seconds), SLOW) == seconds
     with pytest.raises(ConfigError) as caught:
-        commit_time.chosen(with_commit(999), SLOW)
+        commit_time.chosen(with_commit(333), SLOW)
     assert str(caught.value) == (
-        "federation.commit_seconds: 999 s are over before a node has trained: that takes about 16 min 40 s here "
+        "federation.commit_seconds: 333 s are over before a node has trained: that takes about 16 min 40 s here "
         "(2 epochs of 50,000 examples, 100 a second); 4020 leave others time, too"
     )
 
 
 def test_who_joins_and_is_too_slow_is_told_before_it_pays() -> None:
-    commit_time.check(1001, SLOW)
+    commit_time.check(334, SLOW)
     commit_time.check(1, None)
-    with pytest.raises(ConfigError, match=r"^train\.epochs: the federation leaves 10 min for a round's training"):
-        commit_time.check(600, SLOW)
+    with pytest.raises(ConfigError, match=r"^train\.epochs: the federation leaves 5 min for a round's training"):
+        commit_time.check(300, SLOW)
 
 
 def test_nodes_that_share_processors_are_slower() -> None:
