@@ -86,7 +86,7 @@ def test_an_address_is_enough_for_whoever_has_founded_or_joined_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    homes.keep_invitation(replace(MADE, rpc=(RPC,)))
+    homes.keep_invitation(None, replace(MADE, rpc=(RPC,)))
     assert whereabouts(MADE.federation, None, None, None).rpc == RPC
 
 
