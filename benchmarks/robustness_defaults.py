@@ -70,8 +70,8 @@ def table(content: Mapping[str, Any]) -> str:
         nodes, f, split, seed, name = key.split(", ")
         groups.setdefault((int(nodes), int(f), split), {}).setdefault(name, {})[int(seed)] = cell["attacks"]
     lines = [
-        "|  | seeds (former) | clean | cost 2 points or less | worst attacks: points lost (with the former default) "
-        "| worse than before | better |",
+        "|  | seeds (of the first default) | clean | cost 2 points or less "
+        "| worst attacks: points lost (with the first default) | worse than before | better |",
         "| --- | ---: | ---: | ---: | --- | --- | --- |",
     ]
     for group in sorted(groups, key=lambda one: (one[0], one[2] != "iid", one[1])):
@@ -85,11 +85,12 @@ def _row(group: tuple[int, int, str], new: Runs, old: Runs) -> str:
     nodes, f, split = group
     lost = {name: _mean(new, "none") - _mean(new, name) for name in THREATS if name not in ("none", "absent")}
     cheap = sum(points <= LIMIT for points in lost.values())
+    both = sorted(new.keys() & old.keys())
+    old = {seed: old[seed] for seed in both}
     told = []
     for name in sorted(lost, key=lambda name: -lost[name])[:5]:
         before = f" ({_mean(old, 'none') - _mean(old, name):+.1f})" if old else ""
         told.append(f"{name} {lost[name]:+.1f}{before}")
-    both = sorted(new.keys() & old.keys())
     apart = {name: _apart([100 * (new[seed][name] - old[seed][name]) for seed in both]) for name in THREATS}
     words = {
         sign: ", ".join(
