@@ -23,6 +23,8 @@ LONGEST = (
     "test_ledgers_agree.py",
     "test_bad_input.py",
     "test_other_data.py",
+    "test_parties.py",
+    "test_newcomer.py",
     "test_join_unlinked.py",
     "test_notebook.py",
 )
