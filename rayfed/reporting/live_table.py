@@ -37,6 +37,8 @@ REFRESH = 4.0
 """Times a second that the table is drawn; one drawing costs some milliseconds of a core."""
 OTHER_LINES = 10
 """Lines of the display besides one a node."""
+SHORTEST_BAR = 8
+"""Characters below which a bar is left out."""
 HEADER = 38
 """Columns of the words before the bar, so that it stays where it is."""
 
@@ -182,10 +184,11 @@ class LiveDisplay:
         clock = Text(duration(int(ago)), "dim")
         if left is not None and view is not None and view.finals < self._rounds:
             clock.append(f", about {duration(round(left))} left")
-        bar = ProgressBar(total=max(1, self._rounds), completed=0 if view is None else view.finals, width=BAR)
-        if wide >= HEADER + BAR + 2 * 2 + len(clock.plain):
-            second.add_column(min_width=HEADER)
-            second.add_row(words, bar, clock)
+        room = min(BAR, wide - max(HEADER, len(words.plain)) - len(clock.plain) - 2 * 2)
+        if room >= SHORTEST_BAR:
+            second.add_column(min_width=HEADER, no_wrap=True)
+            done = 0 if view is None else view.finals
+            second.add_row(words, ProgressBar(total=max(1, self._rounds), completed=done, width=room), clock)
         else:
             second.add_row(words, clock)
         return Group(first, second, *self._waits())

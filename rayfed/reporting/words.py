@@ -64,7 +64,7 @@ def standing(view: View, rounds: int) -> str:
     place = f"round {view.round}/{last_round(view, rounds)}"
     if view.phase is Phase.WAITING:
         return f"{place} · {view.unsettled} rounds are to be settled first"
-    return f"{place} · {view.phase.name.lower()} {_of(view.spoken, view.roster)} · {_closes(view)}"
+    return f"{place} · {view.phase.name.lower()} {_of(view.spoken, view.roster)} · {_rest(view)} at most"
 
 
 def rounds_in_words(count: int) -> str:
@@ -102,7 +102,9 @@ def opening(view: View, rounds: int) -> str:
     """Return in one line which phase has opened."""
     if view.phase in (Phase.DONE, Phase.WAITING):
         return standing(view, rounds)
-    return f"round {view.round}/{last_round(view, rounds)}: {view.phase.name.lower()} opened, {_closes(view)}"
+    return (
+        f"round {view.round}/{last_round(view, rounds)}: {view.phase.name.lower()} opened, closes within {_rest(view)}"
+    )
 
 
 def closing(outcome: Outcome | Round) -> str:
@@ -138,9 +140,9 @@ def node_name(node: NodeSummary | NodeStatus) -> str:
     return f"node {node.slot}" if node.slot >= 0 else short(node.address)
 
 
-def _closes(view: View) -> str:
+def _rest(view: View) -> str:
     """Return for how long the phase is open at most; it closes as soon as all have spoken."""
-    return f"closes within {duration(max(0, view.deadline - view.time))}"
+    return duration(max(0, view.deadline - view.time))
 
 
 def _of(bitmap: int, roster: int) -> str:

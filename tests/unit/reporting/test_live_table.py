@@ -220,8 +220,8 @@ def test_a_run_in_which_nothing_was_final_says_so() -> None:
 def test_where_a_federation_stands_in_few_words() -> None:
     run = fake_run(rounds=3, void=(2,))
     view = run.views[-1]
-    assert standing(view, 2) == "round 3/3 · attest 0/4 · closes within 1 min"
-    assert standing(view, 5) == "round 3/6 · attest 0/4 · closes within 1 min"
+    assert standing(view, 2) == "round 3/3 · attest 0/4 · 1 min at most"
+    assert standing(view, 5) == "round 3/6 · attest 0/4 · 1 min at most"
     full = replace(view, phase=Phase.WAITING, deadline=0, roster=0, finals=2, unsettled=2)
     assert standing(full, 5) == "round 3/6 · 2 rounds are to be settled first"
     done = replace(view, phase=Phase.DONE, finals=2, unsettled=2)
@@ -255,6 +255,8 @@ def test_a_narrow_terminal_has_fewer_columns_and_no_broken_ones() -> None:
             to.print(display._draw())
         rows = captured.get().splitlines()
         assert max(map(len, rows)) <= width
+        (place,) = [row for row in rows if "at most" in row]
+        assert ("━" in place) == (width >= 60), "a bar where there is room for one, and the words on one line"
         assert "…" not in re.sub(r"0x\w{4}…\w{4}", "", "".join(rows))
         row = next(row for row in rows if row.split()[:1] == ["0"])
         assert "finished" in row
