@@ -16,8 +16,13 @@ from moto.server import ThreadedMotoServer
 from s3_server import Server
 
 from rayfed.encoding import merkle
+from rayfed.encoding.sealed import SealedForOthers, new_key
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.store import Site
+from rayfed.store.card import Card
+from rayfed.store.confidential.envelope import Envelope
+from rayfed.store.confidential.reading_keys import ReadingKeys
+from rayfed.store.confidential.sealed_store import SealedStore
 from rayfed.store.files import FileStore
 from rayfed.store.s3 import connection
 from rayfed.store.s3.bucket import S3Store
@@ -204,6 +209,38 @@ def test_its_options_open_it(moto: str, raw: S3Client, tmp_path: Path) -> None:
     store.put(root, data)
     assert store.get(root, SIZE) == data
     store.close()
+
+
+def test_a_confidential_bucket_shows_its_readers_nothing(moto: str, raw: S3Client, tmp_path: Path) -> None:
+    federation, cards = "0x" + "fe" * 20, dict[str, Card]()
+    options = S3Options(bucket=BUCKET, endpoint_url=moto, region="us-east-1")
+
+    def opened(name: str, keys: ReadingKeys | None, **more: bool) -> SealedStore:
+        envelope = Envelope(federation, keys, lambda: cards)
+        store = options.open(Site(FileStore(tmp_path / name), federation, envelope=lambda: envelope, **more))
+        assert isinstance(store, SealedStore)
+        return store
+
+    stores = [opened(name, ReadingKeys((new_key()[0],)), confidential=True) for name in "ab"]
+    cards |= {name: store.card() for name, store in zip("ab", stores, strict=True)}
+    root, data = blob_of(10)
+    with pytest.raises(BlobMissing, match="is not in S3Store"):
+        stores[1].get(root, SIZE)
+    for store in stores:  # the second one's takes the first one's place
+        store.put(root, data)
+        assert all(one.get(root, SIZE) == data for one in stores)
+        lies = raw.get_object(Bucket=BUCKET, Key=root.hex())["Body"].read()
+        assert not any(bytes(data[at : at + 8]) in lies for at in range(0, SIZE, 8))
+    auditor = opened("auditor", None, visits=True)
+    with pytest.raises(SealedForOthers, match=r"a member's reading\.keys opens it"):
+        auditor.get(root, SIZE)
+    raw.put_object(Bucket=BUCKET, Key=root.hex(), Body=bytes(SIZE + (1 << 20)))
+    with pytest.raises(BlobMissing, match="is not in S3Store"):  # too long to be looked at
+        stores[0].get(root, SIZE)
+    stores[0].publish(root, data)
+    assert auditor.get(root, SIZE) == data
+    for one in (*stores, auditor):
+        one.close()
 
 
 @pytest.fixture
