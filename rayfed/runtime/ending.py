@@ -17,7 +17,7 @@ from rayfed.errors import RayfedError
 from rayfed.ledger.patience import patiently
 from rayfed.reporting import words
 from rayfed.reporting.model_card import of_summary
-from rayfed.runtime import cluster, homes, model_files, supervise
+from rayfed.runtime import cluster, homes, launch, model_files, supervise
 from rayfed.runtime.results import REPORT, SUMMARY, keep_record, write
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rayfed.protocol.messages import View
     from rayfed.reporting.live_table import LiveDisplay
     from rayfed.reporting.summary import Summary
+    from rayfed.runtime.model_files import ModelFiles
     from rayfed.runtime.place import Place
     from rayfed.runtime.recorder import Snapshot
 
@@ -95,7 +96,9 @@ def follow(
     _write(output_dir, summary, seen.page)
     if summary.final_root is not None:
         root = bytes.fromhex(summary.final_root[2:])
-        asked = (partial(cluster.ask, host.model, root) for host in own.hosts)
+        disks = launch.state_dir(settings, output_dir)
+        asked: list[Callable[[], ModelFiles | None]] = [partial(cluster.ask, host.model, root) for host in own.hosts]
+        asked.append(partial(model_files.from_disks, settings, own.place, root, disks))
         model_files.keep(output_dir, own.place, root, asked, of_summary(summary))
     display.final(summary)
     supervise.until_recorded(own.recorder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from rayfed.runtime.results import CHARTER, write
 if TYPE_CHECKING:
     from torch import nn
 
+    from rayfed.config import Settings
     from rayfed.node.edge_node import EdgeNode
     from rayfed.runtime.place import Place
 
@@ -59,6 +60,24 @@ def held(nodes: Sequence[EdgeNode], root: Root, place: Place) -> ModelFiles | No
             states.widen(model)
             return of(model, root, place, learner.settings.model)
     return None
+
+
+def from_disks(settings: Settings, place: Place, root: Root, folder: Path) -> ModelFiles:
+    """Return the model of this root from the nodes' disks in a folder: hosts that stay for a short time may be gone.
+
+    Raises:
+        ConfigError: no disk there has it.
+    """
+    from rayfed.learning import group_norm, states
+    from rayfed.learning.targets import in_charter
+    from rayfed.runtime import models
+
+    charter = Charter.from_json(place.charter)
+    # The network is that of this party's own settings: what others wrote into a charter is not run.
+    added = {key: value for key, value in charter.model.items() if key in (states.KEY, group_norm.KEY)}
+    own = {key: value for key, value in in_charter(settings.model).items() if key != "pretrained"}
+    model = models.from_folder(replace(charter, model={**own, **added}), root, folder)
+    return of(model, root, place, settings.model)
 
 
 def of(model: nn.Module, root: Root, place: Place, built_by: Mapping[str, Any]) -> ModelFiles:

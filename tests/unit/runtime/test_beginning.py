@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from rayfed.config import Settings, load
 from rayfed.encoding import codec, merkle
-from rayfed.errors import ConfigError
+from rayfed.errors import ConfigError, RayfedError
 from rayfed.learning import material, states
 from rayfed.ledger.backend import Locator
 from rayfed.protocol.charter import Charter
@@ -118,3 +118,21 @@ def test_what_is_not_that_model_is_refused_in_one_line(run: Path, tmp_path: Path
     refused("is of another federation than")
     (run / "charter.json").unlink()
     refused(r"charter\.json: No such file")
+
+
+def test_hosts_that_are_gone_leave_the_model_on_their_disks(
+    run: Path, fresh: Charter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place(FEDERATION, Locator("devchain", 31337), fresh.canonical_json())
+    root = bytes.fromhex(json.loads((run / "summary.json").read_text())["final_root"][2:])
+    before = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").unlink()
+
+    def gone() -> None:
+        raise RayfedError("one of the federation's processes has ended for good")
+
+    sources = [gone, lambda: model_files.from_disks(load(WORDS), place, root, run / "nodes")]
+    assert not model_files.keep(run, place, root, sources[:1], {})
+    assert "model.safetensors is not written: one of the federation's processes" in caplog.text
+    assert model_files.keep(run, place, root, sources, {})
+    assert (run / "model.safetensors").read_bytes() == before
