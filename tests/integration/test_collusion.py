@@ -13,6 +13,7 @@ from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.protocol.court import Fate
 from rayfed.protocol.messages import Status
 from tests.integration.federations import PATIENCE, SMALL, STANDS, federation_of, run, summary
+from tests.slow_learner import ROUND, SECONDS, SlowLearner
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -105,3 +106,28 @@ def test_five_of_twelve_get_no_quorum_and_lose_their_stakes(tmp_path: Path, shar
         assert sorted(index for index in honest if index is not None) == sorted(bits(view.active))
     finally:
         door.close()
+
+
+def test_who_trains_for_longer_than_the_court_waits_makes_every_move(tmp_path: Path, shared: tuple[str, ...]) -> None:
+    """Three of four make a forged model final and defend it while the honest one trains: a minute and more, when the
+    window and each side's clock last twenty seconds. It enters the right root, and wins, before it has trained."""
+    seconds = 20
+    assert seconds * 3 < SECONDS
+    few = ("federation.nodes=4", "federation.min_members=1", "federation.rounds=2", "cluster.nodes_per_actor=2")
+    times = tuple(f"stake.{name}_seconds={seconds}" for name in ("window", "clock", "proof"))
+    attack = ("attack=forged_merge", "attack.nodes=3", f"attack.options.round={ROUND - 1}")
+    learner = f"learner._target_={SlowLearner.__module__}.{SlowLearner.__name__}"
+    words = (*SMALL, *few, *times, *attack, "attack.options.defend=true", learner)
+    ended = run(*words, *shared, folder=tmp_path)
+    assert ended.code == 0, ended
+    told = summary(tmp_path)
+    rounds = {closed["round"]: closed for closed in told["rounds"]}
+    assert rounds[ROUND - 1]["status"] == "undone"
+    # While all trained in it: nobody committed in the round that was built on the forged model.
+    assert rounds[ROUND]["status"] != "settled"
+    assert not rounds[ROUND]["roots"]
+    assert sum(closed["status"] in STANDS for closed in rounds.values()) == 2
+    money = {node["slot"]: node for node in told["nodes"]}
+    assert [money[slot]["slashed"] for slot in range(4)] == [0, 100, 100, 100]
+    assert money[0]["stake"] == 100
+    assert main(["audit", str(tmp_path / "run"), "--json", str(tmp_path / "audit.json")]) == 0
