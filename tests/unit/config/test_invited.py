@@ -154,6 +154,7 @@ def test_weights_and_code_of_the_founders_stay_and_are_named(tmp_path: Path) -> 
 
 def test_what_of_a_store_is_a_partys_own_is_not_in_it() -> None:
     words = [*FOUNDER, "store=p2p", "store.listen=10.0.0.1:4001", "store.external=['1.2.3.4:4001']"]
+    words.append("federation.nodes=1")
     settings, _ = offered(load([*words, "store.relay=https://relay.example.org", "store.confidential=true"]))
     assert settings["store"] == {"kind": "p2p", "confidential": True, "relay": "https://relay.example.org"}
     settings, _ = offered(load([*FOUNDER, "store=ipfs", "store.rpc_url=http://10.0.0.1:5001"]))

@@ -143,9 +143,9 @@ def test_a_transformer_sees_nothing_of_what_comes_and_learns(tmp_path: Path) -> 
     with torch.no_grad():
         torch.testing.assert_close(model(tokens)[:, :5], model(other)[:, :5])
     assert TinyTransformer((8,), 3, vocabulary=256, width=16, heads=2, pool=True)(tokens).shape == (3, 3)
-    with pytest.raises(ConfigError, match=r"^model\.heads: 3 heads do not share a width of 16"):
-        TinyTransformer((8,), 256, width=16, heads=3)
     (tmp_path / "a.txt").write_text("abcd" * 400)
+    with pytest.raises(ConfigError, match=r"^model: .*: 3 heads do not share a width of 16"):
+        drafted("+experiment=text", f"data.root={tmp_path}/a.txt", "model.width=16", "model.heads=3", *SMALL)
     charter, own = drafted(
         "+experiment=text", f"data.root={tmp_path}/a.txt", "model.width=16", "data.length=8", *SMALL, "train.epochs=2"
     )

@@ -270,7 +270,10 @@ def test_a_narrow_terminal_has_fewer_columns_and_no_broken_ones() -> None:
         ("https://me:SECRET@mlflow.example.org", "MLflow        https://***@mlflow.example.org"),
     ],
 )
-def test_the_end_names_what_one_does_next(tracking: str | None, line: str, tmp_path: Path) -> None:
+def test_the_end_names_what_one_does_next(
+    tracking: str | None, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PWD", "/")  # elsewhere: paths are told in full
     to = console(terminal=False)
     with LiveDisplay(1, tmp_path / "my run", console=to) as display:
         display.found(FEDERATION, tracking=tracking)

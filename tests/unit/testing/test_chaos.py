@@ -155,7 +155,7 @@ class Selfish(EdgeNode):
     """Publishes no model that it has adopted."""
 
     class Publisher(Publisher):
-        def model(self, root: Root) -> None:
+        def model(self, root: Root, for_all: bool = False) -> None:
             pass
 
     publishes = Publisher
@@ -265,7 +265,7 @@ def test_a_forged_model_is_undone() -> None:
     assert world.chain.chain.view().active.bit_count() == 1
 
 
-@pytest.mark.parametrize("place", ["Watchtower.step", "claim"])
+@pytest.mark.parametrize("place", ["Watchtower.step", "Watchtower.claim"])
 def test_work_that_is_not_paid_is_found_out(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"rayfed.node.watchtower.tower.{place}", lambda *_: False)
     monkeypatch.setattr("rayfed.node.watchtower.tower.Watchtower.is_satisfied", lambda *_: True)
@@ -341,7 +341,7 @@ def test_the_command_fails_where_a_check_does(
     [
         (["--scenario", "rain"], "there is no 'rain'"),
         (["--seeds", "0"], "must be at least 1"),
-        (["--seed", "0", "--scenario", "none", "--json", "/nowhere/x.json"], "cannot write"),
+        (["--seed", "0", "--scenario", "none", "--json", "/dev/null/x.json"], "cannot write"),
     ],
 )
 def test_a_wrong_option_is_told_in_one_line(
