@@ -17,8 +17,8 @@ from rayfed.errors import RayfedError
 from rayfed.ledger.patience import patiently
 from rayfed.reporting import words
 from rayfed.reporting.model_card import of_summary
-from rayfed.runtime import cluster, homes, launch, model_files, supervise
-from rayfed.runtime.results import REPORT, SUMMARY, keep_record, write
+from rayfed.runtime import cluster, homes, model_files, supervise
+from rayfed.runtime.results import REPORT, SUMMARY, keep_record, nodes_dir, write
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -96,7 +96,7 @@ def follow(
     _write(output_dir, summary, seen.page)
     if summary.final_root is not None:
         root = bytes.fromhex(summary.final_root[2:])
-        disks = launch.state_dir(settings, output_dir)
+        disks = nodes_dir(settings, output_dir)
         asked: list[Callable[[], ModelFiles | None]] = [partial(cluster.ask, host.model, root) for host in own.hosts]
         asked.append(partial(model_files.from_disks, settings, own.place, root, disks))
         model_files.keep(output_dir, own.place, root, asked, of_summary(summary))

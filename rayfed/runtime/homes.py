@@ -17,7 +17,7 @@ from rayfed.config.invited import PLAY
 from rayfed.errors import ConfigError
 from rayfed.protocol.invitation import FILE
 from rayfed.runtime.alone import alone_in
-from rayfed.runtime.results import write
+from rayfed.runtime.results import nodes_dir, write
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -92,9 +92,7 @@ def state_dir(settings: Settings, output_dir: Path, chain_id: int, federation: A
     Raises:
         ConfigError: a node runs with the key, or the folder cannot be moved.
     """
-    from rayfed.runtime import launch  # and Ray, which those who only ask for an invitation need not wait for
-
-    chosen = launch.state_dir(settings, output_dir)
+    chosen = nodes_dir(settings, output_dir)
     home = of_node(settings, chain_id, federation)
     if home is None:
         return chosen

@@ -27,11 +27,6 @@ ANSWERS_AT_ONCE = 16
 LONGEST_LOOK_SECONDS = 0.5
 
 
-def state_dir(settings: Settings, output_dir: Path) -> Path:
-    """Return the folder below which the nodes keep what is theirs."""
-    return Path(settings.cluster.state_dir).expanduser() if settings.cluster.state_dir else output_dir / "nodes"
-
-
 def hosts(settings: Settings, place: Place, folder: Path, actors: list[Actor]) -> list[Actor]:
     """Start the hosts, which share the nodes and the processors evenly.
 

@@ -22,7 +22,7 @@ from rayfed.runtime.ending import OwnNodes, follow
 from rayfed.runtime.founding import FoundOrResume
 from rayfed.runtime.funding import Funding
 from rayfed.runtime.place import Place
-from rayfed.runtime.results import RunResult, keep_record
+from rayfed.runtime.results import RunResult, keep_record, nodes_dir
 from rayfed.store.ray.directory import host_name
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         actors: list[cluster.Actor] = []
         stack.callback(keep_record, place, founded.block, output_dir)
         stack.push(partial(launch.stop, settings, actors))
-        folder = launch.state_dir(settings, output_dir)
+        folder = nodes_dir(settings, output_dir)
         told.info("the nodes' logs: %s", log_files.of_process(folder, place.federation, host_name("*")))
         hosts = launch.hosts(settings, place, folder, actors)
         recorder = launch.recorder(settings, config, place, founding.started, folder)

@@ -15,6 +15,7 @@ from rayfed.config.files import REPORT as REPORT
 from rayfed.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
+    from rayfed.config import Settings
     from rayfed.ledger.backend import Federation
     from rayfed.protocol.messages import NodeStatus, Outcome
     from rayfed.reporting.mlflow import Tracker
@@ -84,6 +85,11 @@ class Closing:
             if (view.unsettled, view.finals) == (after.unsettled, after.finals):
                 undone = {round for one in fell for round in range(one.values["round"], one.values["last"] + 1)}
                 return cls(tuple(outcome for outcome in found if outcome is not None), frozenset(undone), told)
+
+
+def nodes_dir(settings: Settings, output_dir: Path) -> Path:
+    """Return the folder below which the nodes keep what is theirs."""
+    return Path(settings.cluster.state_dir).expanduser() if settings.cluster.state_dir else output_dir / "nodes"
 
 
 def write(path: Path, content: str | bytes, setting: str = "hydra.run.dir") -> None:

@@ -25,7 +25,8 @@ from rayfed.protocol.charter import Charter
 from rayfed.protocol.commands import Advance
 from rayfed.protocol.court_policy import RING
 from rayfed.protocol.messages import COIN, Phase, View
-from rayfed.runtime import chain, cluster, launch, preflight, stores
+from rayfed.runtime import chain, cluster, preflight, stores
+from rayfed.runtime.results import nodes_dir
 from rayfed.store import options_of
 from rayfed.store.files import FileStore
 
@@ -79,7 +80,7 @@ def watch(settings: Settings, output_dir: Path, console: Console | None = None) 
         store_options = options_of(settings.store)
         if store_options.within_cluster:
             stack.enter_context(cluster.connected(settings))
-        folder = launch.state_dir(settings, output_dir) / address.lower() / "watch"
+        folder = nodes_dir(settings, output_dir) / address.lower() / "watch"
         disk = FileStore(folder / "blobs", setting="cluster.state_dir")
         signer = backend.signer(address, folder, INDEX)
         connection = backend.connect(address, charter.hash, follow=True)
