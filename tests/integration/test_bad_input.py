@@ -325,7 +325,9 @@ def test_a_full_disk(tmp_path: Path) -> None:
         subprocess.run([*mounted, str(disk), "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no disk can be mounted here: {error}")
-    words = rayfed_words(*SMALL, "federation.nodes=1", f"cluster.state_dir={disk}", folder=tmp_path / "work")
+    # A disk may have room again, so a node tries in some rounds before it gives up.
+    soon = [f"federation.{phase}_seconds=10" for phase in ("commit", "vote", "attest")]
+    words = rayfed_words(*SMALL, *soon, "federation.nodes=1", f"cluster.state_dir={disk}", folder=tmp_path / "work")
     command = Command([*mounted, str(disk), *words], tmp_path / "work")
     try:
         complaint = command.wait().complaint

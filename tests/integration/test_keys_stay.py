@@ -194,7 +194,8 @@ def test_keys_stay_where_they_belong(chain: DevChain, tmp_path: Path, encrypted:
     # Noise is no reason to refuse an update: DP-SGD's looks like that.
     assert [(c["status"] in STANDS, len(c["included"])) for c in told["rounds"]] == [(True, NODES)] * ROUNDS
     with sqlite3.connect(folder / "mlflow.db") as database:
-        epsilons = database.execute("select step, value from metrics where key = 'epsilon' order by step").fetchall()
+        query = "select step, value from metrics where key = 'train/epsilon' order by step"
+        epsilons = database.execute(query).fetchall()
     assert {step for step, _ in epsilons} == set(range(1, ROUNDS + 1))
     assert max(value for _, value in epsilons) == max(node["epsilon"] for node in told["nodes"])
     assert checksum(federation) == told["federation"]
