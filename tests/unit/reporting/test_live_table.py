@@ -19,7 +19,6 @@ from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.node_table import ORDER, columns
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.plain_lines import PlainLines
-from rayfed.reporting.told import told
 from rayfed.reporting.words import short, standing
 from tests.fake_run import FEDERATION, FakeRun, address, fake_run
 
@@ -133,7 +132,6 @@ def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int
 def test_the_log_has_the_plain_lines_whatever_the_terminal_shows(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(told, "disabled", False)  # by what the linter of imports does to all loggers of its process
     lines = {}
     for terminal in (False, True):
         caplog.clear()
