@@ -129,9 +129,7 @@ def test_an_accuracy_stands_beside_its_own_round_however_late_it_comes(late: int
     assert measured == [f"round {r}: accuracy {ACCURACY.shown(r / 10 + mean)}" for r in range(1, 6)]
 
 
-def test_the_log_has_the_plain_lines_whatever_the_terminal_shows(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_log_has_the_plain_lines_whatever_the_terminal_shows(caplog: pytest.LogCaptureFixture) -> None:
     lines = {}
     for terminal in (False, True):
         caplog.clear()
