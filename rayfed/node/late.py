@@ -5,11 +5,8 @@ from __future__ import annotations
 
 from rayfed.encoding.primitives import Address
 from rayfed.ledger import FederationState
-from rayfed.protocol.messages import Round, View
+from rayfed.protocol.messages import Round, View, slots
 from rayfed.protocol.policy import takes_attestation
-
-RING = 16
-"""So many rounds have a slot on the ledger."""
 
 ASK_SECONDS = 5
 """For how long an answer about a round whose deadline is not over is good: the chain may go back."""
@@ -40,7 +37,7 @@ class LateRounds:
             self._known.clear()  # the chain has gone back
         self._round = view.round
         last = 0 if view.previous is None else view.previous.round
-        numbers = range(max(1, view.round - RING + 1), last) if view.unsettled > 1 else range(0)
+        numbers = [number for number in slots(view.round) if number < last] if view.unsettled > 1 else []
         for number in numbers:
             _, until = self._known.get(number, (None, 1))
             if until and view.time >= until:

@@ -18,7 +18,7 @@ from rayfed.protocol.acting import CourtAct, CourtSight, OwnMerge, place, stage_
 from rayfed.protocol.commands import Collect, EnterRoot, Reimburse, Resolve, Settle, Undo
 from rayfed.protocol.court import Entry, Fate
 from rayfed.protocol.defence import RESOLVED_LEVEL, Defence
-from rayfed.protocol.messages import Round, Status, View
+from rayfed.protocol.messages import Round, Status, View, slots
 
 __all__ = ["CourtAct", "CourtSight", "OwnMerge", "acts", "dues", "is_over", "place", "turn_seconds", "unsettled"]
 
@@ -33,14 +33,11 @@ PARTS = 67
 """Parts that the entries are looked through in, one every two seconds: prime, so that whatever the pace of looks, they
 come to all of them; and enough for 4,096."""
 
-RING = 16
-"""So many rounds have a slot on the ledger."""
-
 
 def unsettled(ledger: CourtSight, view: View) -> list[Round]:
     """Return the rounds whose attestations can still be judged, in their order."""
     found: list[Round] = []
-    for number in range(view.round, max(0, view.round - RING), -1):
+    for number in reversed(slots(view.round)):
         if len(found) >= view.unsettled:
             break
         round = ledger.round_of(number)

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import NO_ROOT
-from rayfed.protocol.messages import Status, View
+from rayfed.protocol.messages import Status, View, slots
 
 if TYPE_CHECKING:
     from rayfed.ledger import FederationState
-
-RING = 16
-"""Rounds that the ledger remembers at once."""
 
 NEVER = float("inf")
 
@@ -32,7 +29,7 @@ class Contested:
 
     def rounds(self) -> Iterator[tuple[int, Status, int]]:
         """Yield the rounds that the ledger remembers, what became of each, and its roster."""
-        for number in range(max(1, self.view.round - RING + 1), self.view.round + 1):
+        for number in slots(self.view.round):
             if (found := self.federation.round_of(number)) is not None:
                 yield number, found.status, found.roster
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rayfed.encoding.primitives import Address
-from rayfed.reporting.contested import RING, Contested
+from rayfed.protocol.messages import RING
+from rayfed.reporting.contested import Contested
 from rayfed.reporting.federation_state import FederationStanding, MemberState, OpenRound
 from rayfed.reporting.heard import NAMES, Heard
 from rayfed.reporting.words import awaited

@@ -61,7 +61,7 @@ def _checked(folder: Path) -> dict[str, Any]:
     try:
         charter = Charter.from_json((folder / CHARTER).read_text().rstrip("\n"))
         stated = _stated(folder / WEIGHTS)
-        if (folder / SUMMARY).exists():  # a joiner has none
+        if (folder / SUMMARY).exists():  # a copy may be without it
             stated["root"] = str(json.loads((folder / SUMMARY).read_text())["final_root"])
         root = bytes.fromhex(stated["root"].removeprefix("0x"))
         source = {"federation": stated["federation"], "chain_id": int(stated["chain_id"]), "root": stated["root"]}

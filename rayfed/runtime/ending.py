@@ -68,8 +68,9 @@ class OwnNodes:
         if chosen.keystore:
             password = f" --password-file {shlex.quote(chosen.password_file)}" if chosen.password_file else ""
             return f" --keystore {shlex.quote(chosen.keystore)}{password} --index {slot + 1}"
-        if slot < 0 and homes.of_node(settings, self.place.chain_id, federation) is not None:
-            return "" if not chosen.key_dir else f" --node {homes.of_node(settings, self.place.chain_id, federation)}"
+        home = homes.of_node(settings, self.place.chain_id, federation) if slot < 0 else None
+        if home is not None:
+            return f" --node {shlex.quote(str(home))}" if chosen.key_dir else ""
         name = f"node-{slot}" if slot >= 0 else "node"
         return f" --node {shlex.quote(str(self.folder / federation.lower() / name))}"
 

@@ -23,8 +23,7 @@ from rayfed.node.tools import BlobTools
 from rayfed.node.watchtower import LOOK_SECONDS, WatchReport, Watchtower, claim
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.commands import Advance
-from rayfed.protocol.court_policy import RING
-from rayfed.protocol.messages import COIN, Phase, View
+from rayfed.protocol.messages import COIN, RING, Phase, View
 from rayfed.runtime import chain, cluster, preflight, stores
 from rayfed.runtime.results import nodes_dir
 from rayfed.store import options_of

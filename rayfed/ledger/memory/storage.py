@@ -20,10 +20,8 @@ from rayfed.ledger.memory.slots import (
     StandingPhase,
 )
 from rayfed.protocol.court import MergeEvidence, Shown
+from rayfed.protocol.messages import RING as RING
 from rayfed.protocol.messages import Outcome, Terms
-
-RING = 16
-"""A round lies in the slot ``round mod RING``."""
 
 K = TypeVar("K")
 S = TypeVar("S", bound=CopiedSlot)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.ledger.memory.slots import Head, RoundSlot
-from rayfed.ledger.memory.storage import RING
+from rayfed.protocol.messages import slots
 
 TIMES = frozenset({"deadline", "since", "start", "locked_until", "dropped_at", "announced"})
 """Fields that hold a time, or 0 where there is none."""
@@ -28,8 +28,8 @@ UNREAD = frozenset({"seen", "card"})
 
 def of_ledger(chain: MemoryChain) -> Hashable:
     """Return what is stored, as something to compare."""
-    storage, last = chain.storage, chain.storage.round
-    slots = (storage.held(number) for number in range(max(1, last - RING + 1), last + 1))
+    storage = chain.storage
+    held = (storage.held(number) for number in slots(storage.round))
     tables: tuple[Mapping[Any, Any], ...] = (
         storage.dockets,
         storage.entries,
@@ -39,7 +39,7 @@ def of_ledger(chain: MemoryChain) -> Hashable:
     )
     return (
         _words(storage.now, {name: getattr(storage, name) for name in STANDING}),
-        tuple(_slot(storage.now, slot) for slot in slots if slot is not None),
+        tuple(_slot(storage.now, slot) for slot in held if slot is not None),
         tuple(frozenset((place, _words(storage.now, vars(one))) for place, one in table.items()) for table in tables),
         frozenset(storage.holders.items()),
         frozenset((index, streak) for index, streak in storage.streaks.items() if streak),

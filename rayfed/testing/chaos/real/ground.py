@@ -15,15 +15,13 @@ from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.protocol.accounts import Account
 from rayfed.protocol.commands import Settle
+from rayfed.protocol.messages import slots
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server
 from rayfed.testing.proxy import Proxy
 
 BLOCK_SECONDS = 1.0
 SETTLE_SECONDS = 60.0
-
-RING = 16
-"""So many rounds have a slot on the ledger."""
 
 NOWHERE = 9
 """The discard port, for a proxy that nobody uses."""
@@ -152,6 +150,5 @@ class Ground:
 
 def _unsettled(there: EthereumFederation) -> list[int]:
     """Return the rounds that can still be judged, in their order."""
-    last = there.view().round
-    rounds = [there.round_of(number) for number in range(max(1, last - RING + 1), last + 1)]
+    rounds = [there.round_of(number) for number in slots(there.view().round)]
     return [round.round for round in rounds if round is not None and round.status.is_unsettled]
