@@ -374,15 +374,7 @@ contract MatchTest is FederationTest {
         uint40[5] memory leaves = [uint40(2), 3, 31, 33, 65];
         for (uint256 k = 0; k < leaves.length; ++k) {
             uint256 state = cheats.snapshotState();
-            Terms memory t = _terms(2);
-            t.values = (leaves[k] - 1) * 128;
-            f = IFederation(factory.found(t, bytes32(k + 100)));
-            coin.approve(address(f), type(uint256).max);
-            _fill(2);
-            _playBlobs(1, 2);
-            (Blob memory right, Blob memory sham) = (_right(1, 2), _right(1, 2));
-            sham.set(t.values - 1, 77); // the last leaf, which has no neighbour in most of them
-            sham.seal();
+            (Blob memory right, Blob memory sham) = _shaped(leaves[k], bytes32(k + 100));
             _judgeAgainst(right, sham);
             vm.assertEq(f.matchAt(1, 0, 0).from, leaves[k] - 1);
             _prove(1, 0, 0, 1, 2);
@@ -398,15 +390,7 @@ contract MatchTest is FederationTest {
         uint40[5] memory leaves = [uint40(2), 3, 31, 32, 33];
         for (uint256 k = 0; k < leaves.length; ++k) {
             uint256 state = cheats.snapshotState();
-            Terms memory t = _terms(2);
-            t.values = (leaves[k] - 1) * 128;
-            f = IFederation(factory.found(t, bytes32(k + 200)));
-            coin.approve(address(f), type(uint256).max);
-            _fill(2);
-            _playBlobs(1, 2);
-            (Blob memory right, Blob memory sham) = (_right(1, 2), _right(1, 2));
-            sham.set(t.values - 1, 77);
-            sham.seal();
+            (Blob memory right, Blob memory sham) = _shaped(leaves[k], bytes32(k + 200));
             for (uint256 i = 0; i < 2; ++i) {
                 _attest(1, i, right.root);
             }
@@ -420,6 +404,19 @@ contract MatchTest is FederationTest {
             _refuseWrongLeaves(right);
             cheats.revertToState(state);
         }
+    }
+
+    /// @dev A federation on trees of so many leaves, its first round up to the votes; `sham` differs in the last value.
+    function _shaped(uint40 leaves, bytes32 salt) private returns (Blob memory right, Blob memory sham) {
+        Terms memory t = _terms(2);
+        t.values = (leaves - 1) * 128;
+        f = IFederation(factory.found(t, salt));
+        coin.approve(address(f), type(uint256).max);
+        _fill(2);
+        _playBlobs(1, 2);
+        (right, sham) = (_right(1, 2), _right(1, 2));
+        sham.set(t.values - 1, 77); // in the last leaf, which has no neighbour in most of them
+        sham.seal();
     }
 
     function _refuseWrongParts(Blob memory right) private {

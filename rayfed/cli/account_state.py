@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import RayfedError
 from rayfed.protocol.accounts import Account
 from rayfed.protocol.messages import Phase, Status, View
-from rayfed.reporting.contested import NEVER, Contested
-from rayfed.reporting.words import NATIVE_NAME, amount, duration
+from rayfed.reporting import contested
+from rayfed.reporting.contested import Contested
+from rayfed.reporting.words import NATIVE_NAME, amount
 
 if TYPE_CHECKING:
     from rayfed.ledger.backend import Federation
@@ -122,9 +122,4 @@ class AccountState:
 
 def at(when: float, now: float) -> str:
     """Return a time as words that follow others."""
-    if when <= now:
-        return " now"
-    if when == NEVER:
-        return "; nobody knows for how long"
-    moment = datetime.fromtimestamp(when, UTC)
-    return f"; come back after {moment:%Y-%m-%d %H:%M:%S} UTC (in {duration(when - now)})"
+    return contested.at(when, now, "; come back after {moment} (in {wait})")

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.messages import Status, View, slots
+from rayfed.reporting.words import duration
 
 if TYPE_CHECKING:
     from rayfed.ledger import FederationState
 
 NEVER = float("inf")
+
+
+def at(when: float, now: float, later: str) -> str:
+    """Return a time as words that follow others.
+
+    Args:
+        when, now: seconds since the epoch.
+        later: the words for what is to come, with ``{moment}`` and ``{wait}``.
+    """
+    if when <= now:
+        return " now"
+    if when == NEVER:
+        return "; nobody knows for how long"
+    return later.format(moment=f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M:%S} UTC", wait=duration(when - now))
 
 
 @dataclass(frozen=True, slots=True)

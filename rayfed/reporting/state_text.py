@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import Phase
-from rayfed.reporting.contested import NEVER
+from rayfed.reporting import contested
 from rayfed.reporting.federation_state import FederationStanding, MemberState
 from rayfed.reporting.words import NATIVE_NAME, amount, duration, short, standing
 
@@ -93,12 +92,7 @@ def seen(member: MemberState, told: FederationStanding) -> str:
 
 def at(when: float, now: float) -> str:
     """Return a time as words that follow others."""
-    if when <= now:
-        return " now"
-    if when == NEVER:
-        return "; nobody knows for how long"
-    moment = datetime.fromtimestamp(when, UTC)
-    return f" from {moment:%Y-%m-%d %H:%M:%S} UTC on ({duration(when - now)})"
+    return contested.at(when, now, " from {moment} on ({wait})")
 
 
 def _row(member: MemberState, told: FederationStanding) -> tuple[str, ...]:
