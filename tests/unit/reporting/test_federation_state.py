@@ -25,36 +25,16 @@ from rayfed.protocol.commands import (
     Leave,
     Vote,
 )
-from rayfed.protocol.messages import COIN, Phase, Terms
+from rayfed.protocol.messages import COIN, Phase
 from rayfed.reporting.federation_state import FederationStanding, is_over
 from rayfed.reporting.state_page import page
 from rayfed.reporting.state_reader import Reader, label
 from rayfed.reporting.state_text import lines
+from tests.unit.cli.test_owner import FEDERATION, MEMBERS
+from tests.unit.cli.test_owner import TERMS as OWNERS_TERMS
 
-FEDERATION = "0x" + "fe" * 20
-MEMBERS = tuple(f"0x{number:040x}" for number in (0xA1, 0xB2, 0xC3, 0xD4))
 STRANGER: Address = f"0x{0xE5:040x}"
-TERMS = Terms(
-    charter=b"\x0c" * 32,
-    genesis=b"\x09" * 32,
-    rounds=3,
-    join_seconds=100,
-    commit_seconds=100,
-    vote_seconds=100,
-    attest_seconds=100,
-    start_members=4,
-    min_members=2,
-    max_missed=3,
-    max_unsettled=4,
-    stake=100 * COIN,
-    reward=10 * COIN,
-    bond=COIN // 100,
-    window_seconds=50,
-    clock_seconds=30,
-    proof_seconds=30,
-    rule=1,
-    values=200,
-)
+TERMS = replace(OWNERS_TERMS, rounds=3)
 
 
 class World:
