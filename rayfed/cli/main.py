@@ -13,11 +13,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from types import FrameType
-from typing import NoReturn
 
 from rayfed.cli.complaints import BAD_INPUT, complain, wants_trace
 from rayfed.errors import ConfigError, RayfedError
+from rayfed.runtime import signals
 
 INTERRUPTED = 128 + signal.SIGINT
 UNREAD = 128 + signal.SIGPIPE
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"rayfed {__version__}")
         return 0
-    signal.signal(signal.SIGTERM, _terminated)
+    signals.listen()
     try:
         if command == "run" and words:
             _refuse_unknown(words[0])
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _is_read():
             raise
         return UNREAD
-    except Terminated:
+    except signals.Terminated:
         print("rayfed: terminated", file=sys.stderr)
         raise
     except RayfedError as error:
@@ -101,15 +100,6 @@ def _command(module: str, function: str, *arguments: str) -> Callable[[list[str]
         return code
 
     return run
-
-
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """Let a SIGTERM unwind the stack, so that whatever was started is stopped."""
-    raise Terminated(128 + number)
-
-
-class Terminated(SystemExit):
-    """A SIGTERM came; the code is what a shell makes of it."""
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

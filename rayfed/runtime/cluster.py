@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from rayfed.errors import ConfigError, RayfedError
+from rayfed.runtime import signals
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -63,6 +64,7 @@ def connected(settings: Settings) -> Iterator[None]:
             configure_logging=True,
         )
     except Exception as error:  # what Ray says of a start that took too long is a bare Exception
+        signals.check()  # a Ctrl-C that ends a child of Ray's before Ray shields it reads as a failed start
         hint = "" if os.environ.get("RAY_AUTH_MODE") else "; if it asks for a token, set RAY_AUTH_MODE=token"
         raise ConfigError(
             "cluster.address", f"no Ray at {address}: {next(iter(str(error).splitlines()), '')}{hint}"
@@ -70,6 +72,7 @@ def connected(settings: Settings) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray puts its own in the place of ours, with another exit code
     try:
+        signals.check()  # it starts half a dozen processes
         yield
     finally:
         ray.shutdown()
