@@ -14,7 +14,6 @@ from rayfed.reporting.timeline import History
 
 FEDERATION = "0xA51c1fc2f0D1a1b8494Ed1FE312d7C3a78Ed91C0"
 STEPS = {"train": 2.0, "encode": 0.06, "commit": 0.1, "fetch": 0.3, "screen": 0.2, "merge": 0.15, "evaluate": 0.25}
-DOING = ("train", "encode", "waiting", "fetch", "screen", "waiting", "merge", "waiting", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -113,12 +112,12 @@ def fake_run(
                 for i in range(nodes)
             ]
 
-        see(view(Phase.COMMIT), statuses("train"), 2.0)
-        see(view(Phase.COMMIT, bitmap([0])), statuses("encode"), 0.2)
-        see(view(Phase.VOTE, everybody), statuses("fetch"), 0.4)
-        see(view(Phase.VOTE, everybody, voted), statuses("screen"), 0.4)
+        see(view(Phase.COMMIT), statuses("training"), 2.0)
+        see(view(Phase.COMMIT, bitmap([0])), statuses("waiting"), 0.2)
+        see(view(Phase.VOTE, everybody), statuses("checking"), 0.4)
+        see(view(Phase.VOTE, everybody, voted), statuses("checking"), 0.4)
         if final:
-            see(view(Phase.ATTEST, everybody, everybody, included), statuses("merge"), 0.3)
+            see(view(Phase.ATTEST, everybody, everybody, included), statuses("merging"), 0.3)
             base, base_round, finals = root, r, finals + 1
         status = Status.FINAL if final else Status.OVER
         previous = Round(r, status, int(now), base_round, base, bytes(32), everybody, included=included, root=root)
