@@ -40,13 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"rayfed {__version__}")
         return 0
-    signals.listen()
     try:
-        if command == "run" and words:
-            _refuse_unknown(words[0])
-        code = COMMANDS[command](words)
-        sys.stdout.flush()  # here, where it can be told that nobody reads it
-        return code
+        with signals.unwinding():
+            if command == "run" and words:
+                _refuse_unknown(words[0])
+            code = COMMANDS[command](words)
+            sys.stdout.flush()  # here, where it can be told that nobody reads it
+            return code
     except KeyboardInterrupt:
         print("rayfed: interrupted", file=sys.stderr)
         return INTERRUPTED

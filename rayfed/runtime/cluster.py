@@ -72,7 +72,6 @@ def connected(settings: Settings) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray puts its own in the place of ours, with another exit code
     try:
-        signals.check()  # it starts half a dozen processes
         yield
     finally:
         ray.shutdown()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rayfed.errors import LedgerUnreachable, RayfedError
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.court_policy import unsettled
-from rayfed.runtime import signals
 from rayfed.runtime.cluster import Actor, ask
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ def until_over(recorder: Actor, display: LiveDisplay, look: Callable[[View | Non
         RayfedError: all nodes have failed, or the recorder has.
     """
     while True:
-        signals.check()
         seen: Snapshot = ask(recorder.snapshot)
         display.update(seen.view, seen.statuses)
         display.notices(seen.notices)
