@@ -32,7 +32,8 @@ LINES = 40
 
 STORES = """where blobs lie; may be given several times. files:PATH is a store's folder, a node's, or a run's output
 folder with all its nodes' disks; s3:BUCKET/PREFIX?endpoint_url=URL&region=NAME is a bucket (credentials come from
-the environment, as always); ipfs:RPC_URL?peer=ADDRESS asks by a Kubo node of one's own; ray_peers:ADDRESS asks the
+the environment, as always); ipfs:RPC_URL?peer=ADDRESS asks by a Kubo node of one's own; p2p:?relay=URL asks the
+members, as far as they give something to a stranger; several:PLACE,PLACE asks in order; ray_peers:ADDRESS asks the
 nodes that still run on a Ray cluster"""
 
 
@@ -47,14 +48,16 @@ def main(words: Sequence[str]) -> int:
         LedgerError: the chain does not answer, or there is no federation.
     """
     args = _parser().parse_args(words)
-    if args.run is not None:
+    charter = _text(args.charter, "--charter") if args.charter else ""
+    if args.run is not None and args.run.is_file():
+        charter = _invited(args, charter)
+    elif args.run is not None:
         args.record = args.record or args.run / FILE
         args.store = args.store or [f"files:{args.run}"]
     if (args.record is None) == (args.federation is None or args.rpc is None):
-        raise ConfigError("audit", "give either a run's output folder or --record, or both --federation and --rpc")
+        raise ConfigError("audit", "give a run's folder, an invitation, --record, or both --federation and --rpc")
     if args.memory < 1:
         raise ConfigError("--memory", f"{args.memory} MiB is not enough memory")
-    charter = _text(args.charter, "--charter") if args.charter else ""
     console = Console()
     with ExitStack() as stack:
         record = _record(args, charter)
@@ -86,7 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Check a finished or running federation from ledger and store, without key or stake. "
         "Exit code: 0 no discrepancy, 1 discrepancies (each is named), 2 bad input.",
     )
-    parser.add_argument("run", nargs="?", type=Path, help=f"a run's output folder: its {FILE} and its nodes' disks")
+    parser.add_argument(
+        "run",
+        nargs="?",
+        type=Path,
+        metavar="WHERE",
+        help=f"a run's output folder: its {FILE} and its nodes' disks; or an invitation, which names chain and store",
+    )
     parser.add_argument("--federation", metavar="ADDRESS", help="the contract's address")
     parser.add_argument("--rpc", metavar="URL", help="a node of its chain")
     parser.add_argument("--from-block", type=int, help="read events from here; by default from the founding block")
@@ -104,8 +113,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--memory", type=int, default=MEMORY >> 20, metavar="MIB", help="memory for blobs (%(default)s)"
     )
+    parser.set_defaults(chain_id=None)  # whatever answers, unless an invitation says which
     parser.add_argument("--threads", type=int, help="blobs checked at the same time; by default one per core")
     return parser
+
+
+def _invited(args: argparse.Namespace, charter: str) -> str:
+    """Take from an invitation what the command line does not say; return the charter.
+
+    Raises:
+        ConfigError: it is none, or says of something where it is to its founder and nobody else.
+    """
+    from rayfed.config import load
+    from rayfed.config.invited import composed, read
+    from rayfed.store import options_of
+
+    invitation = read(args.run)
+    args.federation = args.federation or invitation.federation
+    args.chain_id = invitation.chain_id
+    args.rpc = args.rpc or next(iter(invitation.rpc), None)
+    if args.rpc is None:
+        raise ConfigError("--rpc", "the invitation names no node of its chain: say --rpc URL")
+    if not args.store:
+        try:
+            options = options_of(load(composed([str(args.run)], learns=False)).store)
+        except ConfigError as error:
+            raise ConfigError("--store", f"say where blobs are: {error}") from error
+        args.store = [] if options.within_cluster else [options.uri]
+    return charter or invitation.charter.canonical_json()
 
 
 def _record(args: argparse.Namespace, charter: str) -> ChainRecord:
@@ -113,7 +148,7 @@ def _record(args: argparse.Namespace, charter: str) -> ChainRecord:
         from rayfed.audit import chain
         from rayfed.ledger.ethereum.connection import EthereumFederation
 
-        connection = EthereumFederation.open(args.rpc, args.federation)
+        connection = EthereumFederation.open(args.rpc, args.federation, chain_id=args.chain_id)
         try:
             return chain.read(connection, charter, args.from_block)
         finally:

@@ -33,6 +33,7 @@ from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import Phase, View
 from rayfed.store.files import FileStore
 from tests.unit.node.test_edge_node import Pull, charter
+from tests.unit.protocol.test_invitation import MADE
 
 NODES = 3
 
@@ -240,6 +241,34 @@ def test_a_bucket_will_do(party: Party, monkeypatch: pytest.MonkeyPatch, capsys:
         server.stop()
 
 
+def test_an_invitation_names_chain_charter_and_store(
+    party: Party, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def invited(**changes: Any) -> str:
+        made = replace(
+            MADE,
+            federation=party.deployed.address,
+            chain_id=party.rpc.chain_id,
+            charter=party.charter,
+            coin=party.connection.terms().coin,
+            rpc=(party.chain.rpc_url,),
+            settings={"store": {"kind": "files", "path": str(party.tmp / "shared")}},
+        )
+        (tmp_path / "invitation.json").write_text(replace(made, **changes).to_json())
+        return str(tmp_path / "invitation.json")
+
+    assert main(["audit", invited(), "--strict"]) == 0, capsys.readouterr().out
+    assert "No discrepancy in 2 rounds" in capsys.readouterr().out
+    assert main(["audit", invited(rpc=())]) == 2
+    assert "--rpc: the invitation names no node of its chain" in capsys.readouterr().err
+    assert main(["audit", invited(settings={"store": {"kind": "files", "path": "/founders"}})]) == 2
+    assert "--store: say where blobs are: store.path: " in capsys.readouterr().err
+    assert main(["audit", invited(chain_id=5)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    nowhere = invited(settings={"store": {"kind": "files", "path": "/founders"}}, rpc=("http://127.0.0.1:1",))
+    assert main(["audit", nowhere, "--rpc", party.chain.rpc_url, "--store", f"files:{party.tmp}", "--strict"]) == 0
+
+
 def test_another_charter_is_found(party: Party, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = charter(rounds=7)
     (tmp_path / "other.json").write_text(other.canonical_json())
@@ -254,7 +283,8 @@ def test_bad_input_is_told_in_one_line(party: Party, tmp_path: Path, capsys: pyt
         "not an Ethereum address": ["audit", "--federation", "0x1", "--rpc", party.chain.rpc_url],
         "there is no contract": ["audit", "--federation", nothing, "--rpc", party.chain.rpc_url],
         "no answer": ["audit", "--federation", nothing, "--rpc", "http://127.0.0.1:1"],
-        "give either": ["audit"],
+        "give a run's folder, an invitation": ["audit"],
+        "it is no invitation": ["audit", str(tmp_path / "text")],
         "record.json cannot be read": ["audit", str(tmp_path)],
         "--record: record: the key is missing": ["audit", "--record", str(tmp_path / "text")],
         "there is no folder": party.words("--store", "files:/nowhere"),
