@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address, Root
@@ -146,6 +146,12 @@ class BlobRepository:
             return Published(False, str(error))
         self._published.add(root)
         return Published(True)
+
+    def reveal(self, roots: Iterable[Root]) -> None:
+        """Give peers those of these that lie on the own disk, where nodes serve each other; another store has them."""
+        if isinstance(self._store, Serves):
+            for root in roots:
+                self._store.server.reveal(root)
 
     def give(self, root: Root, blob: memoryview) -> Published:
         """Give peers another member's update, which lies on the own disk, once; what is there for all is left alone."""

@@ -90,6 +90,7 @@ class EdgeNode:
         self._seat = Admission(resources.ledger, board.note)
         self._spare = SpareSeats(resources.ledger)
         self._late = LateRounds(resources.ledger, address)
+        self._serves = False  # what it had served before it was started again
 
     # -- who it is ----------------------------------------------------------------------------------------------------
 
@@ -170,6 +171,9 @@ class EdgeNode:
         self._stop_outrun(view)
         if self.falters.rests(view):
             return
+        if not self._serves and view.round:
+            self.kit.publisher.again(self.kit.resources.journal.roots(range(1, view.round)))
+            self._serves = True
         index = view.index_of(self.address)
         if view.phase is Phase.VOTE and index is not None:
             self.kit.publisher.own_update(view, index)

@@ -3,7 +3,7 @@ be judged, and every final model that it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from rayfed.attacks.behaviour import Behaviour
@@ -65,6 +65,11 @@ class Publisher:
                 published = self._blobs.give(root, blob)
                 if not published.is_done:
                     self._note(published.reason)
+
+    def again(self, roots: Iterable[Root]) -> None:
+        """Offer what a node had offered before it was started again: what it signed in rounds that have closed. Members
+        and auditors find it there for as long as its disk keeps it."""
+        self._blobs.reveal(roots)
 
     def model(self, root: Root, for_all: bool = False) -> None:
         """Offer a final model: whoever holds one serves it, so that a latecomer finds it however few are left.

@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 
 from rayfed.encoding.primitives import NO_ROOT, Root
-from rayfed.errors import StoreError
+from rayfed.errors import BlobMissing, StoreError
 from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.node.edge_node import Progress
 from rayfed.node.memo import Memo
 from rayfed.node.pending import HEARD_SECONDS
 from rayfed.protocol.commands import Settle, Vote
 from rayfed.protocol.messages import Phase, Status, Verb
+from rayfed.store.files import FileStore
+from rayfed.store.ray.peers import RayPeers
 from rayfed.testing import MemoryStore
-from tests.unit.node.test_edge_node import LAYOUT, World
+from tests.toys.queues import Shelf
+from tests.unit.node.test_edge_node import FEDERATION, LAYOUT, World
 
 
 def kept(chain: MemoryChain) -> Any:
@@ -197,3 +200,32 @@ def test_a_vote_does_not_wait_for_an_update_that_drips(tmp_path: Path) -> None:
     store.goes_on.set()
     world.run(until=lambda view: view.phase is Phase.DONE)
     assert world.outcome(1).status is Status.FINAL
+
+
+def test_a_node_that_was_started_again_serves_what_it_had_served(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    shelves: dict[int, RayPeers] = {}
+
+    def fetch(root: Root, size: int, holders: Any) -> memoryview:
+        found = [data for shelf in shelves.values() if (data := shelf.server.blob(root)) is not None]
+        if not found:
+            raise BlobMissing("nobody offers it")
+        return memoryview(found[0])  # type: ignore[arg-type]
+
+    def start(slot: int) -> None:
+        disk: Any = FileStore(tmp_path / f"node-{slot}" / "blobs")
+        shelves[slot] = RayPeers(disk, FEDERATION, server=Shelf(disk), fetch=fetch)  # type: ignore[arg-type]
+        world.nodes[slot] = world.start(slot, store=shelves[slot])
+
+    for slot in world.nodes:
+        start(slot)
+    world.run(until=lambda view: view.round == 1 and view.phase is Phase.VOTE)
+    old = world.chain.view().roots[2]
+    world.run(until=lambda view: view.round == 2 and len(world.committed()) == 4)
+    new = world.chain.view().roots[2]
+    assert world.chain.view().phase is Phase.COMMIT
+    start(2)
+    assert shelves[2].server.blob(old) is None
+    world.nodes[2].serve(world.chain.view())
+    assert shelves[2].server.blob(old) is not None
+    assert shelves[2].server.blob(new) is None, "an update is not shown before COMMIT has closed"
