@@ -16,7 +16,8 @@ UNHEARD = ("NotMined", "NotHeard")
 """What a handle says of what the chain has not refused: it may be heard the next time, or in the next round."""
 
 NOT_DUE = ("NothingDue",)
-"""What the contract says of an act that is not due by the state that refuses it: its clock is behind the node's."""
+"""What the contract says of an act that is not due by the state that refuses it: its clock is behind the node's, or
+somebody was quicker."""
 
 _SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+): (.+)")
 
@@ -33,6 +34,11 @@ _CAUSES = {
 }
 
 
+def act(verb: Verb, round: int) -> str:
+    """Return an act in words; some belong to no round."""
+    return f"{verb} of round {round}" if round else f"{verb}"
+
+
 def hopeless(verb: Verb, round: int, refusal: Rejection | None) -> ConfigError | None:
     """Return why an act that is still due has been refused too often; None if it may be tried again."""
     if refusal is None or refusal.times < TRIES or refusal.reason in UNHEARD + NOT_DUE:
@@ -42,5 +48,6 @@ def hopeless(verb: Verb, round: int, refusal: Rejection | None) -> ConfigError |
         setting, cause = named.groups()
     else:
         setting, cause = _CAUSES.get(refusal.reason, ("ledger", refusal.reason))
-    where = f"{verb} of round {round}" if round else f"{verb}"
-    return ConfigError(setting, f"{where} was refused {refusal.times} times, though it is still due: {cause}")
+    return ConfigError(
+        setting, f"{act(verb, round)} was refused {refusal.times} times, though it is still due: {cause}"
+    )

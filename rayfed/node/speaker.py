@@ -5,6 +5,7 @@ from __future__ import annotations
 from rayfed.errors import LedgerError, LedgerUnreachable
 from rayfed.ledger import Ledger
 from rayfed.node.pending import Outbox
+from rayfed.node.refusals import NOT_DUE, act
 from rayfed.node.round_log import RoundLog
 from rayfed.node.status import StatusBoard
 from rayfed.protocol.commands import Command
@@ -55,7 +56,8 @@ class Speaker:
             if receipt.error:
                 # Someone was quicker, or the phase moved on in the meantime: the next view says what to do now.
                 # If it says to try the same again, each time a little later.
-                self._board.trouble(f"{receipt.verb} of round {receipt.round} refused: {receipt.error}")
+                if receipt.error not in NOT_DUE:  # as the first one's step leaves it to all who were about to take it
+                    self._board.trouble(f"{act(receipt.verb, receipt.round)} refused: {receipt.error}")
                 continue
             self._board.recovered()
             steps = receipt.verb is Verb.ADVANCE  # of which a round has several

@@ -505,9 +505,11 @@ def test_what_is_refused_because_it_is_not_due_any_more_stops_nobody(tmp_path: P
 
     ledgers = [Outrun(world.chain, world.address(slot)) for slot in range(4)]
     world.nodes = {slot: world.start(slot, ledger=ledger) for slot, ledger in enumerate(ledgers)}
-    world.run()
+    told: set[str] = set()
+    world.run(until=lambda view: bool(told.update(node.status.error for node in world.nodes.values())))
     assert world.included() == [0b1111] * 3
     assert sum(ledger.refused for ledger in ledgers) >= 9
+    assert told == {""}, "it is nobody's trouble"
 
 
 def test_who_has_an_update_gives_it_to_who_was_denied_it(tmp_path: Path) -> None:
