@@ -133,7 +133,8 @@ class Command:
 
     def end(self) -> None:
         """Kill it and all that it started, whatever state they are in."""
-        for pid in [*self.processes(), self.process.pid]:
+        # What has ended has no process id any more: somebody else may have it.
+        for pid in [*self.processes(), *([self.process.pid] if self.process.poll() is None else [])]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

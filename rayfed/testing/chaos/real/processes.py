@@ -66,7 +66,8 @@ class Command:
     def kill_all(self) -> None:
         """Kill it and all that it started in the same moment, as a power cut would."""
         for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in [*self.processes(), self.process.pid]:
+            # What has ended has no process id any more: somebody else may have it.
+            for pid in [*self.processes(), *([self.process.pid] if self.running else [])]:
                 send(pid, number)
         while self.processes():  # what was being born while it was listed
             for pid in self.processes():
