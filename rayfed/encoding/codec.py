@@ -124,7 +124,16 @@ def decode(
     Raises:
         CodecError: another size than the layout's, or names or shapes in ``out`` that differ from it.
     """
-    source = values(_sized(within or layout, blob), layout.size)
+    return state_of(layout, values(_sized(within or layout, blob), layout.size), out, threads)
+
+
+def state_of(
+    layout: Layout,
+    source: npt.NDArray[np.int32],
+    out: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Do what ``decode`` does with values that are in no blob, (n_values,); see there."""
     if out is None:
         result: dict[str, Any] = {spec.name: np.empty(spec.shape, spec.numpy_dtype) for spec in layout.tensors}
     else:

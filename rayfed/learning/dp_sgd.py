@@ -20,6 +20,7 @@ from rayfed.errors import ConfigError
 from rayfed.learning import frozen
 from rayfed.learning.feeds import Feed, targets_on
 from rayfed.learning.images import autocast
+from rayfed.learning.judging_model import JudgingModel
 from rayfed.learning.noise import SecretStream
 from rayfed.learning.seeding import seeded
 from rayfed.learning.stopping import check, never
@@ -88,6 +89,8 @@ class PrivateTrainer(Trainer):
         # Matters of speed alone: steps of random size are not recorded, and Opacus 1.6 gets the gradients of
         # channels_last convolutions wrong, silently.
         super().__init__(model, {**settings, "channels_last": False, "capture": False}, task)
+        if self.device.type == "cpu" and JudgingModel.suits(self.model):
+            self.judge()  # before the hooks that keep gradients: a copy must not have them
         self.max_grad_norm = max_grad_norm
         for module in self.model.modules():
             if hasattr(module, "inplace"):

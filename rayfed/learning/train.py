@@ -23,6 +23,7 @@ from rayfed.learning.captured import CapturedLoop, Job
 from rayfed.learning.evaluate import Evaluation, evaluate
 from rayfed.learning.feeds import ArrayFeed, Feed, ImageFeed, targets_on
 from rayfed.learning.images import Kept, Normalise, autocast
+from rayfed.learning.judging_model import JudgingModel
 from rayfed.learning.optimizers import Optimizers
 from rayfed.learning.seeding import seeded
 from rayfed.learning.step import Recipe
@@ -102,6 +103,7 @@ class Trainer:
         self._optimizers = Optimizers(self.model, get("optimizer") or {}, get("schedule"), get("weight_decay_on") or ())
         self.captured = self._captured_loop() if settings.get("capture", True) else None
         self._busy = threading.Lock()
+        self._judge: JudgingModel | None = None
         self._resident = Kept(self.device, KEPT_BYTES if self.device.type == "cuda" else 0)
         self._build_optimizer(1)  # a wrong setting is told now, not in round 1
 
@@ -167,29 +169,25 @@ class Trainer:
         Args:
             quick: in channels-last whatever the format: up to three times as fast, and other last bits.
         """
-        # Only processors are that much faster in another format, and recorded steps need the weights to stay in place.
-        channels_last = self.channels_last or (quick and self.device.type == "cpu")
-        with self._busy, _threads(self.threads), self._format(channels_last):
-            self.model.load_state_dict(state)
+        with self._busy, _threads(self.threads):
+            # Only processors are that much faster in another format; a GPU's recorded steps need weights to stay.
+            quickly = quick and self.device.type == "cpu" and not self.channels_last and JudgingModel.suits(self.model)
+            model = self.judge().holding(state) if quickly else self.model
+            if not quickly:
+                model.load_state_dict(state)
             there: Any = x
             if self.device.type != "cpu":
                 there = tuple(map(self._resident, x)) if isinstance(x, tuple) else self._resident(x)
             return evaluate(
-                self.model, there, y, mean, std,
-                batch=batch, precision=self.precision, channels_last=channels_last, task=self.task,
+                model, there, y, mean, std,
+                batch=batch, precision=self.precision, channels_last=quickly or self.channels_last, task=self.task,
             )  # fmt: skip
 
-    @contextmanager
-    def _format(self, channels_last: bool) -> Iterator[None]:
-        """Have the model in this memory format for a while."""
-        if channels_last == self.channels_last:
-            yield
-            return
-        self.model.to(memory_format=torch.channels_last)
-        try:
-            yield
-        finally:
-            self.model.to(memory_format=torch.contiguous_format)
+    def judge(self) -> JudgingModel:
+        """Return the model's copy that judges, made when it is first asked for: who never judges needs no memory."""
+        if self._judge is None:
+            self._judge = JudgingModel(self.model)
+        return self._judge
 
     def _fit(
         self,

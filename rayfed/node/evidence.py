@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +67,11 @@ class EvidenceMaker:
             size = 48 * len(members) ** 2  # a whole number of this size and its place
             return members, self._memo.get(key, lambda: gram([values[i] for i in members], base), lambda _: size)
 
-        scratch = cache(lambda: self._codec.scratch(view.round))  # the pages of an update are cleared once
+        scratch: list[State] = []  # the pages of a model are cleared once
 
         def lost(numbers: NDArray[np.int32]) -> float:
-            return self._loss(self._codec.reread(scratch(), numbers))
+            scratch[:] = [self._codec.state(numbers, *scratch)]
+            return self._loss(scratch[0])
 
         @cache
         def start() -> NDArray[np.int32] | None:
@@ -83,11 +85,18 @@ class EvidenceMaker:
             key = ("along", view.base, view.roots[index])
             return self._memo.get(key, lambda: alignment(values[index], base, first))
 
+        def commonly_lost(key: Hashable, make: Callable[[], NDArray[np.int32]]) -> float:
+            roots = tuple(view.roots[index] for index in sorted(values))
+            place = ("state", view.base) if key == "base" else ("judged state", roots, key)
+            size = self._codec.model.blob_size
+            return self._loss(self._memo.get(place, lambda: self._codec.state(make()), lambda _: size))
+
         def shared(key: Hashable, make: Callable[[], NDArray[np.int32]]) -> NDArray[np.int32]:
             roots = tuple(view.roots[index] for index in sorted(values))
             return self._memo.get(("judged", roots, key), make, lambda made: made.nbytes)
 
         examples = {index: self._codec.weight(blob) for index, blob in updates.items()}
         seen = own if own in updates else None
-        given = Evidence(base, values, examples, seen, from_base, products, lost, view.round, shared=shared)
+        asked: dict[str, Any] = {"shared": shared, "common_loss": commonly_lost} if self._memo.has_neighbours else {}
+        given = Evidence(base, values, examples, seen, from_base, products, lost, view.round, **asked)
         return replace(given, genesis=start, along=along) if view.base_round else given

@@ -35,10 +35,15 @@ class _Making:
 
 
 class Memo:
-    """A least-recently-used cache bounded in bytes. Safe to use from several threads."""
+    """A least-recently-used cache bounded in bytes. Safe to use from several threads.
 
-    def __init__(self, limit: int = 4 << 30) -> None:
-        """Keep at most about ``limit`` bytes."""
+    Args:
+        limit: about how many bytes are kept at most.
+        has_neighbours: whether several nodes use it: what one alone asks for once need not be kept.
+    """
+
+    def __init__(self, limit: int = 4 << 30, has_neighbours: bool = True) -> None:
+        self.has_neighbours = has_neighbours
         self._limit = limit
         self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
@@ -48,6 +53,14 @@ class Memo:
     def keep(self, key: Hashable, value: T, size: int = 64) -> T:
         """Keep what was made elsewhere, and return it, or what is kept under ``key`` already."""
         return self.get(key, lambda: value, lambda _: size)
+
+    def at_hand(self, key: Hashable) -> Any | None:
+        """Return what is kept under ``key``, or None."""
+        with self._lock:
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
 
     def get(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int] = lambda _: 64) -> T:
         """Return what is kept under ``key``, or make and keep it. What ``make`` raises is not kept."""

@@ -60,16 +60,9 @@ class UpdateCodec:
         """Return a blob's model."""
         return codec.decode(self.model, blob, within=self.whole)
 
-    def scratch(self, round: int) -> tuple[memoryview, State]:
-        """Return a blob of the model alone and a state, both to be written again and again (see ``reread``)."""
-        blob = codec.blank(self.model, Header.merged(round))
-        return blob, codec.decode(self.model, blob)
-
-    def reread(self, scratch: tuple[memoryview, State], values: NDArray[np.int32]) -> State:
-        """Return the state with these values (n,); it is the scratch's, and good until the next call."""
-        blob, state = scratch
-        np.copyto(self.weights(blob), values)
-        return codec.decode(self.model, blob, out=state)
+    def state(self, values: NDArray[np.int32], out: State | None = None) -> State:
+        """Return the model with these values (n,), in ``out``, if there is one, that an earlier call has returned."""
+        return codec.state_of(self.model, values, out)
 
     @staticmethod
     def weight(blob: memoryview) -> int:

@@ -71,7 +71,7 @@ class Assembly:
         self._root = state_dir / place.federation.lower()
         # Two rounds' updates and models, within reason: what a round is over with is not asked for again.
         round_bytes = (self.charter.start_members + 7) * self.charter.blob_layout.blob_size
-        self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes))
+        self._memo = Memo(min(MEMO_BYTES, 2 * round_bytes), (settings.cluster.nodes_per_actor or 1) > 1)
         self._workshop = Workshop(settings, self.charter)
         frozen.write(states.frozen_of(self._workshop.trainer.model), self._root)
         self._kind = learner.kind(settings)
@@ -143,7 +143,7 @@ class Assembly:
                 learner=own,
                 screens=self._screens(folder),
                 # What a dishonest node publishes must reach the others by the store, not through shared memory.
-                memo=self._memo if honest else Memo(),
+                memo=self._memo if honest else Memo(has_neighbours=False),
                 worker=worker or InlineWorker(),
             ),
             Options(

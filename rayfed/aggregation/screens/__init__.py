@@ -50,6 +50,8 @@ class Evidence:
             asked only where ``genesis`` gives something.
         shared: given a key and what makes an int32 array of these updates and of nothing private, returns the array,
             read-only: made once in a process however many nodes ask by this key.
+        common_loss: given the same, returns the ``loss`` of the model with these values, which is made ready once in a
+            process; None: it is made for each node.
     """
 
     base: NDArray[np.int32]
@@ -63,6 +65,7 @@ class Evidence:
     genesis: Callable[[], NDArray[np.int32] | None] | None = None
     along: Callable[[int], float] | None = None
     shared: Callable[[Hashable, Callable[[], NDArray[np.int32]]], NDArray[np.int32]] = _unshared
+    common_loss: Callable[[Hashable, Callable[[], NDArray[np.int32]]], float] | None = None
     _losses: dict[str, float] = field(default_factory=dict, repr=False, compare=False)  # shared with what is left of it
 
     @property
@@ -70,8 +73,13 @@ class Evidence:
         """``loss`` of the base; a pass over the images once, however many screens ask."""
         assert self.loss is not None
         if "base" not in self._losses:
-            self._losses["base"] = self.loss(self.base)
+            self._losses["base"] = self.loss_of("base", lambda: self.base)
         return self._losses["base"]
+
+    def loss_of(self, key: Hashable, make: Callable[[], NDArray[np.int32]]) -> float:
+        """Return ``loss`` of what ``make`` gives: values that all who have these updates call by this key."""
+        assert self.loss is not None
+        return self.loss(make()) if self.common_loss is None else self.common_loss(key, make)
 
     def without(self, refused: set[int]) -> Evidence:
         """Return the evidence that is left once some updates are refused."""

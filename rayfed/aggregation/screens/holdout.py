@@ -90,15 +90,15 @@ class Holdout:
         base = finite(evidence.base_loss)
         rest, ruined = list(evidence.indices), dict[int, float]()
         means = Means(evidence, rest, self._groups(evidence, rest))
-        whole = finite(evidence.loss(means.of_all()))
+        whole = finite(means.loss())
         if not whole <= base + self.worse:
             ruined = self._ruined(evidence, base, scale)
         if ruined:
             rest = [index for index in rest if index not in ruined]
             means = Means(evidence, rest, self._groups(evidence, rest))
-            whole = finite(evidence.loss(means.of_all())) if rest else math.inf
+            whole = finite(means.loss()) if rest else math.inf
         # Of two, nobody can say which one does the harm.
-        tried = self._harms(evidence, means, rest, whole) if len(rest) > 2 else {}
+        tried = self._harms(means, rest, whole) if len(rest) > 2 else {}
         factor, least = self.factor * 2 / 3, self.least_alike
         own = tried.get(evidence.own, 0.0) if evidence.own is not None else 0.0
         if spread(tried) >= self.alike or own < -self.own:
@@ -124,13 +124,11 @@ class Holdout:
         """Return what is left out together before anybody is by himself: nobody of few."""
         return _thirds(evidence, rest) if len(rest) > self.singly else ()
 
-    def _harms(self, evidence: Evidence, means: Means, rest: Sequence[int], whole: float) -> dict[int, float]:
+    def _harms(self, means: Means, rest: Sequence[int], whole: float) -> dict[int, float]:
         """Return the harm by member; of many, of those alone whose third does harm."""
-        assert evidence.loss is not None
-        loss = evidence.loss
 
         def without(indices: Sequence[int]) -> float:
-            return harm(whole, finite(loss(means.without(indices))))
+            return harm(whole, finite(means.loss(indices)))
 
         if len(rest) <= self.singly:
             return {index: without([index]) for index in rest}

@@ -54,6 +54,15 @@ class Means:
             return made
         return self._mean(left_out, self._one)
 
+    def loss(self, left_out: Collection[int] = ()) -> float:
+        """Return the loss of the mean of all but these on the node's private data; it is made and made ready once in a
+        process."""
+        out = tuple(left_out)
+        key = "mean", self._indices, self.groups, out
+        if out or self.groups:
+            return self._evidence.loss_of(key, lambda: self.without(out) if out else self.of_all())
+        return self._evidence.loss_of(key, lambda: self._mean((), self._one))
+
     @cached_property
     def _shared(self) -> NDArray[np.int32]:
         """The mean of all and those without a group, (1 + n_groups, n_values)."""

@@ -105,7 +105,7 @@ class Progress:
             genesis = evidence.genesis()
             if genesis is None:
                 return 0.0
-            self._start = evidence.loss(genesis)
+            self._start = evidence.loss_of("genesis", lambda: genesis)
         left = evidence.base_loss / self._start if self._start > 0 else 1.0
         gained = (1 - left) * (min(1.0, left / self.rest) if self.rest else 1.0)
         return gained if math.isfinite(gained) else 0.0

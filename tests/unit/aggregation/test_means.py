@@ -73,3 +73,22 @@ def test_nodes_that_judge_the_same_updates_make_the_same_means_once() -> None:
     assert next(iter(made.values())).shape == (3, SIZE)
     Holdout().judge(replace(given.without({3}), shared=shared))
     assert len(made) == 2, "of other updates the means are others"
+
+
+def test_nodes_that_judge_few_updates_make_each_mean_once() -> None:
+    def loss(values: Values) -> float:
+        return float(np.abs(values.astype(np.float64)).mean()) / 2**31
+
+    known: dict[Hashable, float] = {}
+    made: list[Hashable] = []
+
+    def common_loss(key: Hashable, make: Callable[[], Values]) -> float:
+        if key not in known:
+            made.append(key)
+            known[key] = loss(make())
+        return known[key]
+
+    given = replace(evidence(5), loss=loss)
+    verdicts = [Holdout().judge(replace(given, own=own, common_loss=common_loss)) for own in (0, 1)]
+    assert verdicts == [Holdout().judge(replace(given, own=own)) for own in (0, 1)]
+    assert len(made) == len(set(made)) == 7, "the base, the mean of all, and those without one"
