@@ -78,6 +78,11 @@ class BlobRepository:
         """Keep a blob on the own disk and return its root; see ``OwnDisk.keep``."""
         return self.disk.keep(blob)
 
+    def at_hand(self, root: Root) -> memoryview | None:
+        """Return a blob that this process has in memory, checked, or None; nothing is waited for."""
+        blob: memoryview | None = self._memo.at_hand(("blob", root))
+        return blob
+
     def find(self, root: Root, holders: Sequence[Address], *, at_once: bool = False) -> Found:
         """Return a blob from the own disk, from the disks beside, or from a peer among ``holders``.
 

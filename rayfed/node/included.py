@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address, Root, bits
@@ -12,6 +12,28 @@ from rayfed.protocol.messages import Phase, View
 
 ROUNDS = 4
 """Closed rounds whose inputs are remembered: what they rest on does not change."""
+
+
+class Holders(Mapping[Root, Sequence[Address]]):
+    """Members that should have an update, by its root; reckoned when it is asked for, which it is of few.
+
+    Args:
+        authors: indices of who has committed to it, by root.
+        of: returns who should have an author's update.
+    """
+
+    def __init__(self, authors: Mapping[Root, Sequence[int]], of: Callable[[int], Sequence[Address]]) -> None:
+        self._authors = authors
+        self._of = of
+
+    def __getitem__(self, root: Root) -> Sequence[Address]:
+        return [address for index in self._authors[root] for address in self._of(index)]
+
+    def __iter__(self) -> Iterator[Root]:
+        return iter(self._authors)
+
+    def __len__(self) -> int:
+        return len(self._authors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +76,10 @@ class IncludedReader:
         """
         if context == view.context and view.phase is Phase.ATTEST:
             members = list(bits(view.included))
-            holders: dict[Root, list[Address]] = {}
+            authors: dict[Root, list[int]] = {}
             for i in members:  # two may have committed to the same root
-                holders.setdefault(view.roots[i], []).extend(self.holders(view, i))
+                authors.setdefault(view.roots[i], []).append(i)
+            holders = Holders(authors, lambda index: self.holders(view, index))
             return Included(round, context, view.base, tuple(view.roots[i] for i in members), holders)
         if context not in self._known:
             found = self._closed(round, context)

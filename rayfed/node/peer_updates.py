@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from rayfed.aggregation.screens.verdict import Verdict
-from rayfed.encoding.primitives import Address, Root
+from rayfed.encoding.primitives import Address, Root, bits
 from rayfed.node.blobs import BlobRepository, Found
+from rayfed.node.included import Holders
 from rayfed.node.memo import Memo
 from rayfed.node.update_codec import UpdateCodec
 from rayfed.protocol.messages import View
@@ -31,6 +32,10 @@ class PeerUpdate:
         return self.verdict.reason == MISSING
 
 
+Updates = dict[int, PeerUpdate]
+"""By the index of their author."""
+
+
 class PeerUpdates:
     """Has updates fetched and checked. Safe to use from several threads.
 
@@ -49,28 +54,32 @@ class PeerUpdates:
     def fetch(self, holders: Mapping[Root, Sequence[Address]]) -> dict[Root, Found]:
         """Return blobs by root, whatever their bytes are, from the own disk or from one of their holders.
 
-        Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but who asks it.
+        Side by side, so that a peer who is slow to hand out its bytes keeps nobody waiting but who asks it; what the
+        process has in memory comes first, and nobody is asked for it.
         """
-        if self._at_once == 1 or len(holders) == 1:
-            return {root: self._blobs.find(root, whom) for root, whom in holders.items()}
-        with ThreadPoolExecutor(self._at_once, "rayfed-fetch") as pool:
-            return dict(zip(holders, pool.map(self._blobs.find, holders, holders.values()), strict=True))
+        here = {root: Found(blob) for root in holders if (blob := self._blobs.at_hand(root)) is not None}
+        lacking = [root for root in holders if root not in here]
+        whom = [holders[root] for root in lacking]
+        if self._at_once == 1 or len(lacking) <= 1:
+            found = here | dict(zip(lacking, map(self._blobs.find, lacking, whom), strict=True))
+        else:
+            with ThreadPoolExecutor(min(self._at_once, len(lacking)), "rayfed-fetch") as pool:
+                found = here | dict(zip(lacking, pool.map(self._blobs.find, lacking, whom), strict=True))
+        return {root: found[root] for root in holders}
 
-    def gather(self, view: View, holders: Mapping[int, Sequence[Address]]) -> dict[int, PeerUpdate]:
+    def gather(self, view: View, committed: int, holders: Callable[[View, int], Sequence[Address]]) -> Updates:
         """Return several members' updates of the view's round, by index.
 
         Args:
             view: names their roots.
-            holders: who should have each, by the index of its author.
+            committed: bitmap of their authors.
+            holders: given the view and an author, returns who should have its update.
         """
-        if self._at_once == 1:
-            one_by_one = ((index, self._blobs.find(view.roots[index], whom)) for index, whom in holders.items())
-            return {index: self._judged(view, index, blob) for index, blob in one_by_one}
-        asked: dict[Root, list[Address]] = {}
-        for index, whom in holders.items():  # two members may have committed to the same root
-            asked.setdefault(view.roots[index], []).extend(whom)
-        found = self.fetch(asked)
-        return {index: self._judged(view, index, found[view.roots[index]]) for index in holders}
+        authors: dict[Root, list[int]] = {}
+        for index in bits(committed):  # two members may have committed to the same root
+            authors.setdefault(view.roots[index], []).append(index)
+        found = self.fetch(Holders(authors, lambda index: holders(view, index)))
+        return {index: self._judged(view, index, found[view.roots[index]]) for index in bits(committed)}
 
     def _judged(self, view: View, index: int, found: Found) -> PeerUpdate:
         root, owner = view.roots[index], view.members[index]

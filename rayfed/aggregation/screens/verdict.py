@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,8 @@ class Verdict:
     accepted: bool
     score: float
     reason: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a dataclass with slots is pickled by takes several times as long, and of verdicts there are as many in
+        # a round as members times members times screens.
+        return Verdict, (self.screen, self.index, self.accepted, self.score, self.reason)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rayfed.aggregation.screens import ballot
 from rayfed.aggregation.screens.verdict import Verdict
-from rayfed.encoding.primitives import Root, bitmap, bits
+from rayfed.encoding.primitives import Root, bitmap
 from rayfed.errors import StoreError
 from rayfed.node.evidence import EvidenceMaker
 from rayfed.node.included import IncludedReader
@@ -55,7 +55,7 @@ class JudgeHandler:
         still time to wait for it."""
         kit, round = self.kit, view.round
         with kit.log.timed(round, "fetch"):
-            gathered = self._updates.gather(view, {i: self._included.holders(view, i) for i in bits(committed)})
+            gathered = self._updates.gather(view, committed, self._included.holders)
         if kit.has_time(view) and any(update.may_come for update in gathered.values()):
             return None
         kit.publisher.others(round, {view.roots[i]: one.bytes for i, one in gathered.items() if one.bytes is not None})

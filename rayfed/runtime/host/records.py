@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.protocol.messages import NodeRecord
@@ -28,7 +29,7 @@ class RecordBook:
 
         def keep(record: NodeRecord) -> None:
             with (folder / FILE).open("a") as file:
-                file.write(json.dumps(dataclasses.asdict(record)) + "\n")
+                file.write(json.dumps(_fields(record)) + "\n")
             self._records.append(record)
 
         return keep
@@ -44,3 +45,12 @@ class RecordBook:
             fields = json.loads(line)
             fields["verdicts"] = tuple(Verdict(**verdict) for verdict in fields["verdicts"])
             self._records.append(NodeRecord(**fields))
+
+
+def _fields(record: NodeRecord) -> dict[str, Any]:
+    """Return what ``dataclasses.asdict`` does, of which the copies take as long as all else that a record takes: there
+    are as many verdicts as updates and screens."""
+    fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    names = [field.name for field in dataclasses.fields(Verdict)]
+    verdicts = [{name: getattr(verdict, name) for name in names} for verdict in record.verdicts]
+    return {**fields, "verdicts": verdicts}

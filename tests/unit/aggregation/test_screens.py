@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from rayfed.aggregation import screens
 from rayfed.aggregation.screens import Evidence, ballot
 from rayfed.aggregation.screens.norm import Norm, distance
+from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.primitives import bitmap
 from rayfed.errors import ConfigError
 
@@ -120,3 +122,8 @@ def test_wrong_settings_are_named(name: str, settings: dict[str, float], setting
     with pytest.raises(ConfigError) as caught:
         screens.make(name, settings)
     assert caught.value.setting == setting
+
+
+def test_a_verdict_travels_between_processes() -> None:
+    verdict = Verdict("norm", 3, False, 7.5, "7.5 times as far from the base as the median")
+    assert pickle.loads(pickle.dumps(verdict)) == verdict
