@@ -123,7 +123,7 @@ class OwnDisk:
             if any(gone):
                 self._note()
             if guests:
-                self.files.prune(set(self.files.roots()) - guests | self._kept())
+                self.files.remove(guests - self._kept())
 
     def prune(self, keep: set[Root]) -> None:
         """Remove all blobs but these, and those that somebody may still ask for (see ``hold``)."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import secrets
 import stat
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
+from rayfed.store.files.reading import mapped, read_into_memory
 from rayfed.store.verified import short, verified, wrong_size
 
 ABANDONED_SECONDS = 3600.0
 """A temporary file older than this belongs to a writer that was killed."""
+
+ROOT_BYTES = 32
 
 COMPARE_BYTES = 1 << 18
 """Fits the second-level cache twice."""
@@ -49,6 +51,7 @@ class FileStore:
         self, path: str | Path, *, mapped: bool = True, durable: bool = False, setting: str = "store.path"
     ) -> None:
         self.path = Path(path).expanduser().absolute()
+        self._folder = str(self.path)
         self._mapped = mapped
         self._durable = durable
         self._setting = setting
@@ -65,8 +68,7 @@ class FileStore:
 
     def file(self, root: Root) -> Path:
         """Return where the blob with this root lies, or would lie."""
-        name = root.hex()
-        return self.path / name[:2] / name
+        return Path(_place(self._folder, root))
 
     def put(self, root: Root, blob: memoryview) -> None:
         """Keep a blob. One that is already there whole stays; a damaged one is replaced.
@@ -104,11 +106,14 @@ class FileStore:
             whether that was possible: the other's file is as it wrote it, on the same disk, and there is none here yet.
         """
         try:
-            if other._wrote.get(root) != _stamp(os.stat(other.file(root), follow_symlinks=False)):
+            there, here = _place(other._folder, root), _place(self._folder, root)
+            if other._wrote.get(root) != _stamp(os.stat(there, follow_symlinks=False)):
                 return False
-            target = self.file(root)
-            target.parent.mkdir(exist_ok=True)
-            os.link(other.file(root), target, follow_symlinks=False)
+            try:
+                os.link(there, here, follow_symlinks=False)
+            except FileNotFoundError:  # the first blob of its folder
+                Path(here).parent.mkdir(exist_ok=True)
+                os.link(there, here, follow_symlinks=False)
         except OSError:  # another disk, no links on it, a file here already: ``put`` knows what to do
             return False
         self._wrote[root] = other._wrote[root]
@@ -129,7 +134,7 @@ class FileStore:
         try:
             if length != size:
                 raise wrong_size(root, length, size, str(self.path))
-            blob = _map(handle, size) if self._mapped else read_into_memory(handle, size)
+            blob = mapped(handle, size) if self._mapped else read_into_memory(handle, size)
         except OSError as error:
             raise self._refusal("read", error) from error
         finally:
@@ -154,7 +159,7 @@ class FileStore:
         try:
             if length == 0:
                 raise BlobCorrupt(f"blob {short(root)} in {self.path} is empty")
-            return _map(handle, length)
+            return mapped(handle, length)
         except OSError as error:
             raise self._refusal("read", error) from error
         finally:
@@ -162,15 +167,20 @@ class FileStore:
 
     def has(self, root: Root) -> bool:
         """Say whether there is a file of this name."""
-        return self.file(root).is_file()
+        return os.path.isfile(_place(self._folder, root))
 
     def roots(self) -> Iterator[Root]:
         """Yield the roots of all blobs that lie here, in no order."""
-        for file in self.path.glob("??/" + "?" * 64):
-            try:
-                yield bytes.fromhex(file.name)
-            except ValueError:
-                continue  # not ours
+        for folder in os.scandir(self._folder):
+            if len(folder.name) != 2 or not folder.is_dir():
+                continue
+            for name in os.listdir(folder):
+                try:
+                    root = bytes.fromhex(name)
+                except ValueError:
+                    continue  # not ours
+                if len(root) == ROOT_BYTES:
+                    yield root
 
     def prune(self, keep: Collection[Root]) -> int:
         """Remove all blobs but these, and what killed writers left behind; views of removed blobs stay readable.
@@ -178,13 +188,9 @@ class FileStore:
         Returns:
             how many blobs were removed.
         """
-        removed = 0
+        gone = [root for root in self.roots() if root not in keep]
+        self.remove(gone)
         try:
-            for root in self.roots():
-                if root not in keep:
-                    self.file(root).unlink(missing_ok=True)
-                    self._wrote.pop(root, None)
-                    removed += 1
             for temporary in self.path.glob(".*.part"):
                 try:
                     abandoned = time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS
@@ -194,7 +200,22 @@ class FileStore:
                     temporary.unlink(missing_ok=True)
         except OSError as error:
             raise self._refusal("clean up", error) from error
-        return removed
+        return len(gone)
+
+    def remove(self, roots: Iterable[Root]) -> None:
+        """Remove these blobs; views of them stay readable.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        for root in roots:
+            self._wrote.pop(root, None)
+            try:
+                os.unlink(_place(self._folder, root))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._refusal("clean up", error) from error
 
     def close(self) -> None:
         """Nothing to let go of: no file stays open."""
@@ -243,7 +264,7 @@ class FileStore:
         """Return (file descriptor, length), or None if there is no such file."""
         try:
             # A link or a pipe that somebody laid here is not followed and not waited for.
-            handle = os.open(self.file(root), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            handle = os.open(_place(self._folder, root), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -262,22 +283,12 @@ class FileStore:
         return StoreError(f"{self._setting}: cannot {verb} below {self.path}: {error.strerror}")
 
 
+def _place(folder: str, root: Root) -> str:
+    """Return where a blob lies below a folder, as text: paths as objects take longer than what is done with a file."""
+    name = root.hex()
+    return f"{folder}/{name[:2]}/{name}"
+
+
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     """Return what tells a file from another one of the same name, and from itself after somebody wrote to it."""
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _map(handle: int, size: int) -> memoryview:
-    return memoryview(mmap.mmap(handle, size, access=mmap.ACCESS_READ))
-
-
-def read_into_memory(handle: int, size: int) -> memoryview:
-    """Read ``size`` bytes into new memory; fewer if the file was cut in the meantime."""
-    blob = np.empty(size, np.uint8).data
-    filled = 0
-    while filled < size:
-        count = os.readv(handle, [blob[filled:]])
-        if count == 0:
-            break
-        filled += count
-    return blob[:filled]

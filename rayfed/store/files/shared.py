@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt
-from rayfed.store.files.disk import FileStore, read_into_memory
+from rayfed.store.files.disk import FileStore
+from rayfed.store.files.reading import read_into_memory
 from rayfed.store.verified import short
 
 log = logging.getLogger(__name__)
