@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from statistics import median
@@ -13,7 +12,7 @@ from rich.text import Text
 from rayfed.config.files import CARD, REPORT, WEIGHTS
 from rayfed.encoding.urls import public
 from rayfed.protocol.metric import Metric
-from rayfed.reporting.words import duration, node_name, rounds_in_words, size
+from rayfed.reporting.words import duration, near, node_name, rounds_in_words, size
 
 if TYPE_CHECKING:
     from rayfed.reporting.summary import Summary
@@ -88,8 +87,8 @@ def ways_on(summary: Summary, output_dir: Path, tracking: str | None) -> list[tu
     Args:
         tracking: where MLflow's runs are, as ``track.tracking_uri`` says it; None for where they are by default.
     """
-    folder = _near(output_dir)
-    rows = [("results", Text(folder)), ("report", Text(_near(output_dir / REPORT)))]
+    folder = near(output_dir)
+    rows = [("results", Text(folder)), ("report", Text(near(output_dir / REPORT)))]
     if summary.final_root is not None:
         rows.append(("model", Text(f"{WEIGHTS} there, {CARD} says how to use it")))
         rows.append(("export", Text(f"python -m rayfed export {shlex.quote(folder)} --onnx model.onnx")))
@@ -108,12 +107,3 @@ def _bar(metric: Metric, value: float, style: str) -> Text:
         return Text.assemble((f"{metric.shown(value):>7}", style), f"  {metric.words}")
     full = round(BAR * max(0.0, min(1.0, value)))
     return Text.assemble(f"{metric.shown(value):>7}  ", ("█" * full, style), ("░" * (BAR - full), "dim"))
-
-
-def _near(path: Path) -> str:
-    """Return a path the shorter way: from here, or from the root where the user's shell is elsewhere (a run that is
-    carried on moves to where it was begun)."""
-    if os.path.realpath(os.environ.get("PWD", ".")) != os.path.realpath("."):
-        return str(path.absolute())
-    relative = os.path.relpath(path)
-    return min(relative, str(path), key=len)

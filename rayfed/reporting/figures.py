@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from rayfed.protocol.messages import Verb
 from rayfed.protocol.metric import Metric
+from rayfed.reporting.closed_round import RoundSummary
 from rayfed.reporting.steps import colour
-from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
+from rayfed.reporting.summary import NodeSummary, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

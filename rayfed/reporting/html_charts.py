@@ -7,10 +7,11 @@ from html import escape
 
 from rayfed.protocol.messages import Verb
 from rayfed.reporting import svg
+from rayfed.reporting.closed_round import RoundSummary
 from rayfed.reporting.figures import label as node_label
 from rayfed.reporting.html_parts import capital, key_of
 from rayfed.reporting.steps import css_class
-from rayfed.reporting.summary import RoundSummary, Summary
+from rayfed.reporting.summary import Summary
 
 CURVES = 32
 """How many nodes' own curves are drawn at most."""

@@ -12,13 +12,14 @@ from importlib.resources import files
 
 from rayfed.encoding.primitives import Address
 from rayfed.reporting import svg
+from rayfed.reporting.closed_round import RoundSummary
 from rayfed.reporting.figures import label as node_label
 from rayfed.reporting.figures import matrix
 from rayfed.reporting.html_charts import charts
 from rayfed.reporting.html_parts import abbreviated, capital, code, key_of, list_of, table_of
 from rayfed.reporting.left_out import counts, left_out
 from rayfed.reporting.steps import css_class, is_still
-from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
+from rayfed.reporting.summary import NodeSummary, Summary
 from rayfed.reporting.timeline import History, Span
 from rayfed.reporting.words import duration, size
 

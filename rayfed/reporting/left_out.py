@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rayfed.encoding.primitives import Address
-    from rayfed.reporting.summary import RoundSummary
+from rayfed.encoding.primitives import Address
+from rayfed.reporting.closed_round import RoundSummary
 
 NOTICE = 3
 """Rounds in a row after which people are told."""

@@ -12,7 +12,7 @@ from rayfed.reporting.summarise import build
 from rayfed.reporting.words import node_name, short
 
 if TYPE_CHECKING:
-    from rayfed.reporting.summary import RoundSummary
+    from rayfed.reporting.closed_round import RoundSummary
 
 LATE = 2
 """Rounds, the last ones, that are summarised again when nodes report: they do so after a round has closed."""

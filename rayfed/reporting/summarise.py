@@ -9,7 +9,8 @@ from typing import Any
 from rayfed.encoding.primitives import NO_ROOT, Address, bits
 from rayfed.protocol.messages import COIN, NodeRecord, NodeStatus, Outcome, Status, Verb, View
 from rayfed.protocol.metric import ACCURACY, Metric
-from rayfed.reporting.summary import NodeSummary, Refusal, RoundSummary, Summary, hexed
+from rayfed.reporting.closed_round import Refusal, RoundSummary
+from rayfed.reporting.summary import NodeSummary, Summary, hexed
 from rayfed.reporting.totals import gas_per_node_round, mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rayfed.protocol.metric import ACCURACY, Metric
-from rayfed.reporting.words import duration
+from rayfed.reporting.words import duration, near
 
 FILE = "sweep.csv"
 """The table as a file, in the sweep's folder."""
@@ -121,9 +120,9 @@ def show(runs: Sequence[SweptRun], folder: Path, console: Console) -> None:
         else:
             cells.append(Text("failed" if run.error else "not over", "red"))
         table.add_row(*cells)
-    console.print(f"sweep of {len(runs)} runs, in {os.path.relpath(folder)}", highlight=False, soft_wrap=True)
+    console.print(f"sweep of {len(runs)} runs, in {near(folder)}", highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(f"as a file: {os.path.relpath(folder / FILE)}", highlight=False, soft_wrap=True)
+    console.print(f"as a file: {near(folder / FILE)}", highlight=False, soft_wrap=True)
 
 
 def _run(path: Path, error: str) -> SweptRun:

@@ -1,9 +1,11 @@
-"""Things as people are told of them: where a federation stands, durations, sizes, addresses, amounts."""
+"""Things as people are told of them: where a federation stands, durations, sizes, paths, addresses, amounts."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import Address, bits
@@ -35,6 +37,15 @@ def duration(seconds: float) -> str:
             count, left = divmod(left, length)
             parts.append(f"{count} {unit}" if count else "")
     return " ".join(part for part in parts[:2] if part)
+
+
+def near(path: Path) -> str:
+    """Return a path the shorter way: from here, or from the root where the user's shell is elsewhere (a run that is
+    carried on moves to where it was begun)."""
+    if os.path.realpath(os.environ.get("PWD", ".")) != os.path.realpath("."):
+        return str(path.absolute())
+    relative = os.path.relpath(path)
+    return min(relative, str(path), key=len)
 
 
 def size(count: float) -> str:

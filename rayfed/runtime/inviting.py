@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from rayfed.config.invited import offered
 from rayfed.encoding.urls import public
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.invitation import FILE, Invitation, is_invitation
+from rayfed.reporting.words import near
 from rayfed.runtime import homes
 from rayfed.runtime.results import write
 
@@ -79,8 +79,7 @@ def given(path: Path) -> Invitation | None:
 
 def told(made: Invitation, path: Path) -> list[str]:
     """Return what founders are told, in lines."""
-    relative = os.path.relpath(path)
-    shown = relative if not relative.startswith("..") else str(path)
+    shown = near(path)
     lines = [
         f"federation {made.federation} on chain {made.chain_id}",
         f"whoever is to join gets {shown} and runs: python -m rayfed join {FILE}{_brings(made)}",

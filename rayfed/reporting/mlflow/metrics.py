@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from rayfed.protocol.messages import NodeRecord
 from rayfed.protocol.metric import ACCURACY, Metric
-from rayfed.reporting.summary import NodeSummary, RoundSummary, Summary
+from rayfed.reporting.closed_round import RoundSummary
+from rayfed.reporting.summary import NodeSummary, Summary
 from rayfed.reporting.totals import mean_seconds, summed_gas, weighted_accuracy, weighted_loss
 
 

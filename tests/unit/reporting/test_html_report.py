@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from rayfed.reporting.closed_round import Refusal
 from rayfed.reporting.html_report import page
 from rayfed.reporting.summarise import build
-from rayfed.reporting.summary import Refusal, Summary
+from rayfed.reporting.summary import Summary
 from rayfed.reporting.timeline import History
 from tests.fake_run import FEDERATION, address, fake_run
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rayfed.encoding.primitives import Address
+from rayfed.reporting.closed_round import Refusal, RoundSummary
 from rayfed.reporting.left_out import LeftOut, counts, left_out, screens
-from rayfed.reporting.summary import Refusal, RoundSummary
 
 A, B, C = (Address(name) for name in ("0xa", "0xb", "0xc"))
 

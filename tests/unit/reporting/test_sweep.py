@@ -74,6 +74,7 @@ def shown(runs: list[sweep.SweptRun], folder: Path, width: int = 80) -> list[str
 
 def test_the_table_tells_each_run(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(swept.parent)
+    monkeypatch.setenv("PWD", str(swept.parent))
     lines = shown(sweep.read(swept, {swept / "3": "federation.nodes: must be more than 0"}), swept)
     assert lines[0] == f"sweep of 11 runs, in {swept.name}"
     rows = {line.split()[0]: line.split() for line in lines if line.strip()[:1].isdecimal()}

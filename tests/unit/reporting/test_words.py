@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,17 @@ from rayfed.node.phases import ACTIONS
 from rayfed.reporting import figures, steps
 from rayfed.reporting.closing_panel import took
 from rayfed.reporting.html_report import page
-from rayfed.reporting.words import duration, size
+from rayfed.reporting.words import duration, near, size
 from tests.fake_run import fake_run
+
+
+def test_a_path_is_told_the_shorter_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    assert near(tmp_path / "outputs" / "x") == "outputs/x"
+    assert near(Path("/x")) == "/x", "not by way of all folders above"
+    monkeypatch.setenv("PWD", "/")
+    assert near(tmp_path / "outputs") == str(tmp_path / "outputs"), "the shell is elsewhere"
 
 
 @pytest.mark.parametrize(
