@@ -26,8 +26,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--preprocess",
         action="store_true",
-        help="have the file normalise its inputs itself: it takes uint8 pixels, or a table's numbers as they are; "
-        "without it the file takes what model.md calls input",
+        help="have the file prepare its inputs itself: it takes uint8 pixels, a table's numbers as they are with "
+        "categories by their places in the lists of model.py, or a text's bytes; without it the file takes what "
+        "model.md calls input",
     )
     args = parser.parse_args(words)
     if args.onnx is None and args.torchscript is None:
@@ -40,4 +41,6 @@ def main(words: Sequence[str]) -> int:
             made = write(path)
             away = f"at most {made.away:.1e} from the model's own outputs"
             print(f"{made.path}: {made.inputs} -> {made.outputs}; {away}")
+    if exporter.left:
+        print(f"what is left to who calls it: {exporter.left}")
     return 0

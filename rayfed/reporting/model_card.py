@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 FEW = 12
 """Classes, columns or channels that are named; of more the first ones."""
 
+EXPORTED = "A file of `python -m rayfed export --preprocess` takes"
+CATEGORIES = "rows of numbers: of a category its place in the column's list (`COLUMNS` in model.py), from 0."
+BYTES = "such bytes, as uint8."
+"""What is left to who calls an exported file with its preprocessing in it."""
+
 USE = """\
 import torch
 from model import EXAMPLE, load, prepare
@@ -158,10 +163,13 @@ def _preprocessing(data: DataTerms) -> str:
         lines = ["| column | what `prepare` does |", "| --- | --- |"]
         lines += [f"| {_cell(one['name'])} | {_column(one)} |" for one in data.prepare["columns"]]
         missing = "is the column's mean, or no category" if data.prepare["fill"] else "is refused"
-        return "\n".join(lines) + f"\n\nWhat is missing {missing}."
+        words = any("values" in one for one in data.prepare["columns"])
+        exported = f"\n\n{EXPORTED} {CATEGORIES}" if words else ""
+        return "\n".join(lines) + f"\n\nWhat is missing {missing}.{exported}"
     if data.prepare["kind"] == "text":
         length = data.prepare["inputs"][0]["shape"][0]
-        return f"Every byte is a token, {length} at most; `prepare` takes the last {length} bytes of a text."
+        taken = f"Every byte is a token, {length} at most; `prepare` takes the last {length} bytes of a text."
+        return f"{taken} {EXPORTED} {BYTES}"
     said = f"```json\n{json.dumps(dict(data.prepare), indent=2)}\n```"
     return f"None: the network takes what the data's owners prepared. The charter says of it:\n\n{said}"
 

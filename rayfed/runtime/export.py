@@ -17,16 +17,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from rayfed.errors import ConfigError
 from rayfed.learning.examples import blank
-from rayfed.learning.images import Normalise
 from rayfed.learning.scores import scores_of
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.charter_parts import DataTerms
+from rayfed.runtime import prepared
 from rayfed.runtime.api import load_model
 from rayfed.runtime.results import CHARTER
 
@@ -64,21 +63,20 @@ class Portable(nn.Module):
 
     Args:
         model: in evaluation mode.
-        scale, shift: what inputs are multiplied by, and what is added; None: they come prepared.
+        prepare: what is done to inputs first; None: they come prepared.
         unpack: whether the outputs have to be found in what the model gives.
     """
 
-    def __init__(self, model: nn.Module, scale: torch.Tensor | None, shift: torch.Tensor | None, unpack: bool) -> None:
+    def __init__(self, model: nn.Module, prepare: nn.Module | None, unpack: bool) -> None:
         super().__init__()
         self.model = model
         self.unpack = unpack
-        self.scale = None if scale is None else nn.Buffer(scale)
-        self.shift = None if shift is None else nn.Buffer(shift)
+        self.prepare = prepare
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """What the model takes, or what is still to be prepared -> its outputs."""
-        if self.scale is not None and self.shift is not None:
-            inputs = (inputs[0].to(torch.float32) * self.scale + self.shift, *inputs[1:])
+        if self.prepare is not None:
+            inputs = (self.prepare(inputs[0]), *inputs[1:])
         outputs: torch.Tensor = self.model(*inputs)
         return scores_of(outputs) if self.unpack else outputs
 
@@ -88,10 +86,13 @@ class Exporter:
 
     Args:
         run: its output folder.
-        preprocess: whether the file prepares its inputs itself: pixels, or the numbers of a table's rows.
+        preprocess: whether the file prepares its inputs itself: pixels, a table's rows, or a text's bytes.
+
+    Attributes:
+        left: in a line, what is left to who calls the file; empty: nothing.
 
     Raises:
-        ConfigError: there is no model, or its preprocessing is not a matter of numbers.
+        ConfigError: there is no model, or its preprocessing is its members' own affair.
     """
 
     def __init__(self, run: Path, preprocess: bool = False) -> None:
@@ -100,16 +101,18 @@ class Exporter:
         self._data = charter.data
         if type(self._model).forward is nn.Module.forward:
             raise ConfigError("run", f"{type(self._model).__name__} has no forward: there is nothing to export")
-        scale, shift = _preparation(self._data) if preprocess else (None, None)
-        self._pixels = preprocess and not self._data.prepare
+        self._prepare = prepared.of(self._data) if preprocess else None
+        self.left = prepared.left(self._data) if preprocess else ""
         with torch.no_grad():
             unpack = not isinstance(self._model(*_inputs(self._data, BATCH)), torch.Tensor)
-        self._whole = Portable(self._model, scale, shift, unpack).eval()
+        self._whole = Portable(self._model, self._prepare, unpack).eval()
         self._about = {
             "charter": "0x" + charter.hash.hex(),
             "classes": json.dumps(charter.data.classes),
             "preprocessing": "included" if preprocess else "not included: see model.md",
         }
+        if preprocess and (columns := prepared.fields(self._data)):
+            self._about["columns"] = json.dumps(columns)
 
     def onnx(self, path: Path) -> Exported:
         """Write ONNX, for any number of examples at once where the model allows it.
@@ -175,13 +178,12 @@ class Exporter:
             compiled = torch.jit.script(self._model)
         except Exception:  # torch compiles a part of Python only, and says no in many ways; then it is traced
             return self._whole
-        return Portable(compiled, self._whole.scale, self._whole.shift, False).eval()
+        return Portable(compiled, self._prepare, False).eval()
 
     def _examples(self, count: int) -> Tensors:
         """Return inputs of the right form that tell nothing of anybody: noise."""
-        if self._pixels:
-            draw = torch.Generator().manual_seed(count)
-            return (torch.randint(0, 256, (count, *self._data.shape), generator=draw, dtype=torch.uint8),)
+        if self._prepare is not None:
+            return (self._prepare.example(count, torch.Generator().manual_seed(count)),)
         return _inputs(self._data, count)
 
     def _written(
@@ -224,23 +226,6 @@ def _inputs(data: DataTerms, count: int) -> Tensors:
     return tuple(
         torch.randn(one.shape, generator=draw) if one.is_floating_point() else one for one in blank(data.prepare, count)
     )
-
-
-def _preparation(data: DataTerms) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return by what an input is multiplied, and what is then added.
-
-    Raises:
-        ConfigError: naming ``--preprocess``: that is not all.
-    """
-    if not data.prepare:
-        normalise = Normalise(data.mean, data.std, torch.device("cpu"), False)
-        return normalise.scale, normalise.shift
-    columns = data.prepare.get("columns", [])
-    if not columns or any("values" in column for column in columns):
-        what = "categories" if columns else f"data of the kind {data.prepare['kind']}"
-        raise ConfigError("--preprocess", f"can be in the file for pixels and columns of numbers, not for {what}")
-    mean, std = (np.array([float(column[key]) for column in columns]) for key in ("mean", "std"))
-    return torch.from_numpy(1 / std).float(), torch.from_numpy(-mean / std).float()
 
 
 def _needed(name: str) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
@@ -125,6 +128,29 @@ def test_rows(tmp_path: Path) -> None:
         close(found(tmp_path, code, given), net((given - mean) / std).detach())
 
 
+def test_rows_with_categories_and_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file gives what the network gives for rows that ``prepare`` of model.py has prepared."""
+    file = tmp_path / "cars.csv"
+    rows = [f"{n * 1.37:.2f},{['red', 'green', 'blue'][n % 3]},{n % 7},{('old', '')[n % 2]}" for n in range(60)]
+    file.write_text("\n".join(["size,colour,doors,state", *rows]) + "\n")
+    terms = table.load(file, table.Choice(target=("doors",), wanted="numbers", fill=True)).terms({})
+    net = run_of({"_target_": "rayfed.learning.networks.Perceptron", "hidden": [8]}, terms, tmp_path)
+    files = ["--onnx", str(tmp_path / "model.onnx"), "--torchscript", str(tmp_path / "model.ts")]
+    assert main(["export", str(tmp_path), "--preprocess", *files]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 3
+    assert told[-1].startswith("what is left to who calls it: a category is given by its place in the column's list")
+    plain = [("50.5", "green", "old"), ("", "blue", "old"), ("7.0", "", ""), ("3", "red", "")]
+    prepare = runpy.run_path(str(tmp_path / "model.py"))["prepare"]
+    expected = net(prepare([dict(zip(("size", "colour", "state"), row, strict=True)) for row in plain])).detach()
+    nan = float("nan")
+    given = torch.tensor([[50.5, 1, 0], [nan, 0, 0], [7.0, nan, nan], [3.0, 2, -1]])
+    for code in (ONNX, SCRIPT):
+        close(found(tmp_path, code, given), expected)
+    about = {one.key: one.value for one in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert {"name": "colour", "values": ["blue", "green", "red"]} in json.loads(about["columns"])
+
+
 def test_texts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("It was the best of times, it was the worst of times. " * 40)
     terms = arrays.load_text(tmp_path / "a.txt", 16).terms({"_target_": "rayfed.learning.tasks.NextToken"})
@@ -135,8 +161,12 @@ def test_texts(tmp_path: Path) -> None:
     exporter.torchscript(tmp_path / "model.ts")
     for code in (ONNX, SCRIPT):
         close(found(tmp_path, code, tokens), net(tokens).detach())
-    with pytest.raises(ConfigError, match=r"^--preprocess: can be in the file for .* not for data of the kind text$"):
-        Exporter(tmp_path, preprocess=True)
+    prepared = Exporter(tmp_path, preprocess=True)
+    assert prepared.left == "a text is given by its bytes in UTF-8, the last 16 of them"
+    prepared.onnx(tmp_path / "model.onnx")
+    prepared.torchscript(tmp_path / "model.ts")
+    for code in (ONNX, SCRIPT):
+        close(found(tmp_path, code, tokens.to(torch.uint8)), net(tokens).detach())
 
 
 @pytest.fixture
@@ -157,6 +187,8 @@ FLOATS = {"shape": [2], "type": "float32"}
 def test_two_inputs_and_outputs_by_name(own: Path) -> None:
     net = run_of({"_target_": "own_nets.Two"}, terms_of(FLOATS, {"shape": [], "type": "int64"}), own)
     x, i = torch.randn(4, 2), torch.tensor([0, 4, 2, 1])
+    with pytest.raises(ConfigError, match=r"^--preprocess: the data's owners prepare .* of the kind custom\)$"):
+        Exporter(own, preprocess=True)
     exporter = Exporter(own)
     exporter.onnx(own / "model.onnx")
     exporter.torchscript(own / "model.ts")
