@@ -86,7 +86,9 @@ def test_the_page_of_a_run_on_texts(texts: Path, browser: Any, screen: str) -> N
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", SCREENS)
-def test_who_is_left_out_stands_at_the_top(tmp_path: Path, browser: Any, screen: str, scheme: str) -> None:
+def test_who_is_left_out_stands_at_the_top(
+    tmp_path: Path, browser: Any, screen: str, scheme: str, rewrite: bool
+) -> None:
     made = fake_run(rounds=6, void=(), since=2)
     file = tmp_path / "report.html"
     file.write_text(page_of(made.summary(), made.history), encoding="utf-8")
@@ -101,6 +103,8 @@ def test_who_is_left_out_stands_at_the_top(tmp_path: Path, browser: Any, screen:
     for words in (line, why):
         ink = words.evaluate("element => getComputedStyle(element).color")
         assert contrast(ground, ink) > 4.5, "WCAG 2.2, AA"
+    if (screen, scheme) == ("desktop", "light"):
+        watched.shot("report-left-out", rewrite, clip={"x": 0, "y": 0, "width": SCREENS[screen][0], "height": 420})
 
 
 def test_a_step_has_one_colour_in_chart_legend_and_time_line(tmp_path: Path, browser: Any) -> None:
