@@ -46,7 +46,7 @@ def offered(settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
     model = dict(settings.model)
     weights = model.get("pretrained")
     if weights not in (None, "torchvision"):
-        withheld.append("model.pretrained: a file of weights; who joins without it has genesis from a member")
+        withheld.append("model.pretrained: a file of weights; who joins without it has them from the members")
         model["pretrained"] = None
     if settings.data.loader:
         withheld.append("data.loader: code of the founder's own")
@@ -194,13 +194,16 @@ def _check_target(taken: Mapping[str, Any], key: str, own: Sequence[str]) -> Non
 
 
 def _check_weights(invitation: Invitation, own: Sequence[str]) -> None:
-    """Have whoever joins bring the weights that a federation begins with, where they are a file.
+    """Have whoever joins bring the file of weights that a federation begins with, where nobody gives it what it needs:
+    genesis comes from any member, and a frozen part from the store, unless that is within one cluster.
 
     Raises:
         ConfigError: naming ``model.pretrained``.
     """
-    weights = str(invitation.charter.model.get("pretrained", ""))
-    if weights.startswith("sha256:") and not _says(own, "model", "model.pretrained"):
+    weights, needed = str(invitation.charter.model.get("pretrained", "")), invitation.charter.layout.frozen
+    if not weights.startswith("sha256:") or needed is None or _says(own, "model", "model.pretrained"):
+        return
+    if not needed.root or invitation.settings.get("store", {}).get("kind") == "ray_peers":
         raise ConfigError(
             "model.pretrained",
             f"the federation begins from a file of weights whose SHA-256 is {weights.removeprefix('sha256:')}: "

@@ -32,9 +32,10 @@ class Settings:
         federation_address: of the federation to join; null founds a new one.
         charter: path of the charter.json of the federation to join.
         model: ``_target_`` and parameters of a torch module; the number of classes and the shape of an image (or of
-            another input) are filled in. ``pretrained``: null, "torchvision", a file of weights, or a run's output
-            folder, whose last model is then checked against its root. ``trained``: null (all parameters are), or
-            patterns of the names of those that are trained, such as [fc.*].
+            another input) are filled in. ``pretrained``: null, "torchvision", a file of weights, or for another
+            federation's last model, checked against its root, a run's output folder or the invitation to a federation
+            that is over (``+model.pretrained_store=URI`` where its blobs are elsewhere by now). ``trained``: null (all
+            parameters are), or patterns of the names of those that are trained, such as [fc.*].
         task: what is learned: ``_target_`` and parameters of a class with a loss and a score.
         learner: ``_target_``: the class that trains; one of your own may replace ours.
         screens: the tests by which a node decides its ballot, in order: settings by name. Well-formedness is always

@@ -94,20 +94,33 @@ class Frozen:
     Attributes:
         digest: SHA-256 of it (32 bytes, not all zero), as ``rayfed.learning.frozen`` writes it down.
         parameters: how many weights that is, buffers not counted.
+        size: bytes of what is written down, and ``root``: the root of that with zeros up to a whole leaf, under which
+            stores have it for whoever joins without the file that it comes from; 0 and empty in charters that do not
+            say so.
     """
 
     digest: bytes
     parameters: int
+    size: int = 0
+    root: bytes = b""
 
     def __post_init__(self) -> None:
         if len(self.digest) != 32 or not any(self.digest):
             raise CodecError("the digest of what is frozen has 32 bytes that are not all zero")
         if self.parameters < 0:
             raise CodecError(f"{self.parameters} frozen parameters are not possible")
+        if (self.size > 0, len(self.root)) not in ((False, 0), (True, 32)) or self.size < 0:
+            raise CodecError(f"layout.frozen: a root of {len(self.root)} bytes for {self.size} bytes is not possible")
+
+    @property
+    def blob_size(self) -> int:
+        """Bytes of it as a store has it: a multiple of LEAF."""
+        return -(-self.size // LEAF) * LEAF
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as canonical JSON has it."""
-        return {"sha256": self.digest.hex(), "parameters": self.parameters}
+        said = {"sha256": self.digest.hex(), "parameters": self.parameters}
+        return {**said, "bytes": self.size, "root": self.root.hex()} if self.size else said
 
     @classmethod
     def from_dict(cls, value: Any) -> Frozen:
@@ -116,10 +129,13 @@ class Frozen:
         Raises:
             CodecError: a key is missing or unknown, or a value is not possible.
         """
-        entry = canonical.fields(value, {"sha256": str, "parameters": int}, "layout.frozen")
-        if not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
-            raise CodecError(f"layout.frozen: {entry['sha256']!r} is not 32 bytes in lower-case hex")
-        return cls(bytes.fromhex(entry["sha256"]), entry["parameters"])
+        more: dict[str, type] = {"bytes": int, "root": str} if isinstance(value, dict) and "root" in value else {}
+        entry = canonical.fields(value, {"sha256": str, "parameters": int, **more}, "layout.frozen")
+        for name in ("sha256", "root") if more else ("sha256",):
+            if not re.fullmatch("[0-9a-f]{64}", entry[name]):
+                raise CodecError(f"layout.frozen: {entry[name]!r} is not 32 bytes in lower-case hex")
+        root = bytes.fromhex(entry.get("root", ""))
+        return cls(bytes.fromhex(entry["sha256"]), entry["parameters"], entry.get("bytes", 0), root)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ it in evaluation mode while the rest is trained, as who freezes a trunk expects.
 
 Everybody builds the frozen part, from the charter's seed or from a file of weights, and compares its hash. It is
 written down as a line of canonical JSON (names, shapes and types) and then the values, little-endian, in the order of
-their names; the hash is SHA-256 of just that, so ``sha256sum`` of a run's ``frozen.bin`` gives it as well.
+their names; the hash is SHA-256 of just that, so ``sha256sum`` of a run's ``frozen.bin`` gives it as well. Stores have
+the same with zeros up to a whole leaf (``packed``), for whoever joins without the file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from rayfed.encoding import canonical
+from rayfed.encoding import canonical, merkle
 from rayfed.encoding.layout import FROZEN_FILE, Frozen, Layout
 from rayfed.errors import CodecError, ConfigError
 
@@ -118,8 +119,8 @@ def beside(model: nn.Module, layout: Layout, others: Container[str], source: str
         if name not in still:
             raise ConfigError("model", f"is not the federation's: {name}: in the model, but not in the layout")
         mine[name] = value.cpu().clone()
-    if (has := describe(model, mine)) != layout.frozen:
-        words = f"has another frozen part than the federation's: {_said(has)}, not {_said(layout.frozen)}"
+    if (has := _described(model, mine)) != (layout.frozen.digest, layout.frozen.parameters):
+        words = f"has another frozen part than the federation's: {_said(has)}, not {said(layout.frozen)}"
         if source is None:
             raise ConfigError("model._target_", f"{words}; the same class, parameters and versions build the same")
         raise ConfigError("model.pretrained", f"{words}; the federation's begins with {source}")
@@ -128,13 +129,25 @@ def beside(model: nn.Module, layout: Layout, others: Container[str], source: str
 
 def describe(model: nn.Module, values: State) -> Frozen | None:
     """Return what a charter says of these tensors of a model; None if there are none."""
+    if (found := _described(model, values)) is None:
+        return None
+    text = bytearray().join(_parts(values))
+    return Frozen(*found, len(text), merkle.root(packed(text)))
+
+
+def packed(text: bytes | bytearray) -> memoryview:
+    """Return what is written down as a store has it: with zeros up to a whole leaf."""
+    return memoryview(bytes(text) + bytes(-len(text) % merkle.LEAF))
+
+
+def _described(model: nn.Module, values: State) -> tuple[bytes, int] | None:
     if not values:
         return None
     digest = hashlib.sha256()
     for part in _parts(values):
         digest.update(part)
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    return Frozen(digest.digest(), sum(value.numel() for name, value in values.items() if name in parameters))
+    return digest.digest(), sum(value.numel() for name, value in values.items() if name in parameters)
 
 
 def write(values: State, folder: Path) -> None:
@@ -177,6 +190,23 @@ def read(path: Path, agreed: Frozen) -> State:
         return values
 
 
+def is_file(pretrained: str) -> bool:
+    """Whether ``model.pretrained`` names the file of a frozen part, which a node keeps or a joiner has fetched."""
+    return Path(pretrained).name == FROZEN_FILE
+
+
+def given(path: Path, agreed: Frozen) -> State:
+    """Return what such a file holds.
+
+    Raises:
+        ConfigError: naming ``model.pretrained``: it cannot be read, or is not what was agreed on.
+    """
+    try:
+        return read(path, agreed)
+    except (CodecError, OSError) as error:
+        raise ConfigError("model.pretrained", str(error)) from error
+
+
 def _parts(values: State) -> Iterator[bytes | memoryview]:
     """Yield what is hashed, and written down."""
     ordered = sorted(values)
@@ -189,10 +219,13 @@ def _parts(values: State) -> Iterator[bytes | memoryview]:
         yield octets(values[name]).numpy().data
 
 
-def _said(frozen: Frozen | None) -> str:
-    if frozen is None:
-        return "nothing"
-    return f"{frozen.parameters:,} weights with the SHA-256 {frozen.digest.hex()[:16]}..."
+def _said(found: tuple[bytes, int] | None) -> str:
+    return "nothing" if found is None else said(Frozen(*found))
+
+
+def said(agreed: Frozen) -> str:
+    """Return in words which frozen part that is."""
+    return f"{agreed.parameters:,} weights with the SHA-256 {agreed.digest.hex()[:16]}..."
 
 
 def _still(model: nn.Module) -> set[str]:

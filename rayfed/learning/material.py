@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,6 +153,9 @@ def genesis(
             another frozen part than the federation's.
     """
     pretrained, private = settings.model.get("pretrained"), settings.privacy.kind == "dp"
+    given = None
+    if charter is not None and charter.layout.frozen and pretrained is not None and frozen.is_file(pretrained):
+        given, pretrained = frozen.given(Path(pretrained), charter.layout.frozen), None
     seed = charter.genesis_source.get("seed", settings.seed) if charter else settings.seed
     if isinstance(pictures, Examples):
         model = built(settings.model, pictures.terms({}).prepare, seed, pretrained)
@@ -159,6 +163,8 @@ def genesis(
         model = models.build(settings.model, pictures.train_x.shape[1:], len(pictures.classes), seed, pretrained)
     if group_norm.chosen(charter.model) if charter else private:
         group_norm.replace(model, frozen.held(model))
+    if given is not None:
+        _put(model, given)
     if isinstance(pictures, Examples) or settings.task["_target_"] != tasks.CLASSIFICATION:
         few, wanted = _few(pictures)
         tasks.check(model, task(settings, pictures), few, wanted, private)
@@ -198,9 +204,23 @@ def rebuilt(
     if group_norm.chosen(agreed):
         group_norm.replace(model, frozen.held(model))
     if beside:
-        model.load_state_dict(beside, strict=False)
+        _put(model, beside)
     narrow(model, agreed, layout)
     return model
+
+
+def _put(model: torch.nn.Module, beside: Mapping[str, Any]) -> None:
+    """Give a model its frozen part; whether that is all of it shows when the model is made ``narrow``.
+
+    Raises:
+        ConfigError: a tensor has another shape in the model.
+    """
+    own = model.state_dict()
+    for name, value in beside.items():
+        if name in own and own[name].shape != value.shape:
+            words = f"{name} has the shape {tuple(own[name].shape)}, there {tuple(value.shape)}"
+            raise ConfigError("model", f"is not the federation's: {words}")
+    model.load_state_dict(beside, strict=False)
 
 
 def resolved(model: Mapping[str, Any], terms: DataTerms) -> tuple[Callable[..., Any], dict[str, Any]]:

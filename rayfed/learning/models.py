@@ -19,7 +19,7 @@ from rayfed.learning.scores import scores_of
 from rayfed.learning.seeding import seeded_everywhere
 from rayfed.learning.targets import leave_out, locate
 
-OURS = ("_target_", "pretrained", "trained")
+OURS = ("_target_", "pretrained", "pretrained_store", "trained")
 """What is no parameter of the target's in ``model``."""
 
 __all__ = ["PaperCNN", "SmallCNN", "build"]

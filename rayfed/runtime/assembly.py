@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rayfed.aggregation import screens
 from rayfed.attacks.behaviour import HONEST, Behaviour
 from rayfed.encoding import codec
+from rayfed.encoding.layout import FROZEN_FILE
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import ConfigError
 from rayfed.learning import frozen, learner, states
@@ -18,16 +19,17 @@ from rayfed.learning.budget import Budget
 from rayfed.learning.learner import Workshop
 from rayfed.learning.private import Private
 from rayfed.ledger import FederationState, Ledger, allow_list, registry
+from rayfed.node.beside import Beside
 from rayfed.node.edge_node import EdgeNode
 from rayfed.node.journal import Journal
 from rayfed.node.memo import Memo
 from rayfed.node.parts import Hooks, Membership, Options, Resources
 from rayfed.node.training import InlineWorker, TrainingWorker
 from rayfed.node.watchtower import LASTING_SECONDS, Watchtower
-from rayfed.protocol.charter import Charter
+from rayfed.protocol.charter import PUBLIC, Charter
 from rayfed.protocol.messages import NodeRecord
 from rayfed.runtime import homes, stores
-from rayfed.store import Serves
+from rayfed.store import Serves, options_of
 from rayfed.store.files import FileStore
 
 if TYPE_CHECKING:
@@ -211,6 +213,15 @@ class Assembly:
         secret = self.backend.secret(self.key(slot), b"rayfed dp-sgd")
         budget = Budget(self.folder(slot) / "privacy.jsonl", chosen.delta, chosen.accountant)
         return {"private": Private(chosen, self.charter.rounds, secret, budget)}
+
+    def beside(self, node: EdgeNode) -> Beside | None:
+        """Return what gives the model's frozen part to who joins without its file; None if there is none, or all
+        nodes live in one cluster."""
+        agreed, resources = self.charter.layout.frozen, node.kit.resources
+        if agreed is None or not agreed.root or options_of(self._settings.store).within_cluster:
+            return None
+        opens = self.charter.final_model == PUBLIC
+        return Beside(self._root / FROZEN_FILE, agreed, resources.store, resources.disk, opens)
 
     def serve(self, root: Root) -> Any:
         """Answer a peer that asks for a blob."""

@@ -1,4 +1,5 @@
-"""A federation that begins from another one's last model: from a run's output folder, checked against its root.
+"""A federation that begins from another one's last model: from a run's output folder, checked against its root, or by
+its invitation from chain and store (``rayfed.runtime.abroad``).
 
 The folder's ``model.safetensors`` is what the new federation's nodes load. It is believed as far as it is what the blob
 of the final root, the charter and the frozen part there say: all three are known by their hashes.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.config.files import WEIGHTS
 from rayfed.errors import CodecError, ConfigError
+from rayfed.protocol.invitation import MOST_BYTES, Invitation, is_invitation
 from rayfed.runtime.results import CHARTER, SUMMARY, check_edition
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from rayfed.protocol.charter import Charter
 
 SETTING = "model.pretrained"
+
+STORE = "pretrained_store"
+"""In ``model``: where blobs are, of the federation whose invitation ``pretrained`` is, if not where that says."""
+
+FETCHED = "began_with.safetensors"
+"""In the output folder: the model that was fetched by an invitation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +47,48 @@ class Beginning:
     source: Mapping[str, Any]
 
 
-def found(settings: Settings) -> Beginning:
+def found(settings: Settings, output_dir: Path) -> Beginning:
     """Return what a new federation begins from, checked where it is another federation's model.
 
+    Args:
+        output_dir: where a model goes that is fetched by an invitation; a run that is resumed finds it there.
+
     Raises:
-        ConfigError: naming ``model.pretrained``: the folder has no final model, or a file in it is not that model.
+        ConfigError: naming ``model.pretrained``: the folder has no final model, or a file in it is not that model, or
+            there is none to be had by the invitation.
     """
-    chosen = settings.model.get("pretrained")
+    chosen, store = settings.model.get("pretrained"), settings.model.get(STORE)
+    settings = replace(settings, model={name: value for name, value in settings.model.items() if name != STORE})
+    if chosen is not None and (invitation := _invitation(Path(chosen))) is not None:
+        file = output_dir / FETCHED
+        if not file.exists():
+            from rayfed.runtime import abroad
+
+            abroad.fetch(settings, invitation, store, file)
+        stated = stated_of(file)
+        source = {"federation": stated["federation"], "chain_id": int(stated["chain_id"]), "root": stated["root"]}
+        settings = replace(settings, model={**settings.model, "pretrained": str(file)})
+        return Beginning(settings, {**source, "charter": stated["charter"]})
+    if store is not None:
+        raise ConfigError(f"model.{STORE}", f"is for {SETTING}=INVITATION: says where the blobs of that federation are")
     if chosen is None or not Path(chosen).is_dir():
         return Beginning(settings, {})
     folder = Path(chosen)
     source = _checked(folder)
     return Beginning(replace(settings, model={**settings.model, "pretrained": str(folder / WEIGHTS)}), source)
+
+
+def _invitation(path: Path) -> Invitation | None:
+    """Return the invitation that a file is; None for any other file."""
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Invitation.from_json(text) if is_invitation(text) else None
+    except (OSError, UnicodeDecodeError):
+        return None  # who loads it as weights says what is the matter
+    except CodecError as error:
+        raise ConfigError(SETTING, f"{path} cannot be used: {error}") from error
 
 
 def _checked(folder: Path) -> dict[str, Any]:
@@ -60,7 +98,7 @@ def _checked(folder: Path) -> dict[str, Any]:
     check_edition(folder, SETTING)
     try:
         charter = Charter.from_json((folder / CHARTER).read_text().rstrip("\n"))
-        stated = _stated(folder / WEIGHTS)
+        stated = stated_of(folder / WEIGHTS)
         if (folder / SUMMARY).exists():  # a copy may be without it
             stated["root"] = str(json.loads((folder / SUMMARY).read_text())["final_root"])
         root = bytes.fromhex(stated["root"].removeprefix("0x"))
@@ -76,7 +114,7 @@ def _checked(folder: Path) -> dict[str, Any]:
     return {**source, "charter": stated["charter"]}
 
 
-def _stated(weights: Path) -> dict[str, str]:
+def stated_of(weights: Path) -> dict[str, str]:
     """Return of what model a file of weights says it is."""
     from safetensors import SafetensorError, safe_open
 

@@ -15,7 +15,19 @@ from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import COIN, NATIVE
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.told import told
-from rayfed.runtime import chain, cluster, drafting, homes, inviting, launch, log_files, preflight, supervise
+from rayfed.runtime import (
+    chain,
+    cluster,
+    drafting,
+    fetching,
+    homes,
+    inviting,
+    launch,
+    log_files,
+    preflight,
+    supervise,
+    tracking,
+)
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.ending import OwnNodes, follow
@@ -75,6 +87,7 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path, console: 
         write(output_dir / CHARTER, text)
         if (invitation := inviting.given(Path(settings.charter or ""))) is not None:
             inviting.keep(settings, invitation, output_dir)
+        settings = fetching.with_frozen_part(settings, charter, connection, folder)
         display.say("loading data and trying the model")
         is_own = cluster.is_own(settings)
         if is_own:

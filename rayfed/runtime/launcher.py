@@ -45,7 +45,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
     """
     with ExitStack() as stack:
         stack.enter_context(alone_in(output_dir))
-        begins = beginning.found(settings)
+        begins = beginning.found(settings, output_dir)
         settings = begins.settings
         founding = FoundOrResume(settings, output_dir, begins.source)
         stack.callback(founding.end)

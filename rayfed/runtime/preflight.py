@@ -26,6 +26,7 @@ from rayfed.store import options_of
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
+    from rayfed.encoding.primitives import Address
     from rayfed.ledger.backend import Backend, Federation
 
 KNOCK_SECONDS = 10.0
@@ -81,14 +82,25 @@ def charter_of(settings: Settings) -> str:
     if not settings.ledger.allow_demo_times:
         _times(path, charter)
     with TemporaryDirectory() as folder, registry.open(settings.ledger, Path(folder)) as backend:
-        federation = backend.connect(address, charter.hash)
-        try:
-            _terms(federation, charter)
-            if invitation is not None:
-                _code(backend, federation, invitation)
-        finally:
-            federation.close()
+        connected(backend, address, charter, invitation).close()
     return text
+
+
+def connected(backend: Backend, address: Address, charter: Charter, invitation: Invitation | None) -> Federation:
+    """Return a connection to a federation that is what its charter, and its invitation if there is one, say.
+
+    Raises:
+        LedgerError: it is not there, is none, or another one.
+    """
+    federation = backend.connect(address, charter.hash)
+    try:
+        _terms(federation, charter)
+        if invitation is not None:
+            _code(backend, federation, invitation)
+    except BaseException:
+        federation.close()
+        raise
+    return federation
 
 
 def _times(path: Path, charter: Charter) -> None:

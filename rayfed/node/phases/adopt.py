@@ -34,4 +34,6 @@ class AdoptHandler:
         """Let go of the own blobs of round ``last`` and before; the journal knows them all."""
         kit = self.kit
         own = kit.resources.journal.roots(range(max(1, last + 1), last + kit.options.keep_rounds + 1))
-        kit.tools.disk.prune({kit.held.model, kit.membership.charter.genesis, *own})
+        charter = kit.membership.charter
+        beside = {charter.layout.frozen.root} if charter.layout.frozen else set()
+        kit.tools.disk.prune({kit.held.model, charter.genesis, *own, *beside})

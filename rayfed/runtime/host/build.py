@@ -12,6 +12,7 @@ from rayfed.encoding import blocks
 from rayfed.encoding.primitives import Address
 from rayfed.ledger.backend import Priced
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
+from rayfed.node.beside import Beside
 from rayfed.node.herald import Herald
 from rayfed.node.training import ThreadWorker
 from rayfed.node.watchtower import Saboteur
@@ -39,6 +40,7 @@ class Lives:
 
     Attributes:
         nodes: that it carries.
+        beside: gives the model's frozen part to who joins without its file; None where nobody needs it.
         relay: None where every node posts by itself.
     """
 
@@ -47,6 +49,7 @@ class Lives:
     relay: RelayLife | None
     watch: WatchLife
     listener: Listener
+    beside: Beside | None = None
 
     @property
     def are_over(self) -> bool:
@@ -61,6 +64,8 @@ class Lives:
             self.relay.begin(self.nodes[0].ledger.handle(), [node.address for node in self.nodes])
         for life in (self.rounds, self.watch, self.listener):
             life.start()
+        if self.beside is not None:
+            self.beside.start()
 
 
 def has_means(connection: Federation, address: Address) -> bool:
@@ -137,7 +142,7 @@ class Builder:
         rounds = RoundsLife(connection.view, nodes, partial(has_means, connection))
         watch = WatchLife(connection.view, posts, reads, lambda post: self._tower(post.node, post.ledger))
         wakes = [rounds.wake, watch.wake, *([] if self._relay is None else [self._relay.wake])]
-        return Lives(nodes, rounds, self._relay, watch, Listener(connection, wakes))
+        return Lives(nodes, rounds, self._relay, watch, Listener(connection, wakes), self._assembly.beside(nodes[0]))
 
     def _hosts_here(self) -> int:
         """Return how many hosts share the machine: a party of its own (slot -1) has it to itself."""

@@ -10,6 +10,7 @@ import pytest
 
 from rayfed.config import Settings, check_join, load
 from rayfed.config.invited import composed, offered, read
+from rayfed.encoding.layout import Frozen
 from rayfed.errors import ConfigError
 from rayfed.protocol.invitation import Invitation
 from tests.unit.protocol.test_invitation import MADE
@@ -146,7 +147,13 @@ def test_weights_and_code_of_the_founders_stay_and_are_named(tmp_path: Path) -> 
     assert settings["model"]["pretrained"] is None
     assert [line.partition(":")[0] for line in withheld] == ["model.pretrained"]
     named = replace(MADE.charter, model={**MADE.charter.model, "pretrained": "sha256:" + "ab" * 32})
-    path = given(tmp_path, settings, charter=named)
+    assert joined(given(tmp_path, settings, charter=named), "data.root=mine").model["pretrained"] is None, "by a member"
+    # What is frozen comes from the store, unless the charter does not say where it is there.
+    for frozen in (Frozen(b"\1" * 32, 5, 700, b"\2" * 32), Frozen(b"\1" * 32, 5)):
+        held = replace(named, layout=replace(named.layout, frozen=frozen))
+        path = given(tmp_path, settings, charter=held)
+        if frozen.root:
+            assert joined(path, "data.root=mine").model["pretrained"] is None
     with pytest.raises(ConfigError, match=rf"^model\.pretrained: .* whose SHA-256 is {'ab' * 32}: get it from"):
         joined(path, "data.root=mine")
     assert joined(path, "data.root=mine", f"model.pretrained={weights}").model["pretrained"] == str(weights)

@@ -245,6 +245,28 @@ def test_the_example_with_lora(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(plain.state_dict()) > 2 * len(names(charter))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"root": "22" * 31},
+        {"root": "XY" * 32},
+        {"bytes": 0},
+        {"bytes": -512},
+        {"bytes": "512"},
+        {"parameters": -1},
+        {"more": 1},
+    ],
+)
+def test_a_charter_says_where_a_store_has_it_or_does_not(wrong: dict[str, Any]) -> None:
+    both = Frozen(b"\1" * 32, 3, 700, b"\2" * 32)
+    assert both.blob_size == 1024
+    for one in (both, Frozen(b"\1" * 32, 3)):
+        assert Frozen.from_dict(one.to_dict()) == one
+    assert set(Frozen(b"\1" * 32, 3).to_dict()) == {"sha256", "parameters"}, "charters from before stay as they are"
+    with pytest.raises(CodecError):
+        Frozen.from_dict({**both.to_dict(), **wrong})
+
+
 # -- who joins ---------------------------------------------------------------------------------------------------------
 
 

@@ -53,7 +53,7 @@ def begins(run: Path) -> Settings:
 
 
 def test_it_begins_from_the_model_of_the_final_root_which_the_charter_names(run: Path, fresh: Charter) -> None:
-    found = beginning.found(begins(run))
+    found = beginning.found(begins(run), run)
     assert found.settings.model["pretrained"] == str(run / "model.safetensors")
     root = json.loads((run / "summary.json").read_text())["final_root"]
     charter = drafting.draft(found.settings, source=found.source)
@@ -68,19 +68,19 @@ def test_it_begins_from_the_model_of_the_final_root_which_the_charter_names(run:
     assert charter.genesis != fresh.genesis
     assert Charter.from_json(charter.canonical_json()).hash == charter.hash
     (run / "summary.json").unlink()  # whoever joined has none
-    assert beginning.found(begins(run)) == found
+    assert beginning.found(begins(run), run) == found
 
 
 def test_a_file_or_nothing_is_left_as_it_is(run: Path) -> None:
     for settings in (load(WORDS), begins(run / "model.safetensors")):
-        assert beginning.found(settings) == beginning.Beginning(settings, {})
+        assert beginning.found(settings, run) == beginning.Beginning(settings, {})
 
 
 def test_the_same_model_is_the_same_file_for_everybody(run: Path, fresh: Charter) -> None:
     model = material.rebuilt(fresh.model, fresh.data, fresh.layout)
     states.widen(model)
     model.load_state_dict(load_file(run / "model.safetensors"))
-    stated = beginning._stated(run / "model.safetensors")
+    stated = beginning.stated_of(run / "model.safetensors")
     place = Place(FEDERATION, Locator("devchain", 31337), fresh.canonical_json())
     again = model_files.of(model, bytes.fromhex(stated["root"][2:]), place, load(WORDS).model)
     assert again.weights == (run / "model.safetensors").read_bytes()
@@ -88,11 +88,11 @@ def test_the_same_model_is_the_same_file_for_everybody(run: Path, fresh: Charter
 
 def test_what_is_not_that_model_is_refused_in_one_line(run: Path, tmp_path: Path, fresh: Charter) -> None:
     file, blob = run / "model.safetensors", next(run.rglob("blobs/??/*"))
-    whole, metadata = load_file(file), beginning._stated(file)
+    whole, metadata = load_file(file), beginning.stated_of(file)
 
     def refused(words: str) -> None:
         with pytest.raises(ConfigError, match=rf"^model\.pretrained: .*{words}") as caught:
-            beginning.found(begins(run))
+            beginning.found(begins(run), run)
         assert "\n" not in str(caught.value)
 
     name = "classifier.4.bias"
@@ -111,7 +111,7 @@ def test_what_is_not_that_model_is_refused_in_one_line(run: Path, tmp_path: Path
     file.write_bytes(b"no tensors")
     refused("cannot be read")
     save_file(whole, file, metadata)
-    beginning.found(begins(run))
+    beginning.found(begins(run), run)
     blob.write_bytes(bytes(len(blob.read_bytes())))
     refused("no node's disk in .* holds the model")
     (run / "charter.json").write_text(replace(fresh, name="other").canonical_json())
