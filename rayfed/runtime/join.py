@@ -78,6 +78,7 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path, console: 
         settings = _lingering(adopted(settings, charter), charter)
         display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, name=settings.name, console=console))
         display.found(address, charter.data.metric)
+        display.tell(tracking.away(settings))
         backend = stack.enter_context(chain.opened(settings, output_dir))
         folder = homes.state_dir(settings, output_dir, backend.locator.chain_id, address)
         place = Place(address, backend.locator, text)

@@ -16,7 +16,7 @@ from rayfed.config.files import tracking_uri
 from rayfed.protocol.charter import Charter
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.reporting.told import told
-from rayfed.runtime import beginning, chain, cluster, inviting, launch, log_files, preflight, supervise
+from rayfed.runtime import beginning, chain, cluster, inviting, launch, log_files, preflight, supervise, tracking
 from rayfed.runtime.alone import alone_in
 from rayfed.runtime.ending import OwnNodes, follow
 from rayfed.runtime.founding import FoundOrResume
@@ -53,6 +53,7 @@ def run(settings: Settings, config: dict[str, Any], output_dir: Path, console: C
         preflight.check(settings, founding.patience)
         display = LiveDisplay(settings.federation.rounds, output_dir, name=settings.name, console=console)
         stack.enter_context(display)
+        display.tell(tracking.away(settings))
         founding.tried(display.say)
         display.say("starting Ray" if settings.cluster.address is None else "joining the Ray cluster")
         stack.enter_context(cluster.connected(settings))

@@ -6,14 +6,26 @@ MLflow itself would try to open it for minutes, and say nothing.
 from __future__ import annotations
 
 import os
+import queue
 import socket
 import sqlite3
+import threading
+import urllib.error
+import urllib.request
 from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
-from rayfed.config.files import sqlite_file
+from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.encoding.urls import public, public_text
 from rayfed.errors import ConfigError
+from rayfed.reporting.told import told
+
+if TYPE_CHECKING:
+    from rayfed.config import Settings
 
 SETTING = "track.tracking_uri"
 
@@ -22,12 +34,63 @@ OTHERWISE = "(track=none records nothing)"
 KNOCK_SECONDS = 10.0
 """How long a database may take to open its door."""
 
+ANSWER_SECONDS = 3.0
+"""How long a tracking server may take to say that it is there."""
+
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 """Servers of databases that MLflow can use, and where they listen unless the address says otherwise."""
 
 
+def away(settings: Settings) -> list[str]:
+    """Return what people are told at the beginning of a run, where it is to be recorded: see ``silence``."""
+    if not settings.track.enabled:
+        return []
+    line = silence(tracking_uri(settings.track.tracking_uri, Path.cwd()))
+    if line:
+        told.warning(line)
+    return [line] if line else []
+
+
+def silence(uri: str, seconds: float = ANSWER_SECONDS) -> str:
+    """Ask a tracking server once whether it is there; return in a line that it is not. Empty: it answers, or there is
+    nothing to ask.
+
+    Args:
+        seconds: after which it is not waited for any longer, whatever keeps the answer: a name server, say.
+    """
+    if urlsplit(uri).scheme not in ("http", "https"):
+        return ""
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=lambda: said.put(_asked(uri, seconds)), name="rayfed-knock", daemon=True).start()
+    try:
+        reason = said.get(timeout=seconds + 1.0)
+    except queue.Empty:
+        reason = f"no answer in {seconds:g} s"
+    if not reason:
+        return ""
+    later = "training goes on, and what it misses is sent once it answers"
+    return f"{SETTING}: MLflow at {public(uri)} cannot be reached: {reason}; {later} {OTHERWISE}"
+
+
+def _asked(uri: str, seconds: float) -> str:
+    """Return what is wrong with a server; empty if nothing is: whoever wants to see a password first is there, too."""
+    parts = urlsplit(uri)
+    place = parts.netloc.rpartition("@")[2]
+    health = urlunsplit((parts.scheme, place, f"{parts.path.rstrip('/')}/health", "", ""))
+    try:
+        with urllib.request.urlopen(health, timeout=seconds):
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"it answers {error.code}" if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
+    except urllib.error.URLError as error:
+        return public_text(str(error.reason))
+    except (OSError, ValueError, HTTPException) as error:
+        return public_text(str(error)) or type(error).__name__
+
+
 def check(uri: str) -> None:
-    """Make sure of a database, where the address names one; a tracking server is asked by MLflow, which is patient.
+    """Make sure of a database, where the address names one. A tracking server may come later: MLflow asks it patiently,
+    and ``silence`` says if it is away.
 
     Raises:
         ConfigError: naming ``track.tracking_uri``.

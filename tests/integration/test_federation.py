@@ -163,6 +163,9 @@ def test_a_dead_mlflow_costs_a_warning_and_no_round(tmp_path: Path, shared: tupl
     assert told["mlflow_run_id"] is None
     (warning,) = ended.err.splitlines()
     assert warning.startswith("rayfed: track.tracking_uri: ")
+    begun, _, after = ended.out.partition("round 1/")
+    assert "track.tracking_uri: MLflow at http://127.0.0.1:9 cannot be reached: " in begun, "not at the end alone"
+    assert "cannot be reached" not in after
 
 
 MOMENTS = {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -69,6 +73,59 @@ def test_a_databases_server_is_asked_too(scheme: str) -> None:
 def test_a_tracking_server_is_mlflows_affair() -> None:
     for uri in ("https://mlflow.example.org", "databricks", "databricks://profile", "/a/folder", "file:///a/folder"):
         tracking.check(uri)
+
+
+def test_a_tracking_server_that_is_away_is_told_at_the_beginning_and_waited_for_no_longer() -> None:
+    with socket.socket() as none:  # bound, and nothing listens
+        none.bind(("127.0.0.1", 0))
+        words = tracking.silence(f"http://me:SECRET@127.0.0.1:{none.getsockname()[1]}/mlflow")
+    assert words.startswith("track.tracking_uri: MLflow at http://***@127.0.0.1:")
+    assert "cannot be reached: [Errno 111] Connection refused; training goes on" in words
+    assert "SECRET" not in words
+    assert "\n" not in words
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections, and says nothing
+        assert "cannot be reached: timed out" in tracking.silence(f"http://127.0.0.1:{mute.getsockname()[1]}", 0.2)
+    for uri in ("databricks", "sqlite:////srv/x.db", "/a/folder", "file:///a/folder"):
+        assert tracking.silence(uri) == ""
+
+
+class Health(BaseHTTPRequestHandler):
+    """Answers as the server of a status says; remembers what it was asked for."""
+
+    status = 200
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.mark.parametrize(("status", "said"), [(200, ""), (401, ""), (404, ""), (502, "it answers 502")])
+def test_a_tracking_server_that_answers_is_there(status: int, said: str) -> None:
+    kind = type("One", (Health,), {"status": status, "asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        words = tracking.silence(f"http://127.0.0.1:{server.server_address[1]}/below/")
+        server.shutdown()
+    assert kind.asked == ["/below/health"]
+    assert bool(words) == bool(said)
+    assert said in words
+
+
+def test_a_run_begins_with_it_in_the_log_and_without_tracking_nobody_is_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with socket.socket() as none:
+        none.bind(("127.0.0.1", 0))
+        uri = f"track.tracking_uri=http://127.0.0.1:{none.getsockname()[1]}"
+        with caplog.at_level("WARNING", "rayfed.told"):
+            (line,) = tracking.away(load([uri]))
+        assert caplog.messages == [line]
+        assert tracking.away(load([uri, "track=none"])) == []
 
 
 def test_without_psutil_the_load_is_not_asked_for_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
