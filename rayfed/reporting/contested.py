@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from rayfed.reporting.words import duration
 
 if TYPE_CHECKING:
     from rayfed.ledger import FederationState
+    from rayfed.protocol.court import Tournament
+    from rayfed.protocol.messages import Round
 
 NEVER = float("inf")
 
@@ -33,7 +35,8 @@ def at(when: float, now: float, later: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """The rounds that a ledger remembers.
+    """The rounds that a ledger remembers. Each is asked for once: over a slow line questions are what takes time; a
+    round that rests on others that can be judged asks for all of them.
 
     Args:
         federation: asked further where that is needed.
@@ -42,11 +45,13 @@ class Contested:
 
     federation: FederationState
     view: View
+    _rounds: dict[int, Round | None] = field(default_factory=dict, repr=False)
+    _tournaments: dict[int, Tournament | None] = field(default_factory=dict, repr=False)
 
     def rounds(self) -> Iterator[tuple[int, Status, int]]:
         """Yield the rounds that the ledger remembers, what became of each, and its roster."""
         for number in slots(self.view.round):
-            if (found := self.federation.round_of(number)) is not None:
+            if (found := self.round(number)) is not None:
                 yield number, found.status, found.roster
 
     def unsettled(self) -> list[int]:
@@ -57,11 +62,11 @@ class Contested:
         """Return from when on an unsettled round can be settled, in seconds since the epoch, if nobody enters another
         root. Nobody can tell how long a match takes: where there is a tournament, it is the longest that it can last.
         """
-        found, terms = self.federation.round_of(round), self.federation.terms()
+        found, terms = self.round(round), self.federation.terms()
         if found is None or not found.status.is_unsettled:
             return 0.0
         before = self.settles_at(found.base_round) if found.base_round else 0.0
-        tournament = self.federation.tournament(round) if terms.rule else None
+        tournament = self._tournament(round)
         if tournament is not None:
             decided, _ = self.federation.survivor(round, tournament.stages, 0)
             start = tournament.start or found.deadline + terms.window_seconds
@@ -74,14 +79,25 @@ class Contested:
 
     def is_disputed(self, round: int) -> bool:
         """Return whether a round is before the court: more than one root stands for it."""
-        return bool(self.federation.terms().rule) and self.federation.tournament(round) is not None
+        return self._tournament(round) is not None
 
     def is_lost(self, round: int) -> bool:
         """Return whether a round's final root has lost its tournament, and the round is still to be undone."""
-        found = self.federation.round_of(round)
-        tournament = self.federation.tournament(round) if self.federation.terms().rule else None
+        found, tournament = self.round(round), self._tournament(round)
         if found is None or found.root == NO_ROOT or tournament is None:
             return False
         decided, number = self.federation.survivor(round, tournament.stages, 0)
         winner = None if number is None else self.federation.entry(round, number)
         return decided and (winner is None or winner.root != found.root)
+
+    def round(self, round: int) -> Round | None:
+        """Return a round, or None if its slot has another one."""
+        if round not in self._rounds:
+            self._rounds[round] = self.federation.round_of(round)
+        return self._rounds[round]
+
+    def _tournament(self, round: int) -> Tournament | None:
+        if round not in self._tournaments:
+            judged = bool(self.federation.terms().rule)
+            self._tournaments[round] = self.federation.tournament(round) if judged else None
+        return self._tournaments[round]

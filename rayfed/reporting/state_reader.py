@@ -142,6 +142,6 @@ def _reason(member: Address, heard: Heard, reasons: Reasons) -> str:
 
 
 def _open(contested: Contested, round: int) -> OpenRound:
-    found = contested.federation.round_of(round)
+    found = contested.round(round)
     status = "gone" if found is None else found.status.name.lower()
     return OpenRound(round, status, contested.settles_at(round), contested.is_disputed(round), contested.is_lost(round))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import cast
 
@@ -25,7 +26,7 @@ from rayfed.protocol.commands import (
     Leave,
     Vote,
 )
-from rayfed.protocol.messages import COIN, Phase
+from rayfed.protocol.messages import COIN, Phase, Round
 from rayfed.reporting.federation_state import FederationStanding, is_over
 from rayfed.reporting.state_page import page
 from rayfed.reporting.state_reader import Reader, label
@@ -101,6 +102,22 @@ def test_who_gathers_is_told_how_many_more_are_needed() -> None:
     world.clock.advance(200)  # now fewer are enough
     assert world.look().needed == 1
     assert "waiting for  1 more member" in [*lines(world.look())]
+
+
+def test_a_look_asks_for_each_round_once(world: World) -> None:
+    """Rounds rest on each other, and each question is a way to the chain and back."""
+    asked: Counter[int] = Counter()
+
+    class Counting(MemoryFederation):
+        def round_of(self, round: int) -> Round | None:
+            asked[round] += 1
+            return super().round_of(round)
+
+    for _ in range(3):
+        world.round()
+    told = Reader(cast(Federation, Counting(world.chain, FEDERATION, {})), 31337, 0).look()
+    assert [each.round for each in told.unsettled] == [1, 2, 3]
+    assert {round: asked[round] for round in (1, 2, 3)} == dict.fromkeys((1, 2, 3), 1)
 
 
 def test_who_is_waited_for_is_named(world: World) -> None:
