@@ -238,6 +238,35 @@ def test_a_card_that_leads_nowhere_or_to_somebody_else(federation: Members, monk
     assert b.get(root, SIZE, ["away", "odd", "none", "a"]) == blob
 
 
+def test_who_is_gone_for_good_is_not_dialled_for_each_blob(
+    federation: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.5)
+    a, b = federation.join("a"), federation.join("b")
+    root, blob = blob_of(9)
+    a.put(root, blob)
+    card = federation.cards["a"]
+    nowhere = Card(endpoint=card.endpoint, addresses=("127.0.0.1:9",))
+    federation.cards = {**federation.cards, "a": nowhere}
+    for said in ("takes too long", "takes too long", "has just not answered"):
+        with pytest.raises(BlobMissing, match=said):
+            b.get(root, SIZE, ["a"])
+    federation.cards = {**federation.cards, "a": card}
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 8.0)
+    eventually(lambda: b.get(root, SIZE, ["a"]) == blob)
+
+
+def eventually(ask: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            assert ask()
+            return
+        except BlobMissing:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
 def test_who_takes_everything_at_once_costs_nobody_else_anything(
     federation: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:

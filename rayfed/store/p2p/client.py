@@ -33,6 +33,10 @@ WINDOW = 16 << 20
 REST_SECONDS = 20.0
 """For so long a peer that did not answer, or gave something else, is asked last."""
 
+FIRST_PAUSE = 2.0
+"""A peer that has not answered twice in a row is not dialled for so long, and each time for twice as long, up to
+``REST_SECONDS``: who is gone for good costs what it alone had, and not a wait for each blob of that."""
+
 WORDS = {LATER: "is busy", NOT_FOR_YOU: "gives it to members only, and knows no card of this node"}
 
 
@@ -46,6 +50,15 @@ class Peer:
 
     member: Address
     card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """When a peer has not answered last, until when it is not dialled, and for how long the next time; in seconds."""
+
+    since: float
+    until: float
+    pause: float
 
 
 class QuicClient:
@@ -65,6 +78,7 @@ class QuicClient:
         self._dialling: dict[bytes, asyncio.Lock] = {}
         self._turns: dict[bytes, asyncio.Semaphore] = {}
         self._rests: dict[bytes, float] = {}
+        self._silent: dict[bytes, _Silence] = {}
 
     def fetch(self, endpoint: Any, root: Root, size: int, holders: Sequence[Address]) -> memoryview:
         """Return the blob, read-only and checked, from the first member that gives it.
@@ -117,6 +131,7 @@ class QuicClient:
         return sorted(peers, key=lambda peer: self._rests.get(peer.card.endpoint, 0.0) > now)
 
     async def _ask(self, endpoint: Any, peer: Peer, root: Root, size: int) -> memoryview:
+        began = time.monotonic()
         turns = self._turns.setdefault(peer.card.endpoint, asyncio.Semaphore(TRANSFERS // 2))
         try:
             async with turns, asyncio.timeout(CONNECT_SECONDS + WHOLE_SECONDS + size / SLOWEST):
@@ -124,9 +139,11 @@ class QuicClient:
                 return await self._read(peer, stream, root, size)
         except TimeoutError as error:
             self._drop(peer)
+            self._note_silence(peer, began)
             raise NotGiven(f"{peer.member} takes too long") from error
         except binding.module().IrohError as error:
             self._drop(peer)
+            self._note_silence(peer, began)
             raise NotGiven(f"{peer.member} does not answer ({binding.said(error)})") from error
 
     async def _stream(self, endpoint: Any, peer: Peer) -> Any:
@@ -134,6 +151,9 @@ class QuicClient:
         known = self._connections.get(peer.card.endpoint)
         if known is not None and known.close_reason() is None:
             return await known.open_bi()
+        silence = self._silent.get(peer.card.endpoint)
+        if silence is not None and silence.until > time.monotonic():
+            raise NotGiven(f"{peer.member} has just not answered")
         async with self._dialling.setdefault(peer.card.endpoint, asyncio.Lock()):
             known = self._connections.get(peer.card.endpoint)
             if known is None or known.close_reason() is not None:
@@ -151,6 +171,7 @@ class QuicClient:
             await send.write_all(REQUEST.pack(b"G", self._federation, root))
             await send.finish()
             status, found = ANSWER.unpack(await receive.read_exact(ANSWER.size))
+        self._silent.pop(peer.card.endpoint, None)
         if status != HERE:
             raise NotGiven(f"{peer.member} {WORDS.get(status, 'has not got it')}")
         if found != size:
@@ -166,6 +187,15 @@ class QuicClient:
             room[filled : filled + len(data)] = np.frombuffer(data, np.uint8)
             filled += len(data)
         return room.data
+
+    def _note_silence(self, peer: Peer, began: float) -> None:
+        """Take note that a peer has not answered; of what is asked side by side, once."""
+        last, now = self._silent.get(peer.card.endpoint), time.monotonic()
+        if last is None:
+            self._silent[peer.card.endpoint] = _Silence(now, now, FIRST_PAUSE)
+        elif began >= last.since:
+            pause = min(last.pause, REST_SECONDS)
+            self._silent[peer.card.endpoint] = _Silence(now, now + pause, 2 * pause)
 
     def _drop(self, peer: Peer) -> None:
         connection = self._connections.pop(peer.card.endpoint, None)
