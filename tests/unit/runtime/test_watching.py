@@ -71,6 +71,23 @@ def test_it_says_what_it_cannot_judge(table: Table) -> None:
     assert report.settled_wrong == frozenset(), "nobody knows"
 
 
+def test_a_round_is_right_once_what_it_included_is_there(table: Table) -> None:
+    round, _ = table.play()
+    root = table.roots(round)[1]
+    late = table.store.blobs.pop(root)
+
+    class Later(Passing):
+        def wait(self, seen: View, timeout: float) -> None:
+            table.store.blobs[root] = late
+            super().wait(seen, timeout)
+
+    lines: list[str] = []
+    connection = Later(table.chain, FEDERATION, {ALONE: 10 * BOND})
+    Watcher(connection, connection.ledger(_Signer(ALONE)), table.tools("alone"), lines.append).run()
+    assert any(line.startswith(f"round {round} cannot be judged here") for line in lines)
+    assert lines.count(f"round {round}: right") == 1
+
+
 def test_it_tells_of_what_stands_and_is_wrong(tmp_path: Path) -> None:
     table = Table(tmp_path, "norm_clipping")
     founder = table.tools("table")
