@@ -54,8 +54,8 @@ def _cifar(nodes: int) -> Sequence[str]:
 
 EXPERIMENTS = {
     "digits": Experiment(100, (3, 4, 6), len(SEEDS), lambda nodes: ()),
-    "tabular": Experiment(30, (4, 7), 3, lambda nodes: ("+experiment=tabular", "partition.alpha=0.5")),
     "cifar10": Experiment(60, (4,), 1, _cifar),
+    "tabular": Experiment(30, (4, 7), 3, lambda nodes: ("+experiment=tabular", "partition.alpha=0.5")),
 }
 
 Cell = tuple[str, int, int, str]
@@ -63,11 +63,10 @@ Cell = tuple[str, int, int, str]
 
 
 def cells() -> Iterable[Cell]:
-    """Yield every cell, in the order in which they are run: seed by seed."""
-    for place, seed in enumerate(SEEDS):
-        for name, chosen in EXPERIMENTS.items():
-            if place < chosen.seeds:
-                yield from ((name, nodes, seed, screens) for nodes in chosen.nodes for screens in SCREENS)
+    """Yield every cell, in the order in which they are run: an experiment after the other, seed by seed."""
+    for name, chosen in EXPERIMENTS.items():
+        for seed in SEEDS[: chosen.seeds]:
+            yield from ((name, nodes, seed, screens) for nodes in chosen.nodes for screens in SCREENS)
 
 
 def measure(cell: Cell) -> dict[str, Any]:
