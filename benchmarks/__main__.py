@@ -16,7 +16,7 @@ NAMES = (
     "stores",
     "robustness",
     "robustness_defaults",
-    "robustness_pictures",
+    "robustness_images",
     "fairness",
     "honest",
     "robustness_late",

@@ -1,4 +1,4 @@
-"""``simulation``'s world with real pictures and a small convolutional network, not digits and one hidden layer."""
+"""``simulation``'s world with real images and a small convolutional network, not digits and one hidden layer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from benchmarks.simulation import FRACTION, Values, World
+from benchmarks.worlds import FRACTION, Values, World
 from rayfed.attacks.backdoor import success
 from rayfed.learning.cnn import SmallCNN
 from rayfed.learning.data import Dataset
 from rayfed.learning.seeding import seeded
 
 
-class PictureWorld(World):
-    """Pictures dealt to n nodes, and rayfed's ``SmallCNN``, narrow enough for a round to take seconds on one core."""
+class ImageWorld(World):
+    """Images dealt to n nodes, and rayfed's ``SmallCNN``, narrow enough for a round to take seconds on one core."""
 
     def __init__(self, data: Dataset, nodes: int, alpha: float | None, seed: int) -> None:
         with seeded(seed, []):
@@ -31,7 +31,7 @@ class PictureWorld(World):
         return [tuple(parameter.shape) for parameter in self._parameters]
 
     def pixels(self, x: NDArray[np.uint8]) -> torch.Tensor:
-        """Return pictures (n, c, h, w) as floats of the same shape, normalised."""
+        """Return images (n, c, h, w) as floats of the same shape, normalised."""
         return super().pixels(x).reshape(x.shape)
 
     @cached_property
@@ -49,7 +49,7 @@ class PictureWorld(World):
                 parameter.copy_(part[0])
 
     def scores(self, models: Sequence[Values], x: torch.Tensor) -> torch.Tensor:
-        """Return (m, n, classes) scores of m models on n pictures."""
+        """Return (m, n, classes) scores of m models on n images."""
         found = []
         with torch.inference_mode():
             for model in models:
@@ -58,7 +58,7 @@ class PictureWorld(World):
         return torch.stack(found)
 
     def train(self, base: Values, shares: Sequence[tuple[torch.Tensor, torch.Tensor]], round: int) -> list[Values]:
-        """Return every node's honest update: the same number of SGD steps for each, on its own pictures."""
+        """Return every node's honest update: the same number of SGD steps for each, on its own images."""
         made = []
         for node, (x, y) in enumerate(shares):
             self._load(base)
@@ -72,6 +72,6 @@ class PictureWorld(World):
         return made
 
     def accuracy(self, model: Values) -> tuple[float, float]:
-        """Return the accuracy on the test pictures, and the backdoor's success on the stamped ones."""
+        """Return the accuracy on the test images, and the backdoor's success on the stamped ones."""
         predicted, seen = (self.scores([model], x)[0].argmax(1) for x in (self.test_x, self.stamped_x))
         return float((predicted == self.test_y).double().mean()), success(seen.numpy(), self.test_y.numpy())

@@ -17,7 +17,8 @@ from benchmarks.cells import resume
 from benchmarks.former import SETTINGS
 from benchmarks.machine import RESULTS, describe
 from benchmarks.robustness_page import PAGE, placed
-from benchmarks.simulation import Defence, Threat, World, run
+from benchmarks.simulation import Defence, Threat, run
+from benchmarks.worlds import World
 from rayfed.errors import ConfigError
 
 ROUNDS, LAST = 100, 10

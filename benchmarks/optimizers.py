@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.machine import Figure, pool, report
 from benchmarks.robustness import NODES, ROUNDS, SPLITS, world
 from benchmarks.robustness_page import PAGE, optimizers, placed
-from benchmarks.simulation import FRACTION, Values, World
+from benchmarks.worlds import FRACTION, Values, World
 from rayfed.aggregation import rules
 from rayfed.aggregation.rules.optimizer import Optimizer, Stepped, extended
 from rayfed.encoding.layout import Layout, TensorSpec

@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks.machine import RESULTS, describe, pool
 from benchmarks.robustness_page import COMPARED, PAGE, fill
-from benchmarks.simulation import Defence, Threat, Trace, World, run
+from benchmarks.simulation import Defence, Threat, Trace, run
+from benchmarks.worlds import World
 from rayfed.aggregation import rules
 
 NODES, ROUNDS = 10, 10
@@ -261,7 +262,7 @@ def main() -> None:
         "seeds": {"others": COMPARED, **SEEDS},
         "cells": found,
         "byzfl": beside_byzfl() or kept.get("byzfl", []),
-        "pictures": kept.get("pictures", {}),
+        "images": kept.get("images", {}),
     }
     write(content)
 

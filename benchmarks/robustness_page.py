@@ -29,7 +29,7 @@ def fill(page: str, content: Mapping[str, Any]) -> str:
         "honest": _honest(cells),
         "seconds": _seconds(cells),
         "byzfl": _byzfl(content["byzfl"]),
-        "pictures": _pictures(content.get("pictures") or {"cells": []}),
+        "images": _images(content.get("images") or {"cells": []}),
     }
     for name, table in tables.items():
         page = placed(page, name, table)
@@ -217,7 +217,7 @@ def _seconds(cells: Cells) -> str:
     return _table(("", "milliseconds a round"), rows)
 
 
-def _pictures(content: Mapping[str, Any]) -> str:
+def _images(content: Mapping[str, Any]) -> str:
     by = {(c["defence"], c["attack"]): c for c in content["cells"]}
     if not by:
         return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.fairness import defences, member
-from benchmarks.simulation import Threat, Trace, World, run
+from benchmarks.simulation import Threat, Trace, run
+from benchmarks.worlds import World
 from rayfed.learning import data
 
 

@@ -1,4 +1,4 @@
-"""How much accuracy do dishonest nodes cost on real pictures, where the network is a convolutional one?
+"""How much accuracy do dishonest nodes cost on real images, where the network is a convolutional one?
 
 As ``robustness``, for some attacks and defences, on a part of CIFAR-10 (``benchmarks.cifar`` says where it comes from):
 the tables of the digits say what to look for, these whether it is there too. Adds to robustness.json and its page.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import cifar
-from benchmarks.convolutions import PictureWorld
+from benchmarks.convolutions import ImageWorld
 from benchmarks.machine import RESULTS, describe, pool
 from benchmarks.robustness import NODES, THREATS, defences, summed, write
 from benchmarks.simulation import run
@@ -26,8 +26,8 @@ ATTACKS = ("none", "sign flip", "ALIE", "backdoor", "label flip")
 
 
 @cache
-def pictures() -> Any:
-    """Return a part of the pictures, of half the side: four times as many rounds in the same time."""
+def images() -> Any:
+    """Return a part of the images, of half the side: four times as many rounds in the same time."""
     from dataclasses import replace
 
     whole = cifar.load(NODES)
@@ -50,12 +50,12 @@ def _halved(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @cache
-def world(seed: int) -> PictureWorld:
+def world(seed: int) -> ImageWorld:
     """Return a world; the same one for all cells of a process."""
     import torch
 
     torch.set_num_threads(1)
-    return PictureWorld(pictures(), NODES, ALPHA, seed)
+    return ImageWorld(images(), NODES, ALPHA, seed)
 
 
 def measure(cell: tuple[str, str, int]) -> Any:
@@ -66,8 +66,8 @@ def measure(cell: tuple[str, str, int]) -> Any:
 
 def main() -> None:
     """Measure all, add it to the file, fill the page's tables."""
-    cifar.folder(NODES)  # whoever has no pictures is told so before anything starts
-    pictures()
+    cifar.folder(NODES)  # whoever has no images is told so before anything starts
+    images()
     every = [(d, a, seed) for seed in range(SEEDS) for d in DEFENCES for a in ATTACKS]
     found: dict[tuple[str, str], list[Any]] = {}
     with pool() as processes:
@@ -76,14 +76,14 @@ def main() -> None:
             print(f"{defence}, {attack}, seed {seed}: {trace.accuracy[-1]:.3f}", flush=True)
     path = RESULTS / "robustness.json"
     content = json.loads(path.read_text())
-    content["pictures"] = {
+    content["images"] = {
         "machine": describe(("numpy", "torch")),
         "nodes": NODES,
         "f": F,
         "rounds": ROUNDS,
         "seeds": SEEDS,
         "alpha": ALPHA,
-        "pictures_a_node": A_NODE,
+        "images_a_node": A_NODE,
         "weights": world(0).size,
         "cells": [{"defence": d, "attack": a, **summed(traces)} for (d, a), traces in found.items()],
     }
