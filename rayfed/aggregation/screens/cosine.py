@@ -3,11 +3,14 @@
 Source: Fung et al. 2020, "The Limitations of Federated Learning in Sybil Settings", and Cao et al. 2021, "FLTrust",
 judge updates by their angle; here the direction to compare with is the other updates' own, each at unit length, so
 that nobody's size counts.
+
+A direction alone does not tell who does harm. In a model that has converged the one whose images it does not fit yet is
+the only one that still moves, and against where the others stand, round after round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -16,6 +19,7 @@ import numpy as np
 from rayfed.aggregation.screens import Evidence
 from rayfed.aggregation.screens.camps import singled_out
 from rayfed.aggregation.screens.few import width
+from rayfed.aggregation.screens.means import Means
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.errors import ConfigError
 
@@ -29,13 +33,19 @@ class Cosine:
     points a little backwards from most of them, round after round, and all about equally. ``gap`` is for ten updates or
     more: a few that share few classes pull in different directions, and it grows with the fourth root of
     ``few.width``. Where more lie there than can be dishonest, nobody is refused (``camps``).
+
+    Nor is anybody refused where the others' mean without those who point away has not at least ``least`` nats less loss
+    on the node's own data (times ``few.width`` among fewer than ten). A node that has none goes by the direction.
     """
 
     gap: float = 0.25
+    least: float = 0.0025
 
     def __post_init__(self) -> None:
         if not 0 < self.gap <= 2:
             raise ConfigError("screens.cosine.gap", f"must be greater than 0 and at most 2, is {self.gap}")
+        if not self.least >= 0:
+            raise ConfigError("screens.cosine.least", f"must not be negative, is {self.least}")
 
     @property
     def name(self) -> str:
@@ -54,6 +64,8 @@ class Cosine:
         usual = min(0.0, median(scores))
         depths = {index: usual - score for index, score in zip(evidence.indices, scores, strict=True)}
         refused = singled_out({index: depth for index, depth in depths.items() if depth > gap}, len(evidence.weights))
+        if refused and not self._harmful(evidence, refused):
+            refused = frozenset()
         verdicts = []
         for index, score in zip(evidence.indices, scores, strict=True):
             accepted = index not in refused
@@ -62,3 +74,11 @@ class Cosine:
             )
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         return verdicts
+
+    def _harmful(self, evidence: Evidence, away: Collection[int]) -> bool:
+        """Return whether the mean does better on the node's own data without these; they are never all."""
+        if evidence.loss is None:
+            return True
+        means = Means(evidence, evidence.indices)
+        harm = means.loss() - means.loss(sorted(away))
+        return not harm < self.least * width(len(evidence.weights))  # a loss that is no number is harm

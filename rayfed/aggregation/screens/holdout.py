@@ -46,8 +46,8 @@ class Holdout:
     updates hide each other from the first: a loss that is more than ``slack`` nats above the base's *and* more than
     ``ruin`` median absolute deviations above the median of all.
 
-    All limits are for ten updates or more, and wider among fewer (``few.width``), but for those of harm in a mean that
-    is more than ``worse`` nats worse than the base.
+    All limits are for ten updates or more, and wider among fewer (``few.width``, of ``least`` its fourth root), but for
+    those of harm in a mean that is more than ``worse`` nats worse than the base.
 
     Of up to ``singly`` updates each is left out by itself. Of more, thirds are left out first: in every round the third
     that points least to where all together go, and in turn one of the others; members one by one only where the mean
@@ -56,8 +56,8 @@ class Holdout:
 
     harm: float = 0.125
     apart: float = 1.0
-    least: float = 0.015
-    least_alike: float = 0.002
+    least: float = 0.0175
+    least_alike: float = 0.003
     alike: float = 0.04
     own: float = 0.25
     factor: float = 1.5
@@ -102,7 +102,7 @@ class Holdout:
         factor, least = self.factor * 2 / 3, self.least_alike
         own = tried.get(evidence.own, 0.0) if evidence.own is not None else 0.0
         if spread(tried) >= self.alike or own < -self.own:
-            factor, least = self.factor, self.least
+            factor, least = self.factor, self.least * scale**0.25
         harms = dict.fromkeys(rest, 0.0) | tried
         harms = {index: 0.0 if 0 < found * whole < least else found for index, found in harms.items()}
         over = above(harms)

@@ -49,8 +49,8 @@ def camps(many: int, few: int) -> Evidence:
     }
     return Evidence(
         base, updates, dict.fromkeys(updates, 1), None, lambda i: distance(updates[i], base),
-        loss=lambda values: 2.0 if values is genesis else 0.4, round=2, genesis=lambda: genesis,
-        along=lambda i: 0.9 if signs[i] > 0 else -0.9,
+        loss=lambda values: 2.0 if values is genesis else 0.4 + float(np.abs(values - base).mean()) / 1e4,
+        round=2, genesis=lambda: genesis, along=lambda i: 0.9 if signs[i] > 0 else -0.9,
     )  # fmt: skip
 
 

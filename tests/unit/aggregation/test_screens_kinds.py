@@ -14,6 +14,7 @@ from rayfed.aggregation import screens
 from rayfed.aggregation.screens import Evidence, Screen, ballot
 from rayfed.aggregation.screens.cosine import Cosine
 from rayfed.aggregation.screens.duplicate import Duplicate
+from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.holdout import Holdout, _thirds
 from rayfed.aggregation.screens.idle import Idle
 from rayfed.aggregation.screens.krum import Krum, MultiKrum, scores
@@ -104,6 +105,33 @@ def test_holdout_is_milder_among_few() -> None:
     assert accepted(screen, few) == list(range(8))
     worse = evidence(updates, ZERO, lambda values: loss_of(values) if values is not ZERO else 0.0)
     assert accepted(screen, worse) == [0, 1, 2, 4, 5, 6, 7], "but not where the merge itself does harm"
+
+
+def test_cosine_holds_a_direction_against_nobody_who_does_no_harm() -> None:
+    updates = learnt(10)
+    updates[3] = -updates[3]
+    given = evidence(updates, ZERO, loss_of)
+    assert accepted(Cosine(), given) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    harm = loss_of(np.mean(updates, axis=0)) - loss_of(np.mean(updates[:3] + updates[4:], axis=0))
+    assert accepted(Cosine(least=0.99 * harm), given) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert accepted(Cosine(least=1.01 * harm), given) == list(range(10))
+    converged = replace(given, loss=lambda values: loss_of(values) / 100)
+    assert accepted(Cosine(), converged) == list(range(10)), "a hundredth of it is next to nothing"
+    assert accepted(Cosine(), replace(given, loss=None)) == [0, 1, 2, 4, 5, 6, 7, 8, 9], "who has no data can only look"
+    four = replace(evidence([*updates[:3], updates[3]], ZERO, loss_of), weights=dict.fromkeys(range(4), 1))
+    whole, left = (loss_of(np.mean(some, axis=0)) for some in (updates[:4], updates[:3]))
+    limit = (whole - left) / width(4)
+    assert accepted(Cosine(gap=0.1, least=0.99 * limit), four) == [0, 1, 2]
+    assert accepted(Cosine(gap=0.1, least=1.01 * limit), four) == [0, 1, 2, 3]
+    nonsense = replace(given, loss=lambda values: float("nan"))
+    assert accepted(Cosine(), nonsense) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
+def test_those_who_point_away_together_are_judged_together() -> None:
+    updates = learnt(10)
+    updates[3], updates[7] = -updates[3], (-updates[7] / 1000).astype(np.int32)  # all harm is done by one of them
+    given = evidence(updates, ZERO, loss_of)
+    assert accepted(Cosine(), given) == [0, 1, 2, 4, 5, 6, 8, 9]
 
 
 def test_cosine_of_two_says_nothing() -> None:
@@ -374,6 +402,7 @@ def test_holdout_without_data_judges_nobody() -> None:
         ("holdout", {"least_alike": -1}, "screens.holdout.least_alike"),
         ("holdout", {"singly": 2}, "screens.holdout.singly"),
         ("cosine", {"gap": 0}, "screens.cosine.gap"),
+        ("cosine", {"least": -1}, "screens.cosine.least"),
         ("krum", {"f": -1}, "screens.krum.f"),
         ("multi_krum", {"f": 1, "keep": 0}, "screens.multi_krum.keep"),
     ],
