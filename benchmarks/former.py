@@ -33,6 +33,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """As ``Defence.screens`` takes them."""
 
+SECOND = "second default"
+"""Whose cells the results keep: before ``cosine`` asked for harm, and with smaller least harms in ``holdout``."""
+
 
 def make(name: str, settings: dict[str, Any]) -> Screen:
     """As ``screens.make``, and knows those of this module by ``former_``."""

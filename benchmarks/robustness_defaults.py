@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.cells import resume
-from benchmarks.former import SETTINGS
+from benchmarks.former import SECOND, SETTINGS
 from benchmarks.machine import RESULTS, describe
 from benchmarks.robustness import ROUNDS, THREATS, world
 from benchmarks.robustness_page import PAGE, placed
@@ -63,19 +63,19 @@ Runs = Mapping[int, Mapping[str, float]]
 """By seed: the accuracy under each attack."""
 
 
-def table(content: Mapping[str, Any]) -> str:
-    """Return a row a group: what attacks cost, and which of them beyond doubt more or less than with the former."""
+def table(content: Mapping[str, Any], name: str, other: str) -> str:
+    """Return a row a group: what attacks cost with a default, and which beyond doubt more or less than with another."""
     groups: dict[tuple[int, int, str], dict[str, dict[int, Mapping[str, float]]]] = {}
     for key, cell in content["cells"].items():
-        nodes, f, split, seed, name = key.split(", ")
-        groups.setdefault((int(nodes), int(f), split), {}).setdefault(name, {})[int(seed)] = cell["attacks"]
+        nodes, f, split, seed, defence = key.split(", ")
+        groups.setdefault((int(nodes), int(f), split), {}).setdefault(defence, {})[int(seed)] = cell["attacks"]
     lines = [
-        "|  | seeds (of the first default) | clean | cost 2 points or less "
-        "| worst attacks: points lost (with the first default) | worse than before | better |",
+        f"|  | seeds (of the {other}) | clean | cost 2 points or less "
+        f"| worst attacks: points lost (with the {other}) | worse than before | better |",
         "| --- | ---: | ---: | ---: | --- | --- | --- |",
     ]
     for group in sorted(groups, key=lambda one: (one[0], one[2] != "iid", one[1])):
-        new, old = groups[group].get(NAMES[0], {}), groups[group].get(NAMES[1], {})
+        new, old = groups[group].get(name, {}), groups[group].get(other, {})
         if new:
             lines.append(_row(group, new, old))
     return "\n".join(lines)
@@ -126,7 +126,8 @@ def main() -> None:
         "rounds": ROUNDS,
     }
     content = resume(PATH, head, cells(), measure)
-    PAGE.write_text(placed(PAGE.read_text(), "defaults", table(content)))
+    for place, name, other in (("defaults", "default", SECOND), ("defaults, second", SECOND, "former default")):
+        PAGE.write_text(placed(PAGE.read_text(), place, table(content, name, other)))
 
 
 if __name__ == "__main__":

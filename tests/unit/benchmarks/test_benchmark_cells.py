@@ -78,9 +78,10 @@ def test_what_a_real_run_says_of_its_members() -> None:
     told = honest.told(summary)
     assert told["members"] == [{"out": 0, "longest": 0, "pay": 2.5}, {"out": 2, "longest": 2, "pay": 0.5}]
     assert (told["rounds"], told["void_rounds"], told["ballots_against_honest"]) == (3, 1, {"norm": 2})
-    row = honest.table({"cells": {"digits, 2, 1000, default": told, "digits, 2, 1000, none": told}}).splitlines()[-1]
+    cells = {"digits, 2, 1000, default": told, "digits, 2, 1000, none": told}
+    row = honest.table({"cells": cells}, "default").splitlines()[-1]
     assert row == "| digits, 2 nodes | 1 | 63.3 | 63.3 | +0.0 | 33.3 % | 67 % | 2 | 1 |"
-    assert len(honest.table({"cells": {"digits, 2, 1000, default": told}}).splitlines()) == 2
+    assert len(honest.table({"cells": cells}, former.SECOND).splitlines()) == 2
 
 
 def test_every_real_run_is_one_that_the_settings_allow() -> None:
@@ -101,7 +102,7 @@ def test_the_page_of_long_runs_has_the_default_beside_the_mean() -> None:
             *((1002, "mean", 0.9), (1002, "former default", 0.5)),
         )
     }
-    *_, row = fairness.summed({"rounds": 100, "cells": cells}).splitlines()
+    *_, row = fairness.summed({"rounds": 100, "cells": cells}, "default").splitlines()
     assert row == "| two shards, 3 nodes | 2 | 96.0 | +0.00 | -1.00 | 5.0 % | 10 % | 4 |"
 
 
@@ -114,7 +115,7 @@ def test_the_table_of_both_defaults() -> None:
             reached = {threat: 0.96 - lost.get(threat, (0, 0))[which] + apart for threat in robustness_defaults.THREATS}
             cells[f"4, 1, iid, {seed}, {name}"] = {"accuracy": 0.96, "attacks": reached}
     del cells["4, 1, iid, 3, former default"]
-    *_, row = robustness_defaults.table({"cells": cells}).splitlines()
+    *_, row = robustness_defaults.table({"cells": cells}, *robustness_defaults.NAMES).splitlines()
     assert row.startswith(
         "| 4 nodes, iid, f = 1 | 4 (3) | 96.3 | 28 of 29 | sign flip +5.0 (+1.0), mimic +1.0 (+4.0), "
     )
