@@ -1,6 +1,6 @@
 """One participant: its rounds, and the watchtower that looks after what has become final.
 
-edge_node     the rounds' loop: decide, persist, send
+edge_node     the rounds' loop: decide, persist, send; due: what comes between
 phases/       what it does, a handler for each of the policy's actions
 parts         what a node is given; kit: what its phases share
 speaker       what it says to the ledger; pending: what is on its way, or rests

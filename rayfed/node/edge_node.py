@@ -16,19 +16,18 @@ from rayfed.attacks.behaviour import HONEST
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import StoreError
 from rayfed.ledger import Ledger
+from rayfed.node.due import Due, lacks, stop_outrun
 from rayfed.node.faltering import Faltering
 from rayfed.node.kit import Held, Kit
-from rayfed.node.late import LateRounds
+from rayfed.node.late import ClosedRounds, LateRounds
 from rayfed.node.parts import Hooks, Membership, Options, Resources
-from rayfed.node.pending import Outbox
 from rayfed.node.phases import ACTIONS, ActionRow
 from rayfed.node.phases.ready import NOTHING, Ready
-from rayfed.node.phases.train import is_outrun
 from rayfed.node.progress import Progress
 from rayfed.node.publisher import Publisher
 from rayfed.node.refusals import hopeless
 from rayfed.node.round_log import RoundLog
-from rayfed.node.scores import Alone, Scores
+from rayfed.node.scores import Scores
 from rayfed.node.seat import Admission, SpareSeats
 from rayfed.node.speaker import Speaker
 from rayfed.node.status import StatusBoard
@@ -36,7 +35,7 @@ from rayfed.node.steps import DueStep
 from rayfed.node.tools import BlobTools
 from rayfed.protocol import policy
 from rayfed.protocol.charter import PUBLIC
-from rayfed.protocol.messages import NodeStatus, Phase, Round, Verb, View
+from rayfed.protocol.messages import NodeStatus, Phase, Verb, View
 
 __all__ = ["EdgeNode", "Progress"]
 
@@ -89,7 +88,8 @@ class EdgeNode:
         self.falters = Faltering(address, self._speaker, board)
         self._seat = Admission(resources.ledger, board.note)
         self._spare = SpareSeats(resources.ledger)
-        self._late = LateRounds(resources.ledger, address)
+        closed = resources.memo.get(("closed rounds", membership.federation), ClosedRounds)
+        self._late = LateRounds(resources.ledger, address, closed)
         self._serves = False  # what it had served before it was started again
 
     # -- who it is ----------------------------------------------------------------------------------------------------
@@ -139,10 +139,17 @@ class EdgeNode:
             LedgerUnreachable: nothing answers.
             RayfedError: what ends a node: a full disk, training that diverged, a ledger that refuses what is due.
         """
+        due = self.work(view)
+        self.kit.resources.journal.sync()  # killed after that, it repeats itself
+        return self.say(due, view)
+
+    def work(self, view: View) -> Due:
+        """Do the first part of a step. ``say`` is the last one: what this one has noted in the node's journal must be
+        on the disk (``Journal.sync``) before. Who drives several nodes has all their disks write at a time."""
         self.collect(view)
-        self._stop_outrun(view)
+        stop_outrun(self.kit, view)
         if self.falters.rests(view):
-            return Progress.RETRY
+            return Due(None)
         kit, index = self.kit, view.index_of(self.address)
         kit.log.index = -1 if index is None else index
         me, ready, tried = self._me(view, index), NOTHING, list[policy.Action]()
@@ -161,14 +168,28 @@ class EdgeNode:
         shown = action if ready.acted or not tried else tried[0]
         kit.board.show(index=index, round=view.round, doing=self.rows[type(shown)].doing)
         kit.board.tell(getattr(action, "reason", ""))
-        self._carry_out(ready, view)
-        kit.log.close(view, partial(lacks, kit, self._speaker.outbox, view, policy.late_rounds(view, me)))
-        return Progress.ACTED if ready.acted else self._progress(action, tried, view)
+        if ready.note:
+            kit.board.note(ready.note)
+        if ready.entry is not None:
+            entry = ready.entry
+            kit.resources.journal.say(entry.round, entry.verb, entry.context, entry.value, sync=False)
+        return Due(action, tuple(tried), ready, policy.late_rounds(view, me))
+
+    def say(self, due: Due, view: View) -> Progress:
+        """Do the last part of a step that began with this view."""
+        if due.action is None:
+            return Progress.RETRY
+        if due.ready.command is not None:
+            self._speaker.send(due.ready.command, view)
+            if due.ready.command.verb is Verb.ATTEST:
+                self.falters.attested(due.ready.command.round)
+        self.kit.log.close(view, partial(lacks, self.kit, self._speaker.outbox, view, due.late))
+        return Progress.ACTED if due.ready.acted else self._progress(due.action, due.tried, view)
 
     def serve(self, view: View) -> None:
         """Offer what peers wait for, and end training that the phase has outrun. Whoever drives several nodes calls
         this for all of them before any step, so that no peer asks in vain, and none waits for another's training."""
-        self._stop_outrun(view)
+        stop_outrun(self.kit, view)
         if self.falters.rests(view):
             return
         if not self._serves and view.round:
@@ -224,27 +245,7 @@ class EdgeNode:
         handler = self._handlers.get(type(action))
         return NOTHING if handler is None else handler(action, view, index)
 
-    def _carry_out(self, ready: Ready, view: View) -> None:
-        """Persist, then send; a node that is killed in between repeats itself."""
-        if ready.note:
-            self.kit.board.note(ready.note)
-        if ready.entry is not None:
-            entry = ready.entry
-            self.kit.resources.journal.say(entry.round, entry.verb, entry.context, entry.value)
-        if ready.command is not None:
-            self._speaker.send(ready.command, view)
-            if ready.command.verb is Verb.ATTEST:
-                self.falters.attested(ready.command.round)
-
-    def _stop_outrun(self, view: View) -> None:
-        worker = self.kit.resources.worker
-        if is_outrun(worker.job, view):
-            worker.stop()
-        elif isinstance(worker.job, Alone) and view.phase is not Phase.DONE:  # the chain has gone back
-            worker.stop()
-            self.kit.scores.forget_alone()
-
-    def _progress(self, action: policy.Action, tried: list[policy.Action], view: View) -> Progress:
+    def _progress(self, action: policy.Action, tried: Sequence[policy.Action], view: View) -> Progress:
         """Use the time in which others work, and say what the node waits for."""
         finished, kit = isinstance(action, policy.Finish), self.kit
         if kit.scores.advance() or (finished and kit.scores.train_alone()):
@@ -269,11 +270,3 @@ class EdgeNode:
             kit.board.show(doing="finished")
             return Progress.FINISHED
         return Progress.WAITING
-
-
-def lacks(kit: Kit, outbox: Outbox, view: View, late: Sequence[Round], round: int) -> bool:
-    """Say whether a closed round's record waits for its score, for the model to score, or for what is still said."""
-    waits_for_base = view.base_round == round and kit.held.model != view.base
-    is_late = round in (one.round for one in late)
-    flies = outbox.flies_in(round) or (Verb.ADVANCE, 0) in outbox.in_flight
-    return kit.scores.wants(round) or waits_for_base or is_late or flies

@@ -20,7 +20,7 @@ class Contradiction(RayfedError):
 
 
 class Journal:
-    """An append-only file of ``(round, verb, context, value)``, synced to disk on every entry.
+    """An append-only file of ``(round, verb, context, value)``, synced to disk before anything is sent.
 
     ``value`` is what the message says: a root, or a ballot's two bitmaps, in hex. Opening the file of a node that was
     killed in the middle of an entry drops that entry: it was not sent, because sending comes after.
@@ -34,6 +34,7 @@ class Journal:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._said: dict[tuple[int, str, str], str] = {}
+        self._unsynced: list[tuple[int, str, str]] = []
         whole = 0
         if path.exists():
             for line in path.read_bytes().splitlines(keepends=True):
@@ -68,23 +69,48 @@ class Journal:
             bytes.fromhex(value) for (round, verb, _), value in self._said.items() if round in rounds and verb in verbs
         }
 
-    def say(self, round: int, verb: Verb, context: bytes, value: str) -> None:
+    def say(self, round: int, verb: Verb, context: bytes, value: str, *, sync: bool = True) -> None:
         """Note what is about to be signed; returns once it is on the disk.
+
+        Args:
+            sync: else it is on the disk after the next ``sync``, and is not to be sent before.
 
         Raises:
             Contradiction: something else was noted for the same round, verb and context.
         """
         before = self.said(round, verb, context)
-        if before == value:
-            return
-        if before is not None:
+        if before is not None and before != value:
             raise Contradiction(f"round {round}: already signed {verb} {before}, refusing to sign {value}")
-        entry = {"round": round, "verb": verb.value, "context": context.hex(), "value": value}
-        self._file.write(json.dumps(entry).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._said[round, verb.value, context.hex()] = value
-        self._rounds.add(round)
+        if before is None:
+            entry = {"round": round, "verb": verb.value, "context": context.hex(), "value": value}
+            self._file.write(json.dumps(entry).encode() + b"\n")
+            self._file.flush()
+            self._unsynced.append((round, verb.value, context.hex()))
+            self._said[self._unsynced[-1]] = value
+            self._rounds.add(round)
+        if sync:
+            self.sync()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that was noted is on the disk."""
+        return not self._unsynced
+
+    def sync(self) -> None:
+        """Return once all that was noted is on the disk. May be called in another thread, while this one waits.
+
+        Raises:
+            OSError: the disk refuses; what may not be on it counts as not noted.
+        """
+        if self._unsynced:
+            try:
+                os.fsync(self._file.fileno())
+            except OSError:
+                for key in self._unsynced:
+                    del self._said[key]
+                raise
+            finally:
+                self._unsynced.clear()
 
     def close(self) -> None:
         """Close the file."""

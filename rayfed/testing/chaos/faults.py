@@ -96,7 +96,7 @@ class FailingJournal(Journal):
         self._fuse = fuse
         self._full = full
 
-    def say(self, round: int, verb: Verb, context: bytes, value: str) -> None:
+    def say(self, round: int, verb: Verb, context: bytes, value: str, *, sync: bool = True) -> None:
         """See ``Journal``."""
         if self.said(round, verb, context) != value:
             self._fuse.check()
@@ -108,7 +108,7 @@ class FailingJournal(Journal):
                 self._file.write(line[: len(line) // 2])
                 self._file.flush()
                 raise Killed
-        super().say(round, verb, context, value)
+        super().say(round, verb, context, value, sync=sync)
         self._fuse.check()
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,22 @@ def test_an_entry_that_was_cut_off_was_not_said(tmp_path: Path, cut: int) -> Non
     again.say(2, Verb.COMMIT, HERE, "cc")
     again.close()
     assert Journal(path).said(2, Verb.COMMIT, HERE) == "cc"
+
+
+def test_what_the_disk_did_not_take_counts_as_not_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.say(1, Verb.COMMIT, HERE, "aa", sync=False)
+    assert (journal.said(1, Verb.COMMIT, HERE), journal.is_synced) == ("aa", False)
+    journal.sync()
+    assert journal.is_synced
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", refuse)
+        journal.say(1, Verb.VOTE, HERE, "7:0", sync=False)
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            journal.sync()
+    assert (journal.said(1, Verb.COMMIT, HERE), journal.said(1, Verb.VOTE, HERE)) == ("aa", None)
+    journal.say(1, Verb.VOTE, HERE, "7:8")
+    assert Journal(tmp_path / "journal.jsonl").said(1, Verb.VOTE, HERE) == "7:8"

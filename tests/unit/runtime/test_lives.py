@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from rayfed.protocol.commands import Commit, EnterRoot
 from rayfed.protocol.court import Entry, Fate
 from rayfed.protocol.messages import Phase, Receipt, Signed, Status, Verb, View
 from rayfed.runtime.host import life as living
+from rayfed.runtime.host import rounds as round_steps
 from rayfed.runtime.host.life import Life
 from rayfed.runtime.host.listener import Listener
 from rayfed.runtime.host.reads import OneLook, WatchLedger
@@ -417,3 +420,22 @@ class Silent:
 
     def submit(self, command: object) -> None:
         raise AssertionError("it is another host's turn")
+
+
+@pytest.mark.parametrize("together", [0.0, 60.0], ids=["one by one", "side by side"])
+def test_a_node_says_nothing_that_its_disk_did_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: float
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(round_steps, "TOGETHER_SECONDS", together)
+    world = World(tmp_path, rounds=1)
+    life = RoundsLife(world.chain.view, list(world.nodes.values()), lambda address: True)
+    monkeypatch.setattr(world.nodes[0].kit.resources.journal, "sync", refuse)
+    for _ in range(10):
+        life.step(world.chain.view())
+    view = world.chain.view()
+    assert (view.round, view.roster, view.committed) == (1, 0b1111, 0b1110)
+    assert os.strerror(errno.EIO) in world.nodes[0].status.error
+    life.stop()
