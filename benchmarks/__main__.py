@@ -22,6 +22,7 @@ NAMES = (
     "robustness_late",
     "judging",
     "judged_rounds",
+    "before",
     "optimizers",
     "privacy",
     "gpu",

@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processor import Meter
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -29,6 +31,8 @@ class Run:
         end: seconds from the last evaluation to the end of the command.
         wall: seconds of the whole command.
         summary: ``summary.json``.
+        processor: seconds that all processors have worked on each round, of all its processes together; Ray's and the
+            chain's count, too.
     """
 
     rounds: tuple[float, ...]
@@ -38,6 +42,7 @@ class Run:
     end: float
     wall: float
     summary: dict[str, Any]
+    processor: tuple[float, ...] = ()
 
     @property
     def learning(self) -> float:
@@ -45,13 +50,16 @@ class Run:
         return sum(self.rounds)
 
 
-def run(*settings: str, learner: str = "benchmarks.stamped.Stamped", limit: float | None = None) -> Run:
+def run(
+    *settings: str, learner: str = "benchmarks.stamped.Stamped", limit: float | None = None, code: Path = ROOT
+) -> Run:
     """Run a federation in a process of its own and in a folder that is gone afterwards.
 
     Args:
         settings: of the command line.
         learner: notes when it is called.
         limit: seconds after which it is stopped.
+        code: the checkout that is run.
 
     Raises:
         subprocess.TimeoutExpired: it was.
@@ -65,18 +73,20 @@ def run(*settings: str, learner: str = "benchmarks.stamped.Stamped", limit: floa
             *(f"learner._target_={learner}", f"+learner.stamps={folder / 'stamps'}", f"hydra.run.dir={folder}"),
             *settings,
         ]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        began = time.time()
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit)
-        ended = time.time()
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")])}
+        with Meter() as meter:
+            began = time.time()
+            environment |= meter.environment
+            done = subprocess.run(command, cwd=code, env=environment, capture_output=True, text=True, timeout=limit)
+            ended = time.time()
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
         lines = [line for file in (folder / "stamps").iterdir() for line in file.read_text().splitlines()]
         summary = json.loads((folder / "summary.json").read_text())
-    return _read([json.loads(line) for line in lines], summary, began, ended)
+    return _read([json.loads(line) for line in lines], summary, began, ended, meter)
 
 
-def _read(stamps: list[dict[str, Any]], summary: dict[str, Any], began: float, ended: float) -> Run:
+def _read(stamps: list[dict[str, Any]], summary: dict[str, Any], began: float, ended: float, meter: Meter) -> Run:
     rounds = [told["round"] for told in summary["rounds"]]
     void = [told["round"] for told in summary["rounds"] if told["status"] != "final"]
     if void:
@@ -97,4 +107,5 @@ def _read(stamps: list[dict[str, Any]], summary: dict[str, Any], began: float, e
         ended - last,
         ended - began,
         summary,
+        tuple(meter.at(after) - meter.at(before) for before, after in pairwise(borders)),
     )

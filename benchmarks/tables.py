@@ -15,7 +15,7 @@ Written by `python -m benchmarks tables` from the JSON files beside it; `make be
 smallest and the largest of n values; ratios are of the same run. The last column says what bounds a figure.
 """
 
-ORDER = ("round", "train", "peer", "stores", "kernels", "epoch")
+ORDER = ("round", "before", "train", "peer", "stores", "kernels", "epoch")
 
 
 def page(results: dict[str, dict[str, Any]]) -> str:
