@@ -19,6 +19,7 @@ import secrets
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,9 @@ SEGMENT = 16 << 20
 
 MOST_RECIPIENTS = 1024
 """A roster's members and then some: joiners, watchers."""
+
+ENTRIES_OF_ONE = 2
+"""Entries that are tried for one key. An honest author writes one; a thousand wrong ones would each cost a segment."""
 
 _HEAD = struct.Struct(">8sQH")
 _MARK, _TAG, _WRAP = 8, 16, hpke.WRAPPED
@@ -171,9 +175,7 @@ def _secrets(entries: memoryview, privates: Sequence[bytes], context: bytes) -> 
     for private in privates:
         own = X25519PrivateKey.from_private_bytes(private)
         mark = _mark(own.public_key().public_bytes_raw())
-        for entry in _split(entries):
-            if not entry.startswith(mark):
-                continue
+        for entry in islice((entry for entry in _split(entries) if entry.startswith(mark)), ENTRIES_OF_ONE):
             try:
                 secret = hpke.unwrap(entry[_MARK:], own, _INFO + context)
             except (InvalidTag, ValueError):

@@ -29,6 +29,12 @@ KIND = "invitation"
 MOST_BYTES = 16 << 20
 """Of a file at most: a table's charter of many columns is the longest there is."""
 
+LONGEST = 500
+"""Characters of what is shown to people: nothing in it moves a terminal's cursor, or fills its screen."""
+
+DEEPEST = 16
+"""How deep settings may be nested."""
+
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
 
@@ -102,15 +108,21 @@ class Invitation:
             CodecError: it is none, or damaged, or of another edition.
         """
         try:
-            value = json.loads(text)
+            return cls._read(json.loads(text))
+        except CodecError:
+            raise
         except (ValueError, RecursionError) as error:
             raise CodecError(f"it is damaged, or no invitation: not JSON: {error}") from error
+
+    @classmethod
+    def _read(cls, value: Any) -> Invitation:
         if not isinstance(value, dict) or value.get("rayfed") != KIND:
             raise CodecError("it is no invitation")
         if value.get("edition") != EDITION:
-            by = f", written by rayfed {value['release']}" if value.get("release") else ""
+            by = f", written by rayfed {str(value['release'])[:20]!r}" if value.get("release") else ""
             raise CodecError(
-                f"it is of edition {value.get('edition')!r} of the protocol{by}; this program speaks edition {EDITION}"
+                f"it is of edition {str(value.get('edition'))[:20]!r} of the protocol{by}; "
+                f"this program speaks edition {EDITION}"
             )
         entry = canonical.fields(value, TYPES, "it is damaged: invitation")
         charter = _charter(entry)
@@ -125,6 +137,13 @@ class Invitation:
         for name in ("rpc", "withheld"):
             if not all(isinstance(one, str) for one in entry[name]):
                 raise CodecError(f"it is damaged: invitation.{name}: not a list of texts")
+        for told in (coin["name"], entry["release"], *entry["rpc"], *entry["withheld"]):
+            if not told.isprintable() or len(told) > LONGEST:
+                raise CodecError(f"it is damaged: {told[:40]!r} is not a line of at most {LONGEST} characters")
+        if _is_deeper(entry["settings"], DEEPEST):
+            raise CodecError(f"it is damaged: its settings are nested deeper than {DEEPEST} times")
+        if entry["chain_id"] < 1 or entry["block"] < 0:
+            raise CodecError("it is damaged: there is no such chain, or no such block on one")
         made = cls(
             federation=entry["federation"],
             chain_id=entry["chain_id"],
@@ -172,6 +191,12 @@ def coins(units: int) -> str:
     """Return an amount in the smallest unit as whole coins, exactly."""
     whole, rest = divmod(units, COIN)
     return f"{whole}.{rest:018d}".rstrip("0").rstrip(".")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Say whether lists and objects are nested deeper than so."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _charter(entry: Mapping[str, Any]) -> Charter:

@@ -95,7 +95,7 @@ class StoreOptions(ABC):
 
     def invited(self) -> dict[str, Any]:
         """Return the settings by which another party reaches the same place; never a credential."""
-        return {item.name: getattr(self, item.name) for item in settings_of(type(self)) if not _is_own(item)}
+        return {name: getattr(self, name) for name in common(type(self))}
 
     @abstractmethod
     def validate(self) -> None:
@@ -158,5 +158,6 @@ def settings_of(cls: type[StoreOptions]) -> list[Field[Any]]:
     return [item for item in fields(cls) if item.metadata.get("is_setting", True)]
 
 
-def _is_own(item: Field[Any]) -> bool:
-    return bool(item.metadata.get("is_own"))
+def common(cls: type[StoreOptions]) -> list[str]:
+    """Return the names of a kind's settings that all parties have the same: of those alone an invitation speaks."""
+    return [item.name for item in settings_of(cls) if not item.metadata.get("is_own")]

@@ -68,7 +68,7 @@ def test_a_damaged_file(file: Path) -> None:
 
 def test_another_edition(file: Path) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), "edition": 3}))
-    assert "it is of edition 3 of the protocol" in refused(file)
+    assert "it is of edition '3' of the protocol" in refused(file)
 
 
 def test_another_chain(file: Path) -> None:

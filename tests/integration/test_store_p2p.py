@@ -226,7 +226,7 @@ def test_a_card_that_leads_nowhere_or_to_somebody_else(federation: Members, monk
     federation.cards |= {
         "away": Card(endpoint=bytes(b.endpoint().id().to_bytes())[::-1], addresses=("127.0.0.1:9",)),
         "liar": Card(endpoint=federation.cards["b"].endpoint, addresses=real.addresses),  # another's id, a's address
-        "odd": Card(endpoint=nobody, relay="no url", addresses=("no address",)),
+        "odd": Card(endpoint=nobody, relay="no url", addresses=("no address", "255.255.255.255:9", "224.0.0.1:9")),
         "none": Card(),
     }
     for name in ("away", "odd", "none"):
@@ -317,21 +317,61 @@ def test_who_drips_is_left(federation: Members, monkeypatch: pytest.MonkeyPatch)
     slow.close()
 
 
-def test_strangers_leave_room_for_members(federation: Members) -> None:
+def test_strangers_leave_room_for_members_and_for_each_other(
+    federation: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, b = federation.join("a"), federation.join("b")
-    root, blob = blob_of(13)
+    (root, blob), (final, model) = blob_of(13), blob_of(14, 16 << 20)
     a.put(root, blob)
+    a.publish(final, model)
     card = federation.cards["a"]
-    strangers = [Hostile(federation, "stranger") for _ in range(door.OF_STRANGERS + 6)]
+    strangers = [Hostile(federation, "stranger") for _ in range(door.STRANGERS_OF_ONE_PLACE + 2)]
     federation.cards = {name: one for name, one in federation.cards.items() if name != "stranger"}
     for stranger in strangers:
-        stranger.ask(card, root, federation.federation, 1)
+        stranger.ask(card, final, federation.federation, 8)
     ids = {stranger.id for stranger in strangers}
     time.sleep(0.5)
-    assert 0 < len(ids & a.server._door._open.keys()) <= door.OF_STRANGERS
+    assert 0 < len(ids & a.server._door._open.keys()) <= door.STRANGERS_OF_ONE_PLACE
+    # However many names they give themselves, they have one share of what is sent.
+    assert set(a.server._transfers) == {door.STRANGERS}
+    assert a.server._transfers[door.STRANGERS] <= server.TRANSFERS
     assert b.get(root, SIZE, ["a"]) == blob
-    for stranger in strangers:
+    # All room is taken, by those who do not go; one who came long ago does, once somebody waits.
+    monkeypatch.setattr(door, "OF_STRANGERS", 3)
+    monkeypatch.setattr(door, "STRANGERS_OF_ONE_PLACE", 1000)
+    monkeypatch.setattr(door, "STRANGER_SECONDS", 0.0)
+    late = Hostile(federation, "late")
+    federation.cards = {name: one for name, one in federation.cards.items() if name != "late"}
+    late.ask(card, final, federation.federation, 1)
+    end = time.monotonic() + 30
+    while late.id not in a.server._door._open:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    for stranger in [*strangers, late]:
         stranger.close()
+
+
+def test_a_card_with_anothers_name_does_not_harm_its_owner(
+    federation: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 1.5)
+    a, b = federation.join("a"), federation.join("b")
+    (root, blob), (other, more) = blob_of(15), blob_of(16)
+    a.put(root, blob)
+    a.put(other, more)
+    assert b.get(root, SIZE, ["a"]) == blob
+    before = b.client._connections[federation.cards["a"].endpoint]
+    slander = Card(endpoint=federation.cards["a"].endpoint, addresses=("127.0.0.1:9",))
+    federation.cards = {**federation.cards, "slander": slander}
+    with pytest.raises(BlobMissing):
+        b.get(blob_of(17)[0], SIZE, ["slander"])
+    assert [peer.member for peer in b.client._order(federation.cards, ["slander", "a"])] == ["a", "slander"]
+    slander = Card(endpoint=federation.cards["a"].endpoint[::-1], addresses=federation.cards["a"].addresses)
+    federation.cards = {**federation.cards, "slander": slander}
+    with pytest.raises(BlobMissing):  # at the owner's address, under a name that nobody has
+        b.get(root, SIZE, ["slander"])
+    assert before.close_reason() is None, "what goes on between the two others is not cut off"
+    assert b.get(other, SIZE, ["a"]) == more
 
 
 def test_sixteen_fetches_side_by_side(federation: Members) -> None:

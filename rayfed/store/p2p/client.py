@@ -16,6 +16,7 @@ from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing
 from rayfed.store.card import Card, Cards
 from rayfed.store.p2p import binding, loop
+from rayfed.store.p2p.address import dialable, is_relay
 from rayfed.store.p2p.server import ANSWER, HERE, LATER, NOT_FOR_YOU, REQUEST, SLOWEST, TRANSFERS
 from rayfed.store.verified import short, verified, wrong_size
 
@@ -51,6 +52,11 @@ class Peer:
     member: Address
     card: Card
 
+    @property
+    def key(self) -> tuple[Address, bytes]:
+        """Who is to blame for what it does. Not its endpoint alone: a card may name somebody else's."""
+        return self.member, self.card.endpoint
+
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
@@ -74,11 +80,11 @@ class QuicClient:
         self._federation = bytes.fromhex(federation.removeprefix("0x"))
         self._cards = cards
         self._own = own
-        self._connections: dict[bytes, Any] = {}
-        self._dialling: dict[bytes, asyncio.Lock] = {}
-        self._turns: dict[bytes, asyncio.Semaphore] = {}
-        self._rests: dict[bytes, float] = {}
-        self._silent: dict[bytes, _Silence] = {}
+        self._connections: dict[bytes, Any] = {}  # by endpoint, which has proved to be it, whosever card led there
+        self._dialling: dict[tuple[Address, bytes], asyncio.Lock] = {}
+        self._turns: dict[tuple[Address, bytes], asyncio.Semaphore] = {}
+        self._rests: dict[tuple[Address, bytes], float] = {}
+        self._silent: dict[tuple[Address, bytes], _Silence] = {}
 
     def fetch(self, endpoint: Any, root: Root, size: int, holders: Sequence[Address]) -> memoryview:
         """Return the blob, read-only and checked, from the first member that gives it.
@@ -100,9 +106,9 @@ class QuicClient:
             except (NotGiven, BlobCorrupt) as error:
                 log.info("%s", error)
                 why.append(str(error))
-                self._rests[peer.card.endpoint] = time.monotonic() + REST_SECONDS
+                self._rests[peer.key] = time.monotonic() + REST_SECONDS
                 continue
-            self._rests.pop(peer.card.endpoint, None)
+            self._rests.pop(peer.key, None)
             return blob
         reasons = "; ".join(dict.fromkeys(why)) or "no member that should have it has announced how it is reached"
         raise BlobMissing(f"blob {short(root)} is not to be had: {reasons}")
@@ -128,42 +134,49 @@ class QuicClient:
         peers = [peer for peer in peers if peer.card.endpoint != self._own]
         random.shuffle(peers)
         now = time.monotonic()
-        return sorted(peers, key=lambda peer: self._rests.get(peer.card.endpoint, 0.0) > now)
+        return sorted(peers, key=lambda peer: self._rests.get(peer.key, 0.0) > now)
 
     async def _ask(self, endpoint: Any, peer: Peer, root: Root, size: int) -> memoryview:
         began = time.monotonic()
-        turns = self._turns.setdefault(peer.card.endpoint, asyncio.Semaphore(TRANSFERS // 2))
+        turns = self._turns.setdefault(peer.key, asyncio.Semaphore(TRANSFERS // 2))
+        used: Any = None
         try:
             async with turns, asyncio.timeout(CONNECT_SECONDS + WHOLE_SECONDS + size / SLOWEST):
-                stream = await self._stream(endpoint, peer)
-                return await self._read(peer, stream, root, size)
+                used = await self._connection(endpoint, peer)
+                return await self._read(peer, await used.open_bi(), root, size)
         except TimeoutError as error:
-            self._drop(peer)
+            self._drop(peer, used)
             self._note_silence(peer, began)
             raise NotGiven(f"{peer.member} takes too long") from error
         except binding.module().IrohError as error:
-            self._drop(peer)
+            self._drop(peer, used)
             self._note_silence(peer, began)
             raise NotGiven(f"{peer.member} does not answer ({binding.said(error)})") from error
 
-    async def _stream(self, endpoint: Any, peer: Peer) -> Any:
-        """Return a stream to a peer, over the connection that there is, or a new one."""
-        known = self._connections.get(peer.card.endpoint)
-        if known is not None and known.close_reason() is None:
-            return await known.open_bi()
-        silence = self._silent.get(peer.card.endpoint)
+    async def _connection(self, endpoint: Any, peer: Peer) -> Any:
+        """Return the connection to a peer that there is, or a new one."""
+        if (known := self._open(peer)) is not None:
+            return known
+        silence = self._silent.get(peer.key)
         if silence is not None and silence.until > time.monotonic():
             raise NotGiven(f"{peer.member} has just not answered")
-        async with self._dialling.setdefault(peer.card.endpoint, asyncio.Lock()):
-            known = self._connections.get(peer.card.endpoint)
-            if known is None or known.close_reason() is not None:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    known = await endpoint.connect(_address(peer), binding.ALPN)
-                known.set_max_concurrent_bi_streams(0)
-                known.set_max_concurrent_uni_streams(0)
-                known.set_receive_window(WINDOW)
-                self._connections[peer.card.endpoint] = known
-        return await known.open_bi()
+        async with self._dialling.setdefault(peer.key, asyncio.Lock()):
+            if (known := self._open(peer)) is not None:
+                return known
+            async with asyncio.timeout(CONNECT_SECONDS):
+                made = await endpoint.connect(_address(peer), binding.ALPN)
+            if (known := self._open(peer)) is not None:  # by another's card
+                made.close(0, b"")
+                return known
+            made.set_max_concurrent_bi_streams(0)
+            made.set_max_concurrent_uni_streams(0)
+            made.set_receive_window(WINDOW)
+            self._connections[peer.card.endpoint] = made
+            return made
+
+    def _open(self, peer: Peer) -> Any:
+        known = self._connections.get(peer.card.endpoint)
+        return known if known is not None and known.close_reason() is None else None
 
     async def _read(self, peer: Peer, stream: Any, root: Root, size: int) -> memoryview:
         send, receive = stream.send(), stream.recv()
@@ -171,7 +184,7 @@ class QuicClient:
             await send.write_all(REQUEST.pack(b"G", self._federation, root))
             await send.finish()
             status, found = ANSWER.unpack(await receive.read_exact(ANSWER.size))
-        self._silent.pop(peer.card.endpoint, None)
+        self._silent.pop(peer.key, None)
         if status != HERE:
             raise NotGiven(f"{peer.member} {WORDS.get(status, 'has not got it')}")
         if found != size:
@@ -190,17 +203,19 @@ class QuicClient:
 
     def _note_silence(self, peer: Peer, began: float) -> None:
         """Take note that a peer has not answered; of what is asked side by side, once."""
-        last, now = self._silent.get(peer.card.endpoint), time.monotonic()
+        last, now = self._silent.get(peer.key), time.monotonic()
         if last is None:
-            self._silent[peer.card.endpoint] = _Silence(now, now, FIRST_PAUSE)
+            self._silent[peer.key] = _Silence(now, now, FIRST_PAUSE)
         elif began >= last.since:
             pause = min(last.pause, REST_SECONDS)
-            self._silent[peer.card.endpoint] = _Silence(now, now + pause, 2 * pause)
+            self._silent[peer.key] = _Silence(now, now + pause, 2 * pause)
 
-    def _drop(self, peer: Peer) -> None:
-        connection = self._connections.pop(peer.card.endpoint, None)
-        if connection is not None:
-            connection.close(0, b"")
+    def _drop(self, peer: Peer, used: Any) -> None:
+        """Let go of the connection that something went wrong on; not of one that somebody else has since."""
+        if used is not None:
+            if self._connections.get(peer.card.endpoint) is used:
+                del self._connections[peer.card.endpoint]
+            used.close(0, b"")
 
 
 def _address(peer: Peer) -> Any:
@@ -210,7 +225,8 @@ def _address(peer: Peer) -> Any:
         NotGiven: it says nothing that can be so.
     """
     iroh, card = binding.module(), peer.card
+    relay, addresses = card.relay if is_relay(card.relay) else None, dialable(card.addresses)
     try:
-        return iroh.EndpointAddr(iroh.EndpointId.from_bytes(card.endpoint), card.relay or None, list(card.addresses))
+        return iroh.EndpointAddr(iroh.EndpointId.from_bytes(card.endpoint), relay, addresses)
     except iroh.IrohError as error:
         raise NotGiven(f"{peer.member} has a card that leads nowhere ({binding.said(error)})") from error

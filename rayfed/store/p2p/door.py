@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
+from dataclasses import dataclass
 from typing import Any
 
 from rayfed.store.card import Cards
@@ -23,6 +25,11 @@ OF_ONE_PEER = 2
 OF_STRANGERS = 16
 """Connections of all together who are no members."""
 
+STRANGERS_OF_ONE_PLACE = 4
+
+STRANGER_SECONDS = 60.0
+"""So long a stranger may stay where others wait: whoever looks for the final model, an auditor say, finds room."""
+
 STREAMS = 16
 """Of one connection, at a time."""
 
@@ -31,6 +38,32 @@ WINDOW = 64 << 10
 
 BUSY = 2
 """The code with which a connection is closed that is one too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who has been let in.
+
+    Attributes:
+        peer: its endpoint's id.
+        share: whose share of this node it uses: its own, or that of all strangers, since a stranger's id costs nothing.
+    """
+
+    peer: bytes
+    share: bytes
+
+
+STRANGERS = b""
+"""Their share."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """A connection of a stranger's."""
+
+    connection: Any
+    where: object
+    since: float
 
 
 class Door:
@@ -44,6 +77,7 @@ class Door:
         self._cards = cards
         self._waiting: Counter[object] = Counter()
         self._open: dict[bytes, deque[Any]] = {}
+        self._visits: list[Visit] = []
 
     async def admits(self, incoming: Any) -> object | None:
         """Return from where somebody comes who may shake hands (say ``done`` then); None if that was refused."""
@@ -64,31 +98,45 @@ class Door:
         if not self._waiting[where]:
             del self._waiting[where]
 
-    async def enter(self, connection: Any) -> bytes | None:
-        """Return the id of a peer that has shaken hands (say ``left`` in the end); None if it had to go."""
+    async def enter(self, connection: Any, where: object) -> Guest | None:
+        """Return a peer that has shaken hands (say ``left`` in the end); None if it had to go."""
         peer = bytes(connection.remote_id().to_bytes())
-        members = await asyncio.to_thread(self.members)
-        if peer not in members:
-            strangers = sum(len(there) for one, there in self._open.items() if one not in members)
-            if strangers >= OF_STRANGERS:
-                connection.close(BUSY, b"too many")
-                return None
+        is_member = peer in await asyncio.to_thread(self.members)
+        if not is_member and not self._has_room(where):
+            connection.close(BUSY, b"too many")
+            return None
         connection.set_max_concurrent_uni_streams(0)
         connection.set_max_concurrent_bi_streams(STREAMS)
         connection.set_receive_window(WINDOW)
+        if not is_member:
+            self._visits.append(Visit(connection, where, time.monotonic()))
         there = self._open.setdefault(peer, deque())
         there.append(connection)
         if len(there) > OF_ONE_PEER:
             there.popleft().close(BUSY, b"one of too many")
-        return peer
+        return Guest(peer, peer if is_member else STRANGERS)
 
-    def left(self, peer: bytes, connection: Any) -> None:
+    def left(self, guest: Guest, connection: Any) -> None:
         """Note that a connection has ended."""
-        there = self._open.get(peer, deque())
+        self._visits = [visit for visit in self._visits if visit.connection is not connection]
+        there = self._open.get(guest.peer, deque())
         if connection in there:
             there.remove(connection)
         if not there:
-            self._open.pop(peer, None)
+            self._open.pop(guest.peer, None)
+
+    def _has_room(self, where: object) -> bool:
+        """Say whether one more stranger may come in from there; who has stayed for long enough makes room."""
+        if sum(visit.where == where for visit in self._visits) >= STRANGERS_OF_ONE_PLACE:
+            return False
+        if len(self._visits) < OF_STRANGERS:
+            return True
+        oldest = self._visits[0]
+        if time.monotonic() < oldest.since + STRANGER_SECONDS:
+            return False
+        self._visits.remove(oldest)
+        oldest.connection.close(BUSY, b"others wait")
+        return True
 
     def members(self) -> set[bytes]:
         """Return the ids of members' endpoints."""

@@ -7,11 +7,11 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 from rayfed.errors import ConfigError
 from rayfed.store.options import Site, StoreOptions
-from rayfed.store.p2p.address import sockets
+from rayfed.store.p2p.address import is_relay, sockets
 
 if TYPE_CHECKING:
     from rayfed.store.p2p.store import PeerToPeerStore
@@ -110,11 +110,5 @@ def _secret(site: Site) -> bytes:
 
 
 def _check_relay(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
-        _ = parts.port  # raises if it is not a number
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_relay(url):
         raise ConfigError("store.relay", f"{url[:60]!r} is not the http(s) URL of a relay")

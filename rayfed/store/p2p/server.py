@@ -19,7 +19,7 @@ from rayfed.errors import StoreError
 from rayfed.store.card import Cards
 from rayfed.store.files.disk import FileStore
 from rayfed.store.p2p import binding
-from rayfed.store.p2p.door import HANDSHAKE_SECONDS, Door
+from rayfed.store.p2p.door import HANDSHAKE_SECONDS, STRANGERS, Door, Guest
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,11 @@ REQUEST_SECONDS = 5.0
 WHOLE_SECONDS = 30.0
 
 TRANSFERS = 8
-"""Of one peer, at a time; an honest one asks for half as many, since an end is known there earlier than here."""
+"""Of one peer, or of all strangers, at a time; an honest one asks for half as many, since an end is known there earlier
+than here."""
 
-AGAIN, AGAIN_SECONDS = 4, 60.0
-"""So often in so long a peer is given the same blob."""
+AGAIN, AGAIN_TO_STRANGERS, AGAIN_SECONDS = 4, 32, 60.0
+"""So often in so long a peer, or all strangers, are given the same blob."""
 
 
 class QuicServer:
@@ -113,28 +114,28 @@ class QuicServer:
                 connection = await (await incoming.accept()).connect()
         finally:
             self._door.done(where)
-        peer = await self._door.enter(connection)
-        if peer is None:
+        guest = await self._door.enter(connection, where)
+        if guest is None:
             return
         try:
             while True:
-                self._start(self._answer(peer, await connection.accept_bi()))
+                self._start(self._answer(guest, await connection.accept_bi()))
         finally:
-            self._door.left(peer, connection)
+            self._door.left(guest, connection)
 
-    async def _answer(self, peer: bytes, stream: Any) -> None:
-        send = stream.send()
-        if self._transfers[peer] >= TRANSFERS:
+    async def _answer(self, guest: Guest, stream: Any) -> None:
+        send, share = stream.send(), guest.share
+        if self._transfers[share] >= TRANSFERS:
             await self._say(send, LATER)
             return
-        self._transfers[peer] += 1
+        self._transfers[share] += 1
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 kind, federation, root = REQUEST.unpack(await stream.recv().read_exact(REQUEST.size))
             if kind != b"G" or federation != self._federation:
                 await self._say(send, NOT_HERE)
                 return
-            status, view = await asyncio.to_thread(self._look, peer, root)
+            status, view = await asyncio.to_thread(self._look, guest, root)
             if view is None:
                 await self._say(send, status)
                 return
@@ -148,9 +149,9 @@ class QuicServer:
             except TimeoutError:
                 await send.reset(LATER)
         finally:
-            self._transfers[peer] -= 1
-            if not self._transfers[peer]:
-                del self._transfers[peer]
+            self._transfers[share] -= 1
+            if not self._transfers[share]:
+                del self._transfers[share]
 
     async def _say(self, send: Any, status: int) -> None:
         async with asyncio.timeout(REQUEST_SECONDS):
@@ -158,14 +159,14 @@ class QuicServer:
             await send.finish()
             await send.stopped()
 
-    def _look(self, peer: bytes, root: Root) -> tuple[int, memoryview | None]:
+    def _look(self, guest: Guest, root: Root) -> tuple[int, memoryview | None]:
         with self._lock:
             public, offered = root in self._public, root in self._offered
         if not (public or offered):
             return NOT_HERE, None
-        if not public and not self._for_all and peer not in self._door.members():
+        if not public and not self._for_all and guest.peer not in self._door.members():
             return NOT_FOR_YOU, None
-        if self._too_often(peer, root):
+        if self._too_often(guest.share, root):
             return LATER, None
         try:
             view = self._local.unverified(root)  # who asked will hash it
@@ -174,13 +175,13 @@ class QuicServer:
             view = None
         return (NOT_HERE, None) if view is None else (HERE, view)
 
-    def _too_often(self, peer: bytes, root: Root) -> bool:
-        now = time.monotonic()
+    def _too_often(self, share: bytes, root: Root) -> bool:
+        now, most = time.monotonic(), AGAIN_TO_STRANGERS if share == STRANGERS else AGAIN
         with self._lock:
             for key in [key for key, times in self._given.items() if now - times[-1] > AGAIN_SECONDS]:
                 del self._given[key]
-            times = self._given.setdefault((peer, root), deque(maxlen=AGAIN))
-            often = len(times) == AGAIN and now - times[0] <= AGAIN_SECONDS
+            times = self._given.setdefault((share, root), deque(maxlen=most))
+            often = len(times) == most and now - times[0] <= AGAIN_SECONDS
             if not often:
                 times.append(now)
             return often

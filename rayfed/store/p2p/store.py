@@ -13,7 +13,7 @@ from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.store.card import Card
 from rayfed.store.options import Site
 from rayfed.store.p2p import binding, loop
-from rayfed.store.p2p.address import is_ours, reach
+from rayfed.store.p2p.address import MOST_ADDRESSES, is_ours, reach
 from rayfed.store.p2p.client import QuicClient
 from rayfed.store.p2p.server import QuicServer
 
@@ -21,9 +21,6 @@ log = logging.getLogger(__name__)
 
 RELAY_SECONDS = 10.0
 """How long a relay may take to answer."""
-
-MOST_ADDRESSES = 6
-"""On a card."""
 
 
 class PeerToPeerStore:

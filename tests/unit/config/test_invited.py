@@ -10,6 +10,7 @@ import pytest
 
 from rayfed.config import Settings, check_join, load
 from rayfed.config.invited import composed, offered, read
+from rayfed.config.invited_checks import OURS, is_built
 from rayfed.encoding.layout import Frozen
 from rayfed.errors import ConfigError
 from rayfed.protocol.invitation import Invitation
@@ -99,10 +100,20 @@ def test_no_invitation_chooses_which_code_runs_here(tmp_path: Path, group: str) 
     assert getattr(chosen, last)["_target_"] == "my.own.Thing"
 
 
-@pytest.mark.parametrize("target", ["rayfed.cli.main.main", "torch.load", "torchvision.models._api.f"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("rayfed.cli.main.main", "torch.load", "torchvision.models._api.f", "torchvision.models.get_model"),
+        # What builds anything, and stands beside the classes in their modules.
+        *("rayfed.learning.models.build", "rayfed.learning.models.locate", "rayfed.learning.models.load_file"),
+        *("rayfed.learning.tasks.call", "rayfed.learning.tasks.build", "torch.optim.lr_scheduler.partial"),
+    ],
+)
 def test_only_what_builds_is_built(tmp_path: Path, target: str) -> None:
     settings, _ = offered(load(FOUNDER))
-    settings["model"] = {"_target_": target}
+    # ``models.build`` would have made this of it: os.system("touch ...").
+    inner = {"_target_": "os.system", "command": f"touch {tmp_path}/ran"}
+    settings["model"] = {"_target_": target, "model": inner, "seed": 0}
     with pytest.raises(ConfigError, match=r"^model\._target_: "):
         joined(given(tmp_path, settings), "data.root=mine")
 
@@ -115,6 +126,31 @@ def test_nothing_in_it_is_evaluated(tmp_path: Path, text: str) -> None:
         joined(given(tmp_path, settings), "data.root=mine")
 
 
+def test_no_other_options_are_composed_by_it(tmp_path: Path) -> None:
+    settings, _ = offered(load(FOUNDER))
+    settings["model"]["defaults"] = [{"/ledger@_global_.ledger": "devchain"}]
+    with pytest.raises(ConfigError, match=r"^invitation: holds 'defaults'"):
+        joined(given(tmp_path, settings), "data.root=mine")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("data.image_size", value) for value in ({"a": 1}, -1, "[1" * 300)),
+        *(("store.bucket", value) for value in ({"a": 1}, [["x"]])),
+        *(("screens.a", value) for value in ({"a": 1}, -1)),
+    ],
+)
+def test_values_that_are_none_are_one_line(tmp_path: Path, key: str, value: Any) -> None:
+    settings, _ = offered(load(FOUNDER))
+    group, name = key.split(".")
+    settings[group][name] = value
+    with pytest.raises(ConfigError) as caught:
+        joined(given(tmp_path, settings), "data.root=mine")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1500
+
+
 def test_no_account_and_no_path_is_taken_from_it(tmp_path: Path) -> None:
     settings, _ = offered(load(FOUNDER))
     settings["ledger"] |= {"payout_address": "0x" + "56" * 20, "key_file": "/etc/key"}
@@ -124,6 +160,35 @@ def test_no_account_and_no_path_is_taken_from_it(tmp_path: Path) -> None:
     assert (made.ledger.payout_address, made.ledger.key_file, made.cluster.address) == (None, None, None)
     assert "spy" not in str(made.track.tracking_uri)
     assert made.learner["_target_"].startswith("rayfed.")
+
+
+def test_what_every_party_has_another_one_of_is_not_taken_from_it(tmp_path: Path) -> None:
+    # A Kubo of the writer's, and a file here whose first line would be sent there as the credentials for it.
+    settings, _ = offered(load([*FOUNDER, "store=ipfs"]))
+    key = tmp_path / "key"
+    key.write_text("0x" + "11" * 32)
+    settings["store"] |= {"rpc_url": "http://spy.example.org:5001", "auth_file": str(key), "key_file": str(key)}
+    settings["store"] |= {"listen": "0.0.0.0:53", "external": ["1.2.3.4:53"], "keep_rounds": 1, "order": ["ipfs"]}
+    made = joined(given(tmp_path, settings), "data.root=mine").store
+    assert (made.kind, made.order) == ("ipfs", ["ipfs"])
+    plain = Settings().store
+    for name in ("rpc_url", "auth_file", "key_file", "listen", "external", "keep_rounds"):
+        assert getattr(made, name) == getattr(plain, name), name
+
+
+def test_weights_here_are_nothing_that_a_founder_knows_of(tmp_path: Path) -> None:
+    settings, _ = offered(load(FOUNDER))
+    settings["model"]["pretrained"] = "/etc/passwd"
+    assert joined(given(tmp_path, settings), "data.root=mine").model["pretrained"] is None
+
+
+def test_no_invitation_has_a_node_see_its_chain_too_late(tmp_path: Path) -> None:
+    settings, _ = offered(load(FOUNDER))
+    for blocks in (10_000, "64"):
+        settings["ledger"]["confirmations"] = blocks
+        with pytest.raises(ConfigError, match=r"^ledger\.confirmations: the invitation has this node wait for "):
+            joined(given(tmp_path, settings), "data.root=mine")
+    assert joined(given(tmp_path, settings), "data.root=mine", "ledger.confirmations=3").ledger.confirmations == 3
 
 
 def test_a_shared_folder_is_taken_if_it_is_one_and_asked_for_else(tmp_path: Path) -> None:
@@ -174,6 +239,24 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "raw").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"^invitation: .* cannot be used: it is damaged, or no invitation: no text"):
         read(tmp_path / "raw")
+
+
+def test_what_an_invitation_may_name_is_there_and_builds() -> None:
+    import torch
+    from torchvision import models
+
+    from rayfed.learning.targets import locate
+
+    found = {f"{module}.{name}": locate(f"{module}.{name}", "x") for module, names in OURS.items() for name in names}
+    assert all(isinstance(one, type) and one.__module__.startswith("rayfed.learning.") for one in found.values())
+    for name in ("models", "networks"):
+        named = [found[one] for one in found if f".{name}." in one]
+        assert all(issubclass(one, torch.nn.Module) for one in named)
+    named = [one for one in dir(models) if is_built(f"torchvision.models.{one}") and callable(getattr(models, one))]
+    assert named
+    assert set(named) <= set(models.list_models())
+    assert is_built("torch.optim.Adam")
+    assert is_built("torch.optim.lr_scheduler.StepLR")
 
 
 def test_words_without_an_invitation_are_as_they_are() -> None:

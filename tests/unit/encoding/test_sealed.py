@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from rayfed.encoding import sealed
+from rayfed.encoding import hpke, sealed
 from rayfed.encoding.sealed import SealedForOthers, new_key, seal, sealed_bytes, unseal
 from rayfed.errors import BlobCorrupt
 
@@ -144,6 +144,20 @@ def test_a_key_that_opens_nothing_is_seen_by_whoever_can_open_it() -> None:
 def test_old_keys_open_what_was_sealed_to_them() -> None:
     made = seal(BLOB, PUBLIC[:1], CONTEXT)
     assert unseal(made, [KEYS[1][0], KEYS[2][0], KEYS[0][0]], CONTEXT).blob == BLOB
+
+
+def test_a_thousand_wrong_entries_cost_what_two_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would have a segment of 16 MiB decrypted in vain, for every blob that anybody may lay anywhere."""
+    tried = []
+    unwrap = hpke.unwrap
+    monkeypatch.setattr(hpke, "unwrap", lambda *given: tried.append(1) or unwrap(*given))
+    private, public = KEYS[0]
+    wrong = [sealed._entry(number.to_bytes(32, "big"), public, CONTEXT) for number in range(1, 1001)]
+    made = bytes(seal(BLOB, [], CONTEXT))
+    head = made[: sealed._HEAD.size - 2] + len(wrong).to_bytes(2, "big")
+    with pytest.raises(BlobCorrupt, match="does not open with the key that was wrapped for this member"):
+        unseal(head + b"".join(wrong) + made[sealed._HEAD.size :], [private], CONTEXT)
+    assert len(tried) == sealed.ENTRIES_OF_ONE
 
 
 def test_of_two_keys_for_one_member_the_one_that_opens_counts() -> None:

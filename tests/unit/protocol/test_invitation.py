@@ -55,10 +55,18 @@ def other_terms() -> str:
     return json.dumps(value)
 
 
+def deep(name: str, levels: int) -> str:
+    text = json.dumps({**json.loads(MADE.to_json()), name: {"x": "HERE"}})
+    return text.replace('"HERE"', "[" * levels + "]" * levels)
+
+
 DAMAGE: dict[str, tuple[Callable[[], str], str]] = {
     "cut off": (lambda: MADE.to_json()[:-9], "it is damaged, or no invitation: not JSON"),
     "something else": (lambda: "[1]", "it is no invitation"),
-    "of the first edition": (lambda: changed(edition=1), "it is of edition 1 of the protocol, written by rayfed 9.9; "),
+    "of the first edition": (
+        lambda: changed(edition=1),
+        "it is of edition '1' of the protocol, written by rayfed '9.9'; ",
+    ),
     "of a later edition": (lambda: changed(edition=3), "this program speaks edition 2"),
     "a key gone": (lambda: without("code"), "it is damaged: invitation: the key is missing: code"),
     "a key too many": (lambda: changed(more=1), "it is damaged: invitation: unknown key: more"),
@@ -66,6 +74,12 @@ DAMAGE: dict[str, tuple[Callable[[], str], str]] = {
     "other terms": (other_terms, "it is damaged: its charter does not hash to charter_hash"),
     "a smaller stake in words": (lambda: changed(needs={"stake": "0", "bonds": "0"}), "what it says of stake"),
     "no address": (lambda: changed(federation="0x12"), "invitation.federation: '0x12' is not one"),
+    "a terminal's orders": (lambda: changed(release="9\x1b]0;me\x07"), "is not a line of at most 500 characters"),
+    "a coin with a long name": (lambda: changed(coin={"address": MADE.coin, "name": "x" * 501}), "is not a line"),
+    "no chain": (lambda: changed(chain_id=-1), "there is no such chain"),
+    "too deep": (lambda: deep("charter", 900), "it is damaged"),
+    "much too deep": (lambda: deep("charter", 90_000), "it is damaged"),
+    "settings too deep": (lambda: deep("settings", 20), "its settings are nested deeper than 16 times"),
     "a URL that is none": (lambda: changed(rpc=[5]), "invitation.rpc: not a list of texts"),
 }
 

@@ -12,7 +12,7 @@ from rayfed.store import Site
 from rayfed.store.confidential.envelope import Envelope
 from rayfed.store.confidential.reading_keys import ReadingKeys
 from rayfed.store.files import FileStore
-from rayfed.store.p2p.address import is_ours, reach, sockets
+from rayfed.store.p2p.address import MOST_ADDRESSES, dialable, is_ours, reach, sockets
 from rayfed.store.p2p.options import P2pOptions, _secret
 
 FEDERATION = "0x" + "fe" * 20
@@ -27,7 +27,7 @@ def test_an_address_that_cannot_be_is_named(listen: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "relay", ["", "relay.example.org", "ftp://relay", "https://", "https://user@relay", "http://h:x"]
+    "relay", ["", "relay.example.org", "ftp://relay", "https://", "https://user@relay", "http://h:x", "http://h/x?y"]
 )
 def test_a_relay_that_cannot_be_is_named(relay: str) -> None:
     with pytest.raises(ConfigError, match=r"^store\.relay: .* is not the http\(s\) URL of a relay$"):
@@ -68,3 +68,19 @@ def test_an_endpoint_is_its_members_in_one_federation(tmp_path: Path) -> None:
     secrets = {_secret(site()), *(_secret(one) for one in others)}
     assert len(secrets) == 6
     assert keys.privates[0] not in secrets
+
+
+def test_of_a_card_few_addresses_are_dialled_and_none_that_is_many() -> None:
+    odd = [
+        "0.0.0.0:1",
+        "224.0.0.1:1",
+        "255.255.255.255:1",
+        "[ff02::1]:1",
+        "[::]:1",
+        "host:1",
+        "10.0.0.1",
+        "10.0.0.1:70000",
+    ]
+    many = [f"10.0.0.{number}:1" for number in range(20)]
+    assert dialable([*odd, *many]) == many[:MOST_ADDRESSES]
+    assert dialable(["[2001:db8::1]:1", "127.0.0.1:9"]) == ["[2001:db8::1]:1", "127.0.0.1:9"]
