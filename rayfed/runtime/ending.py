@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from rayfed.encoding.urls import public
 from rayfed.errors import RayfedError
 from rayfed.ledger.patience import patiently
-from rayfed.reporting import words
+from rayfed.reporting import contested, words
+from rayfed.reporting.contested import Contested
 from rayfed.reporting.model_card import of_summary
 from rayfed.runtime import cluster, homes, model_files, supervise
 from rayfed.runtime.results import REPORT, SUMMARY, keep_record, nodes_dir, write
@@ -107,9 +108,20 @@ def follow(
         # The nodes end with this process, on a cluster of its own too; there the chain goes on without them.
         supervise.until_settled(own.connection, display, linger)
         supervise.until_claimed(own.connection, own.addresses)
+        if settings.ledger.withdraw:
+            _depart(own, display)
         summary = _settled(own, output_dir) or summary
         display.tell(paid(own, settings))
     return seen, summary
+
+
+def _depart(own: OwnNodes, display: LiveDisplay) -> None:
+    """Have stakes and bonds come back: the last thing of all, since who has no seat has no card to be found by."""
+    display.say("the nodes leave, and take back stake and bonds")
+    try:
+        supervise.until_departed(own.hosts, own.connection, own.addresses)
+    except RayfedError as error:
+        log.warning("stake and bonds stay where they are: %s", error)
 
 
 def _settled(own: OwnNodes, output_dir: Path) -> Summary | None:
@@ -137,7 +149,7 @@ def paid(own: OwnNodes, settings: Settings) -> list[str]:
     accounts = patiently(partial(own.connection.accounts, own.addresses))
     coin, payout = own.connection.coin_name(), settings.ledger.payout_address
     where = f"--rpc {public(settings.ledger.rpc_url or 'URL', path_is_secret=True)} --federation {own.place.federation}"
-    lines, ways = [], []
+    lines, ways, when = [], [], _when(own.connection)
     for (slot, address), account in zip(own.accounts.items(), accounts, strict=True):
         if account.earned:
             owed = f", of which {words.amount(account.claimable)} are to be claimed" if account.claimable else ""
@@ -146,6 +158,16 @@ def paid(own: OwnNodes, settings: Settings) -> list[str]:
         if account.claimable or account.native_claimable:
             ways.append(f"what is to be claimed comes by: python -m rayfed claim {where}{key}")
         if account.stake or account.bonds:
-            ways.append(f"stake and bonds come back by: python -m rayfed withdraw {where}{key}")
+            ways.append(f"stake and bonds come back{when} by: python -m rayfed withdraw {where}{key}")
     rest = [f"and likewise for the others, {len(ways)} commands in all"] if len(ways) > FEW else []
     return [*lines, *ways[:FEW], *rest]
+
+
+def _when(connection: Federation) -> str:
+    """Return from when on stakes can come back, in words with a space before them; empty: from now on."""
+    view = patiently(connection.view)
+    rounds = Contested(connection, view)
+    if not (held := patiently(rounds.unsettled)):
+        return ""
+    until, now = max(rounds.settles_at(number) for number in held), patiently(connection.now)
+    return contested.at(until, now, " after {moment} (in {wait})").removesuffix(" now")

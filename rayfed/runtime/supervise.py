@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rayfed.errors import LedgerUnreachable, RayfedError
 from rayfed.ledger.patience import patiently
 from rayfed.protocol.court_policy import unsettled
+from rayfed.protocol.messages import Phase
 from rayfed.runtime.cluster import Actor, ask
 
 if TYPE_CHECKING:
@@ -85,6 +86,26 @@ def until_claimed(connection: Federation, addresses: Sequence[Address]) -> None:
     while time.monotonic() < end:
         accounts = patiently(partial(connection.accounts, addresses))
         if not any(account.claimable or account.native_claimable for account in accounts):
+            return
+        time.sleep(SETTLED_SECONDS)
+
+
+def until_departed(hosts: Sequence[Actor], connection: Federation, addresses: Sequence[Address]) -> None:
+    """Have the nodes leave and take back stakes and bonds, if all is over and settled; give them the time for it. What
+    is not back then (no money for gas, a chain that is slow) comes back by its owner's command, which is told.
+
+    Raises:
+        RayfedError: a host has gone.
+    """
+    view = patiently(connection.view)
+    if view.phase is not Phase.DONE or view.unsettled:
+        return
+    for host in hosts:
+        ask(host.depart)
+    end = time.monotonic() + CLAIM_SECONDS
+    while time.monotonic() < end:
+        accounts = patiently(partial(connection.accounts, addresses))
+        if not any(one.stake or one.bonds or one.claimable or one.native_claimable for one in accounts):
             return
         time.sleep(SETTLED_SECONDS)
 

@@ -25,6 +25,9 @@ class LedgerSettings:
             ones in every federation; null has each node make a key of its own.
         password_file: a file whose first line opens ``keystore``, and ``key_file`` if that is encrypted.
         payout_address: where this party's rewards go; null is the node's own account.
+        withdraw: whether a node, once all is over and nothing can be contested any more, leaves and has stake and bonds
+            paid out as its rewards are; else they come back by ``python -m rayfed withdraw``. Who has left has no card,
+            by which others find what its store still has.
         anvil: path of the anvil binary; null looks in PATH and in contracts/node_modules.
         fund_ether: how much ether each node's account is given for gas.
         confirmations: blocks on top of a transaction before it counts.
@@ -44,6 +47,7 @@ class LedgerSettings:
     keystore: str | None = None
     password_file: str | None = None
     payout_address: str | None = None
+    withdraw: bool = False
     anvil: str | None = None
     fund_ether: float = within(10.0, 0.0, 1e9)
     confirmations: int = within(0, 0, 10_000)

@@ -51,8 +51,9 @@ class Saboteur:
                         return True
         return False
 
-    def claim(self, payout: Address, view: View) -> bool:
-        """Have what was earned so far paid out; say whether there was anything. Raises what ``step`` does."""
+    def claim(self, payout: Address, view: View, *, departs: bool = False) -> bool:
+        """Have what was earned so far paid out, and never more; say whether there was anything. Raises what ``step``
+        does."""
         self._collect(view)
         return claim(self._ledger, payout)
 

@@ -10,7 +10,7 @@ from rayfed.errors import LedgerError, LedgerUnreachable, RayfedError, StoreErro
 from rayfed.ledger import Ledger
 from rayfed.node.pending import Pending
 from rayfed.node.tools import BlobTools
-from rayfed.node.watchtower.claims import owed
+from rayfed.node.watchtower.claims import departure, owed
 from rayfed.node.watchtower.inputs import InputFinder
 from rayfed.node.watchtower.interests import Interests
 from rayfed.node.watchtower.turns import Turns
@@ -135,10 +135,12 @@ class Watchtower:
             self._looked = view.round, view.phase, view.time
         return acted
 
-    def claim(self, payout: Address, view: View) -> bool:
-        """Have what was earned so far paid out; say whether there was anything. Raises what ``step`` does."""
+    def claim(self, payout: Address, view: View, *, departs: bool = False) -> bool:
+        """Have what was earned so far paid out, and with ``departs``, once a federation is over and nothing in it can
+        be contested, stake and bonds as well; say whether there was anything. Raises what ``step`` does."""
         self._collect(view)
-        command = owed(self._ledger, payout)
+        is_over = view.phase is Phase.DONE and not view.unsettled
+        command = departure(self._ledger, view, payout) if departs and is_over else owed(self._ledger, payout)
         if command is None or _key(command) in self._pending.in_flight or self._pending.rests(_key(command), view):
             return False
         self._send(command, "", view)

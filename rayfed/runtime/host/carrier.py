@@ -106,6 +106,11 @@ class Carrier:
 
         return None if self._lives is None else model_files.held(self._lives.nodes, root, self._spec.place)
 
+    def depart(self) -> None:
+        """Have the nodes leave, and their stakes and bonds paid out, once all is over; returns at once."""
+        if self._lives is not None:
+            self._lives.watch.begin_to_depart()
+
     # -- the course -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:

@@ -70,7 +70,7 @@ class WatchLife(Life):
         self._posts = posts
         self._reads = reads
         self._rebuild = rebuild
-        self._claims = False
+        self._claims = self._departs = False
 
     def is_satisfied(self, view: View) -> bool:
         """Say whether all that is final by this view, and can still be judged, is known to be right. Safe to call from
@@ -82,6 +82,11 @@ class WatchLife(Life):
         self._claims = True
         self.wake()
 
+    def begin_to_depart(self) -> None:
+        """Have stake and bonds paid out, too, as soon as that can be. Safe to call from any thread."""
+        self._departs = True
+        self.begin_to_claim()
+
     def step(self, view: View) -> float:
         """Let each watchtower do what is due; see ``Life``."""
         self._reads.forget()
@@ -91,7 +96,9 @@ class WatchLife(Life):
         return LOOK_SECONDS
 
     def _act(self, post: Post, view: View) -> bool:
-        return post.tower.step(view) or (self._claims and post.tower.claim(post.payout, view))
+        if post.tower.step(view):
+            return True
+        return self._claims and post.tower.claim(post.payout, view, departs=self._departs)
 
     def _announce(self, post: Post, view: View) -> bool:
         if post.herald is not None:

@@ -41,7 +41,7 @@ from rayfed.protocol.commands import (
     Withdraw,
 )
 from rayfed.protocol.court import Fate, MergeEvidence
-from rayfed.protocol.messages import Status
+from rayfed.protocol.messages import Phase, Status
 from rayfed.store.files import FileStore
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger, MemoryStore
 from tests.unit.node.test_edge_node import FEDERATION, GENESIS, charter
@@ -453,6 +453,30 @@ def test_who_wants_all_back_leaves_and_withdraws_and_claims(table: Table) -> Non
     table.chain.act(OUTSIDER, Advance())
     depart()
     assert commands == [Leave(), Release(1), Withdraw(), Claim(OUTSIDER), ClaimNative(OUTSIDER)]
+
+
+def test_at_the_end_stake_and_bonds_come_back_by_themselves_for_who_wants_that(table: Table) -> None:
+    table.play()
+    tower = table.tower(MEMBERS[1])
+    table.until_settled(tower)
+
+    def departs() -> None:
+        while tower.claim(OUTSIDER, table.chain.view(), departs=True):
+            pass
+
+    departs()
+    account = table.chain.account(MEMBERS[1])
+    assert (account.stake, account.bonds) == (STAKE, table.terms.bonds), "while a federation goes on nobody leaves it"
+    assert table.chain.view().index_of(MEMBERS[1]) == 1
+    while table.chain.view().phase is not Phase.DONE:
+        table.clock.advance(10_000)
+        table.chain.act(OUTSIDER, Advance())
+    table.until_settled(tower)
+    assert not tower.claim(OUTSIDER, table.chain.view()), "who has not asked for it stays"
+    departs()
+    account = table.chain.account(MEMBERS[1])
+    assert (account.stake, account.bonds, account.claimable, account.native_claimable) == (0, 0, 0, 0)
+    assert table.chain.view().index_of(MEMBERS[1]) is None
 
 
 # -- what a reorganisation takes away ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from rayfed.cli.owner_options import parser_of
 from rayfed.config import Settings
 from rayfed.ledger import registry
 from rayfed.ledger.backend import Backend, Federation
+from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.protocol.charter import StakeTerms
+from rayfed.protocol.commands import Advance, Attest, Commit, Join, Vote
 from rayfed.protocol.messages import COIN
 from rayfed.runtime.ending import OwnNodes, paid
 from rayfed.runtime.place import Place
@@ -81,3 +84,25 @@ def test_a_joiners_key_is_found_where_it_lies(backend: Backend, chosen: Settings
     with_state = replace(chosen, cluster=replace(chosen.cluster, state_dir=str(tmp_path)))
     (one,) = commands(paid(own, with_state))
     assert one.node == tmp_path / own.place.federation.lower() / "node"
+
+
+def test_when_a_stake_comes_back_is_said(backend: Backend, chosen: Settings, tmp_path: Path) -> None:
+    own = run(backend, [0, 1, 2, 3], tmp_path)
+    chain: MemoryChain = own.connection.chain  # type: ignore[attr-defined]
+    for address in own.addresses:
+        chain.act(address, Join(chain.terms().charter))
+    chain.act(own.addresses[0], Advance())
+
+    def said(statement: type[Commit] | type[Vote] | type[Attest], what: Any) -> None:
+        for address in own.addresses:
+            chain.act(address, statement(1, chain.view().context, what))
+        chain.act(own.addresses[0], Advance())
+
+    said(Commit, b"\1" * 32)
+    said(Vote, 0b1111)
+    said(Attest, b"\2" * 32)
+    (line, *_) = paid(own, chosen)
+    assert chain.view().unsettled == 1
+    assert line.startswith("stake and bonds come back after ")
+    assert " UTC (in " in line
+    assert commands([line])[0].federation == own.place.federation
