@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import urllib3
 
@@ -59,7 +60,8 @@ class ChainNode:
     """Safe to use from several threads.
 
     Args:
-        url: http(s) address of the node; it may hold a secret, so messages show the host alone.
+        url: http(s) address of the node; it may hold a secret, so messages show the host alone. A certificate is
+            checked by the authorities that OpenSSL knows: the system's, or those of SSL_CERT_FILE.
         setting: that it comes from.
         timeout: seconds for one answer.
 
@@ -75,7 +77,8 @@ class ChainNode:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(setting, f"{public(url, path_is_secret=True)!r} is not an http:// or https:// address")
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._url = url
+        self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self._headers = {**_HEADERS, **_authorization(parts)}
         self._setting = setting
         limits = urllib3.Timeout(connect=min(timeout, 5.0), read=timeout)
         proxy = None if on_this_machine(url) else urllib.request.getproxies().get(parts.scheme)
@@ -115,7 +118,7 @@ class ChainNode:
 
     def _post(self, body: Any) -> Any:
         try:
-            response = self._pool.request("POST", self._url, body=json.dumps(body), headers=_HEADERS)
+            response = self._pool.request("POST", self._url, body=json.dumps(body), headers=self._headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise NoAnswer(_line(error)) from error
         if response.status in _BUSY:
@@ -128,6 +131,14 @@ class ChainNode:
                 raise LedgerUnreachable(f"{self._setting}: {self.name} answers HTTP {response.status}") from None
             words = f"what answers at {self.name} does not speak JSON-RPC"
             raise LedgerUnreachable(f"{self._setting}: {words}") from None
+
+
+def _authorization(parts: SplitResult) -> dict[str, str]:
+    """Return the header for the user and the password in a URL, if there are any (RFC 7617): urllib3 sends none."""
+    if parts.username is None:
+        return {}
+    words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
 
 
 def on_this_machine(url: str) -> bool:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from rayfed.errors import ConfigError, LedgerUnreachable, WrongChain
 from rayfed.ledger.ethereum import events
@@ -23,6 +33,7 @@ class Node:
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.headers: dict[str, str] = {}
         self.script: Callable[[Any], Answer] = _echo
         node = self
 
@@ -32,6 +43,7 @@ class Node:
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 node.asked.append(request)
+                node.headers = dict(self.headers)
                 status, answer, headers = node.script(request)
                 body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
@@ -132,6 +144,43 @@ def test_what_the_url_hides_is_not_shown() -> None:
         Rpc("http://user:password@127.0.0.1:1/v3/api-key").call("m")
     assert "password" not in str(caught.value)
     assert "api-key" not in str(caught.value)
+
+
+def test_the_user_and_the_password_in_a_url_are_sent(node: Node) -> None:
+    assert Rpc(node.url.replace("//", "//me:p%40ss@")).call("m", 1) == [1]
+    assert node.headers["Authorization"] == f"Basic {base64.b64encode(b'me:p@ss').decode()}"
+    assert "@" not in node.headers["Host"]
+    assert Rpc(node.url).call("m", 2) == [2]
+    assert "Authorization" not in node.headers
+
+
+def test_a_certificate_is_checked_by_ones_own_authorities(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    certificate, key = signed_for_here(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    node.server.socket = context.wrap_socket(node.server.socket, server_side=True)
+    url = node.url.replace("http:", "https:")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with pytest.raises(LedgerUnreachable, match=r"no answer from https://127\.0\.0\.1:\d+: SSLError"):
+        Rpc(url, tries=1).call("m", 1)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert Rpc(url, tries=1).call("m", 1) == [1]
+
+
+def signed_for_here(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate of this machine's own for 127.0.0.1, and its key; return where."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rayfed test")]), datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False)
+    made = made.add_extension(x509.BasicConstraints(True, None), True)
+    files = folder / "node.pem", folder / "node.key"
+    files[0].write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8545", "ws://localhost", "http://"])
