@@ -32,7 +32,7 @@ _FILES = ("ledger.key_file", "ledger.keystore", "ledger.password_file")
 
 
 def main(words: Sequence[str]) -> int:
-    """Run one of ``new``, ``list``, ``address``, ``export``, ``import``; return the exit code.
+    """Run one of ``new``, ``list``, ``address``, ``export``, ``import``, ``renew``; return the exit code.
 
     Raises:
         ConfigError: in one line, and never with a part of a key or a password.
@@ -173,6 +173,14 @@ def _chosen(args: argparse.Namespace) -> LocalAccount:
     return identity.derive(account, args.chain_id, args.federation, args.index)
 
 
+def _renew(args: argparse.Namespace) -> int:
+    from rayfed.store.confidential.reading_keys import ReadingKeys
+
+    keys = ReadingKeys.renewed(args.file, "keys renew")
+    print(f"{len(keys.privates)} reading keys in {args.file}; the node announces the new one when it starts again")
+    return 0
+
+
 def _fresh() -> LocalAccount:
     from eth_account import Account
 
@@ -241,7 +249,7 @@ def _parser() -> argparse.ArgumentParser:
         "rayfed keys",
         description="Encrypted keystores (Web3 Secret Storage, version 3), and the node keys derived from them.",
     )
-    commands = parser.add_subparsers(required=True, metavar="new|list|address|export|import")
+    commands = parser.add_subparsers(required=True, metavar="new|list|address|export|import|renew")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
@@ -271,5 +279,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--i-know", action="store_true", help="you know that whoever sees the key controls the account")
     made = command("import", _import, "Encrypt an existing key: from a file, or typed without being shown.")
     keystore(made, "to write")
+    command("renew", _renew, "Put a new reading key behind those in a file; old ones go on reading.").add_argument(
+        "file", type=Path, help="reading.keys of a member"
+    )
     made.add_argument("--from", dest="source", type=Path, help="a plain key file or a keystore; asked for if not given")
     return parser

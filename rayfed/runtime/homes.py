@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,8 @@ def folder(settings: Settings | None, chain_id: int, federation: Address) -> Pat
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigError(SETTING, f"cannot make the folder {path}: {error.strerror}") from error
+    if path.stat().st_mode & stat.S_IWOTH:
+        raise ConfigError(SETTING, f"everybody can exchange the key in {path}; run: chmod o-w {path}")
     return path
 
 

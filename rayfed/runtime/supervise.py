@@ -56,7 +56,8 @@ def until_over(recorder: Actor, display: LiveDisplay, look: Callable[[View | Non
             raise RayfedError(f"the recorder failed: {seen.error}")
         failed = [status for status in seen.statuses if status.doing == "failed"]
         if failed and len(failed) == len(seen.statuses):
-            raise RayfedError(failed[0].error)
+            more = f"; likewise or otherwise, all {len(failed)} nodes of this run have failed" if failed[1:] else ""
+            raise RayfedError(f"{failed[0].error}{more}")
         time.sleep(LOOK_SECONDS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,16 +62,38 @@ class ReadingKeys:
             ConfigError: it cannot be made or read; names ``setting``.
         """
         if not file.exists():
-            aside = file.with_name(f".{file.name}.{os.getpid()}")
             try:
-                handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with os.fdopen(handle, "w") as text:
-                    text.write(new_key()[0].hex() + "\n")
-                    text.flush()
-                    os.fsync(text.fileno())
+                aside = _written(file, [new_key()[0]])
                 with suppress(FileExistsError):
                     os.link(aside, file)  # two nodes that share the file make one key
                 aside.unlink()
             except OSError as error:
                 raise ConfigError(setting, f"cannot make {file}: {error.strerror}") from error
         return cls.read(file, setting)
+
+    @classmethod
+    def renewed(cls, file: Path, setting: str = "store.key_file") -> ReadingKeys:
+        """Put a fresh key behind those in a file, and return them all; a node takes it up when it starts again.
+
+        Raises:
+            ConfigError: there is no such file, it holds something else or no further key; names ``setting``.
+        """
+        before = cls.read(file, setting)
+        if len(before.privates) >= MOST_KEYS:
+            raise ConfigError(setting, f"{file} holds {MOST_KEYS} keys already: take out the first lines, the oldest")
+        try:
+            os.replace(_written(file, [*reversed(before.privates), new_key()[0]]), file)
+        except OSError as error:
+            raise ConfigError(setting, f"cannot write {file}: {error.strerror}") from error
+        return cls.read(file, setting)
+
+
+def _written(file: Path, keys: Sequence[bytes]) -> Path:
+    """Write keys into a new file beside another one, for its owner's eyes alone; return where."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as text:
+        text.writelines(f"{key.hex()}\n" for key in keys)
+        text.flush()
+        os.fsync(text.fileno())
+    return aside

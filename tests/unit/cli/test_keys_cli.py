@@ -12,6 +12,7 @@ from eth_account import Account
 
 from rayfed.cli.main import main
 from rayfed.ledger.ethereum import identity, keys
+from rayfed.store.confidential.reading_keys import ReadingKeys
 
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
@@ -231,3 +232,24 @@ def test_a_bare_key_is_no_master_keystore(tmp_path: Path, password: Path) -> Non
     path = private(tmp_path / "bare", KEY)
     with pytest.raises(keys.ConfigError, match=r"^ledger\.keystore: .* is not an encrypted keystore"):
         identity.master(str(path), str(password))
+
+
+def test_a_reading_key_is_renewed_and_the_old_ones_go_on_reading(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "reading.keys"
+    before = ReadingKeys.made(file)
+    assert main(["keys", "renew", str(file)]) == 0
+    after = ReadingKeys.read(file)
+    assert after.privates[1:] == before.privates
+    assert after.public != before.public
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    said = capsys.readouterr().out
+    assert said.startswith("2 reading keys in ")
+    assert not any(key.hex() in said for key in after.privates)
+    assert [one.name for one in tmp_path.iterdir()] == ["reading.keys"], "nothing is left beside it"
+    file.write_text("".join(f"{number:064x}\n" for number in range(1, 65)))
+    assert main(["keys", "renew", str(file)]) == 2
+    assert "holds 64 keys already" in capsys.readouterr().err
+    assert main(["keys", "renew", str(tmp_path / "none")]) == 2
+    assert "keys renew: cannot read" in capsys.readouterr().err

@@ -88,6 +88,15 @@ def test_one_key_has_one_node(tmp_path: Path) -> None:
     assert homes.state_dir(settings(), tmp_path / "run", CHAIN, ADDRESS) == tmp_path / "run" / "nodes"
 
 
+def test_a_folder_in_which_everybody_can_exchange_the_key(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME).chmod(0o777)
+    with pytest.raises(ConfigError, match=r"^ledger\.key_dir: everybody can exchange the key in .*; run: chmod o-w "):
+        homes.folder(settings(key_dir=str(tmp_path)), CHAIN, ADDRESS)
+    (tmp_path / NAME).chmod(0o775)
+    assert homes.folder(settings(key_dir=str(tmp_path)), CHAIN, ADDRESS) == tmp_path / NAME
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"^ledger\.key_dir: cannot make the folder"):
