@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from rayfed.encoding import canonical
@@ -32,11 +33,13 @@ MOST_BYTES = 16 << 20
 LONGEST = 500
 """Characters of what is shown to people: nothing in it moves a terminal's cursor, or fills its screen."""
 
-DEEPEST = 16
-"""How deep settings may be nested."""
+DEEPEST = 24
+"""How deep a file may be nested. What reads JSON goes down as deep, and some processes die of that."""
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class Invitation:
         Raises:
             CodecError: it is none, or damaged, or of another edition.
         """
+        if _depth(text) > DEEPEST:
+            raise CodecError(f"it is damaged, or no invitation: nested deeper than {DEEPEST} times")
         try:
             return cls._read(json.loads(text))
         except CodecError:
@@ -140,8 +145,6 @@ class Invitation:
         for told in (coin["name"], entry["release"], *entry["rpc"], *entry["withheld"]):
             if not told.isprintable() or len(told) > LONGEST:
                 raise CodecError(f"it is damaged: {told[:40]!r} is not a line of at most {LONGEST} characters")
-        if _is_deeper(entry["settings"], DEEPEST):
-            raise CodecError(f"it is damaged: its settings are nested deeper than {DEEPEST} times")
         if entry["chain_id"] < 1 or entry["block"] < 0:
             raise CodecError("it is damaged: there is no such chain, or no such block on one")
         made = cls(
@@ -193,10 +196,10 @@ def coins(units: int) -> str:
     return f"{whole}.{rest:018d}".rstrip("0").rstrip(".")
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Say whether lists and objects are nested deeper than so."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
+def _depth(text: str) -> int:
+    """Return how deep a text's lists and objects are nested, whatever stands in its strings."""
+    steps = (1 if bracket in "[{" else -1 for bracket in _BRACKET.findall(_TEXT.sub("", text)))
+    return max(accumulate(steps), default=0)
 
 
 def _charter(entry: Mapping[str, Any]) -> Charter:

@@ -123,7 +123,7 @@ class Carrier:
                 os._exit(STARVED)
             for status in list(self._before.values()):
                 self._show(dataclasses.replace(status, doing="failed", error=in_one_line(error)))
-            time.sleep(self._linger_seconds)
+            time.sleep(_linger_seconds(self._spec))
         self._leave()
 
     def _build(self) -> Lives:
@@ -150,15 +150,11 @@ class Carrier:
             while not lives.are_over:
                 time.sleep(LOOK_SECONDS)
             lives.watch.begin_to_claim()
-            end = time.monotonic() + self._linger_seconds
+            end = time.monotonic() + _linger_seconds(self._spec)
             while lives.are_over:
                 if time.monotonic() > end:
                     return
                 time.sleep(LOOK_SECONDS)
-
-    @property
-    def _linger_seconds(self) -> float:
-        return max(LAST_SECONDS, self._spec.settings.cluster.linger_seconds)
 
     # -- what the lives ask -----------------------------------------------------------------------------------------
 
@@ -178,3 +174,7 @@ class Carrier:
 
     def _show(self, status: NodeStatus) -> None:
         self._before[status.slot] = status
+
+
+def _linger_seconds(spec: HostSpec) -> float:
+    return max(LAST_SECONDS, spec.settings.cluster.linger_seconds)

@@ -77,9 +77,9 @@ DAMAGE: dict[str, tuple[Callable[[], str], str]] = {
     "a terminal's orders": (lambda: changed(release="9\x1b]0;me\x07"), "is not a line of at most 500 characters"),
     "a coin with a long name": (lambda: changed(coin={"address": MADE.coin, "name": "x" * 501}), "is not a line"),
     "no chain": (lambda: changed(chain_id=-1), "there is no such chain"),
-    "too deep": (lambda: deep("charter", 900), "it is damaged"),
-    "much too deep": (lambda: deep("charter", 90_000), "it is damaged"),
-    "settings too deep": (lambda: deep("settings", 20), "its settings are nested deeper than 16 times"),
+    "too deep": (lambda: deep("charter", 900), "nested deeper than 24 times"),
+    "much too deep": (lambda: deep("charter", 900_000), "nested deeper than 24 times"),
+    "settings too deep": (lambda: deep("settings", 25), "nested deeper than 24 times"),
     "a URL that is none": (lambda: changed(rpc=[5]), "invitation.rpc: not a list of texts"),
 }
 
