@@ -20,6 +20,7 @@ NAMES = (
     "fairness",
     "honest",
     "robustness_late",
+    "results",
     "judging",
     "judged_rounds",
     "before",

@@ -26,9 +26,9 @@ class NoPictures(Unavailable):
 
 
 @cache
-def folder(nodes: int = bare_loop.NODES) -> Path:
-    """Return a folder ``train/<class>/*``, ``test/<class>/*`` with ``A_NODE`` training pictures a node, of each class
-    as many, and ``TEST`` to test on. It is gone when the process ends.
+def folder(nodes: int = bare_loop.NODES, a_node: int = A_NODE, test: int = TEST) -> Path:
+    """Return a folder ``train/<class>/*``, ``test/<class>/*`` with ``a_node`` training pictures a node, of each class
+    as many, and ``test`` to test on. It is gone when the process ends.
 
     Raises:
         NoPictures: neither the variable nor the place beside this repository leads to any.
@@ -40,23 +40,23 @@ def folder(nodes: int = bare_loop.NODES) -> Path:
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     if place.is_dir():
         names = sorted(str(file.relative_to(place)) for file in place.glob("t*/*/*") if file.is_file())
-        for name in _chosen(names, nodes):
+        for name in _chosen(names, nodes * a_node, test):
             (made / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place / name, made / name)
     else:
         with zipfile.ZipFile(place) as archive:
             names = sorted(name for name in archive.namelist() if not name.endswith("/"))
-            archive.extractall(made, _chosen(names, nodes))
+            archive.extractall(made, _chosen(names, nodes * a_node, test))
     return made
 
 
-def _chosen(names: list[str], nodes: int) -> list[str]:
+def _chosen(names: list[str], train: int, test: int) -> list[str]:
     by_class: dict[tuple[str, str], list[str]] = {}
     for name in names:
         part, label, _ = name.split("/")
         by_class.setdefault((part, label), []).append(name)
     classes = sum(part == "train" for part, _ in by_class)
-    wanted = {"train": nodes * A_NODE // classes, "test": TEST // classes}
+    wanted = {"train": train // classes, "test": test // classes}
     return [name for (part, _), found in sorted(by_class.items()) for name in found[: wanted.get(part, 0)]]
 
 
