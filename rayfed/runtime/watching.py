@@ -190,7 +190,9 @@ class Watcher:
         report = self._tower.report()
         gone = view.round - RING
         for round in sorted(one for one in self._unjudged if one > gone and one not in report.wrong | report.unknown):
-            self._say(f"round {round}: right")  # what was lacking, or on its way, is there
+            outcome = self._connection.outcome(round)
+            if outcome is None or outcome.status.stands:
+                self._say(f"round {round}: right")  # what was lacking, or on its way, is there
         self._unjudged = {one for one in self._unjudged | report.unknown if one in report.unknown or one <= gone}
         for round in range(self._told + 1, report.verified + 1):
             outcome = self._connection.outcome(round)

@@ -71,8 +71,9 @@ def test_it_says_what_it_cannot_judge(table: Table) -> None:
     assert report.settled_wrong == frozenset(), "nobody knows"
 
 
-def test_a_round_is_right_once_what_it_included_is_there(table: Table) -> None:
-    round, _ = table.play()
+@pytest.mark.parametrize("void", [False, True])
+def test_a_round_is_right_once_what_it_included_is_there_but_for_a_void_one(table: Table, void: bool) -> None:
+    round, _ = table.play(twist=5_000, forgers=(0, 1)) if void else table.play()
     root = table.roots(round)[1]
     late = table.store.blobs.pop(root)
 
@@ -85,7 +86,8 @@ def test_a_round_is_right_once_what_it_included_is_there(table: Table) -> None:
     connection = Later(table.chain, FEDERATION, {ALONE: 10 * BOND})
     Watcher(connection, connection.ledger(_Signer(ALONE)), table.tools("alone"), lines.append).run()
     assert any(line.startswith(f"round {round} cannot be judged here") for line in lines)
-    assert lines.count(f"round {round}: right") == 1
+    assert lines.count(f"round {round}: right") == (not void)
+    assert (f"round {round}: void" in lines) is void
 
 
 def test_it_tells_of_what_stands_and_is_wrong(tmp_path: Path) -> None:
