@@ -19,6 +19,7 @@ NAMES = (
     "robustness_images",
     "fairness",
     "honest",
+    "parties",
     "robustness_late",
     "results",
     "judging",

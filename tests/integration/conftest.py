@@ -10,6 +10,7 @@ import pytest
 from tests.integration.browsing import chromium
 
 LONGEST = (
+    "test_parties_apart.py",
     "test_faults.py",
     "test_federation.py",
     "test_resume.py",

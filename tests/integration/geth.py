@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,26 @@ def geth() -> Path:
     return program
 
 
+def begun(rules: str, folder: Path, host: str, port: int, owners: Sequence[str] = ()) -> list[str]:
+    """Begin a chain with blocks of one second; return the words that start its node.
+
+    Args:
+        rules: osaka or amsterdam.
+        folder: for what it keeps.
+        host, port: where its RPC is to be.
+        owners: addresses that have a hundred ether from the beginning.
+    """
+    program, start = geth(), folder / f"{rules}.json"
+    made = genesis(rules, program.with_name(SOURCE))
+    made["alloc"] |= {owner.removeprefix("0x").lower(): {"balance": hex(10**20)} for owner in owners}
+    start.write_text(json.dumps(made))
+    data = ["--datadir", str(folder / rules)]
+    subprocess.run([program, *data, "init", start], check=True, capture_output=True, timeout=120)
+    options = ["--dev", "--dev.period", "1", "--http", "--http.addr", host, "--http.port", str(port)]
+    options += ["--http.api", "eth,net,web3", "--port", "0", "--authrpc.port", "0", "--ipcdisable", "--nodiscover"]
+    return [str(program), *data, *options, "--maxpeers", "0"]
+
+
 class Geth:
     """Runs geth for as long as the ``with`` block lasts, with blocks of one second.
 
@@ -57,17 +78,12 @@ class Geth:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        program, start = geth(), self._folder / f"{self._rules}.json"
-        start.write_text(json.dumps(genesis(self._rules, program.with_name(SOURCE))))
-        data = ["--datadir", str(self._folder / self._rules)]
-        subprocess.run([program, *data, "init", start], check=True, capture_output=True, timeout=120)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        options = ["--dev", "--dev.period", "1", "--http", "--http.port", str(port), "--http.api", "eth,net,web3"]
-        options += ["--port", "0", "--authrpc.port", "0", "--ipcdisable", "--nodiscover", "--maxpeers", "0"]
+        words = begun(self._rules, self._folder, "127.0.0.1", port)
         with (self._folder / f"{self._rules}.log").open("wb") as log:
-            self._process = subprocess.Popen([program, *data, *options], stdout=log, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
         self.rpc_url = f"http://127.0.0.1:{port}"
         self._await()
         return self

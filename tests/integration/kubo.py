@@ -71,23 +71,22 @@ class Node:
         self.process.wait()
 
 
-@contextmanager
-def running(folder: Path, *, file_bytes: int | None = None, **config: Any) -> Iterator[Node]:
-    """Start a Kubo in a folder; stop it at the end.
+def prepared(folder: Path, rpc: int, host: str, swarm: int, **config: Any) -> tuple[list[str], dict[str, str]]:
+    """Make a Kubo's repository; return the words that start it, and its environment.
 
     Args:
         folder: for its repository.
-        file_bytes: the longest file that it may write, as if its disk were full.
-        config: more settings, ``API__Authorizations`` is ``API.Authorizations``.
+        rpc: port of its RPC API on loopback.
+        host, swarm: address and port on which others reach it.
+        config: as in ``running``.
     """
     ipfs, repo = binary(), folder / "ipfs"
     environment = {"IPFS_PATH": str(repo), "PATH": "/usr/bin:/bin", "HOME": str(folder), "IPFS_TELEMETRY": "off"}
     subprocess.run([ipfs, "init", "--empty-repo"], env=environment, check=True, capture_output=True, timeout=60)
-    rpc, swarm = free_ports(2)
     settings: dict[str, Any] = {
         "Addresses.API": f"/ip4/127.0.0.1/tcp/{rpc}",
         "Addresses.Gateway": "",
-        "Addresses.Swarm": [f"/ip4/127.0.0.1/tcp/{swarm}"],
+        "Addresses.Swarm": [f"/ip4/{host}/tcp/{swarm}"],
         "AutoConf.Enabled": False,
         "AutoTLS.Enabled": False,
         "Bootstrap": [],
@@ -106,11 +105,25 @@ def running(folder: Path, *, file_bytes: int | None = None, **config: Any) -> It
             place = place.setdefault(parent, {})
         place[last] = value
     (repo / "config").write_text(json.dumps(document))
+    return [ipfs, "daemon"], environment
+
+
+@contextmanager
+def running(folder: Path, *, file_bytes: int | None = None, **config: Any) -> Iterator[Node]:
+    """Start a Kubo in a folder; stop it at the end.
+
+    Args:
+        folder: for its repository.
+        file_bytes: the longest file that it may write, as if its disk were full.
+        config: more settings, ``API__Authorizations`` is ``API.Authorizations``.
+    """
+    rpc, swarm = free_ports(2)
+    words, environment = prepared(folder, rpc, "127.0.0.1", swarm, **config)
     limit = None if file_bytes is None else partial(_limit, file_bytes)
     with (folder / "daemon.log").open("wb") as log:
-        process = subprocess.Popen([ipfs, "daemon"], env=environment, stdout=log, stderr=log, preexec_fn=limit)
+        process = subprocess.Popen(words, env=environment, stdout=log, stderr=log, preexec_fn=limit)
     try:
-        node = Node(f"http://127.0.0.1:{rpc}", repo, process)
+        node = Node(f"http://127.0.0.1:{rpc}", folder / "ipfs", process)
         _await(node, folder / "daemon.log")
         yield node
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import fairness, former, honest, robustness_defaults, robustness_late
+from benchmarks import fairness, former, honest, parties, robustness_defaults, robustness_late
 from benchmarks.cells import read, resume
 from rayfed.aggregation.screens import Evidence
 from rayfed.aggregation.screens.norm import distance
@@ -134,3 +134,13 @@ def test_the_first_default_holds_difference_against_however_many() -> None:
         for name in ("norm", "former_norm")
     )
     assert (now, then) == ([0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3])
+
+
+def test_what_became_of_parties_apart_is_one_row_a_store() -> None:
+    names = [name for pair in parties.PAIRS for name in pair]
+    events = [(10 * number, name) for number, name in enumerate([names[0], *names])]
+    status = ["settled", "void", "final", "settled"]
+    audit = {"merges": {"verified": 2, "unknown": 1, "": 1}}
+    cell = {"events": events, "status": status, "audit": audit, "watched": 3, "seconds": 99}
+    row = parties.table({"cells": {"p2p": cell}}).splitlines()[-1]
+    assert row == "| p2p | 3 | 1 | 10 s | 10 s | 10 s | 3 | 2 | 99 s |"
