@@ -25,6 +25,7 @@ NAMES = (
     "judging",
     "judged_rounds",
     "before",
+    "startup",
     "optimizers",
     "privacy",
     "gpu",

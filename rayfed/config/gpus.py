@@ -11,15 +11,15 @@ PARTS = 10_000
 """Ray counts shares in these parts of a GPU."""
 
 
-def share(nodes: int, nodes_per_actor: int, gpus: int | None = None) -> float:
+def share(nodes: int, nodes_per_actor: int | None, gpus: int | None = None) -> float:
     """Return the share of a GPU with which all actors of a run find room: 1 or less, since none needs two.
 
     Args:
         nodes: edge nodes of the run.
-        nodes_per_actor: how many of them share an actor.
+        nodes_per_actor: how many of them share an actor; None: each has its own.
         gpus: how many GPUs there are; None: those of this machine, or one if none is found (Ray then says so).
     """
-    actors = math.ceil(nodes / nodes_per_actor)
+    actors = math.ceil(nodes / (nodes_per_actor or 1))
     together = math.ceil(actors / max(1, count() if gpus is None else gpus))  # a share lies on one GPU
     return PARTS // together / PARTS
 

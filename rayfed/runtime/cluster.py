@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,10 @@ MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALL
 with the next one, page by page: 140,000 page faults in an epoch of a small CNN, a sixth of its processor time."""
 
 
+_given: dict[str, str] = {}
+"""What the processes of the Ray that this process has started, and not stopped yet, find in their environment."""
+
+
 @contextmanager
 def connected(settings: Settings) -> Iterator[None]:
     """Connect to Ray; start one on this machine, and stop it at the end, where no address is given.
@@ -55,14 +59,16 @@ def connected(settings: Settings) -> Iterator[None]:
     if address == "local":
         check_temporary_folder()
     terminated = signal.getsignal(signal.SIGTERM)
+    given = variables(settings) if address == "local" else {}
     try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            include_dashboard=False if address == "local" else None,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-        )
+        with _with_variables(given):
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                include_dashboard=False if address == "local" else None,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+            )
     except Exception as error:  # what Ray says of a start that took too long is a bare Exception
         signals.check()  # a Ctrl-C that ends a child of Ray's before Ray shields it reads as a failed start
         hint = "" if os.environ.get("RAY_AUTH_MODE") else "; if it asks for a token, set RAY_AUTH_MODE=token"
@@ -72,9 +78,26 @@ def connected(settings: Settings) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray puts its own in the place of ours, with another exit code
     try:
+        _given.update(given)
         yield
     finally:
+        _given.clear()
         ray.shutdown()
+
+
+@contextmanager
+def _with_variables(given: Mapping[str, str]) -> Iterator[None]:
+    """Have these in this process's environment for a while: what is started meanwhile has them for good."""
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def check_temporary_folder() -> None:
@@ -110,8 +133,13 @@ def variables(settings: Settings) -> dict[str, str]:
 
 
 def environment(settings: Settings) -> dict[str, Any]:
-    """Return the runtime environment of the federation's processes."""
-    return {"env_vars": variables(settings)}
+    """Return the runtime environment of the federation's processes.
+
+    It is empty where Ray itself was started with these variables: then the processes that Ray has started beforehand,
+    one a processor, are of use. For any other environment than its own it starts new ones, and drops those.
+    """
+    wanted = variables(settings)
+    return {} if wanted == _given else {"env_vars": wanted}
 
 
 def task(function: Any, settings: Settings) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import time
 from pathlib import Path
@@ -34,19 +35,36 @@ def hosts(settings: Settings, place: Place, folder: Path, actors: list[Actor]) -
         folder: below which the nodes keep what is theirs.
         actors: each is in here as soon as there is something to stop.
     """
-    each, slots = settings.cluster.nodes_per_actor, range(settings.federation.nodes)
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray ships no types for it
+    cores = resources.get("CPU", 1.0)
+    each, slots = nodes_per_actor(settings, cores), range(settings.federation.nodes)
     groups = [tuple(slots[i : i + each]) for i in range(0, len(slots), each)]
     share = settings.cluster.num_cpus
     if share is None:
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray ships no types for it
         # Equal shares of what there is, a little less than all of it: nodes wait for each other, so all must fit.
-        share = min(1.0, int(resources.get("CPU", 1.0) / len(groups) * 1000) / 1000)
-    settings = dataclasses.replace(settings, cluster=dataclasses.replace(settings.cluster, num_cpus=share))
+        share = min(1.0, int(cores / len(groups) * 1000) / 1000)
+    chosen = dataclasses.replace(settings.cluster, num_cpus=share, nodes_per_actor=each)
+    settings = dataclasses.replace(settings, cluster=chosen)
     started = []
     for number, group in enumerate(groups):
         started.append(host(HostSpec(host_name(number), group, place, settings, str(folder))))
         actors.append(started[-1])
     return started
+
+
+def nodes_per_actor(settings: Settings, cores: float) -> int:
+    """Return how many nodes a host carries: what was asked for, or else as many as make one host a processor.
+
+    More hosts than processors train no faster, and each imports torch for itself: two seconds of a processor. On a
+    cluster that was there before, and with GPUs, it is one: a process that is lost is one node then.
+
+    Args:
+        cores: processors of the cluster.
+    """
+    chosen, nodes = settings.cluster, settings.federation.nodes
+    if chosen.nodes_per_actor is not None:
+        return chosen.nodes_per_actor
+    return 1 if chosen.address is not None or chosen.num_gpus else math.ceil(nodes / max(1, min(nodes, int(cores))))
 
 
 def host(spec: HostSpec) -> Actor:

@@ -62,7 +62,8 @@ class ClusterSettings:
     Attributes:
         address: address of an existing cluster ("auto" finds it); null starts one on this machine and stops it at the
             end.
-        nodes_per_actor: edge nodes in one Ray actor.
+        nodes_per_actor: edge nodes in one Ray actor; null makes as many actors as this machine has processors, and one
+            a node on an existing cluster or with GPUs.
         num_cpus: processors per actor, fractions allowed; null shares the cluster's cores equally.
         num_gpus: GPUs per actor, fractions allowed.
         linger_seconds: how long nodes keep running after the last round: they serve their blobs, defend their merges,
@@ -72,7 +73,7 @@ class ClusterSettings:
     """
 
     address: str | None = None
-    nodes_per_actor: int = within(1, 1, MAX_NODES)
+    nodes_per_actor: int | None = within(None, 1, MAX_NODES)
     num_cpus: float | None = within(None, 0.0, 1024.0)
     num_gpus: float = within(0.0, 0.0, 1024.0)
     linger_seconds: int = within(60, 0, MAX_UINT32)

@@ -147,7 +147,8 @@ class Builder:
     def _hosts_here(self) -> int:
         """Return how many hosts share the machine: a party of its own (slot -1) has it to itself."""
         settings = self._spec.settings
-        return 1 if -1 in self._spec.slots else math.ceil(settings.federation.nodes / settings.cluster.nodes_per_actor)
+        each = settings.cluster.nodes_per_actor or 1
+        return 1 if -1 in self._spec.slots else math.ceil(settings.federation.nodes / each)
 
     def _node(self, slot: int, connection: Federation, wake: Callable[[], None]) -> EdgeNode:
         assembly, key = self._assembly, self._assembly.key(slot)

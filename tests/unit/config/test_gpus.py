@@ -24,6 +24,7 @@ def test_shares_are_as_large_as_can_be() -> None:
     assert [share(nodes, 1, 1) for nodes in (1, 2, 3, 4, 10)] == [1.0, 0.5, 0.3333, 0.25, 0.1]
     assert [share(10, 1, gpus) for gpus in (2, 4, 10, 16)] == [0.2, 0.3333, 1.0, 1.0]
     assert share(10, 10, 1) == 1.0
+    assert share(10, None, 1) == 0.1, "nobody chose: with GPUs each node has an actor of its own"
 
 
 def test_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
