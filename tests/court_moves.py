@@ -133,7 +133,7 @@ class CourtMoves:
 
     def _unsettled(self) -> list[Round]:
         view = self.chain.view()
-        rounds = (self.chain.round_of(number) for number in range(max(1, view.round - 15), view.round + 1))
+        rounds = (self.chain.round_of(number) for number in self.chain.terms().slots(view.round))
         return [held for held in rounds if held is not None and held.status.is_unsettled]
 
     def _begun(self, tournament: Tournament) -> bool:

@@ -40,7 +40,8 @@ interface ILedger {
     /// @notice A phase opened; what its statements rest on.
     event PhaseOpened(uint256 indexed round, Phase indexed phase, uint256 deadline, bytes32 context);
     /// @notice A member committed; root zero abstains. `place` is `256 * round + index` here and below: a word less, and
-    /// what a topic would cost less besides.
+    /// what a topic would cost less besides. The data of this one, `Voted` and `Attested` is packed: 32 bytes of the other
+    /// value, and then `place` in 5 bytes.
     event Committed(uint256 place, bytes32 root);
     /// @notice A member voted, and misses nothing.
     event Voted(uint256 place, uint256 accepts);

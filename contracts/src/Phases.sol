@@ -23,7 +23,7 @@ abstract contract Phases is State {
         if (s.phase == DONE) return false;
         if (s.phase == FORMING) return _gathered(s, t, time) || _isOver(s, t, time);
         if (s.phase == WAITING) return _hasRoom(s, t);
-        uint256 slot = s.round % RING;
+        uint256 slot = _slotOf(s.round);
         RoundHead h = _heads[slot];
         if (h.missing() == 0 || time >= h.deadline()) return true;
         return h.phase() == RoundHeads.ATTEST && _hasQuorum(h, slot);
@@ -31,7 +31,7 @@ abstract contract Phases is State {
 
     function _phase() internal view returns (ILedger.Phase) {
         Standing memory s = _standing;
-        if (s.phase == OPEN) return ILedger.Phase(_heads[s.round % RING].phase());
+        if (s.phase == OPEN) return ILedger.Phase(_heads[_slotOf(s.round)].phase());
         if (s.phase == WAITING) return ILedger.Phase.Waiting;
         return s.phase == DONE ? ILedger.Phase.Done : ILedger.Phase.Forming;
     }
@@ -65,7 +65,7 @@ abstract contract Phases is State {
 
     /// @dev Whether the next round's slot is free, and few enough rounds are unsettled.
     function _hasRoom(Standing memory s, Terms memory t) private view returns (bool) {
-        return s.unsettled < t.maxUnsettled && !_heads[(uint256(s.round) + 1) % RING].inUse();
+        return s.unsettled < t.maxUnsettled && !_heads[_slotOf(uint256(s.round) + 1)].inUse();
     }
 
     /// @dev What comes after a round that closed.
@@ -98,7 +98,7 @@ abstract contract Phases is State {
         (uint32 baseRound, bytes32 base, bytes32 baseContext) = _origin(s, t);
         s.round += 1;
         (s.phase, s.deadline) = (uint8(OPEN), 0);
-        uint256 slot = s.round % RING;
+        uint256 slot = _slotOf(s.round);
         uint256 roster = _active;
         (_bases[slot], _baseContexts[slot], _rosters[slot]) = (base, baseContext, roster);
         _meta[slot] = Meta(baseRound, s.finals, 0);
@@ -110,7 +110,7 @@ abstract contract Phases is State {
     /// @dev What the next round starts from.
     function _origin(Standing memory s, Terms memory t) internal view returns (uint32, bytes32, bytes32) {
         if (s.origin == 0) return (0, t.genesis, t.charter);
-        uint256 slot = s.origin % RING;
+        uint256 slot = _slotOf(s.origin);
         if (s.installs) return (s.origin, _rootOf(s.origin, _meta[slot].finalEntry), _contexts[slot]);
         return (_meta[slot].baseRound, _bases[slot], _baseContexts[slot]);
     }
@@ -139,7 +139,7 @@ abstract contract Phases is State {
     // ---------------------------------------------------------------------------------------------- within a round
 
     function _turn(Standing memory s, Terms memory t) private {
-        uint256 slot = s.round % RING;
+        uint256 slot = _slotOf(s.round);
         RoundHead h = _heads[slot];
         uint256 phase = h.phase();
         uint256 roster = _rosters[slot];

@@ -31,7 +31,7 @@ abstract contract Relay is ILedger, Phases {
         Terms memory t = TermsOf.all();
         Standing memory s = _standing;
         if (!_isDue(s, t, block.timestamp)) {
-            uint256 deadline = s.phase == OPEN ? _heads[s.round % RING].deadline() : s.deadline;
+            uint256 deadline = s.phase == OPEN ? _heads[_slotOf(s.round)].deadline() : s.deadline;
             revert NothingDue(_phase(), deadline);
         }
         _step(s, t);
@@ -55,7 +55,7 @@ abstract contract Relay is ILedger, Phases {
         require(statements.length == n, WrongCount(statements.length, n));
         require(misses.length == 0 || misses.length == n, WrongCount(misses.length, n));
         Batch memory b;
-        (b.phase, b.round, b.slot, b.signers) = (uint256(phase), round, round % RING, signers);
+        (b.phase, b.round, b.slot, b.signers) = (uint256(phase), round, _slotOf(round), signers);
         heard = _hearAll(b, context, statements, misses, others);
         if (!closes) return heard;
         Terms memory t = TermsOf.all();
@@ -113,12 +113,15 @@ abstract contract Relay is ILedger, Phases {
         private
         returns (RoundHead)
     {
-        bytes32[] memory values = new bytes32[](b.count);
-        uint256[] memory missed = new uint256[](misses.length == 0 ? 0 : b.count);
-        uint256 n;
         Signed calldata statement = _firstOf(statements);
         (uint256 signers, uint256 heard, uint256 phase, uint256 slot) = (b.signers, b.heard, b.phase, b.slot);
         (bool known, bool noMisses) = (b.known, misses.length == 0);
+        uint256 size = 32 * b.count;
+        bytes memory said = _layOut(heard, size, noMisses);
+        uint256 place;
+        assembly ("memory-safe") {
+            place := add(said, 160)
+        }
         for (uint256 i = 0; heard != 0; (signers >>= 1, heard >>= 1)) {
             if (signers & 1 != 0) {
                 if (heard & 1 != 0) {
@@ -126,11 +129,9 @@ abstract contract Relay is ILedger, Phases {
                     if (!known) _checkSigner(b, statement, m, i);
                     bytes32 value = statement.value;
                     assembly ("memory-safe") {
-                        mstore(add(values, add(32, shl(5, n))), value)
-                    }
-                    if (!noMisses) missed[n] = m;
-                    unchecked {
-                        ++n;
+                        mstore(place, value)
+                        if iszero(noMisses) { mstore(add(add(place, size), 32), m) }
+                        place := add(place, 32)
                     }
                     if (phase == RoundHeads.ATTEST) h = _attest(h, slot, value, i);
                     else if (phase == RoundHeads.COMMIT) h = _keepCommit(h, slot, value, i);
@@ -142,8 +143,23 @@ abstract contract Relay is ILedger, Phases {
                 ++i;
             }
         }
-        emit Relayed(b.round, Phase(phase), b.heard, values, missed);
+        (bytes32 topic, uint256 round) = (Relayed.selector, b.round);
+        assembly ("memory-safe") {
+            log3(add(said, 32), mload(said), topic, round, phase)
+        }
         return phase == RoundHeads.ATTEST ? _ended(h) : h;
+    }
+
+    /// @dev The data of `Relayed` with room for what was said, and missed: who said it, where both lists are, and they.
+    function _layOut(uint256 members, uint256 size, bool noMisses) private pure returns (bytes memory said) {
+        said = new bytes(160 + (noMisses ? size : 2 * size));
+        assembly ("memory-safe") {
+            mstore(add(said, 32), members)
+            mstore(add(said, 64), 96)
+            mstore(add(said, 96), add(128, size))
+            mstore(add(said, 128), shr(5, size))
+            if iszero(noMisses) { mstore(add(add(said, 160), size), shr(5, size)) }
+        }
     }
 
     /// @dev The first statement of a batch, and the one after another: there is one for each signer.

@@ -49,7 +49,7 @@ abstract contract Seats is ILedger, State {
         for (uint256 p = 0; p < 3; ++p) {
             if (streak.has(p)) _streaks[p] |= 1 << index;
         }
-        SeatSlots.set(msg.sender, word.seatedAt(seat, 0));
+        SeatSlots.set(msg.sender, word.seatedAt(seat, 0).inRing(TermsOf.ring()));
     }
 
     /// @inheritdoc ILedger
@@ -92,7 +92,7 @@ abstract contract Seats is ILedger, State {
 
     /// @dev Whether a round that is open or unsettled counts on this seat.
     function _isUsed(uint256 index) internal view returns (bool) {
-        for (uint256 slot = 0; slot < RING; ++slot) {
+        for (uint256 slot = 0; slot < MAX_RING; ++slot) {
             if (_heads[slot].inUse() && _rosters[slot].has(index)) return true;
         }
         return false;

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {TermsOf} from "./Terms.sol";
 import {Bitmaps} from "./libraries/Bitmaps.sol";
 import {RoundHead, RoundHeads} from "./libraries/RoundHeads.sol";
 
 /// @title What a federation keeps: the storage that its parts share, and what more than one of them asks of it.
 ///
-/// A round lies in the slot `round mod 16`, which is written anew by the round sixteen later and never zeroed. What a
-/// dispute needs lies under the round's number, for it may be asked for after that.
+/// A round lies in the slot `round mod ring`, where the ring has as many slots as the terms let rounds be unsettled, and
+/// two at least, so that a round's predecessor can be read while it is open. A slot is written anew by the round that
+/// comes a ring later, and never zeroed. What a dispute needs lies under the round's number, for it may be asked for
+/// after that.
 abstract contract State {
     using Bitmaps for uint256;
 
-    uint256 internal constant RING = 16;
+    uint256 internal constant MAX_RING = 16;
     uint256 internal constant MAX_MEMBERS = 256;
 
     // Where the federation stands as a whole.
@@ -126,22 +129,22 @@ abstract contract State {
     bytes32 internal _addresses;
     address[MAX_MEMBERS] internal _holders;
 
-    RoundHead[RING] internal _heads;
-    bytes32[RING] internal _contexts;
-    uint256[RING] internal _rosters;
+    RoundHead[MAX_RING] internal _heads;
+    bytes32[MAX_RING] internal _contexts;
+    uint256[MAX_RING] internal _rosters;
     /// @dev Awaited members with seats beyond RoundHeads.SEATS; says nothing where the head awaits no more than it seats.
-    uint256[RING] internal _beyond;
-    uint256[RING] internal _committed;
-    uint256[RING] internal _abstained;
-    uint256[RING] internal _voted;
-    uint256[RING] internal _included;
-    uint256[RING] internal _excused;
-    uint256[RING] internal _dissenters;
-    uint256[RING] internal _missers;
-    bytes32[RING] internal _first;
-    bytes32[RING] internal _bases;
-    bytes32[RING] internal _baseContexts;
-    Meta[RING] internal _meta;
+    uint256[MAX_RING] internal _beyond;
+    uint256[MAX_RING] internal _committed;
+    uint256[MAX_RING] internal _abstained;
+    uint256[MAX_RING] internal _voted;
+    uint256[MAX_RING] internal _included;
+    uint256[MAX_RING] internal _excused;
+    uint256[MAX_RING] internal _dissenters;
+    uint256[MAX_RING] internal _missers;
+    bytes32[MAX_RING] internal _first;
+    bytes32[MAX_RING] internal _bases;
+    bytes32[MAX_RING] internal _baseContexts;
+    Meta[MAX_RING] internal _meta;
 
     /// @dev By index, of the open round.
     bytes32[MAX_MEMBERS] internal _roots;
@@ -170,6 +173,11 @@ abstract contract State {
 
     // --------------------------------------------------------------------------------------------- what parts ask
 
+    /// @dev The slot of a round.
+    function _slotOf(uint256 round) internal view returns (uint256) {
+        return round % TermsOf.ring();
+    }
+
     /// @dev Awaited members of a round.
     function _awaited(RoundHead h, uint256 slot) internal view returns (uint256 members) {
         members = h.seated();
@@ -179,14 +187,14 @@ abstract contract State {
     /// @dev Who attested an entry's root. The first entry has no slot for it: they are all who attested and no other.
     function _attestersOf(uint256 round, uint256 number) internal view returns (uint256) {
         if (number != 0) return _entries[round][number].attesters;
-        uint256 slot = round % RING;
+        uint256 slot = _slotOf(round);
         RoundHead h = _heads[slot];
         uint256 attested = _rosters[slot] & ~_awaited(h, slot);
         return h.dissents() ? attested & ~_dissenters[slot] : attested;
     }
 
     function _rootOf(uint256 round, uint256 number) internal view returns (bytes32) {
-        return number == 0 ? _first[round % RING] : _entries[round][number].root;
+        return number == 0 ? _first[_slotOf(round)] : _entries[round][number].root;
     }
 
     /// @dev Notes one more entry of a round. The first one of a round has no docket, and no slot of its own.
@@ -206,7 +214,7 @@ abstract contract State {
     /// @dev Whether nothing can undo a round that a base was made by; 0 is genesis.
     function _isSettled(uint256 base) internal view returns (bool) {
         if (base == 0) return true;
-        RoundHead h = _heads[base % RING];
+        RoundHead h = _heads[_slotOf(base)];
         return h.round() != base || h.phase() == RoundHeads.SETTLED;
     }
 }

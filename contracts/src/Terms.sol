@@ -69,6 +69,7 @@ library TermsOf {
     uint256 private constant PROXY = 0x2d;
     uint256 private constant FIELDS = 29;
     uint256 internal constant CHARTER = 0;
+    uint256 internal constant MAX_UNSETTLED = 10;
     uint256 internal constant BOND = 16;
 
     /// @notice All terms of the clone that is running.
@@ -83,6 +84,12 @@ library TermsOf {
     /// @notice The longest that a round lasts.
     function roundSeconds(Terms memory t) internal pure returns (uint256) {
         return uint256(t.commitSeconds) + t.voteSeconds + t.attestSeconds;
+    }
+
+    /// @notice Slots that rounds lie in.
+    function ring() internal view returns (uint256 slots) {
+        slots = uint256(word(MAX_UNSETTLED));
+        if (slots == 1) slots = 2;
     }
 
     /// @notice One of them, by its place in the struct.

@@ -36,7 +36,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
     function enter(uint32 round, bytes32 context, bytes32 root) external payable returns (uint256 number) {
         Terms memory t = TermsOf.all();
         require(t.rule != 0, NotJudged());
-        uint256 slot = round % RING;
+        uint256 slot = _slotOf(round);
         RoundHead h = _heads[slot];
         require(round != 0 && h.round() == round && h.phase() == RoundHeads.FINAL, NotFinal(round));
         uint256 until = h.deadline() + t.windowSeconds;
@@ -118,7 +118,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
 
     /// @dev The match that a move is in, at the point that it names; a new one where nobody has moved yet.
     function _at(Point calldata p, Terms memory t) private returns (uint256 key, Match memory m) {
-        uint256 slot = p.round % RING;
+        uint256 slot = _slotOf(p.round);
         RoundHead h = _heads[slot];
         Docket memory d = _dockets[p.round];
         bool judged = h.phase() == RoundHeads.FINAL || h.phase() == RoundHeads.VOID;
@@ -198,7 +198,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
         Terms memory t = TermsOf.all();
         (uint256 key, Match memory m) = _at(p, t);
         require(m.state == PROVING, NotProving());
-        uint256 slot = p.round % RING;
+        uint256 slot = _slotOf(p.round);
         require(Statements.resting(voting, _included[slot], roots) == _contexts[slot], WrongRoots(_contexts[slot]));
         Trial storage trial = _trials[key];
         uint256 proven = trial.proven;
@@ -297,7 +297,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
     /// @inheritdoc ITournament
     function undo(uint32 round) external {
         Terms memory t = TermsOf.all();
-        uint256 slot = round % RING;
+        uint256 slot = _slotOf(round);
         RoundHead h = _heads[slot];
         require(round != 0 && h.round() == round && h.phase() == RoundHeads.FINAL, NotFinal(round));
         Docket memory d = _dockets[round];
@@ -322,7 +322,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
 
     /// @dev Ends a round that was built on one that is undone: nobody loses by it.
     function _fall(Standing memory s, uint256 round) private {
-        uint256 slot = round % RING;
+        uint256 slot = _slotOf(round);
         RoundHead h = _heads[slot];
         if (!h.inUse()) return;
         if (h.phase() == RoundHeads.FINAL || h.phase() == RoundHeads.VOID) s.unsettled -= 1;
@@ -349,7 +349,7 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
     /// @inheritdoc ITournament
     function entry(uint32 round, uint256 number) external view returns (EntryView memory e) {
         Docket memory d = _dockets[round];
-        bool held = _heads[round % RING].round() == round;
+        bool held = _heads[_slotOf(round)].round() == round;
         if (number >= d.count || (number == 0 && !held)) return e;
         e.root = _rootOf(round, number);
         e.attesters = _attestersOf(round, number);
@@ -366,9 +366,9 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
     /// @inheritdoc ITournament
     function numberOf(uint32 round, bytes32 root) external view returns (bool found, uint256 number) {
         number = _entryOf[round][root];
-        RoundHead h = _heads[round % RING];
+        RoundHead h = _heads[_slotOf(round)];
         bool held = h.round() == round && h.phase() > RoundHeads.ATTEST && h.phase() != RoundHeads.OVER;
-        found = number != 0 || (held && root == _first[round % RING]);
+        found = number != 0 || (held && root == _first[_slotOf(round)]);
     }
 
     /// @inheritdoc ITournament

@@ -79,7 +79,7 @@ contract Treasury is ITreasury, Bracket, Parts, ReentrancyGuardTransient {
     /// @inheritdoc ITreasury
     function settle(uint32 round, uint256 most) external returns (bool) {
         Terms memory t = TermsOf.all();
-        uint256 slot = round % RING;
+        uint256 slot = _slotOf(round);
         RoundHead h = _heads[slot];
         require(
             round != 0 && h.round() == round && (h.phase() == RoundHeads.FINAL || h.phase() == RoundHeads.VOID),

@@ -23,7 +23,7 @@ contract Views is IViews, Phases {
         o.due = _isDue(s, t, o.time);
         o.current = roundOf(s.round);
         if (s.phase == OPEN) {
-            uint256 slot = s.round % RING;
+            uint256 slot = _slotOf(s.round);
             (o.baseRound, o.base, o.baseContext) = (_meta[slot].baseRound, _bases[slot], _baseContexts[slot]);
             o.previous = roundOf(s.round - 1);
         } else {
@@ -41,7 +41,7 @@ contract Views is IViews, Phases {
             o.holders[i] = _holders[i];
             if (!isOpen) continue;
             if (r.committed.has(i)) o.roots[i] = _roots[i];
-            if (r.voted.has(i)) (o.accepts[i], o.misses[i]) = (_accepts[i], _missed(s.round % RING, i));
+            if (r.voted.has(i)) (o.accepts[i], o.misses[i]) = (_accepts[i], _missed(_slotOf(s.round), i));
         }
     }
 
@@ -56,7 +56,7 @@ contract Views is IViews, Phases {
         p.round = s.round;
         p.phase = _phase();
         p.deadline = s.deadline;
-        if (s.phase == OPEN) p.deadline = uint64(_heads[s.round % RING].deadline());
+        if (s.phase == OPEN) p.deadline = uint64(_heads[_slotOf(s.round)].deadline());
         if (s.phase == WAITING) p.deadline = 0;
         p.finals = s.finals;
         p.voids = s.voids;
@@ -73,7 +73,7 @@ contract Views is IViews, Phases {
 
     /// @inheritdoc IViews
     function roundOf(uint32 round) public view returns (Round memory r) {
-        uint256 slot = round % RING;
+        uint256 slot = _slotOf(round);
         RoundHead h = _heads[slot];
         if (round == 0 || h.round() != round) return r;
         uint256 phase = h.phase();

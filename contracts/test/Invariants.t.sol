@@ -91,7 +91,7 @@ contract InvariantsTest {
 
     function invariant_only_right_roots_settle_and_what_is_settled_stays() external view {
         uint32 round = crowd.lastRound();
-        for (uint32 r = round > 15 ? round - 15 : 1; r <= round; ++r) {
+        for (uint32 r = crowd.oldest(round); r <= round; ++r) {
             IViews.Round memory held = f.roundOf(r);
             bytes32 root = crowd.settledRoot(r);
             if (root != 0) {
@@ -108,7 +108,7 @@ contract InvariantsTest {
         uint256 unsettled;
         bytes32 base = f.terms().genesis;
         uint32 baseRound;
-        for (uint32 r = round > 15 ? round - 15 : 1; r <= round; ++r) {
+        for (uint32 r = crowd.oldest(round); r <= round; ++r) {
             IViews.Round memory held = f.roundOf(r);
             bool isFinal = held.status == ILedger.Status.Final;
             if (isFinal || held.status == ILedger.Status.Void) ++unsettled;
@@ -133,7 +133,7 @@ contract InvariantsTest {
         }
         vm.assertEq(o.position.active & ~taken, 0, "only who has a seat is active");
         uint32 round = o.position.round;
-        for (uint32 r = round > 15 ? round - 15 : 1; r <= round; ++r) {
+        for (uint32 r = crowd.oldest(round); r <= round; ++r) {
             IViews.Round memory held = f.roundOf(r);
             bool inUse = held.status == ILedger.Status.Open || held.status == ILedger.Status.Final
                 || held.status == ILedger.Status.Void;

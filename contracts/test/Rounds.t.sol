@@ -529,6 +529,47 @@ contract RoundsTest is FederationTest {
         vm.assertEq(f.position().since, since + 500_000, "all of it");
     }
 
+    /// @dev Three may be unsettled, so there are three slots: void rounds take theirs too, and the first one's is in use.
+    function test_no_round_opens_in_a_slot_in_use_though_few_are_unsettled() external {
+        Terms memory t = _terms(4);
+        (t.maxUnsettled, t.maxMissed) = (3, 0);
+        f = _another(t);
+        _fill(4);
+        _play(1, 4);
+        _sleep();
+        _sleep();
+        _assertPhase(3, ILedger.Phase.Waiting);
+        vm.assertEq(f.position().unsettled, 1);
+        vm.warp(f.roundOf(1).deadline + WINDOW + 1);
+        f.settle(1, 9);
+        f.advance();
+        _assertPhase(4, ILedger.Phase.Commit);
+        vm.assertEq(f.roundOf(4).base, _merge(1), "round 3 knew it");
+        vm.assertEq(f.roundOf(1).round, 0, "written anew");
+        vm.assertEq(f.roundOf(2).round, 2);
+        _play(4, 4);
+        _assertStatus(4, ILedger.Status.Final);
+    }
+
+    /// @dev Where one round alone may be unsettled, there are two slots: its predecessor can be read while it is open.
+    function test_a_round_can_be_read_while_the_next_is_open() external {
+        Terms memory t = _terms(4);
+        t.maxUnsettled = 1;
+        f = _another(t);
+        _fill(4);
+        for (uint32 round = 1; round <= 4; ++round) {
+            _play(round, 4);
+            _assertPhase(round, ILedger.Phase.Waiting);
+            vm.warp(f.roundOf(round).deadline + WINDOW + 1);
+            f.settle(round, 9);
+            f.advance();
+            _assertPhase(round + 1, ILedger.Phase.Commit);
+            _assertStatus(round, ILedger.Status.Settled);
+            vm.assertEq(f.roundOf(round + 1).base, _merge(round));
+            if (round > 1) vm.assertEq(f.roundOf(round - 1).round, 0, "written anew");
+        }
+    }
+
     function test_void_rounds_with_an_attestation_hold_their_slots_until_settled() external {
         Terms memory t = _terms(4);
         t.maxMissed = 0;

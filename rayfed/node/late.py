@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rayfed.encoding.primitives import Address
 from rayfed.ledger import FederationState
-from rayfed.protocol.messages import Round, View, slots
+from rayfed.protocol.messages import Round, View
 from rayfed.protocol.policy import takes_attestation
 
 ASK_SECONDS = 5
@@ -63,6 +63,7 @@ class LateRounds:
             LedgerUnreachable: nothing answers.
         """
         last = 0 if view.previous is None else view.previous.round
-        numbers = [number for number in slots(view.round) if number < last] if view.unsettled > 1 else []
+        held = self._ledger.terms().slots(view.round) if view.unsettled > 1 else ()
+        numbers = [number for number in held if number < last]
         closed = self._closed.ask(self._ledger, numbers, view)
         return tuple(round for round in closed if takes_attestation(round, view, self._me))

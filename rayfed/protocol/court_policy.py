@@ -18,7 +18,7 @@ from rayfed.protocol.acting import CourtAct, CourtSight, OwnMerge, place, stage_
 from rayfed.protocol.commands import Collect, EnterRoot, Reimburse, Resolve, Settle, Undo
 from rayfed.protocol.court import Entry, Fate
 from rayfed.protocol.defence import RESOLVED_LEVEL, Defence
-from rayfed.protocol.messages import Round, Status, View, slots
+from rayfed.protocol.messages import Round, Status, View
 
 __all__ = ["CourtAct", "CourtSight", "OwnMerge", "acts", "dues", "is_over", "place", "turn_seconds", "unsettled"]
 
@@ -37,7 +37,7 @@ come to all of them; and enough for 4,096."""
 def unsettled(ledger: CourtSight, view: View) -> list[Round]:
     """Return the rounds whose attestations can still be judged, in their order."""
     found: list[Round] = []
-    for number in reversed(slots(view.round)):
+    for number in reversed(ledger.terms().slots(view.round)):
         if len(found) >= view.unsettled:
             break
         round = ledger.round_of(number)

@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from rayfed.protocol.commands import Command
 
 
-RING = 16
-"""So many rounds have a slot on the ledger; round r lies in slot r mod RING."""
-
-
-def slots(last: int) -> range:
-    """Return the numbers of the rounds that have a slot, in their order, where ``last`` is the newest."""
-    return range(max(1, last - RING + 1), last + 1)
-
-
 class Phase(IntEnum):
     """Where a federation stands. The numbers are the contract's."""
 

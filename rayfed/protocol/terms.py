@@ -86,6 +86,16 @@ class Terms:
         return self.max_unsettled * self.bond
 
     @property
+    def ring(self) -> int:
+        """Slots that rounds lie in, round r in ``r % ring``: as many as may be unsettled, and two at least, so that a
+        round's predecessor can be read while it is open."""
+        return max(2, self.max_unsettled)
+
+    def slots(self, last: int) -> range:
+        """Return the numbers of the rounds that have a slot, in their order, where ``last`` is the newest."""
+        return range(max(1, last - self.ring + 1), last + 1)
+
+    @property
     def stage_seconds(self) -> int:
         """From the start of one stage of a tournament to the next one's."""
         return 2 * self.clock_seconds + self.proof_seconds + 1

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import NO_ROOT
-from rayfed.protocol.messages import Status, View, slots
+from rayfed.protocol.messages import Status, View
 from rayfed.reporting.words import duration
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Contested:
 
     def rounds(self) -> Iterator[tuple[int, Status, int]]:
         """Yield the rounds that the ledger remembers, what became of each, and its roster."""
-        for number in slots(self.view.round):
+        for number in self.federation.terms().slots(self.view.round):
             if (found := self.round(number)) is not None:
                 yield number, found.status, found.roster
 

@@ -19,6 +19,9 @@ from rayfed.reporting.words import amount, lacking
 VERSION = 1
 """Of the JSON: its keys stay; others may be added."""
 
+LATEST = 16
+"""Final rounds from which it is seen how a member fares."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
@@ -30,7 +33,7 @@ class MemberState:
         is_awaited: whether the open phase waits for it.
         seen: when it was heard of last; ``seen_at`` in seconds since the epoch, 0 where that is not known.
         included: the last final round with its update in it, 0: none.
-        offered, merged: of the last ``RING`` final rounds, in how many it offered an update, and had it merged.
+        offered, merged: of the last ``LATEST`` final rounds, in how many it offered an update, and had it merged.
         refused, missed: who refused its updates that were not merged, and who did not get them: rounds by address.
         reason: why one of this party's own nodes did, the last time; empty where none did.
     """

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rayfed.encoding.primitives import Address
-from rayfed.protocol.messages import RING
 from rayfed.reporting.contested import Contested
-from rayfed.reporting.federation_state import FederationStanding, MemberState, OpenRound
+from rayfed.reporting.federation_state import LATEST, FederationStanding, MemberState, OpenRound
 from rayfed.reporting.heard import NAMES, Heard
 from rayfed.reporting.words import awaited
 
@@ -76,9 +75,10 @@ class Reader:
         made = []
         for (index, address), account in zip(holders, accounts, strict=True):
             name = address.lower()
-            offered, merged = heard.offered(name, RING)
+            offered, merged = heard.offered(name, LATEST)
             refused, missed = (
-                {known.get(by, by): rounds for by, rounds in counts.items()} for counts in heard.left_out_by(name, RING)
+                {known.get(by, by): rounds for by, rounds in counts.items()}
+                for counts in heard.left_out_by(name, LATEST)
             )
             made.append(
                 MemberState(

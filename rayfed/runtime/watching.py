@@ -23,7 +23,7 @@ from rayfed.node.tools import BlobTools
 from rayfed.node.watchtower import LOOK_SECONDS, WatchReport, Watchtower, claim
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.commands import Advance
-from rayfed.protocol.messages import COIN, RING, Phase, View
+from rayfed.protocol.messages import COIN, Phase, View
 from rayfed.runtime import chain, cluster, preflight, stores
 from rayfed.runtime.results import nodes_dir
 from rayfed.store import options_of
@@ -188,7 +188,7 @@ class Watcher:
 
     def _tell(self, view: View) -> None:
         report = self._tower.report()
-        gone = view.round - RING
+        gone = view.round - self._connection.terms().ring
         for round in sorted(one for one in self._unjudged if one > gone and one not in report.wrong | report.unknown):
             outcome = self._connection.outcome(round)
             if outcome is None or outcome.status.stands:

@@ -277,7 +277,7 @@ def _pause(view: View, chain: MemoryChain, players: Sequence[Address]) -> int:
     moments += [view.deadline, view.deadline - terms.commit_seconds // 4, view.time + policy.TURN_SECONDS * view.due]
     if last is not None:
         moments.append(last.deadline)
-    for round in range(max(1, view.round - 15), view.round + 1):
+    for round in terms.slots(view.round):
         held = chain.round_of(round)
         if held is not None and held.status.is_unsettled:
             moments.append(held.deadline + (terms.window_seconds if terms.rule else 0) + 1)
@@ -289,7 +289,7 @@ def _pause(view: View, chain: MemoryChain, players: Sequence[Address]) -> int:
 
 def _settle(chain: MemoryChain, court: MemoryLedger) -> None:
     """Settle what can be settled."""
-    for round in range(max(1, chain.view().round - 15), chain.view().round + 1):
+    for round in chain.terms().slots(chain.view().round):
         held = chain.round_of(round)
         if held is not None and held.status.is_unsettled:
             court.submit(Settle(round))

@@ -136,8 +136,7 @@ class Twins:
     def _disputes(self) -> list[int]:
         """Return the rounds whose slots are in use, and that have a tournament."""
         view = self.memory.view()
-        rounds = range(max(1, view.round - 15), view.round + 1)
-        held = [self.memory.round_of(round) for round in rounds]
+        held = [self.memory.round_of(round) for round in self.memory.terms().slots(view.round)]
         return [one.round for one in held if one is not None and self.memory.tournament(one.round) is not None]
 
     def _difference_in_court(self, rounds: Sequence[int]) -> str | None:

@@ -13,6 +13,7 @@ pragma solidity ^0.8.28;
 /// | 20..59  | droppedAt | when it was last                                         |
 /// | 60..91  | sequence  | of its latest card                                       |
 /// | 92..131 | announced | when that was announced                                  |
+/// | 132..   | ring      | slots that rounds lie in: the terms, which it saves reading |
 library SeatSlots {
     uint256 private constant SEAT = 0x1ff;
     /// @dev The pause of who was dropped doubles so often.
@@ -60,6 +61,18 @@ library SeatSlots {
 
     function announced(uint256 word) internal pure returns (uint256) {
         return word >> 92 & 0xffffffffff;
+    }
+
+    /// @notice The slot in which a round lies, for who has had a seat; else 0.
+    function slotOf(uint256 word, uint32 round) internal pure returns (uint256 slot) {
+        assembly ("memory-safe") {
+            slot := mod(and(round, 0xffffffff), shr(132, word))
+        }
+    }
+
+    /// @notice The same where rounds lie in so many slots.
+    function inRing(uint256 word, uint256 ring) internal pure returns (uint256) {
+        return word & ((1 << 132) - 1) | ring << 132;
     }
 
     /// @notice The same with this seat, and the streak given to whoever keeps it from now on.

@@ -180,13 +180,20 @@ contract Crowd is FederationTest {
         _say(who, 0, abi.encodeCall(ITournament.undo, (_some(round))));
     }
 
+    /// @notice The oldest round that has a slot, where this one is the newest.
+    function oldest(uint32 newest) public view returns (uint32) {
+        uint32 ring = f.terms().maxUnsettled;
+        if (ring < 2) ring = 2;
+        return newest < ring ? 1 : newest - ring + 1;
+    }
+
     // ------------------------------------------------------------------------------------------------------ honestly
 
     /// @dev The honest member, whenever time has passed: enters the right root against a wrong final one, and moves for it
     /// in the first stage and the next two. Only it has blobs, so every other root's defenders are silent.
     function _defend() private {
         uint32 round = f.position().round;
-        for (uint32 r = round > 15 ? round - 15 : 1; r <= round; ++r) {
+        for (uint32 r = oldest(round); r <= round; ++r) {
             IViews.Round memory held = f.roundOf(r);
             if (held.status != ILedger.Status.Final && held.status != ILedger.Status.Void) continue;
             Blob memory right = _right(r, 2);
@@ -228,7 +235,7 @@ contract Crowd is FederationTest {
     function _note() private {
         uint32 round = f.position().round;
         lastRound = round;
-        for (uint32 r = round > 15 ? round - 15 : 1; r <= round; ++r) {
+        for (uint32 r = oldest(round); r <= round; ++r) {
             IViews.Round memory held = f.roundOf(r);
             if (held.status == ILedger.Status.Settled && settledRoot[r] == 0) settledRoot[r] = held.root;
             if (held.status == ILedger.Status.Over) isOver[r] = true;
@@ -243,7 +250,7 @@ contract Crowd is FederationTest {
     /// @dev A round: mostly the oldest one that can still be judged.
     function _some(uint256 which) private view returns (uint32) {
         uint32 round = f.position().round;
-        for (uint32 r = round > 15 ? round - 15 : 1; which % 4 != 0 && r <= round; ++r) {
+        for (uint32 r = oldest(round); which % 4 != 0 && r <= round; ++r) {
             ILedger.Status status = f.roundOf(r).status;
             if (status == ILedger.Status.Final || status == ILedger.Status.Void) return r;
         }

@@ -68,7 +68,8 @@ class FederationSettings:
         attest_seconds: the same for attesting, in which all updates have to be fetched and merged. A merge is final
             as soon as more than two thirds of the roster have attested it.
         max_missed: rounds missed in a row after which a node is dropped from the roster; 0 is never.
-        max_unsettled: rounds that may be open to contest at once; a seat has a bond for each of them.
+        max_unsettled: rounds that may be open to contest at once; a seat has a bond for each of them, and the contract
+            a slot: so many first rounds cost more gas than later ones.
         max_void: so many void rounds in a row end the federation.
         limit_seconds: so long without a final round ends the federation.
         final_model: public (everybody may have the final model) or members, where the store is confidential; part of

@@ -8,7 +8,7 @@ from rayfed.encoding.primitives import NO_ROOT, Address, Root
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import bracket, phases
 from rayfed.ledger.memory.slots import DocketSlot, Head, MatchSlot, RoundSlot, StandingPhase
-from rayfed.ledger.memory.storage import RING, Storage
+from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.court import MAX_ENTRIES, Fate, MatchState
 from rayfed.protocol.messages import Status
 
@@ -78,7 +78,7 @@ def undo(s: Storage, round: int) -> None:
         raise Rejected("NotLost")
     if bracket.fate(s, round, docket, slot.final_entry)[0] is not Fate.LOST:
         raise Rejected("NotLost")
-    slot = s.changed(s.rounds, round % RING)
+    slot = s.changed(s.rounds, s.slot_of(round))
     slot.head = Head.VOID
     s.outcomes[round] = replace(s.outcomes[round], status=Status.VOID, root=NO_ROOT, attesters=0)
     s.emit("Undone", round=round, last=s.round)
@@ -96,7 +96,7 @@ def undo(s: Storage, round: int) -> None:
 
 def _fall(s: Storage, round: int) -> None:
     """End a round that was built on one that is undone: nobody loses by it."""
-    slot = s.changed(s.rounds, round % RING)
+    slot = s.changed(s.rounds, s.slot_of(round))
     if not slot.in_use:
         return
     if slot.is_unsettled:

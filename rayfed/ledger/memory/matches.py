@@ -7,7 +7,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import bracket, leaves
 from rayfed.ledger.memory.slots import CostsSlot, MatchSlot
-from rayfed.ledger.memory.storage import RING, Block, Storage
+from rayfed.ledger.memory.storage import Block, Storage
 from rayfed.protocol import contexts
 from rayfed.protocol.commands import Prove, Show, ShowLeaf
 from rayfed.protocol.court import LEFT, RIGHT, MatchState, Point, Shown
@@ -61,7 +61,7 @@ def prove(s: Storage, sender: Address, move: Prove, cost: int) -> None:
     point, m = move.point, _at(s, move.point)
     if m.state is not MatchState.PROVING:
         raise Rejected("NotProving")
-    slot = s.rounds[point.round % RING]
+    slot = s.rounds[s.slot_of(point.round)]
     if contexts.resting(move.voting, slot.included, move.roots) != slot.context:
         raise Rejected("WrongRoots")
     before = m.proven
@@ -88,7 +88,7 @@ def believe(s: Storage, point: Point, proven: int, winner: int | None) -> None:
         raise Rejected("NotProving")
     if proven & m.proven != m.proven or proven == m.proven:
         raise Rejected("NothingNew")
-    included = s.rounds[point.round % RING].included.bit_count()
+    included = s.rounds[s.slot_of(point.round)].included.bit_count()
     if proven >> included:
         raise Rejected("NoSuchInput")
     m.proven = proven

@@ -6,7 +6,7 @@ from rayfed.encoding.primitives import NO_ROOT, Root, bitmap, bits
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import seats
 from rayfed.ledger.memory.slots import DocketSlot, Head, RoundSlot, StandingPhase
-from rayfed.ledger.memory.storage import RING, Storage
+from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol import contexts
 from rayfed.protocol.court import MergeEvidence
 from rayfed.protocol.messages import Outcome, Phase, Status
@@ -73,7 +73,7 @@ def is_over(s: Storage) -> bool:
 
 
 def _has_room(s: Storage) -> bool:
-    following = s.rounds.get((s.round + 1) % RING)
+    following = s.rounds.get(s.slot_of(s.round + 1))
     return s.unsettled < s.terms.max_unsettled and not (following is not None and following.in_use)
 
 
@@ -118,7 +118,7 @@ def _open(s: Storage) -> None:
         context=contexts.opening(s.round, base_round, base, base_context, s.active, addresses),
         finals_before=s.finals,
     )
-    s.rounds[s.round % RING] = slot
+    s.rounds[s.slot_of(s.round)] = slot
     _say_opened(s, slot)
 
 
@@ -126,7 +126,7 @@ def origin(s: Storage) -> tuple[int, Root, bytes]:
     """Return what the next round starts from: the round that made it, its root, and what it rests on."""
     if not s.origin:
         return 0, s.terms.genesis, s.terms.charter
-    slot = s.rounds[s.origin % RING]
+    slot = s.rounds[s.slot_of(s.origin)]
     if s.installs:
         return s.origin, s.root_of(s.origin, slot.final_entry), slot.context
     return slot.base_round, slot.base, slot.base_context
@@ -140,7 +140,7 @@ def _say_opened(s: Storage, slot: RoundSlot) -> None:
 
 
 def _turn(s: Storage) -> None:
-    slot = s.changed(s.rounds, s.round % RING)
+    slot = s.changed(s.rounds, s.slot_of(s.round))
     if slot.head is Head.COMMIT:
         slot.committed = slot.spoken & ~slot.abstained
         if slot.committed.bit_count() < s.terms.min_members:

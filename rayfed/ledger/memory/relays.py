@@ -13,7 +13,7 @@ from rayfed.errors import Rejected
 from rayfed.ledger.memory import phases
 from rayfed.ledger.memory.slots import Head, StandingPhase
 from rayfed.ledger.memory.statements import HEADS, check_phase, end_if_all_attested, keep
-from rayfed.ledger.memory.storage import RING, Storage
+from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.commands import Attest, Commit, Relay, Statement, Vote, misses_of, value_of
 from rayfed.protocol.messages import Signed, Verb
 
@@ -46,7 +46,7 @@ def _hear_all(s: Storage, batch: Relay, head: Head, believed: bool) -> int:
     if _is_past(s, batch.round, head):
         return 0
     check_phase(s, batch.round, head)
-    slot, signers = s.changed(s.rounds, batch.round % RING), bitmap(batch.messages)
+    slot, signers = s.changed(s.rounds, s.slot_of(batch.round)), bitmap(batch.messages)
     if signers & ~slot.roster:
         raise Rejected("NotInRoster")
     heard = signers & slot.awaited

@@ -8,7 +8,7 @@ from rayfed.encoding.primitives import Address, bits
 from rayfed.errors import Rejected
 from rayfed.ledger.memory import bracket, phases
 from rayfed.ledger.memory.slots import CostsSlot, DocketSlot, Head, RoundSlot
-from rayfed.ledger.memory.storage import RING, Block, Storage
+from rayfed.ledger.memory.storage import Block, Storage
 from rayfed.protocol.court import Fate
 
 BOTH_LOST = 3
@@ -38,7 +38,7 @@ def settle(s: Storage, round: int, most: int) -> bool:
         if not _punish_all(s, round, docket, winner, most):
             return False
     _pay(s, slot, winner)
-    slot = s.changed(s.rounds, round % RING)
+    slot = s.changed(s.rounds, s.slot_of(round))
     slot.head = Head.SETTLED if is_final else Head.OVER
     s.outcomes[round] = replace(s.outcomes[round], status=phases.status_of(slot.head))
     s.unsettled -= 1

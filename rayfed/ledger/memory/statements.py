@@ -10,7 +10,7 @@ from dataclasses import replace
 from rayfed.encoding.primitives import NO_ROOT, Address
 from rayfed.errors import Rejected
 from rayfed.ledger.memory.slots import DocketSlot, Head, RoundSlot
-from rayfed.ledger.memory.storage import RING, Storage
+from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.commands import Attest, Commit, Statement, Vote
 
 HEADS: dict[type[Statement], Head] = {Commit: Head.COMMIT, Vote: Head.VOTE, Attest: Head.ATTEST}
@@ -22,7 +22,7 @@ def speak(s: Storage, sender: Address, statement: Statement) -> None:
     if index is None:
         raise Rejected("NotMember")
     check_phase(s, statement.round, head)
-    slot = s.changed(s.rounds, statement.round % RING)
+    slot = s.changed(s.rounds, s.slot_of(statement.round))
     if not slot.awaited >> index & 1:
         raise Rejected("AlreadySpoken" if slot.roster >> index & 1 else "NotInRoster")
     slot.awaited ^= 1 << index

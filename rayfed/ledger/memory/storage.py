@@ -20,7 +20,6 @@ from rayfed.ledger.memory.slots import (
     StandingPhase,
 )
 from rayfed.protocol.court import MergeEvidence, Shown
-from rayfed.protocol.messages import RING as RING
 from rayfed.protocol.messages import Outcome, Terms
 
 K = TypeVar("K")
@@ -145,11 +144,15 @@ class Storage:
     @property
     def slot(self) -> RoundSlot:
         """The round opened last."""
-        return self.rounds[self.round % RING]
+        return self.rounds[self.slot_of(self.round)]
+
+    def slot_of(self, round: int) -> int:
+        """Return the number of a round's slot."""
+        return round % self.terms.ring
 
     def held(self, round: int) -> RoundSlot | None:
         """Return a round, if its slot holds it."""
-        slot = self.rounds.get(round % RING)
+        slot = self.rounds.get(self.slot_of(round))
         return slot if slot is not None and slot.round == round else None
 
     def seat_of(self, address: Address) -> int | None:
@@ -162,13 +165,13 @@ class Storage:
         if number:
             entry = self.entries.get((round, number))
             return 0 if entry is None else entry.attesters
-        slot = self.rounds[round % RING]
+        slot = self.rounds[self.slot_of(round)]
         return slot.spoken & ~slot.dissenters
 
     def root_of(self, round: int, number: int) -> Root:
         """Return an entry's root."""
         if not number:
-            return self.rounds[round % RING].first
+            return self.rounds[self.slot_of(round)].first
         entry = self.entries.get((round, number))
         return NO_ROOT if entry is None else entry.root
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rayfed.encoding.primitives import Address
 from rayfed.ledger import Ledger
 from rayfed.protocol.commands import Claim, ClaimNative, Command, Leave, Release, Withdraw
-from rayfed.protocol.messages import Status, View, slots
+from rayfed.protocol.messages import Status, View
 
 
 def claim(ledger: Ledger, payout: Address) -> bool:
@@ -47,7 +47,7 @@ def departure(ledger: Ledger, view: View, payout: Address) -> Command | None:
 
 def _is_used(ledger: Ledger, index: int, view: View) -> bool:
     """Whether a round that is open or unsettled counts on a seat."""
-    rounds = [ledger.round_of(number) for number in slots(view.round)]
+    rounds = [ledger.round_of(number) for number in ledger.terms().slots(view.round)]
     return any(
         round is not None and (round.status is Status.OPEN or round.status.is_unsettled) and round.roster >> index & 1
         for round in rounds

@@ -48,14 +48,14 @@ class Interests:
         if not self._is_written:
             self._write()
         for round, root in list(self._roots.items()):
-            number = self._ledger.number_of(round, root)
+            number, slot = self._ledger.number_of(round, root), self._ledger.round_of(round)
             if number is None:
-                number = self._numbers.get(round)  # the first entry's root is not kept when its slot is another's
+                # Of all entries the first one's root alone is not kept when the round's slot is another's.
+                number = self._numbers.get(round, 0 if slot is None and round < view.round else None)
             due = [] if number is None else list(dues(self._ledger, round, number, view, self._me))
             if number is not None:
                 self._numbers[round] = number
             yield from due
-            slot = self._ledger.round_of(round)
             is_open = slot is not None and slot.status.is_unsettled
             if not due and not is_open and is_over(self._ledger, round, view):
                 del self._roots[round]

@@ -12,7 +12,7 @@ from rayfed.node.tools import BlobTools
 from rayfed.node.watchtower.inputs import InputFinder, Inputs, is_whole
 from rayfed.protocol.acting import CourtSight
 from rayfed.protocol.court import MergeEvidence
-from rayfed.protocol.messages import Round, Status, View, slots
+from rayfed.protocol.messages import Round, Status, View
 
 FIRST_PAUSE, LONGEST_PAUSE = 2, 60
 """Seconds before what a round lacks is asked for again: twice as long each time. What is on its way is looked for at
@@ -181,5 +181,5 @@ def _seated(view: View) -> list[str]:
 def in_slots(ledger: CourtSight, view: View, statuses: Iterable[Status]) -> list[Round]:
     """Return the closed rounds of such a status that have a slot, in their order."""
     wanted = set(statuses)
-    found = [ledger.round_of(number) for number in slots(view.round)]
+    found = [ledger.round_of(number) for number in ledger.terms().slots(view.round)]
     return [round for round in found if round is not None and round.status in wanted]

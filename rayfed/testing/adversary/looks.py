@@ -10,7 +10,6 @@ from typing import Any
 
 from rayfed.ledger.memory.chain import MemoryChain
 from rayfed.ledger.memory.slots import Head, RoundSlot
-from rayfed.protocol.messages import slots
 
 TIMES = frozenset({"deadline", "since", "start", "locked_until", "dropped_at", "announced"})
 """Fields that hold a time, or 0 where there is none."""
@@ -29,7 +28,7 @@ UNREAD = frozenset({"seen", "card"})
 def of_ledger(chain: MemoryChain) -> Hashable:
     """Return what is stored, as something to compare."""
     storage = chain.storage
-    held = (storage.held(number) for number in slots(storage.round))
+    held = (storage.held(number) for number in storage.terms.slots(storage.round))
     tables: tuple[Mapping[Any, Any], ...] = (
         storage.dockets,
         storage.entries,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rayfed.encoding.primitives import bits
 from rayfed.errors import Rejected
 from rayfed.protocol.commands import Commit, Vote
-from rayfed.protocol.messages import Phase, Verb, slots
+from rayfed.protocol.messages import Phase, Verb
 
 if TYPE_CHECKING:
     from rayfed.testing.adversary.second import SecondEdition
@@ -82,7 +82,7 @@ def _moments(game: SecondEdition) -> Iterator[int]:
         yield game.chain.account(one.address).paused_until
     if view.phase in (Phase.FORMING, Phase.WAITING):
         yield view.since + terms.limit_seconds
-    for number in slots(view.round):
+    for number in terms.slots(view.round):
         held = game.chain.round_of(number)
         if held is None or not held.status.is_unsettled:
             continue

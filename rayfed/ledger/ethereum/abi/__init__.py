@@ -73,6 +73,9 @@ TOPICS = {name: "0x" + keccak(text=_signature(e)).hex() for (kind, name), e in _
 
 _EVENTS = {TOPICS[name]: e for (kind, name), e in _NAMED.items() if kind == "event"}
 
+_PACKED = ("Committed", "Voted", "Attested")
+"""Events whose data is 32 bytes of what was said and then the place, in five."""
+
 checksum = lru_cache(maxsize=4096)(to_checksum_address)
 
 
@@ -152,11 +155,11 @@ def error_name(data: bytes) -> tuple[str, str]:
 def event(log: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return (name, values by name in the contract's spelling) of a log of the contract."""
     entry = _EVENTS[log["topics"][0]]
-    indexed = iter(log["topics"][1:])
+    data, indexed = bytes.fromhex(log["data"][2:]), iter(log["topics"][1:])
+    if entry["name"] in _PACKED:
+        data = data[32:].rjust(32, b"\0") + data[:32]
     plain = [i for i in entry["inputs"] if not i["indexed"]]
-    values = dict(
-        zip((i["name"] for i in plain), decode([_type(i) for i in plain], bytes.fromhex(log["data"][2:])), strict=True)
-    )
+    values = dict(zip((i["name"] for i in plain), decode([_type(i) for i in plain], data), strict=True))
     for part in entry["inputs"]:
         if part["indexed"]:
             values[part["name"]] = decode([_type(part)], bytes.fromhex(next(indexed)[2:]))[0]

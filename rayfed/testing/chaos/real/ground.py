@@ -15,7 +15,6 @@ from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.protocol.accounts import Account
 from rayfed.protocol.commands import Settle
-from rayfed.protocol.messages import slots
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.servers import BUCKET, MlflowServer, S3Server
 from rayfed.testing.proxy import Proxy
@@ -150,5 +149,5 @@ class Ground:
 
 def _unsettled(there: EthereumFederation) -> list[int]:
     """Return the rounds that can still be judged, in their order."""
-    rounds = [there.round_of(number) for number in slots(there.view().round)]
+    rounds = [there.round_of(number) for number in there.terms().slots(there.view().round)]
     return [round.round for round in rounds if round is not None and round.status.is_unsettled]

@@ -44,6 +44,37 @@ def test_rounds_to_the_end() -> None:
     assert w.chain.outcome(6) is None
 
 
+def test_no_round_opens_in_a_slot_in_use_though_few_are_unsettled() -> None:
+    w = World(max_unsettled=3, max_missed=0)
+    w.play(1)
+    w.sleep()
+    w.sleep()
+    assert w.stands == (3, Phase.WAITING)
+    assert w.chain.view().unsettled == 1
+    w.later(WINDOW + 1)
+    w.do(WATCHER, commands.Settle(1))
+    w.advance()
+    assert w.stands == (4, Phase.COMMIT)
+    assert w.chain.view().base_round == 1, "round 3 knew it"
+    assert w.chain.round_of(1) is None, "written anew"
+    assert [number for number in w.terms.slots(4) if w.chain.round_of(number) is not None] == [2, 3, 4]
+
+
+def test_a_round_can_be_read_while_the_next_is_open() -> None:
+    w = World(max_unsettled=1)
+    for round in range(1, 4):
+        w.play(round)
+        assert w.stands == (round, Phase.WAITING)
+        w.later(WINDOW + 1)
+        w.do(WATCHER, commands.Settle(round))
+        w.advance()
+        assert w.stands == (round + 1, Phase.COMMIT)
+        previous = w.chain.view().previous
+        assert previous is not None
+        assert previous.status is Status.SETTLED
+        assert [number for number in range(1, round + 2) if w.chain.round_of(number)] == [round, round + 1]
+
+
 def test_what_is_said_of_a_phase() -> None:
     w = World()
     view = w.chain.view()
