@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rayfed.aggregation.rules import Rule
     from rayfed.aggregation.screens import Evidence
+    from rayfed.encoding.primitives import Address
 
 JITTER = 0.3
 """Noise that colluders add so that they are no copies of each other, in parts of their step's length."""
@@ -46,6 +47,7 @@ class Crew:
         honest: given round, base and the own honest update, returns those of the whole crew in the order of
             ``slots``.
         indices: their indices as members, as a bitmap, once known.
+        accounts: returns those of nodes, by their slots, as far as they are known.
     """
 
     slot: int
@@ -56,6 +58,7 @@ class Crew:
     rule: Rule
     honest: Callable[[int, NDArray[np.int32], NDArray[np.int32]], Sequence[NDArray[np.int32]]]
     indices: Callable[[], int]
+    accounts: Callable[[Sequence[int]], Sequence[Address]] = lambda slots: ()
 
     def rng(self, round: int, private: bool = True) -> np.random.Generator:
         """Return this round's generator: the node's own, or one that the whole crew draws the same from."""

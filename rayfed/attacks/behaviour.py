@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rayfed.aggregation.screens import Evidence
-    from rayfed.encoding.primitives import Root
+    from rayfed.encoding.primitives import Address, Root
     from rayfed.protocol.messages import Verb
 
 
@@ -65,6 +65,10 @@ class Behaviour:
     def offer(self, round: int, blob: memoryview) -> memoryview | None:
         """Return what to publish under the root of the own update, given what belongs there; None: nothing."""
         return blob
+
+    def serves(self, member: Address) -> bool:
+        """Say whether to give a member anything, in stores that know who asks."""
+        return True
 
     def saw(self, round: int, evidence: Evidence) -> None:
         """Learn what everybody has published in this round."""

@@ -239,6 +239,8 @@ def _attack(settings: Settings) -> None:
         )
     if attack.kind != "none" and attack.nodes > settings.federation.nodes:
         raise ConfigError("attack.nodes", f"{attack.nodes} dishonest nodes of {settings.federation.nodes}")
+    if attack.kind == "withheld" and attack.options.get("denied") and settings.store.kind != "p2p":
+        raise ConfigError("attack.options", f"denied: store={settings.store.kind} cannot tell who asks; store=p2p can")
 
 
 def _privacy(settings: Settings) -> None:

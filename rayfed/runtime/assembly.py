@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -139,7 +139,7 @@ class Assembly:
             Membership(charter, self._place.chain_id, self._place.federation, slot),
             Resources(
                 ledger=ledger,
-                store=self._store(disk, slot, ledger),
+                store=self._store(disk, slot, ledger, behaviour),
                 disk=disk,
                 journal=Journal(folder / "journal.jsonl"),
                 learner=own,
@@ -178,11 +178,11 @@ class Assembly:
         from rayfed import attacks
         from rayfed.runtime.crew import crew
 
-        def addresses() -> list[str]:
+        def accounts(of: Sequence[int]) -> list[Address]:
             # All nodes of an experiment on one machine keep their keys under one folder.
-            return [self.key(one).address for one in slots if (self._root / f"node-{one}" / "key").exists()]
+            return [self.key(one).address for one in of if (self._root / f"node-{one}" / "key").exists()]
 
-        made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, addresses)
+        made = crew(self._settings, self.charter, self._workshop, self._kind, slot, slots, ledger, accounts)
         return attacks.make(chosen.kind, made, chosen.options)
 
     def watchtower(self, node: EdgeNode, ledger: Ledger) -> Watchtower:
@@ -231,8 +231,9 @@ class Assembly:
                 return answer
         return None
 
-    def _store(self, disk: FileStore, slot: int, ledger: Ledger) -> Store:
-        made = stores.of_member(self._settings, self._place, disk, ledger, self._home(slot), self._fetch)
+    def _store(self, disk: FileStore, slot: int, ledger: Ledger, behaviour: Behaviour) -> Store:
+        home = self._home(slot)
+        made = stores.of_member(self._settings, self._place, disk, ledger, home, self._fetch, behaviour.serves)
         if isinstance(made, Serves):
             self._servers[disk] = made.server
         return made

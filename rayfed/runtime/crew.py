@@ -32,12 +32,12 @@ def crew(
     slot: int,
     slots: tuple[int, ...],
     ledger: Ledger,
-    addresses: Callable[[], Sequence[Address]],
+    accounts: Callable[[Sequence[int]], Sequence[Address]],
 ) -> Crew:
     """Return what the dishonest node ``slot`` of ``slots`` knows of its like.
 
     Args:
-        addresses: gives the crew's accounts, as far as they are known.
+        accounts: of ``Crew``.
     """
     layout = charter.layout
     others = {other: kind(workshop, charter, other) for other in slots if other != slot}
@@ -57,7 +57,8 @@ def crew(
 
     def indices() -> int:
         members = ledger.view().members
-        return bitmap(members.index(address) for address in addresses() if address in members)
+        return bitmap(members.index(address) for address in accounts(slots) if address in members)
 
     classes = len(charter.data.classes)
-    return Crew(slot, slots, charter.start_members, classes, settings.seed, charter.merge.rule_alone(), honest, indices)
+    rule = charter.merge.rule_alone()
+    return Crew(slot, slots, charter.start_members, classes, settings.seed, rule, honest, indices, accounts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from rayfed.store import Site, Store, options_of
 from rayfed.store.card import CardReader
 from rayfed.store.confidential.envelope import Envelope
 from rayfed.store.confidential.reading_keys import FILE, ReadingKeys
+from rayfed.store.options import to_all
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -20,13 +22,19 @@ if TYPE_CHECKING:
 
 
 def of_member(
-    settings: Settings, place: Place, disk: FileStore, ledger: Ledger, folder: Path, fetch: Fetch | None = None
+    settings: Settings,
+    place: Place,
+    disk: FileStore,
+    ledger: Ledger,
+    folder: Path,
+    fetch: Fetch | None = None,
+    gives: Callable[[Address], bool] = to_all,
 ) -> Store:
     """Return the store of one node, which makes its reading keys where they are needed.
 
     Args:
         folder: where the node's keys stay.
-        fetch: of ``Site``.
+        fetch, gives: of ``Site``.
 
     Raises:
         ConfigError: a setting cannot be used.
@@ -37,7 +45,8 @@ def of_member(
     def envelope() -> Envelope:
         return Envelope(place.federation, ReadingKeys.made(Path(chosen) if chosen else folder / FILE), cards)
 
-    site = Site(disk, place.federation, fetch, cards, envelope, settings.store.confidential, member=ledger.address)
+    confidential = settings.store.confidential
+    site = Site(disk, place.federation, fetch, cards, envelope, confidential, member=ledger.address, gives=gives)
     return options_of(settings.store).open(site)
 
 

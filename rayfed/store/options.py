@@ -29,6 +29,11 @@ Fetch = Callable[[Root, int, Sequence[Address]], memoryview]
 """Returns a blob, checked, given its root, its size and the members that should have it; raises as ``Store.get``."""
 
 
+def to_all(member: Address) -> bool:
+    """Say that a member is given what it asks for."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where a store is opened.
@@ -42,6 +47,7 @@ class Site:
         confidential: whether they are, by the owner's choice; None: as the kind of store has it.
         member: the account of the node whose store it is; empty: of none.
         visits: whether it is opened to look at what others have put there.
+        gives: says whether a member is given anything, in stores that know who asks; all are, but in experiments.
     """
 
     disk: FileStore
@@ -52,6 +58,7 @@ class Site:
     confidential: bool | None = None
     visits: bool = False
     member: Address = ""
+    gives: Callable[[Address], bool] = to_all
 
     def shelved(self, place: PlaceT, *, openly: bool, hearsay: bool = False) -> PlaceT | SealedStore:
         """Return a place as the store that it is to be: itself, or with its blobs encrypted on it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rayfed.store.card import Card
 from rayfed.store.confidential.envelope import Envelope
 from rayfed.store.confidential.reading_keys import ReadingKeys
 from rayfed.store.files import FileStore
+from rayfed.store.options import to_all
 from rayfed.store.p2p.options import P2pOptions
 from rayfed.store.p2p.store import PeerToPeerStore
 
@@ -36,7 +37,15 @@ class Members:
         self.cards: dict[str, Card] = {}
         self._stores: list[PeerToPeerStore] = []
 
-    def store(self, name: str, *, visits: bool = False, confidential: bool | None = None, **options: object):  # type: ignore[no-untyped-def]
+    def store(  # type: ignore[no-untyped-def]
+        self,
+        name: str,
+        *,
+        visits: bool = False,
+        confidential: bool | None = None,
+        gives: Callable[[str], bool] = to_all,
+        **options: object,
+    ):
         """Open a store for somebody who has no seat."""
         keys = ReadingKeys((new_key()[0],))
         envelope = Envelope(self.federation, keys, lambda: self.cards)
@@ -48,6 +57,7 @@ class Members:
             confidential=confidential,
             member=name,
             visits=visits,
+            gives=gives,
         )
         made = P2pOptions(**{"listen": "127.0.0.1:0", **options}).open(site)  # type: ignore[arg-type]
         self._stores.append(made)

@@ -62,6 +62,16 @@ def test_an_update_is_nobodys_before_it_is_offered(federation: Members) -> None:
     assert b.get(root, SIZE, ["a"]) == blob
 
 
+def test_what_its_author_denies_to_one_member_another_gives(federation: Members) -> None:
+    author, b, denied = federation.join("a", gives=lambda member: member != "c"), *map(federation.join, "bc")
+    root, blob = blob_of(5)
+    author.put(root, blob)
+    with pytest.raises(BlobMissing, match="a has not got it"):
+        denied.get(root, SIZE, ["a"])
+    b.put(root, b.get(root, SIZE, ["a"]))
+    assert denied.get(root, SIZE, ["a", "b"]) == blob
+
+
 def test_a_stranger_gets_what_is_for_everybody_and_nothing_else(federation: Members) -> None:
     a = federation.join("a")
     (root, blob), (final, model) = blob_of(3), blob_of(4)

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
+from rayfed.encoding.primitives import Address
 from rayfed.store.card import Cards
 
 HANDSHAKE_SECONDS = 5.0
@@ -137,6 +138,10 @@ class Door:
         self._visits.remove(oldest)
         oldest.connection.close(BUSY, b"others wait")
         return True
+
+    def accounts(self, peer: bytes) -> list[Address]:
+        """Return the accounts of the members whose cards name a peer's endpoint; mostly one or none."""
+        return [member for member, card in self._cards().items() if card.endpoint == peer]
 
     def members(self) -> set[bytes]:
         """Return the ids of members' endpoints."""

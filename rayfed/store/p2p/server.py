@@ -11,6 +11,7 @@ import logging
 import struct
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -18,6 +19,7 @@ from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import StoreError
 from rayfed.store.card import Cards
 from rayfed.store.files.disk import FileStore
+from rayfed.store.options import to_all
 from rayfed.store.p2p import binding
 from rayfed.store.p2p.door import HANDSHAKE_SECONDS, STRANGERS, Door, Guest
 
@@ -54,13 +56,23 @@ class QuicServer:
         federation: the contract's address.
         cards: the members'; they are given what is offered.
         for_all: whether everybody is.
+        gives: says whether a member is given anything.
     """
 
-    def __init__(self, local: FileStore, federation: Address, cards: Cards, *, for_all: bool = False) -> None:
+    def __init__(
+        self,
+        local: FileStore,
+        federation: Address,
+        cards: Cards,
+        *,
+        for_all: bool = False,
+        gives: Callable[[Address], bool] = to_all,
+    ) -> None:
         self._local = local
         self._federation = bytes.fromhex(federation.removeprefix("0x"))
         self._door = Door(cards)
         self._for_all = for_all
+        self._gives = gives
         self._lock = Lock()
         self._offered: set[Root] = set()
         self._public: set[Root] = set()
@@ -166,6 +178,8 @@ class QuicServer:
             return NOT_HERE, None
         if not public and not self._for_all and guest.peer not in self._door.members():
             return NOT_FOR_YOU, None
+        if not all(map(self._gives, self._door.accounts(guest.peer))):
+            return NOT_HERE, None
         if self._too_often(guest.share, root):
             return LATER, None
         try:

@@ -42,7 +42,9 @@ class PeerToPeerStore:
         self._secret, self._listen, self._relay = secret, listen, relay
         self._external = tuple(external)
         self._key = None if site.visits or site.envelope is None else site.envelope().keys
-        self.server = QuicServer(site.disk, site.federation, site.cards, for_all=site.confidential is False)
+        self.server = QuicServer(
+            site.disk, site.federation, site.cards, for_all=site.confidential is False, gives=site.gives
+        )
         self.client = QuicClient(site.federation, site.cards, _public(secret))
         self._lock = threading.Lock()
         self._endpoint: Any = None
