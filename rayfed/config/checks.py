@@ -239,8 +239,11 @@ def _attack(settings: Settings) -> None:
         )
     if attack.kind != "none" and attack.nodes > settings.federation.nodes:
         raise ConfigError("attack.nodes", f"{attack.nodes} dishonest nodes of {settings.federation.nodes}")
-    if attack.kind == "withheld" and attack.options.get("denied") and settings.store.kind != "p2p":
+    denied = attack.options.get("denied") if attack.kind == "withheld" else 0
+    if denied and settings.store.kind != "p2p":
         raise ConfigError("attack.options", f"denied: store={settings.store.kind} cannot tell who asks; store=p2p can")
+    if denied and not 0 < denied <= (honest := settings.federation.nodes - attack.nodes):
+        raise ConfigError("attack.options", f"denied: {denied} of {honest} honest nodes")
 
 
 def _privacy(settings: Settings) -> None:

@@ -213,6 +213,15 @@ PHASES = [("silent", {"phase": phase}) for phase in ("commit", "vote", "attest")
 EVERY = [*((name, {}) for name in attacks.names() if name != "silent"), *PHASES, ("garbage", {"length": 10_000_000})]
 
 
+def test_an_update_is_withheld_from_the_nodes_before_the_crew_alone() -> None:
+    members = {slot: f"0x{slot:02x}Ab" for slot in range(10)}
+    two = crew([], slots=(8, 9), accounts=lambda slots: [members[one] for one in slots])
+    made = attacks.make("withheld", two, {"denied": 2})
+    assert [slot for slot, member in members.items() if not made.serves(member.lower())] == [6, 7]
+    assert made.offer(1, memoryview(b"x")) is not None
+    assert attacks.make("withheld", two, {}).offer(1, memoryview(b"x")) is None
+
+
 class Attacked(AuditedWorld):
     """Five nodes, of which one is dishonest."""
 

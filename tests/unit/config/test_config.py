@@ -206,6 +206,12 @@ WRONG = [
     ({"merge.rule": "trimmed_mean", "merge.trim": 0.1}, "merge.trim", "nothing would be trimmed"),
     ({"attack.kind": "sign_flop"}, "attack.kind", "did you mean sign_flip?"),
     ({"attack.kind": "sign_flip", "attack.nodes": 5}, "attack.nodes", "5 dishonest nodes of 4"),
+    ({"attack.kind": "withheld", "attack.options": {"denied": 2}}, "attack.options", "cannot tell who asks; store=p2p"),
+    (
+        {"attack.kind": "withheld", "attack.options": {"denied": 4}, "store.kind": "p2p"},
+        "attack.options",
+        "denied: 4 of 3 honest nodes",
+    ),
     ({"merge.f": 2, "merge.rule": "median"}, "merge.f", "not a minority"),
     ({"merge.f": 1}, "merge.f", "mean tolerates no Byzantine node"),
     ({"merge.f": 128}, "merge.f", "out of range"),
