@@ -26,6 +26,7 @@ NAMES = (
     "judged_rounds",
     "before",
     "startup",
+    "scale",
     "optimizers",
     "privacy",
     "gpu",
