@@ -15,9 +15,9 @@ TRIES = 5
 UNHEARD = ("NotMined", "NotHeard")
 """What a handle says of what the chain has not refused: it may be heard the next time, or in the next round."""
 
-NOT_DUE = ("NothingDue",)
-"""What the contract says of an act that is not due by the state that refuses it: its clock is behind the node's, or
-somebody was quicker."""
+NOT_DUE = ("NothingDue", "Paused")
+"""What the contract says of an act that is not due by the state that refuses it: its clock is behind the node's, it has
+gone back to a time in which the node still pauses, or somebody was quicker."""
 
 _SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+): (.+)")
 
@@ -30,7 +30,6 @@ _CAUSES = {
     "NotAllowed": ("stake.allow_list", "the federation's allow-list does not name this account"),
     "CharterMismatch": ("federation_address", "the federation was founded on another charter"),
     "FederationFull": ("federation_address", "all seats of the federation are taken"),
-    "Paused": ("federation.max_missed", "the account was dropped for its absences and may not join again yet"),
 }
 
 

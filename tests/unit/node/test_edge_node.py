@@ -483,9 +483,10 @@ def test_what_the_chain_has_not_heard_is_said_again_and_again(tmp_path: Path) ->
     assert world.included() == [0b1111]
 
 
-def test_a_step_that_is_not_due_by_the_chains_clock_stops_nobody() -> None:
-    """On a chain that has mined nothing for a while the node's own clock is ahead of what refuses it."""
-    assert hopeless(Verb.ADVANCE, 0, Rejection("NothingDue", 9, 0)) is None
+@pytest.mark.parametrize(("verb", "reason"), [(Verb.ADVANCE, "NothingDue"), (Verb.JOIN, "Paused")])
+def test_what_is_not_due_by_the_chains_clock_stops_nobody(verb: Verb, reason: str) -> None:
+    """On a chain that has mined nothing for a while, or has gone back, the node's clock is ahead of what refuses it."""
+    assert hopeless(verb, 0, Rejection(reason, 9, 0)) is None
 
 
 def test_what_is_refused_because_it_is_not_due_any_more_stops_nobody(tmp_path: Path) -> None:
