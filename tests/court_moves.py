@@ -30,6 +30,8 @@ class CourtMoves:
         self.random = dice
         self._updates: dict[Root, Blob] = {}
         self._merges: dict[tuple[int, bytes], list[Blob]] = {}
+        genesis = trials.genesis(chain.terms())
+        self._models = {genesis.root: genesis}
 
     def update(self, round: int, index: int, variant: int) -> Blob:
         """Return an update; known from now on."""
@@ -42,16 +44,20 @@ class CourtMoves:
         evidence, terms = self.chain.merge_evidence(round), self.chain.terms()
         if evidence is None or any(root not in self._updates for root in evidence.roots):
             return []
+        base = self._models.get(evidence.base)
+        if base is None and terms.bits != 32:
+            return []
         key = (round, evidence.context)
         if key not in self._merges:
             updates = tuple(self._updates[root] for root in evidence.roots)
-            right = trials.merge(terms, round, updates)
+            right = trials.merge(terms, round, updates, base if terms.bits != 32 else None)
             last = terms.values - 1
             wrong = [right.with_value(last, right.value(last) ^ 1), right.with_value(0, right.value(0) ^ 3)]
             if terms.values % 128:
                 wrong.append(right.with_value(terms.values, 5))  # padding
             wrong.append(right.with_bytes(77, b"\1"))  # header
             self._merges[key] = [right, *wrong]
+            self._models |= {model.root: model for model in self._merges[key]}
         return self._merges[key]
 
     def times(self) -> list[int]:
@@ -212,7 +218,12 @@ class CourtMoves:
             return None
         point = replace(point, first=min(point.first, merkle.leaves(self._values) - 1))
         some = [k for k in range(len(evidence.roots)) if dice.random() < 0.6]
-        with_header = self.chain.terms().rule == 1 or dice.random() < 0.1
-        proofs = [self._updates[evidence.roots[k]].proof(k, point.first, with_header) for k in some]
+        terms, match = self.chain.terms(), self.chain.match(held.round, point.stage, point.block)
+        with_header = terms.rule == 1 or dice.random() < 0.1
+        updates, base = [self._updates[root] for root in evidence.roots], self._models.get(evidence.base)
+        if match is None or not point.first or (base is None and terms.bits != 32):
+            return None
+        position = min(merkle.position(point.first, match.coordinate), terms.values - 1)
+        proofs = trials.proofs(terms, updates, some, base or updates[0], position, with_header)
         voting = evidence.voting if dice.random() < 0.97 else bytes(32)
         return commands.Prove(point, voting, evidence.roots, proofs)

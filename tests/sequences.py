@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eth_account import Account
 
+from rayfed.encoding import differences
 from rayfed.encoding.primitives import NO_ROOT, Address, bits
 from rayfed.errors import Rejected
 from rayfed.ledger import allow_list
@@ -20,13 +21,13 @@ from rayfed.ledger.memory.relays import signed
 from rayfed.protocol import commands
 from rayfed.protocol.commands import Command, Statement
 from rayfed.protocol.messages import NATIVE, Phase, Signed, Terms, Verb, View
+from tests import trials
 from tests.court_moves import CourtMoves
 
 EVENTS = int(os.environ.get("RAYFED_EVENTS", "120"))
 """How long a sequence is."""
 
 CHARTER = b"\1" * 32
-GENESIS = b"\2" * 32
 LAYOUT = b"\7" * 32
 KEYS = [Account.from_key(bytes([0xAC, i + 1] * 16)) for i in range(7)]
 ACCOUNTS: list[Address] = [key.address for key in KEYS]
@@ -87,9 +88,9 @@ def random_terms(dice: random.Random) -> Terms:
     """Return terms of all kinds."""
     start = dice.randint(1, OUTSIDER)
     longest = dice.choice((60, 200, 1000))
-    return Terms(
+    terms = Terms(
         charter=CHARTER,
-        genesis=GENESIS,
+        genesis=NO_ROOT,
         rounds=dice.randint(1, 30),
         join_seconds=dice.randint(1, longest),
         commit_seconds=dice.randint(15, longest),
@@ -115,8 +116,9 @@ def random_terms(dice: random.Random) -> Terms:
         max_weight=dice.choice((1, 1_000_000, 2**24 - 1)),
         layout=LAYOUT,
         values=dice.choice((1, 128, 300, 128 * 40)),
-        encoding=dice.choice((bytes(32), b"\5" * 32)),
+        encoding=dice.choice((bytes(32), differences.word(8 if longest == 60 else 16))),
     )
+    return replace(terms, genesis=trials.genesis(terms).root)
 
 
 class Dice:

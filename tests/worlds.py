@@ -255,7 +255,10 @@ class World:
         assert evidence is not None
         updates = self.updates(point.round)
         chosen = range(len(updates)) if which is None else which
-        inputs = [updates[k].proof(k, point.first, self.terms.rule == 1) for k in chosen]
+        match = self.match(point.round, point.stage, point.i)
+        position = merkle.position(point.first, match.coordinate)
+        base = trials.genesis(self.terms)  # the only one that rounds start from which are judged here
+        inputs = trials.proofs(self.terms, updates, chosen, base, position, self.terms.rule == 1)
         return commands.Prove(point, evidence.voting, evidence.roots, inputs)
 
     def prove(self, round: int = 1, stage: int = 0, i: int = 0, j: int = 1, who: Address = WATCHER) -> None:

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ILedger} from "./ILedger.sol";
 import {Terms} from "./Terms.sol";
+import {Encodings} from "./libraries/Encodings.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 
 /// @title Founds federations: small clones of one code, each believed by its address alone.
@@ -74,5 +75,6 @@ contract Factory {
         require(t.trim < TRIM_UNIT / 2, InvalidTerms("trim"));
         require(t.rule != 1 || (t.maxWeight != 0 && t.maxWeight < 1 << 24), InvalidTerms("maxWeight"));
         require(t.values != 0, InvalidTerms("values"));
+        require(Encodings.isKnown(t.encoding), InvalidTerms("encoding"));
     }
 }

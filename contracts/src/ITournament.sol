@@ -37,7 +37,8 @@ interface ITournament {
     }
 
     /// @notice That an update has a leaf, and weighs what it does.
-    /// @param which position of its root among the included ones, by index
+    /// @param which position of its root among the included ones, by index; behind the last one, where updates are
+    /// differences from it, stands the round's base, which comes first in every call and has no header
     /// @param leaf the leaf, 512 bytes
     /// @param path audit path from the leaf to the root, lowest sibling first (RFC 6962)
     /// @param header leaf 0 where the rule is the mean; else empty

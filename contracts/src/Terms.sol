@@ -29,7 +29,7 @@ pragma solidity ^0.8.28;
 /// @param maxWeight of the mean, the cap on a weight; 1..2^24-1 there
 /// @param layout SHA-256 of the model layout's canonical JSON
 /// @param values int32 values in the model; a blob has 1 + ceil(values / 128) leaves
-/// @param encoding reserved word of every header
+/// @param encoding how values lie in updates: 0 int32; 8 or 16, differences of so many bits; a word of every header
 /// @param frozen reserved word of every header: hash of what is not trained
 struct Terms {
     bytes32 charter;

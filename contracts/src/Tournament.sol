@@ -9,6 +9,7 @@ import {Phases} from "./Phases.sol";
 import {Terms, TermsOf} from "./Terms.sol";
 import {Bitmaps} from "./libraries/Bitmaps.sol";
 import {BlobHeaders} from "./libraries/BlobHeaders.sol";
+import {Encodings} from "./libraries/Encodings.sol";
 import {Merkle} from "./libraries/Merkle.sol";
 import {RoundHead, RoundHeads} from "./libraries/RoundHeads.sol";
 import {Rules} from "./libraries/Rules.sol";
@@ -176,8 +177,8 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
             return _decide(p, m, keccak256(leafI) == expected, keccak256(leafJ) == expected);
         }
         uint256 c;
-        while (_value(leafI, c) == _value(leafJ, c)) ++c;
-        (int32 valueI, int32 valueJ) = (_value(leafI, c), _value(leafJ, c));
+        while (Encodings.value(leafI, c) == Encodings.value(leafJ, c)) ++c;
+        (int32 valueI, int32 valueJ) = (Encodings.value(leafI, c), Encodings.value(leafJ, c));
         if ((m.from - 1) * Trees.VALUES + c >= t.values) return _decide(p, m, valueI == 0, valueJ == 0);
         Trial storage trial = _trials[key];
         (trial.coordinate, trial.valueI, trial.valueJ) = (uint16(c), valueI, valueJ);
@@ -201,22 +202,11 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
         uint256 slot = _slotOf(p.round);
         require(Statements.resting(voting, _included[slot], roots) == _contexts[slot], WrongRoots(_contexts[slot]));
         Trial storage trial = _trials[key];
-        uint256 proven = trial.proven;
-        uint256 before = proven;
-        uint256 size = 32 * roots.length;
-        for (uint256 k = 0; k < inputs.length; ++k) {
-            Input calldata input = inputs[k];
-            require(input.which < roots.length, NoSuchInput(input.which));
-            if (proven.has(input.which)) continue;
-            uint256 value = _read(input, roots[input.which], m.from, trial.coordinate, t);
-            trial.inputs[input.which / 4] |= value << 64 * (input.which % 4);
-            proven |= 1 << input.which;
-            size += 32 * (input.path.length + input.headerPath.length) + input.leaf.length + input.header.length;
-        }
-        require(proven != before, NothingNew());
-        trial.proven = proven;
-        emit Proved(p.round, p.stage, p.i >> (p.stage + 1), proven);
-        if (proven.count() == roots.length) {
+        uint256 before = trial.proven;
+        uint256 size = 32 * roots.length + _take(trial, m.from, _bases[slot], roots, inputs, t);
+        require(trial.proven != before, NothingNew());
+        emit Proved(p.round, p.stage, p.i >> (p.stage + 1), trial.proven);
+        if (trial.proven.count() == roots.length) {
             int256 merged = _merge(trial, roots.length, t);
             _decide(p, m, trial.valueI == merged, trial.valueJ == merged);
             _matches[key] = m;
@@ -224,15 +214,61 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
         _charge(key, true, true, gas_, size);
     }
 
-    /// @dev What an update says at a coordinate, in the lower half, and what it weighs, above; as they lie.
-    function _read(Input calldata input, bytes32 root, uint256 leaf, uint256 coordinate, Terms memory t)
+    /// @dev Reads and keeps what inputs prove, and returns how many bytes of them count.
+    function _take(
+        Trial storage trial,
+        uint256 leaf,
+        bytes32 baseRoot,
+        bytes32[] calldata roots,
+        Input[] calldata inputs,
+        Terms memory t
+    ) private returns (uint256 size) {
+        uint256 proven = trial.proven;
+        uint256 position = (leaf - 1) * Trees.VALUES + trial.coordinate;
+        int256 base;
+        for (uint256 k = 0; k < inputs.length; ++k) {
+            Input calldata input = inputs[k];
+            if (k == 0 && t.encoding != 0) {
+                require(input.which == roots.length, NoSuchInput(input.which));
+                base = _readBase(input, baseRoot, position, t);
+            } else {
+                require(input.which < roots.length, NoSuchInput(input.which));
+                if (proven.has(input.which)) continue;
+                uint256 value = _read(input, roots[input.which], position, base, t);
+                trial.inputs[input.which / 4] |= value << 64 * (input.which % 4);
+                proven |= 1 << input.which;
+            }
+            size += 32 * (input.path.length + input.headerPath.length) + input.leaf.length + input.header.length;
+        }
+        trial.proven = proven;
+    }
+
+    /// @dev What the round's base says at a position. It has no header: what somebody adds is not paid.
+    function _readBase(Input calldata input, bytes32 root, uint256 position, Terms memory t)
+        private
+        pure
+        returns (int32)
+    {
+        (uint256 leaf, uint256 offset) = Encodings.place(0, position);
+        bool proved = Merkle.verify(root, Merkle.leafHash(input.leaf), leaf, Trees.leaves(t.values), input.path);
+        require(proved && input.header.length + input.headerPath.length == 0, WrongProof(input.which));
+        return Encodings.value(input.leaf, offset);
+    }
+
+    /// @dev What an update says at a position, in the lower half, and what it weighs, above; as they lie.
+    function _read(Input calldata input, bytes32 root, uint256 position, int256 base, Terms memory t)
         private
         pure
         returns (uint256 value)
     {
-        uint256 count = Trees.leaves(t.values);
+        uint256 count = Encodings.leaves(t.encoding, t.values);
+        (uint256 leaf, uint256 offset) = Encodings.place(t.encoding, position);
         require(Merkle.verify(root, Merkle.leafHash(input.leaf), leaf, count, input.path), WrongProof(input.which));
-        value = uint32(_value(input.leaf, coordinate));
+        value = uint32(
+            t.encoding == 0
+                ? Encodings.value(input.leaf, offset)
+                : Encodings.value(uint256(t.encoding), input.leaf, offset, base)
+        );
         if (t.rule != MEAN) return value;
         bytes32 header = Merkle.leafHash(input.header);
         require(Merkle.verify(root, header, 0, count, input.headerPath), WrongProof(input.which));
@@ -252,13 +288,6 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
         }
         if (t.rule == MEAN) return Rules.mean(values, weights, t.maxWeight);
         return t.rule == TRIMMED_MEAN ? Rules.trimmedMean(values, t.trim) : Rules.median(values);
-    }
-
-    /// @dev One of the little-endian int32 values of a leaf, whose length has been checked.
-    function _value(bytes calldata data, uint256 index) private pure returns (int32) {
-        uint32 x = uint32(bytes4(data[4 * index:4 * index + 4]));
-        x = (x & 0x00ff00ff) << 8 | (x >> 8 & 0x00ff00ff);
-        return int32(x << 16 | x >> 16);
     }
 
     /// @dev Notes what a move cost. The loser's bonds pay it, if the side that it was for wins. Of its data so many bytes

@@ -43,7 +43,7 @@ contract SeatsTest is FederationTest {
     }
 
     function test_reverts_for_terms_out_of_range() external {
-        string[23] memory names = [
+        string[24] memory names = [
             "charter",
             "genesis",
             "rounds",
@@ -66,9 +66,10 @@ contract SeatsTest is FederationTest {
             "rule",
             "trim",
             "maxWeight",
-            "values"
+            "values",
+            "encoding"
         ];
-        for (uint256 k = 0; k < 23; ++k) {
+        for (uint256 k = 0; k < 24; ++k) {
             Terms memory t = _terms(4);
             if (k == 0) t.charter = 0;
             if (k == 1) t.genesis = 0;
@@ -93,6 +94,7 @@ contract SeatsTest is FederationTest {
             if (k == 20) t.trim = 5000;
             if (k == 21) t.maxWeight = 1 << 24;
             if (k == 22) t.values = 0;
+            if (k == 23) t.encoding = bytes32(uint256(32));
             vm.expectRevert(abi.encodeWithSelector(IFactory.InvalidTerms.selector, names[k]));
             factory.found(t, bytes32(k));
         }

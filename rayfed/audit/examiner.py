@@ -16,6 +16,7 @@ from rayfed.encoding import blocks, codec, merkle
 from rayfed.encoding.header import Header
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import ConfigError
+from rayfed.node.merger import merge_updates
 from rayfed.node.update_codec import UpdateCodec
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.messages import NATIVE, Phase, Status
@@ -53,8 +54,10 @@ class Examiner:
         seen: Callable[[], None] = lambda: None,
     ) -> None:
         self._layout = charter.blob_layout
+        self._codec = UpdateCodec(charter.layout, self._layout, chain_id, federation)
         self._size = self._layout.blob_size
         self._rule = charter.rule()
+        self._needs_base = self._rule.needs_base or self._codec.is_narrow
         self._chain_id = chain_id
         self._federation = federation
         self._searcher = Searcher(self._layout, places)
@@ -164,7 +167,7 @@ class Examiner:
         merged: memoryview | None = None
         computed = facts.root  # where nothing can be computed, what the quorum said
         base = self._start(facts)
-        if len(blobs) == facts.included.bit_count() and (base is not None or not self._rule.needs_base):
+        if len(blobs) == facts.included.bit_count() and (base is not None or not self._needs_base):
             merged = self._compute(blobs, facts.round, base)
             computed = merkle.root(merged)
             report.bytes += self._size
@@ -200,18 +203,16 @@ class Examiner:
         return "wrong" if refused else "not checkable"
 
     def _start(self, facts: RoundFacts) -> memoryview | None:
-        """Return the round's base where the rule needs it and somebody has it; its own findings are its round's."""
-        if not self._rule.needs_base:
+        """Return the round's base where the merge needs it and somebody has it; its own findings are its round's."""
+        if not self._needs_base:
             return None
         holders = list(facts.members.values())
         return self._searcher.look(facts.base, holders, Header.merged(facts.base_round)).blob
 
     def _compute(self, chosen: list[memoryview], number: int, base: memoryview | None) -> memoryview:
-        weights = [UpdateCodec.weight(blob) for blob in chosen]
-        merged = codec.blank(self._layout, Header.merged(number), self._searcher.room())
-        values = [codec.values(blob, self._layout.size) for blob in chosen]
-        start = None if base is None else codec.values(base, self._layout.size)
-        self._rule.merge(values, weights, codec.values(merged, self._layout.size), base=start)
+        merged = codec.blank(self._layout, Header.merged(number), self._searcher.room(self._size))
+        start = None if base is None else self._codec.values(base)
+        merge_updates(self._rule, self._codec, chosen, start, self._codec.values(merged))
         return merged
 
     # -- small things -----------------------------------------------------------------------------------------------

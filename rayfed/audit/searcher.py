@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import tempfile
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from rayfed.audit.findings import Finding, Severity
 from rayfed.audit.places import BlobPlace, Copy
 from rayfed.encoding import codec, merkle
-from rayfed.encoding.header import Header
+from rayfed.encoding.header import UPDATE, Header
 from rayfed.encoding.layout import Layout
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
@@ -66,9 +67,8 @@ class Searcher:
 
     def __init__(self, layout: Layout, places: Sequence[BlobPlace]) -> None:
         self._layout = layout
-        self._size = layout.blob_size
         self._places = places
-        self._spare: list[memoryview] = []
+        self._spare: defaultdict[int, list[memoryview]] = defaultdict(list)  # by their size
         self._lock = threading.Lock()
 
     def look(self, root: Root, holders: Sequence[Address], header: Header, good: memoryview | None = None) -> Sighting:
@@ -80,17 +80,18 @@ class Searcher:
             good: the blob, where its bytes are known already; it is then not in the sighting.
         """
         sighting = Sighting(root)
+        size = self._layout.update_size if header.kind == UPDATE else self._layout.blob_size
         bad: list[Copy] = []
         for place in self._places:
-            for copy in place.copies(root, self._size, holders):
+            for copy in place.copies(root, size, holders):
                 known = good if good is not None else sighting.blob
                 try:
                     if known is not None:
                         leaf = copy.differs(known)
-                        sighting.hashed += self._size * copy.verified
+                        sighting.hashed += size * copy.verified
                         if leaf is not None:
                             sighting.findings.append(_damaged(root, copy, leaf))
-                    elif not self._first(copy, sighting):
+                    elif not self._first(copy, sighting, size):
                         bad.append(copy)
                     sighting.copies += 1
                 except BlobMissing:
@@ -111,17 +112,17 @@ class Searcher:
             sighting.reason = codec.check(self._layout, known, header)
         return sighting
 
-    def _first(self, copy: Copy, sighting: Sighting) -> bool:
+    def _first(self, copy: Copy, sighting: Sighting, size: int) -> bool:
         """Read a copy while there is no good one yet; say whether it is good."""
         taken: list[memoryview] = []
 
         def room() -> memoryview:
-            taken.append(self.room())
+            taken.append(self.room(size))
             return taken[0]
 
         try:
             blob = copy.read(room)
-            sighting.hashed += self._size
+            sighting.hashed += size
             if copy.verified or merkle.root(blob) == sighting.root:
                 sighting.blob = blob
                 return True
@@ -131,17 +132,18 @@ class Searcher:
                 for buffer in taken:
                     self.reuse(buffer)
 
-    def room(self) -> memoryview:
+    def room(self, size: int) -> memoryview:
         """Return a buffer of a blob's size: one used before where there is one, for new pages cost time."""
         with self._lock:
-            return self._spare.pop() if self._spare else np.empty(self._size, np.uint8).data
+            spare = self._spare[size]
+            return spare.pop() if spare else np.empty(size, np.uint8).data
 
     def give_back(self, sightings: Iterable[Sighting]) -> None:
         """Take the buffers of these blobs back, to be used again; the sightings have no blob any more."""
         with self._lock:
             for sighting in sightings:
                 if sighting.blob is not None and not sighting.blob.readonly:
-                    self._spare.append(sighting.blob)
+                    self._spare[sighting.blob.nbytes].append(sighting.blob)
                 sighting.blob = None
 
     def spool(self, sighting: Sighting) -> None:
@@ -154,7 +156,7 @@ class Searcher:
     def reuse(self, buffer: memoryview) -> None:
         """Take back a buffer that ``room`` gave."""
         with self._lock:
-            self._spare.append(buffer)
+            self._spare[buffer.nbytes].append(buffer)
 
 
 def _damaged(root: Root, copy: Copy, leaf: int | None, reason: str = "") -> Finding:

@@ -121,8 +121,9 @@ def _federation(settings: Settings) -> None:
 
 
 def _merge(settings: Settings) -> None:
-    merge, nodes = settings.merge, settings.federation.nodes
-    trims = merge.rule == "trimmed_mean"
+    merge, nodes, trims = settings.merge, settings.federation.nodes, settings.merge.rule == "trimmed_mean"
+    if merge.bits not in (32, 16, 8):
+        raise ConfigError("merge.bits", f"an update's values have 32, 16 or 8 bits, not {merge.bits}")
     if trims and not 0 <= merge.trim < 0.5:
         raise ConfigError(
             "merge.trim", f"{merge.trim} is out of range: below 0.5, or nothing is left to take a mean of"

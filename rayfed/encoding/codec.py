@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rayfed.encoding import blocks, fixed_point
+from rayfed.encoding import blocks, differences, fixed_point
 from rayfed.encoding.fixed_point import HIGH, LOW
-from rayfed.encoding.header import Header, read_header
+from rayfed.encoding.header import UPDATE, Header, read_header
 from rayfed.encoding.layout import Layout, TensorSpec
 from rayfed.encoding.merkle import LEAF
 from rayfed.errors import CodecError
@@ -211,14 +211,17 @@ def check(layout: Layout, blob: Buffer, expected: Header) -> str:
     Everything in the header must be as expected, except that an update may have any weight of at least 1.
     """
     view = memoryview(blob).cast("B")
-    if view.nbytes != layout.blob_size:
-        return f"{view.nbytes} bytes instead of {layout.blob_size}"
+    size = layout.update_size if expected.kind == UPDATE else layout.blob_size
+    if view.nbytes != size:
+        return f"{view.nbytes} bytes instead of {size}"
     try:
         header = read_header(view)
     except CodecError as error:
         return str(error)
     if difference := header.differs(expected.bound(layout)):
         return difference
+    if expected.kind == UPDATE and layout.bits != 32:
+        return differences.fault(layout, view)
     if any(view[LEAF + 4 * layout.size :]):
         return "the padding after the values is not zero"
     numbers = values(view, layout.size)

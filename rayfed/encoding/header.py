@@ -12,7 +12,7 @@ word what it holds
 6    SHA-256 of the layout's canonical JSON
 7    weight: examples that the update was trained on (0 in a merged header)
 8    number of values
-9    encoding: how the values are to be read; zero: int32 fixed point
+9    encoding: how values lie in the federation's updates: 8 or 16 (``differences``); zero: int32, as in a model
 10   frozen: hash of what the federation's model has besides, and does not train; zero: nothing
 ==== ============================================================================
 
@@ -28,6 +28,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from rayfed.encoding import differences
 from rayfed.encoding.merkle import LEAF
 from rayfed.encoding.primitives import Address
 from rayfed.errors import CodecError
@@ -72,7 +73,7 @@ class Header:
         layout_hash: 32 bytes; zeros until ``bound``.
         weight: examples; 1 <= weight < 2^32 in an update, 0 in a merged header.
         size: number of values; 0 until ``bound``.
-        encoding, frozen: 32 bytes each; zeros until ``bound``, ``frozen`` then as the layout has it.
+        encoding, frozen: 32 bytes each; zeros until ``bound``, then as the layout has it.
     """
 
     kind: int
@@ -138,14 +139,15 @@ class Header:
         return cls(MERGED, 0, _NO_ADDRESS, round, _NO_ADDRESS, layout_hash, 0)
 
     def bound(self, layout: Layout) -> Header:
-        """Return this header with the layout's hash and number of values, and the digest of what is frozen beside it.
+        """Return this header with the layout's hash, number of values and encoding, and the digest of what is frozen.
 
         Raises:
             CodecError: it speaks of another layout already.
         """
         if self.layout_hash not in (bytes(32), layout.hash) or self.size not in (0, layout.size):
             raise CodecError("header: it is of another layout")
-        return replace(self, layout_hash=layout.hash, size=layout.size, frozen=layout.frozen_digest)
+        encoding, frozen = differences.word(layout.bits), layout.frozen_digest
+        return replace(self, layout_hash=layout.hash, size=layout.size, encoding=encoding, frozen=frozen)
 
     def differs(self, expected: Header) -> str:
         """Say in which word this header is not as expected; empty if in none. A weight is never expected."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rayfed.encoding import canonical
+from rayfed.encoding import canonical, differences
 from rayfed.encoding.merkle import LEAF
 from rayfed.errors import CodecError
 
@@ -145,10 +145,12 @@ class Layout:
     Attributes:
         tensors: what is in a blob.
         frozen: what the model has besides; None, and then not in the text: nothing.
+        bits: how wide an update's values are (``differences.BITS``); the header says it, and not the text.
     """
 
     tensors: tuple[TensorSpec, ...]
     frozen: Frozen | None = None
+    bits: int = 32
 
     def __post_init__(self) -> None:
         if len({spec.name for spec in self.tensors}) != len(self.tensors):
@@ -221,6 +223,11 @@ class Layout:
     def blob_size(self) -> int:
         """Bytes of a blob: a multiple of LEAF."""
         return LEAF + -(-4 * self.size // LEAF) * LEAF
+
+    @property
+    def update_size(self) -> int:
+        """Bytes of an update's blob, which may be narrower than a model's."""
+        return LEAF * differences.leaves(self.size, self.bits)
 
     @cached_property
     def hash(self) -> bytes:

@@ -87,6 +87,11 @@ def leaves(values: int) -> int:
     return 1 - -values * _VALUE // LEAF
 
 
+def position(leaf: int, coordinate: int) -> int:
+    """Return which of a model's values is this one of this leaf."""
+    return (leaf - 1) * (LEAF // _VALUE) + coordinate
+
+
 def part_of(count: int) -> int:
     """Return how many leaves each part of a range has: the smallest power of two that makes no more than PARTS."""
     size = 1

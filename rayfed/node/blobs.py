@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobComing, BlobCorrupt, StoreError
-from rayfed.node.disk import OwnDisk
+from rayfed.node.disk import OwnDisk, of_size
 from rayfed.node.memo import Memo
 from rayfed.store import Publishes, Serves, Store
 from rayfed.store.files import FileStore
@@ -79,44 +79,46 @@ class BlobRepository:
         return self.disk.keep(blob)
 
     def at_hand(self, root: Root) -> memoryview | None:
-        """Return a blob that this process has in memory, checked, or None; nothing is waited for."""
+        """Return an update that this process has in memory, checked, or None; nothing is waited for."""
         blob: memoryview | None = self._memo.at_hand(("blob", root))
-        return blob
+        return blob if blob is not None and blob.nbytes == self.disk.update_size else None
 
-    def find(self, root: Root, holders: Sequence[Address], *, at_once: bool = False) -> Found:
-        """Return a blob from the own disk, from the disks beside, or from a peer among ``holders``.
+    def find(self, root: Root, holders: Sequence[Address], *, at_once: bool = False, size: int | None = None) -> Found:
+        """Return an update from the own disk, from the disks beside, or from a peer among ``holders``.
 
         Args:
             at_once: not to wait at all where ``waits`` says for how long.
+            size: its bytes; None: an update's.
         """
         try:
-            blob = self.disk.own(root)
-            return Found(self._elsewhere(root, holders, at_once) if blob is None else blob)
+            size = size or self.disk.update_size
+            blob = self.disk.own(root, size)
+            return Found(self._elsewhere(root, holders, size, at_once) if blob is None else blob)
         except BlobCorrupt as error:
             return Found(None, str(error), is_final=True)
         except StoreError as error:
             return Found(None, str(error), is_coming=isinstance(error, BlobComing))
 
     def obtain(self, root: Root, holders: Sequence[Address]) -> Found:
-        """Do the same, and have it on the own disk afterwards."""
+        """Do the same with a model, and have it on the own disk afterwards."""
         try:
-            blob = self.disk.own(root)
+            blob = self.disk.own(root, self.disk.size)
             if blob is None:
-                blob = self._elsewhere(root, holders)
+                blob = self._elsewhere(root, holders, self.disk.size)
                 self.disk.files.put(root, blob)
             return Found(blob)
         except StoreError as error:
             return Found(None, str(error))
 
-    def _elsewhere(self, root: Root, holders: Sequence[Address], at_once: bool = False) -> memoryview:
-        blob = self.disk.beside(root, self._beside)
+    def _elsewhere(self, root: Root, holders: Sequence[Address], size: int, at_once: bool = False) -> memoryview:
+        blob = self.disk.beside(root, self._beside, size)
         if blob is not None:
             return blob
-        size, waits = self.disk.size, 0.0 if at_once and self.waits is not None else self.waits
+        waits = 0.0 if at_once and self.waits is not None else self.waits
         blob = self._memo.within(waits, ("blob", root), lambda: self._store.get(root, size, holders), len)
         if blob is None:
             raise BlobComing(f"blob {root.hex()[:12]} is still on its way")
-        return blob
+        return of_size(root, blob, size)
 
     def publish(self, root: Root, change: Callable[[memoryview], memoryview | None] = lambda blob: blob) -> Published:
         """Give peers what is on the own disk, once.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 
@@ -12,6 +12,7 @@ from rayfed.encoding.primitives import Root
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
 from rayfed.node.memo import Memo
 from rayfed.store.files import FileStore
+from rayfed.store.verified import wrong_size
 
 HELD = "held.json"
 """Beside the blobs: which of them have to stay, by the round that rests on them, and which are there for that alone."""
@@ -22,43 +23,64 @@ class OwnDisk:
 
     Args:
         files: where the blobs lie.
-        size: of every blob, in bytes.
+        size: of a model, in bytes.
         memo: shared with the other nodes of the process.
+        update_size: of an update, in bytes; None: as a model's.
     """
 
-    def __init__(self, files: FileStore, size: int, memo: Memo) -> None:
+    def __init__(self, files: FileStore, size: int, memo: Memo, update_size: int | None = None) -> None:
         self.files = files
         self.size = size
+        self.update_size = update_size or size
         self._memo = memo
         self._lock = Lock()
         self._list = files.path / HELD
         self._held = self._noted()
 
-    def read(self, root: Root) -> memoryview:
+    def read(self, root: Root, size: int | None = None) -> memoryview:
         """Return a blob, read-only and checked.
+
+        Args:
+            root: of the blob.
+            size: its bytes; None: a model's.
 
         Raises:
             BlobMissing: it is not here.
             BlobCorrupt: it is not whole.
             StoreError: the disk refuses.
         """
-        return self._memo.get(("blob", root), lambda: self.files.get(root, self.size), len)
+        return self.remembered(root, size or self.size, lambda wanted: self.files.get(root, wanted))
 
-    def own(self, root: Root) -> memoryview | None:
-        """Return a blob, or None if it is not here or not whole: after a power cut, say."""
-        try:
-            return self.read(root) if self.files.has(root) else None
-        except (BlobMissing, BlobCorrupt):
-            return None
+    def own(self, root: Root, size: int | None = None) -> memoryview | None:
+        """Return a blob, or None if it is not here or not whole: after a power cut, say.
 
-    def beside(self, root: Root, disks: Sequence[FileStore]) -> memoryview | None:
-        """Return a blob from one of the disks of the process's other nodes, or None."""
-        for files in disks:
+        Args:
+            root: of the blob.
+            size: its bytes; None: whichever of a model's and an update's it has.
+        """
+        for wanted in (size,) if size else dict.fromkeys((self.size, self.update_size)):
             try:
-                return self._memo.get(("blob", root), partial(files.get, root, self.size), len)
+                return self.read(root, wanted) if self.files.has(root) else None
             except (BlobMissing, BlobCorrupt):
                 continue
         return None
+
+    def beside(self, root: Root, disks: Sequence[FileStore], size: int) -> memoryview | None:
+        """Return a blob of this size from one of the disks of the process's other nodes, or None."""
+        for files in disks:
+            try:
+                return self.remembered(root, size, partial(files.get, root))
+            except (BlobMissing, BlobCorrupt):
+                continue
+        return None
+
+    def remembered(self, root: Root, size: int, get: Callable[[int], memoryview]) -> memoryview:
+        """Return a blob that the process remembers, or else what ``get`` gives.
+
+        Raises:
+            BlobCorrupt: what is remembered has another size: somebody committed to a model for its update, say.
+        """
+        return of_size(root, self._memo.get(("blob", root), lambda: get(size), len), size)
 
     def keep(self, blob: memoryview) -> Root:
         """Keep a blob and return its root.
@@ -159,3 +181,14 @@ class OwnDisk:
             }
         except (FileNotFoundError, ValueError, AttributeError):
             return {}
+
+
+def of_size(root: Root, blob: memoryview, size: int) -> memoryview:
+    """Return a blob if it has this size.
+
+    Raises:
+        BlobCorrupt: it has another one.
+    """
+    if blob.nbytes != size:
+        raise wrong_size(root, blob.nbytes, size, "this node")
+    return blob

@@ -55,8 +55,9 @@ class EvidenceMaker:
             StoreError: the own disk has lost the base.
         """
         weights = self._codec.weights
-        values = {index: weights(blob) for index, blob in updates.items()}
+        whole = self._codec.values(self._disk.read(view.base))
         base = weights(self._disk.read(view.base))
+        values = {index: self._said(view, index, blob, whole)[: base.size] for index, blob in updates.items()}
 
         def from_base(index: int) -> float:
             return self._memo.get(("distance", view.base, view.roots[index]), lambda: distance(values[index], base))
@@ -100,3 +101,10 @@ class EvidenceMaker:
         asked: dict[str, Any] = {"shared": shared, "common_loss": commonly_lost} if self._memo.has_neighbours else {}
         given = Evidence(base, values, examples, seen, from_base, products, lost, view.round, **asked)
         return replace(given, genesis=start, along=along) if view.base_round else given
+
+    def _said(self, view: View, index: int, blob: memoryview, base: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return what an update says; differences are widened once in a process."""
+        if not self._codec.is_narrow:
+            return self._codec.values(blob)
+        key = ("said", view.base, view.roots[index])
+        return self._memo.get(key, lambda: self._codec.unpacked(blob, base), lambda made: made.nbytes)

@@ -24,6 +24,8 @@ class ProvableMerge:
         tools: where blobs are; all of these lie on the own disk, or did.
         holders: whom to ask for what that has lost.
         spare: what of all that it had no room for.
+
+    Where updates are differences, the base is the input behind the included ones.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class ProvableMerge:
         return [self._input(one, leaf, weighted) for one in which]
 
     def _input(self, which: int, index: int, weighted: bool) -> InputProof:
-        root = self._evidence.roots[which]
+        root = (*self._evidence.roots, self._evidence.base)[which]
         blob, tree = self._blob(root), self._tree(root)
         if not weighted:
             return InputProof(which, leaf(blob, index), tree.proof(index))
@@ -76,7 +78,8 @@ class ProvableMerge:
     def _blob(self, root: Root) -> memoryview:
         if root in self._spare:
             return self._spare[root]
-        found = self._tools.blobs.find(root, self._holders)
+        is_model = root in (self._root, self._evidence.base)
+        found = self._tools.blobs.find(root, self._holders, size=self._tools.disk.size if is_model else None)
         if found.blob is not None:
             return found.blob
         if root != self._root:

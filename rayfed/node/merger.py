@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rayfed.aggregation.rules import Rule
-from rayfed.encoding import merkle
+from rayfed.encoding import differences, merkle
 from rayfed.encoding.primitives import Address, Root
 from rayfed.node.blobs import BlobRepository
 from rayfed.node.memo import Memo
 from rayfed.node.update_codec import UpdateCodec
+
+RANGE = 1 << 8
+"""Leaves of narrow updates that are widened at a time."""
 
 
 class Merger:
@@ -35,9 +41,14 @@ class Merger:
     def lacks(self, base: Root, holders: Sequence[Address]) -> str:
         """Return why a merge to ``base`` cannot be computed now; empty if it can.
 
-        Where the rule asks for the base, it is fetched from a peer if need be, and on the own disk afterwards.
+        Where the rule asks for the base, or updates are differences from it, it is fetched from a peer if need be, and
+        on the own disk afterwards.
         """
-        return self._blobs.obtain(base, holders).reason if self._rule.needs_base else ""
+        return self._blobs.obtain(base, holders).reason if self._needs_base else ""
+
+    @property
+    def _needs_base(self) -> bool:
+        return self._rule.needs_base or self._codec.is_narrow
 
     def merge(
         self, roots: Sequence[Root], updates: Mapping[Root, memoryview], round: int, base: Root
@@ -75,8 +86,29 @@ class Merger:
 
     def _merged(self, updates: list[memoryview], round: int, base: Root) -> tuple[memoryview, Root]:
         codec = self._codec
-        weights = [codec.weight(blob) for blob in updates]
         merged = codec.blank(round)
-        start = codec.values(self._blobs.disk.read(base)) if self._rule.needs_base else None
-        self._rule.merge([codec.values(blob) for blob in updates], weights, codec.values(merged), base=start)
+        start = codec.values(self._blobs.disk.read(base)) if self._needs_base else None
+        merge_updates(self._rule, codec, updates, start, codec.values(merged))
         return merged, merkle.root(merged)
+
+
+def merge_updates(
+    rule: Rule,
+    codec: UpdateCodec,
+    updates: Sequence[memoryview],
+    base: NDArray[np.int32] | None,
+    out: NDArray[np.int32],
+) -> None:
+    """Merge updates as they lie there into ``out`` (n_values,).
+
+    Args:
+        base: (n_values,), what the round started from; None only where neither the rule nor what updates are needs it.
+    """
+    weights = [codec.weight(blob) for blob in updates]
+    # Differences are widened a range at a time where the rule allows it: no more than fits a cache, whatever n is.
+    step = RANGE * differences.values_a_leaf(codec.whole.bits) if codec.is_narrow and rule.by_coordinate else out.size
+    for start in range(0, out.size, step):
+        stop = min(start + step, out.size)
+        values = [codec.unpacked(blob, base, start, stop) for blob in updates]
+        some = None if base is None else base[start:stop]
+        rule.merge(values, weights, out[start:stop], base=some)

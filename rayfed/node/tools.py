@@ -57,7 +57,7 @@ class BlobTools:
             waits: for how long a look waits for what is on its way from a peer; see ``BlobRepository``.
         """
         codec = UpdateCodec(charter.layout, charter.blob_layout, chain_id, federation)
-        disk = OwnDisk(files, codec.whole.blob_size, memo)
+        disk = OwnDisk(files, codec.whole.blob_size, memo, codec.update_size)
         rule = memo.get(("rule", charter.merge), charter.rule)  # one object a process: merges are remembered by it
         blobs = BlobRepository(disk, store, memo, waits=waits)
         return cls(codec, memo, disk, store, blobs, Models(codec, blobs, memo), Merger(rule, codec, blobs, memo))

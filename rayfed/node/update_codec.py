@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.encoding import codec
+from rayfed.encoding import codec, differences
 from rayfed.encoding.codec import Encoded, Header
 from rayfed.encoding.layout import Layout
+from rayfed.encoding.merkle import LEAF
 from rayfed.encoding.primitives import Address
 from rayfed.learning import State
 
@@ -37,12 +39,55 @@ class UpdateCodec:
         return Header.update(self.chain_id, self.federation, round, node, self.whole.hash, weight)
 
     def update(self, round: int, node: Address, state: State, examples: int) -> Encoded:
-        """Write a trained state as a member's update.
+        """Write a trained state as a member's update, at full width (see ``packed``).
 
         Raises:
             CodecError: a NaN or an infinity is in it.
         """
         return codec.encode(self.model, state, self.header(round, node, examples), within=self.whole)
+
+    def packed(self, wide: Encoded, base: Callable[[], memoryview]) -> Encoded:
+        """Return an update as it travels: as it is, or as its differences from the round's base.
+
+        Args:
+            wide: as ``update`` writes it.
+            base: gives the blob that the round started from; asked only where updates are narrow.
+
+        Raises:
+            StoreError: the disk has lost the base.
+        """
+        if not self.is_narrow:
+            return wide
+        blob = np.empty(self.update_size, np.uint8).data
+        blob[:LEAF] = wide.blob[:LEAF]
+        clipped = differences.pack(self.whole, self.weights(wide.blob), self.weights(base()), blob)
+        return Encoded(blob, wide.saturated + clipped)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether updates are differences from the base, so that nobody reads one without it."""
+        return self.whole.bits != 32
+
+    @property
+    def update_size(self) -> int:
+        """Bytes of an update."""
+        return self.whole.update_size
+
+    def unpacked(
+        self, blob: memoryview, base: NDArray[np.int32] | None, start: int = 0, stop: int | None = None
+    ) -> NDArray[np.int32]:
+        """Return what an update says (n,), read only: all values of a blob, or a range of them.
+
+        Args:
+            blob: the update.
+            base: all values of what the round started from; not looked at where updates are as wide as models.
+            start, stop: the range; ``start`` is a multiple of ``differences.values_a_leaf``.
+        """
+        if not self.is_narrow:
+            return self.values(blob)[start:stop]
+        if base is None:
+            raise ValueError("differences say nothing without the round's base")
+        return differences.unpack(blob, base, self.whole.bits, start, stop)
 
     def genesis(self, state: State) -> memoryview:
         """Write the model that round 1 starts from."""

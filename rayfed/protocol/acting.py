@@ -53,7 +53,8 @@ class OwnMerge(Protocol):
         """Return one leaf, ``merkle.LEAF`` bytes."""
 
     def inputs(self, which: Sequence[int], leaf: int, *, weighted: bool) -> list[InputProof]:
-        """Return the proofs of one leaf of these included updates, with their headers where ``weighted``.
+        """Return the proofs of one leaf of these included updates, with their headers where ``weighted``. Behind the
+        last of them stands the base.
 
         Raises:
             StoreError: the disk has lost one of them.

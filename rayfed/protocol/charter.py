@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 from rayfed.aggregation import rules
 from rayfed.aggregation.rules.optimizer import Optimizer, Stepped, extended
-from rayfed.encoding import canonical
+from rayfed.encoding import canonical, differences
 from rayfed.encoding.layout import Layout
 from rayfed.encoding.primitives import MAX_MEMBERS, Address, Root
 from rayfed.errors import CodecError, ConfigError
@@ -95,6 +95,7 @@ class Charter:
         if self.final_model not in (PUBLIC, MEMBERS):
             raise ConfigError("federation.final_model", f"{self.final_model!r} is neither {PUBLIC} nor {MEMBERS}")
         self.rule()
+        self.merge.check_bits(self.layout)
         self.canonical_json()
 
     def rule(self) -> rules.Rule:
@@ -108,8 +109,9 @@ class Charter:
 
     @cached_property
     def blob_layout(self) -> Layout:
-        """The layout of all blobs: the model's, and behind it what the merge's optimiser remembers, if there is one."""
-        return extended(self.layout, self.merge.optimizer)
+        """The layout of all blobs: the model's, and behind it what the merge's optimiser remembers, if there is one. It
+        says how wide updates are, too."""
+        return replace(extended(self.layout, self.merge.optimizer), bits=self.merge.bits)
 
     def terms(self, coin: Address = NATIVE) -> Terms:
         """Return what the contract is founded with.
@@ -146,6 +148,7 @@ class Charter:
             max_weight=self.merge.max_weight,
             layout=self.blob_layout.hash,
             values=self.blob_layout.size,
+            encoding=differences.word(self.merge.bits),
             frozen=self.blob_layout.frozen_digest,
         )
 

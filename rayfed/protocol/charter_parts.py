@@ -9,7 +9,8 @@ from typing import Any
 
 from rayfed.aggregation import rules
 from rayfed.aggregation.rules.optimizer import RATE_UNIT
-from rayfed.encoding import canonical
+from rayfed.encoding import canonical, differences
+from rayfed.encoding.layout import Layout
 from rayfed.errors import CodecError, ConfigError
 from rayfed.protocol.messages import NATIVE
 from rayfed.protocol.metric import Metric, of_task
@@ -100,6 +101,7 @@ class MergeTerms:
         mixing, f, bucket, clip, iterations: as in ``rules.make``; in the text only where they are not the default.
         optimizer, server_lr, momentum, second_momentum, tau: what is done with the rule's result, as in
             ``rules.optimizer.Optimizer``; in the text only where they are not the default.
+        bits: how wide an update's values are, one of ``differences.BITS``; in the text only where it is not 32.
     """
 
     rule: str
@@ -115,13 +117,23 @@ class MergeTerms:
     momentum: int = 9_000
     second_momentum: int = 9_900
     tau: int = 1_000_000
+    bits: int = 32
 
     def rule_alone(self) -> rules.Rule:
         """Return the rule, without the optimiser's step."""
         chosen = asdict(self)
-        for name in ("optimizer", "server_lr", "momentum", "second_momentum", "tau"):
+        for name in ("optimizer", "server_lr", "momentum", "second_momentum", "tau", "bits"):
             del chosen[name]
         return rules.make(chosen.pop("rule"), **chosen)
+
+    def check_bits(self, layout: Layout) -> None:
+        """Raise ``ConfigError`` where updates of this model cannot be as narrow as ``bits`` says."""
+        if isinstance(self.bits, bool) or self.bits not in differences.BITS:
+            raise ConfigError("merge.bits", f"an update's values have 32, 16 or 8 bits, not {self.bits!r}")
+        small = [spec for spec in layout.tensors if spec.kind == "int" and spec.dtype != "int64"]
+        if self.bits != 32 and small:
+            words = f"{small[0].name} is {small[0].dtype}, which a difference of {self.bits} bits may leave"
+            raise ConfigError("merge.bits", f"{words}; 32 keeps it as it is")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the terms as canonical JSON has them."""

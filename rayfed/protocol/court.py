@@ -150,7 +150,8 @@ class InputProof:
     """That an update has a leaf, and weighs what it does.
 
     Attributes:
-        which: the update's position among the included ones, by index.
+        which: the update's position among the included ones, by index. Where updates are differences, the base stands
+            behind the last one, and comes first in every call.
         leaf: its ``merkle.LEAF`` bytes.
         path: siblings from the leaf up (``merkle.Tree.proof``).
         header, header_path: leaf 0 and its path where the rule is the mean; else empty.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rayfed.encoding import merkle
+from rayfed.encoding import differences, merkle
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.protocol.acting import CourtAct, CourtSight, OwnMerge, stage_of
 from rayfed.protocol.commands import Command, Prove, Resolve, Show, ShowLeaf
-from rayfed.protocol.court import LEFT, RIGHT, Match, MatchState, Point, Shown, Tournament
-from rayfed.protocol.messages import Round, View
+from rayfed.protocol.court import LEFT, RIGHT, InputProof, Match, MatchState, Point, Shown, Tournament
+from rayfed.protocol.messages import Round, Terms, View
 
 PROOFS_AT_ONCE = 8
 """Inputs proved in one transaction: about a million units of gas, most of it for their bytes."""
@@ -117,10 +117,30 @@ class Defence:
         if evidence is None or evidence.context != self._round.context:
             return  # the chain has just gone back
         left = [which for which in range(len(evidence.roots)) if not match.proven >> which & 1]
-        inputs = self._own.inputs(left[:PROOFS_AT_ONCE], match.point.first, weighted=self._terms.rule == MEAN)
+        inputs = proofs(self._own, self._terms, match, left[:PROOFS_AT_ONCE], len(evidence.roots))
         command = Prove(match.point, evidence.voting, evidence.roots, inputs)
         yield self._urgent(command, match.since, match.since + self._terms.proof_seconds // 2)
 
     def _urgent(self, command: Command, since: int, by: int = 0, line: str = "") -> CourtAct:
         by = by or since + self._terms.clock_seconds // 2
         return CourtAct(command, self._round.round, since, by, line=line, root=self._own.root)
+
+
+def proofs(own: OwnMerge, terms: Terms, match: Match, which: Sequence[int], included: int) -> list[InputProof]:
+    """Return the proofs of inputs for the value in dispute.
+
+    Args:
+        own: has them.
+        terms: say how updates are encoded.
+        match: stands at a leaf.
+        which: positions among the included updates.
+        included: how many of them there are; the base, where updates are differences from it, is the one behind.
+
+    Raises:
+        StoreError: the disk has lost one of them.
+    """
+    leaf, weighted = match.point.first, terms.rule == MEAN
+    if terms.bits == 32:
+        return own.inputs(which, leaf, weighted=weighted)
+    place, _ = differences.place(merkle.position(leaf, match.coordinate), terms.bits)
+    return [*own.inputs([included], leaf, weighted=False), *own.inputs(which, place, weighted=weighted)]

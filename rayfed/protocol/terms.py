@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rayfed.encoding import differences
 from rayfed.encoding.primitives import Address, Root
 
 NATIVE: Address = "0x" + "0" * 40
@@ -42,7 +43,8 @@ class Terms:
         trim, max_weight: of the rule, as in ``rules.make``.
         layout: SHA-256 of the layout, as in a blob's header.
         values: how many int32 values the model has; a blob has ``merkle.leaves(values)`` leaves.
-        encoding, frozen: words of every header: how values are encoded, and the hash of what is not trained.
+        encoding, frozen: words of every header: how values lie in an update (``bits``), and the hash of what is not
+            trained.
     """
 
     charter: bytes
@@ -79,6 +81,11 @@ class Terms:
     def round_seconds(self) -> int:
         """The longest that a round lasts."""
         return self.commit_seconds + self.vote_seconds + self.attest_seconds
+
+    @property
+    def bits(self) -> int:
+        """How wide an update's values are."""
+        return differences.bits_of(self.encoding)
 
     @property
     def bonds(self) -> int:

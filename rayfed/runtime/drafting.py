@@ -93,7 +93,7 @@ def draft(settings: Settings, here: bool = False, source: Mapping[str, Any] | No
     state = {name: value for name, value in state.items() if name not in constants and name not in still}
     layout = _layout(state, parameters, after, beside)
     states.narrow(model, described, layout)
-    whole = extended(layout, settings.merge.optimizer)
+    whole = replace(extended(layout, settings.merge.optimizer), bits=settings.merge.bits)
     blob = codec.encode(layout, state, codec.Header.merged(0), within=whole).blob
     states.check_restored(model, layout, state, codec.decode(layout, blob, within=whole))
     charter = _charter(settings, pictures, described, layout, merkle.root(blob))
@@ -253,6 +253,7 @@ def _merge_terms(merge: MergeSettings) -> MergeTerms:
         bucket=merge.bucket,
         clip=round(merge.clip * CLIP_UNIT),
         iterations=merge.iterations,
+        bits=merge.bits,
         **_optimizer_terms(merge),
     )
 

@@ -259,7 +259,7 @@ class Recorder:
             mlflow_run_id=end.run_id,
             metric=end.charter.data.metric,
             parameters=end.charter.layout.size,
-            update_bytes=end.charter.blob_layout.blob_size,
+            update_bytes=end.charter.blob_layout.update_size,
             frozen=frozen.parameters if frozen else 0,
         )
         return told, page(told, self._history)

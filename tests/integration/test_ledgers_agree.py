@@ -353,6 +353,7 @@ def test_terms_are_refused_alike() -> None:
         {"rule": 1, "max_weight": 0},
         {"rule": 1, "max_weight": 1 << 24},
         {"values": 0},
+        {"encoding": (32).to_bytes(32, "big")},
         {"coin": ACCOUNTS[0]},
     ]
     with chain() as rpc:

@@ -132,6 +132,32 @@ def rules() -> dict[str, Any]:
     return {"cases": cases}
 
 
+def difference(bits: int, leaf: bytes, offset: int, base: int) -> int:
+    """What a leaf of differences says at an offset, where the base says ``base``; from docs/protocol.md, clause 2.7."""
+    each = 64 * 8 // bits - 1
+    block = leaf[offset // each * 64 :][:64]
+    numbers = block[1:] if bits == 8 else block[2:]
+    width = bits // 8
+    q = int.from_bytes(numbers[offset % each * width :][:width], "little", signed=True)
+    return min(max(base + q * 2 ** min(block[0], 32 - bits), LOW), HIGH)
+
+
+def encodings() -> dict[str, Any]:
+    """Leaves of differences, and what they say."""
+    cases = []
+    for bits, shifts in ((8, (0, 1, 7, 23, 24, 25, 128, 255)), (16, (0, 1, 7, 15, 16, 17, 128, 255))):
+        noise = numbers(bits, 128)
+        data = bytearray(b"".join((number % 2**32).to_bytes(4, "little") for number in noise))
+        for block, shift in enumerate(shifts):
+            data[64 * block] = shift
+        each = 64 * 8 // bits - 1
+        offsets = sorted({0, 1, each - 1, 8 * each - 1, *(each * block + block for block in range(8))})
+        bases = [0, LOW, HIGH, -1, *numbers(99, 2)]
+        values = [[difference(bits, bytes(data), offset, base) for base in bases] for offset in offsets]
+        cases.append({"bits": bits, "leaf": text(data), "offsets": offsets, "bases": bases, "values": values})
+    return {"cases": cases}
+
+
 def header() -> dict[str, Any]:
     """Headers and their words."""
     magic = hashlib.sha256(b"rayfed.blob.v2").digest()
@@ -176,7 +202,7 @@ def text(data: bytes) -> str:
 
 def files() -> dict[str, str]:
     """Name and text of every file of vectors."""
-    made = {"merkle": merkle(), "rules": rules(), "header": header()}
+    made = {"merkle": merkle(), "rules": rules(), "header": header(), "encodings": encodings()}
     return {f"{name}.json": json.dumps(value, indent=1) + "\n" for name, value in made.items()}
 
 

@@ -34,6 +34,8 @@ class MergeSettings:
         momentum: part of the last step that is carried into the next.
         second_momentum: fedadam and fedyogi: the same for the squared steps.
         tau: fedadam and fedyogi: added to the denominator, so that steps stay small where gradients are.
+        bits: how wide an update's values are: 32, or 16 or 8 as differences from the round's base, for half or a
+            quarter of the bytes. Models stay 32 bits wide, and the contract recomputes the same rules.
     """
 
     rule: str = one_of(*RULES)
@@ -49,6 +51,7 @@ class MergeSettings:
     momentum: float = within(0.9, 0.0, 0.9999)
     second_momentum: float = within(0.99, 0.0, 0.9999)
     tau: float = within(0.001, 1e-9, 1.0)
+    bits: int = within(32, 8, 32)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rayfed.encoding import merkle
+from rayfed.encoding import differences, merkle
 from rayfed.encoding.header import Header
 from rayfed.encoding.primitives import Root
 from rayfed.errors import Rejected
@@ -45,17 +45,39 @@ def value(leaf: bytes, coordinate: int) -> int:
     return int.from_bytes(leaf[4 * coordinate : 4 * coordinate + 4], "little", signed=True)
 
 
-def read(terms: Terms, proof: InputProof, root: Root, leaf: int, coordinate: int) -> tuple[int, int]:
-    """Return what an update says at a coordinate, and what it weighs (0 where the rule is no mean); as they lie.
+def read_base(terms: Terms, proof: InputProof, root: Root, position: int) -> int:
+    """Return what the round's base says at a position.
+
+    Raises:
+        Rejected: it is not proved, or has a header, which nobody asks for.
+    """
+    leaf, offset = differences.place(position, 32)
+    leaf_hash(proof.leaf)
+    is_proved = merkle.verify(root, proof.leaf, leaf, merkle.leaves(terms.values), proof.path)
+    if not is_proved or proof.header or proof.header_path:
+        raise Rejected("WrongProof")
+    return value(proof.leaf, offset)
+
+
+def read(terms: Terms, proof: InputProof, root: Root, position: int, base: int) -> tuple[int, int]:
+    """Return what an update says at a position, and what it weighs (0 where the rule is no mean); as they lie.
+
+    Args:
+        terms: say how updates are encoded.
+        proof: of the update's leaf in which the position is.
+        root: of the update.
+        position: of the value among all.
+        base: the base's value there; not looked at where updates are as wide as models.
 
     Raises:
         Rejected: it is not proved.
     """
-    count = merkle.leaves(terms.values)
+    count = differences.leaves(terms.values, terms.bits)
+    leaf, offset = differences.place(position, terms.bits)
     leaf_hash(proof.leaf)
     if not merkle.verify(root, proof.leaf, leaf, count, proof.path):
         raise Rejected("WrongProof")
-    found = value(proof.leaf, coordinate)
+    found = differences.value(proof.leaf, offset, terms.bits, base)
     if terms.rule != MEAN:
         return found, 0
     leaf_hash(proof.header)

@@ -61,15 +61,20 @@ def prove(s: Storage, sender: Address, move: Prove, cost: int) -> None:
     point, m = move.point, _at(s, move.point)
     if m.state is not MatchState.PROVING:
         raise Rejected("NotProving")
-    slot = s.rounds[s.slot_of(point.round)]
+    slot, position = s.rounds[s.slot_of(point.round)], merkle.position(m.first, m.coordinate)
     if contexts.resting(move.voting, slot.included, move.roots) != slot.context:
         raise Rejected("WrongRoots")
-    before = m.proven
-    for proof in move.inputs:
+    before, base, inputs = m.proven, 0, list(move.inputs)
+    if inputs and s.terms.bits != 32:
+        proof = inputs.pop(0)
+        if proof.which != len(move.roots):
+            raise Rejected("NoSuchInput")
+        base = leaves.read_base(s.terms, proof, slot.base, position)
+    for proof in inputs:
         if proof.which >= len(move.roots):
             raise Rejected("NoSuchInput")
         if not m.proven >> proof.which & 1:
-            m.inputs[proof.which] = leaves.read(s.terms, proof, move.roots[proof.which], m.first, m.coordinate)
+            m.inputs[proof.which] = leaves.read(s.terms, proof, move.roots[proof.which], position, base)
             m.proven |= 1 << proof.which
     if m.proven == before:
         raise Rejected("NothingNew")

@@ -125,6 +125,7 @@ class TrainHandler:
             diverged = str(error)
             encoded = codec.update(job.round, kit.address, base, 1)
         behaviour.forge(job.round, lambda: codec.weights(disk.read(job.base)), codec.weights(encoded.blob))
+        encoded = codec.packed(encoded, lambda: disk.read(job.base))
         root = disk.keep(encoded.blob)
         return Trained(root, update, encoded.saturated, trained - began, time.perf_counter() - trained, diverged)
 

@@ -13,8 +13,8 @@ from rayfed.protocol.court import MergeEvidence
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The included updates by root; None while not all can be had, and then in a line what is lacking, and whether all
-    that is may be on its way."""
+    """The included updates by root, and with them the base where they are differences from it; None while not all can
+    be had, and then in a line what is lacking, and whether all that is may be on its way."""
 
     updates: Mapping[Root, memoryview] | None
     lacks: str = ""
@@ -48,7 +48,10 @@ class InputFinder:
                 updates[root] = found.blob
             elif not lacks or (are_coming and not found.is_coming):
                 lacks, are_coming = f"the update {root.hex()[:12]}: {found.reason}", found.is_coming
-        return Inputs(None, lacks, are_coming) if lacks else Inputs(updates)
+        if lacks:
+            return Inputs(None, lacks, are_coming)
+        base = self._tools.disk.read(evidence.base) if self._tools.codec.is_narrow else None
+        return Inputs(updates if base is None else {**updates, evidence.base: base})
 
     def keep(self, round: int, blobs: Mapping[Root, memoryview]) -> None:
         """Have these on the own disk until the round is released: without them no leaf can be proved.

@@ -30,12 +30,12 @@ class StorePart:
     Attributes:
         kind: its name in ``store.order``.
         store: the store itself.
-        owed: what it should keep and could not; put there as soon as it works again.
+        owed: sizes, by root, of what it should keep and could not; put there as soon as it works again.
     """
 
     kind: str
     store: Store
-    owed: set[Root] = field(default_factory=set)
+    owed: dict[Root, int] = field(default_factory=dict)
     settling: threading.Lock = field(default_factory=threading.Lock)
     rests_until: float = float("-inf")
     rest: float = FIRST_REST
@@ -61,7 +61,6 @@ class SeveralStores:
         self._hedge_seconds = hedge_seconds
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._size = 0
         self.faults: Counter[str] = Counter()
         """How often each kind did not work, or gave something else than was asked for."""
 
@@ -73,9 +72,8 @@ class SeveralStores:
             StoreError: none of them did.
         """
         awake = [part for part in self._parts if not self._rests(part)] or self._parts
-        self._size = blob.nbytes
         for part in self._parts:
-            part.owed.add(root)
+            part.owed[root] = blob.nbytes
         answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         for part in awake:
             _start(self._put, part, root, blob, answers)
@@ -154,24 +152,24 @@ class SeveralStores:
             answers.put(error)
             return
         self._well(part)
-        part.owed.discard(root)
+        part.owed.pop(root, None)
         answers.put(None)
         self._settle(part)
 
     def _settle(self, part: StorePart) -> None:
-        """Put into a store that works what it could not take before; all blobs of a federation have one size."""
+        """Put into a store that works what it could not take before."""
         with part.settling:
-            for root in list(part.owed):
+            for root, size in list(part.owed.items()):
                 if self._closed.is_set():
                     return
                 try:
-                    part.store.put(root, self._disk.get(root, self._size))
+                    part.store.put(root, self._disk.get(root, size))
                 except (BlobMissing, BlobCorrupt) as error:  # the own disk has let go of it
                     log.info("%s", error)
                 except StoreError as error:
                     self._fault(part, error)
                     return
-                part.owed.discard(root)
+                part.owed.pop(root, None)
 
     def _settle_later(self, part: StorePart, seconds: float) -> None:
         if not self._closed.wait(seconds):

@@ -132,3 +132,18 @@ def test_what_is_held_is_known_after_a_restart_and_what_is_ones_own_stays(tmp_pa
     assert repository(tmp_path).disk.held == frozenset()
     (tmp_path / "held.json").write_text('{"1": ')
     assert repository(tmp_path).disk.held == frozenset(), "a power cut costs no more than the list"
+
+
+def test_a_model_is_nobodys_update_where_updates_are_smaller(tmp_path: Path) -> None:
+    """Somebody commits to the root of a model that all have in memory."""
+    memo, model = Memo(), blob(1)
+    disk = OwnDisk(FileStore(tmp_path), SIZE, memo, update_size=SIZE // 2)
+    blobs = BlobRepository(disk, MemoryStore(), memo)
+    root = blobs.keep(model)
+    assert blobs.obtain(root, []).blob == model
+    assert blobs.at_hand(root) is None
+    found = blobs.find(root, [])
+    assert (found.blob, found.is_final) == (None, True)
+    update = blobs.keep(model[: SIZE // 2])
+    assert blobs.find(update, []).blob == model[: SIZE // 2]
+    assert blobs.obtain(update, []).blob is None

@@ -39,7 +39,8 @@ KINDS: tuple[type[Any], ...] = (Resources, Options, Hooks)
 
 def charter(**changes: Any) -> Charter:
     merge = changes.get("merge", MergeTerms("mean"))
-    blob = codec.encode(LAYOUT, GENESIS, codec.Header.merged(0), within=extended(LAYOUT, merge.optimizer)).blob
+    whole = replace(extended(LAYOUT, merge.optimizer), bits=merge.bits)
+    blob = codec.encode(LAYOUT, GENESIS, codec.Header.merged(0), within=whole).blob
     terms: dict[str, Any] = {
         "rounds": 3,
         "join_seconds": 300,

@@ -30,8 +30,20 @@ STEPS = [
     MergeTerms("centred_clipping", optimizer="fedyogi", server_lr=50_000),
 ]
 
+NARROW = [
+    MergeTerms("mean", bits=8),
+    MergeTerms("trimmed_mean", trim=2500, bits=16),
+    MergeTerms("median", bits=8),
+    MergeTerms("geometric_median", bits=8),
+    MergeTerms("mean", optimizer="fedadam", server_lr=50_000, bits=16),
+]
 
-@pytest.mark.parametrize("terms", TERMS + STEPS, ids=lambda terms: f"{terms.mixing}-{terms.rule}-{terms.optimizer}")
+
+def _id(terms: MergeTerms) -> str:
+    return f"{terms.mixing}-{terms.rule}-{terms.optimizer}-{terms.bits}"
+
+
+@pytest.mark.parametrize("terms", TERMS + STEPS + NARROW, ids=_id)
 def test_all_nodes_and_an_auditor_come_to_one_root(tmp_path: Path, terms: MergeTerms) -> None:
     world = AuditedWorld(tmp_path, merge=terms)
     view = world.run()
@@ -41,6 +53,29 @@ def test_all_nodes_and_an_auditor_come_to_one_root(tmp_path: Path, terms: MergeT
     report = audit(world.record(), [world.folder])
     assert [round.merge for round in report.rounds] == ["verified"] * 4
     assert report.clean
+
+
+def test_differences_say_in_a_quarter_of_the_bytes_what_whole_values_do(tmp_path: Path) -> None:
+    models, sizes = [], []
+    for bits in (32, 8):
+        world = AuditedWorld(tmp_path / str(bits), merge=MergeTerms("mean", bits=bits))
+        view = world.run()
+        layout = world.charter.blob_layout
+        root = world.chain.merge_evidence(3).roots[0]  # type: ignore[union-attr]
+        sizes.append(world.shared.get(root, layout.update_size).nbytes)
+        models.append(codec.decode(LAYOUT, world.shared.get(view.base, layout.blob_size))["w"])
+    assert sizes == [25 * 512, 7 * 512]
+    # All of a block's changes lie between 0.1 and 0.4, so a step is at most 0.5 / 127, in each of three rounds.
+    np.testing.assert_allclose(models[0], models[1], atol=3 * 0.5 / 127)
+    assert not np.array_equal(*models)
+
+
+def test_without_its_base_a_merge_of_differences_is_not_checkable(tmp_path: Path) -> None:
+    world = AuditedWorld(tmp_path, merge=NARROW[0])
+    world.run()
+    world.shared.file(world.outcome(1).root).unlink()
+    report = audit(world.record(), [world.folder])
+    assert [round.merge for round in report.rounds] == ["verified", "verified", "not checkable", "verified"]
 
 
 def test_without_its_base_a_clipped_merge_is_not_checkable(tmp_path: Path) -> None:
