@@ -28,6 +28,7 @@ NAMES = (
     "startup",
     "scale",
     "optimizers",
+    "widths",
     "privacy",
     "gpu",
     "gpu_paper",
