@@ -33,7 +33,7 @@ PHASES = {
     "starting 4 nodes": "founded",
     "round 1/5: commit": "round 1",
     "done after": "last round over",
-    "root ": "all told",
+    "told: root ": "all told",
 }
 """What the log says when a phase begins, and what has been reached by then."""
 BECOME_REAPER = 36
