@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -38,6 +39,21 @@ def no_tracking_uri_is_left() -> Iterator[None]:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if before is not None:
         os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+@pytest.fixture(autouse=True)
+def no_log_handler_is_left() -> Iterator[None]:
+    """Hydra has the whole process log to what pytest captures just then, which is closed when the test ends: each line
+    of a later test's log would cost a traceback."""
+    root, rayfed = logging.getLogger(), logging.getLogger("rayfed")
+    handlers, levels = root.handlers[:], (root.level, rayfed.level)
+    yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    rayfed.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")
