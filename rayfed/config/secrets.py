@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rayfed.config.variables import having
 from rayfed.encoding.urls import public, public_text
 from rayfed.errors import ConfigError
 
@@ -43,7 +43,7 @@ def by_environment(words: Sequence[str]) -> Iterator[list[str]]:
         ConfigError: a secret stands within something that is no plain URL: a list, or several values of a sweep.
     """
     shown: list[str] = []
-    before: dict[str, str | None] = {}
+    given: dict[str, str] = {}
     for word in words:
         name, is_setting, value = word.partition("=")
         key = name.lstrip("+~")
@@ -56,17 +56,10 @@ def by_environment(words: Sequence[str]) -> Iterator[list[str]]:
         if not re.fullmatch(r"[\w+.-]+://[^\s,'\"\[\](){}]+", url) or public(url, path_is_secret=keyed) == url:
             words = f"holds a secret, which would be written down: put it into a variable, write ${{oc.env:{variable}}}"
             raise ConfigError(key, words)
-        before.setdefault(variable, os.environ.get(variable))
-        os.environ[variable] = url
+        given[variable] = url
         shown.append(f"{name}=${{oc.env:{variable}}}")
-    try:
+    with having(given):
         yield shown
-    finally:
-        for variable, old in before.items():
-            if old is None:
-                os.environ.pop(variable, None)
-            else:
-                os.environ[variable] = old
 
 
 def _unquoted(value: str) -> str:

@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ray
 
+from rayfed.config.variables import having
 from rayfed.errors import ConfigError, RayfedError
 from rayfed.runtime import signals
 
@@ -61,7 +62,7 @@ def connected(settings: Settings) -> Iterator[None]:
     terminated = signal.getsignal(signal.SIGTERM)
     given = variables(settings) if address == "local" else {}
     try:
-        with _with_variables(given):
+        with having(given):
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -83,21 +84,6 @@ def connected(settings: Settings) -> Iterator[None]:
     finally:
         _given.clear()
         ray.shutdown()
-
-
-@contextmanager
-def _with_variables(given: Mapping[str, str]) -> Iterator[None]:
-    """Have these in this process's environment for a while: what is started meanwhile has them for good."""
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def check_temporary_folder() -> None:
