@@ -279,8 +279,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--i-know", action="store_true", help="you know that whoever sees the key controls the account")
     made = command("import", _import, "Encrypt an existing key: from a file, or typed without being shown.")
     keystore(made, "to write")
+    made.add_argument("--from", dest="source", type=Path, help="a plain key file or a keystore; asked for if not given")
     command("renew", _renew, "Put a new reading key behind those in a file; old ones go on reading.").add_argument(
         "file", type=Path, help="reading.keys of a member"
     )
-    made.add_argument("--from", dest="source", type=Path, help="a plain key file or a keystore; asked for if not given")
     return parser
