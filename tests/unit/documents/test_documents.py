@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from rayfed.cli.audit import _parser as audit_parser
 from rayfed.config import check_join, load
 from rayfed.errors import ConfigError
-from tests.documents import COMMANDS, OTHERS, ROOT, Block, all_blocks, blocks
+from tests.documents import COMMANDS, OTHERS, PAGES, ROOT, Block, all_blocks, blocks
 
 BLOCKS = all_blocks()
 FAST = [pytest.param(block, id=block.where) for block in BLOCKS if (block.kind, block.rest) == ("test", "fast")]
@@ -32,6 +33,15 @@ def test_no_command_hides_outside_of_blocks() -> None:
         inside = {line for block in blocks(page) for line in block.text.splitlines()}
         for line in page.read_text(encoding="utf-8").splitlines():
             assert not re.match(r"(    |\t)\$? ?(python|make|kubectl) ", line) or line in inside or line[4:] in inside
+
+
+def test_no_heading_stands_twice_in_a_page() -> None:
+    """A section that was pasted twice says two things as soon as one of them is changed."""
+    for page in PAGES:
+        code = {line for block in blocks(page) for line in block.text.splitlines()}
+        lines = page.read_text(encoding="utf-8").splitlines()
+        headings = [line for line in lines if re.match(r"#+ ", line) and line not in code]
+        assert [heading for heading, times in Counter(headings).items() if times > 1] == [], page.name
 
 
 def test_the_readme_names_every_group_and_its_options() -> None:
