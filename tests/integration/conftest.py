@@ -16,6 +16,7 @@ LONGEST = (
     "test_resume.py",
     "test_documents.py",
     "test_chaos.py",
+    "test_chain_goes_back.py",
     "test_keys_stay.py",
     "test_collusion.py",
     "test_browser.py",
