@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import nn
+
+Place = tuple[dict[str, Any], str]
+"""What a module keeps its parameters or buffers in, and under which name."""
 
 
 class JudgingModel:
@@ -23,6 +27,7 @@ class JudgingModel:
         buffers = dict(self._model.named_buffers(remove_duplicate=False))
         self._types = {name: value.dtype for name, value in {**buffers, **parameters}.items()}
         self._parameters = parameters.keys()
+        self._places: dict[str, Place] = {}  # of all weights, once a state has been loaded the long way
 
     @staticmethod
     def suits(model: nn.Module) -> bool:
@@ -40,7 +45,16 @@ class JudgingModel:
         Args:
             state: as the model's ``load_state_dict`` takes it; not changed, and not to be changed meanwhile.
         """
-        self._model.load_state_dict({name: self._laid(name, value) for name, value in state.items()}, assign=True)
+        laid = {name: self._laid(name, value) for name, value in state.items()}
+        if laid.keys() == self._places.keys():
+            for name, (owned, key) in self._places.items():
+                if name in self._parameters:
+                    owned[key].data = laid[name]
+                else:
+                    owned[key] = laid[name]
+        else:
+            self._model.load_state_dict(laid, assign=True)
+            self._places = _places(self._model)
         return self._model
 
     def _laid(self, name: str, value: torch.Tensor) -> torch.Tensor:
@@ -48,3 +62,17 @@ class JudgingModel:
         laid = value.to(self._types.get(name, value.dtype), memory_format=layout)
         # A buffer may be written to even where nothing is trained (a counter of calls): never the caller's.
         return laid.clone() if laid is value and name not in self._parameters else laid
+
+
+def _places(model: nn.Module) -> dict[str, Place]:
+    """Return by name where a model keeps what its state dict has, so that a state is put there without the quarter of a
+    small model's pass that ``load_state_dict`` takes; nothing where a module does more than that when it is loaded."""
+    places: dict[str, Place] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        loads = type(module)._load_from_state_dict.__module__.startswith("torch.nn.modules.")
+        if not loads or module._load_state_dict_pre_hooks or module._load_state_dict_post_hooks:
+            return {}
+        saved = [key for key in module._buffers if key not in module._non_persistent_buffers_set]
+        for owned, keys in ((module._parameters, [*module._parameters]), (module._buffers, saved)):
+            places |= {f"{path}.{key}" if path else key: (owned, key) for key in keys if owned[key] is not None}
+    return places

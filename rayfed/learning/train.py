@@ -162,26 +162,23 @@ class Trainer:
         mean: Sequence[int],
         std: Sequence[int],
         batch: int | None = None,
-        quick: bool = False,
     ) -> Evaluation:
-        """Evaluate a state in this trainer's model, on its device, in its precision and memory format.
-
-        Args:
-            quick: in channels-last whatever the format: up to three times as fast, and other last bits.
-        """
-        with self._busy, _threads(self.threads):
-            # Only processors are that much faster in another format; a GPU's recorded steps need weights to stay.
-            quickly = quick and self.device.type == "cpu" and not self.channels_last and JudgingModel.suits(self.model)
-            model = self.judge().holding(state) if quickly else self.model
-            if not quickly:
-                model.load_state_dict(state)
+        """Evaluate a state in this trainer's model, on its device, in its precision and memory format."""
+        with self.undisturbed():
+            self.model.load_state_dict(state)
             there: Any = x
             if self.device.type != "cpu":
                 there = tuple(map(self._resident, x)) if isinstance(x, tuple) else self._resident(x)
             return evaluate(
-                model, there, y, mean, std,
-                batch=batch, precision=self.precision, channels_last=quickly or self.channels_last, task=self.task,
+                self.model, there, y, mean, std,
+                batch=batch, precision=self.precision, channels_last=self.channels_last, task=self.task,
             )  # fmt: skip
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Keep the trainer's models to the calling thread for a while, with the number of threads that it was told."""
+        with self._busy, _threads(self.threads):
+            yield
 
     def judge(self) -> JudgingModel:
         """Return the model's copy that judges, made when it is first asked for: who never judges needs no memory."""

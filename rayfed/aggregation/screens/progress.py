@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from rayfed.aggregation.screens import Evidence
 from rayfed.aggregation.screens.camps import singled_out
+from rayfed.aggregation.screens.norm import BLOCK
 from rayfed.aggregation.screens.verdict import Verdict
 from rayfed.encoding.blocks import ranges
 from rayfed.errors import ConfigError
@@ -123,8 +124,10 @@ def alignment(update: NDArray[np.int32], base: NDArray[np.int32], genesis: NDArr
     All (n_values,), read block by block. In floats: a screen does not need the last bits.
     """
     product = moved = come = 0.0
-    for start, stop in ranges(base.size):
-        step = np.subtract(update[start:stop], base[start:stop], dtype=np.float64)
-        way = np.subtract(base[start:stop], genesis[start:stop], dtype=np.float64)
+    steps, ways = np.empty((2, min(BLOCK, base.size)), np.float32)
+    for start, stop in ranges(base.size, BLOCK):
+        step, way = steps[: stop - start], ways[: stop - start]
+        np.subtract(update[start:stop], base[start:stop], out=step, dtype=np.float32, casting="unsafe")
+        np.subtract(base[start:stop], genesis[start:stop], out=way, dtype=np.float32, casting="unsafe")
         product, moved, come = product + float(step @ way), moved + float(step @ step), come + float(way @ way)
     return product / math.sqrt(moved) / math.sqrt(come) if moved and come else 0.0
