@@ -39,5 +39,6 @@ def resume(
         new = path.with_suffix(".new")
         new.write_text(json.dumps(content, indent=1) + "\n")
         new.replace(path)
-        print(f"{key}: {content['cells'][key]['accuracy']:.3f}", flush=True)
+        accuracy = content["cells"][key].get("accuracy")
+        print(f"{key}: measured" if accuracy is None else f"{key}: {accuracy:.3f}", flush=True)
     return content

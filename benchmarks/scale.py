@@ -5,6 +5,9 @@ grow. Two members are on their own, as a party apart is: what they compute and f
 share a memo and judge nothing, so that one machine is enough. Only Ray and the chain are left out: the nodes are as
 ``Assembly`` builds them, on the ledger in memory; updates are made up, a common way and one's own.
 
+Sizes that are done are kept in benchmarks/results/scale.json and not run again; fills the table of docs/scale.md.
+``RAYFED_NODES=8,16`` chooses sizes.
+
 Gas is what the contracts' own tests have written down (``contracts/snapshots``, docs/gas.md).
 """
 
@@ -12,17 +15,20 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import Figure, report
+from benchmarks.cells import resume
+from benchmarks.machine import RESULTS, Figure, describe, report
+from benchmarks.robustness_page import placed
 from benchmarks.untrained import Untrained
 from rayfed.config import Settings, load
 from rayfed.encoding.primitives import Address, Root
@@ -37,12 +43,17 @@ from rayfed.runtime.assembly import Assembly
 from rayfed.runtime.place import Place
 from rayfed.testing import ManualClock, MemoryChain, MemoryLedger
 
-NODES, ROUNDS, APART = (8, 16, 32, 64, 128, 256), 3, 2
+NODES, ROUNDS, APART = "8,16,32,64,128,256", 3, 2
+CHOICE = "RAYFED_NODES"
+PATH = RESULTS / "scale.json"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
 FEDERATION = "0x" + "fe" * 20
 SNAPSHOTS = Path(__file__).parent.parent / "contracts" / "snapshots"
 MEMBERS = (8, 32, 256)
 """Rosters whose gas is written down."""
 CLOSINGS = ("advance, commit to vote", "advance, vote to attest", "advance, attest to the next round", "settle")
+LATE = 64
+"""From how many nodes on growth is looked at by itself."""
 STATEMENTS = ("commit", "vote, another ballot", "attest")
 
 
@@ -197,33 +208,54 @@ def exponent(values: Mapping[int, float]) -> float:
     return float(np.polyfit(sizes, [math.log(value) for value in values.values()], 1)[0])
 
 
+def cell(size: tuple[int]) -> dict[str, Any]:
+    """Measure a federation of this size, for the file."""
+    return asdict(measured(size[0]))
+
+
+def exponents(runs: Mapping[int, Mapping[str, Any]]) -> dict[str, float]:
+    """Return by name with which power of the members each grows."""
+    spent = {nodes: median(run["seconds"]) for nodes, run in runs.items()}
+    late = {nodes: seconds for nodes, seconds in spent.items() if nodes >= LATE}
+    found = {"processor": exponent(spent)} | ({f"processor, from {LATE} on": exponent(late)} if len(late) > 1 else {})
+    found["fetched"] = exponent({nodes: median(run["fetched"]) for nodes, run in runs.items()})
+    return found | {"gas": exponent({nodes: gas(nodes) for nodes in MEMBERS})}
+
+
+def table(runs: Mapping[int, Mapping[str, Any]]) -> str:
+    """Return the page's table: a row a size."""
+    lines = ["| members | processor | fetched | gas, relayed |", "| ---: | ---: | ---: | ---: |"]
+    for nodes in sorted({*runs, *MEMBERS}):
+        run, paid = runs.get(nodes), f"{gas(nodes):,.0f}" if nodes in MEMBERS else ""
+        used = (
+            ("", "") if run is None else (f"{median(run['seconds']):.2g} s", f"{median(run['fetched']) / 1e6:.2g} MB")
+        )
+        lines.append(f"| {nodes} | {used[0]} | {used[1]} | {paid} |")
+    grows = exponents(runs)
+    return "\n".join([*lines, f"| exponent | {grows['processor']:.2g} | {grows['fetched']:.2g} | {grows['gas']:.2g} |"])
+
+
 def main() -> None:
-    """Measure, print, write."""
-    grown = {nodes: measured(nodes) for nodes in NODES}
+    """Run what is missing, write it size by size, fill the page's table."""
+    wanted = [(int(nodes),) for nodes in os.environ.get(CHOICE, NODES).split(",")]
+    content = resume(PATH, {"benchmark": "scale", "machine": describe(("torch", "numpy"))}, wanted, cell)
+    runs = {int(nodes): content["cells"][nodes] for nodes in sorted(content["cells"], key=int)}
     figures = []
-    for nodes, run in grown.items():
-        figures.append(Figure(f"{nodes} nodes: processor", "s", run.seconds, "a member and round"))
-        figures.append(Figure("  fetched", "kB", [fetched / 1000 for fetched in run.fetched]))
+    for nodes, run in runs.items():
+        figures.append(Figure(f"{nodes} nodes: processor", "s", run["seconds"], "a member and round"))
+        figures.append(Figure("  fetched", "kB", [fetched / 1000 for fetched in run["fetched"]]))
         if nodes in MEMBERS:
             figures.append(Figure("  gas", "", [gas(nodes)], "relayed by 32, closings and settling shared"))
-    spent = {nodes: median(run.seconds) for nodes, run in grown.items()}
-    exponents = {
-        "processor": exponent(spent),
-        "processor, from 64 on": exponent({nodes: spent[nodes] for nodes in NODES if nodes >= 64}),
-        "fetched": exponent({nodes: median(run.fetched) for nodes, run in grown.items()}),
-        "gas": exponent({nodes: gas(nodes) for nodes in MEMBERS}),
-    }
-    figures += [Figure(f"exponent: {name}", "", [value], "a member and round") for name, value in exponents.items()]
+    if len(runs) > 1:
+        grows = exponents(runs)
+        figures += [Figure(f"exponent: {name}", "", [value], "a member and round") for name, value in grows.items()]
+        PAGE.write_text(placed(PAGE.read_text(), "members", table(runs)))
     report(
         "scale",
         "what a member spends a round, by the number of members",
         figures,
         packages=("torch", "numpy"),
-        details={
-            "rounds": ROUNDS,
-            "update bytes": grown[NODES[0]].update,
-            "roots": {n: r.root for n, r in grown.items()},
-        },
+        details={"rounds": ROUNDS, "cells": content["cells"]},
     )
 
 
