@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmarks import federated
 from benchmarks.federated import ROOT, Run
 from benchmarks.machine import Figure, report
-from benchmarks.round import MODELS
+from benchmarks.round import once
 
 VARIABLE, CHOICE = "RAYFED_BEFORE", "RAYFED_CELLS"
 CELLS = "0.6 M:8,0.6 M:32,0.6 M:128,11.2 M:8,11.2 M:32"
@@ -22,17 +21,6 @@ BOUNDS = {
     "0.6 M": "screens: each node's passes over its own images, and Python's work for every node and update",
     "11.2 M": "hashing, writing and averaging 45 MB an update in every process",
 }
-
-
-def measured(code: Path, model: str, nodes: int) -> Run:
-    """Run once, by this checkout's code."""
-    return federated.run(
-        *("data=digits", "partition=iid", "partition.min_examples=1", *MODELS[model]),
-        *(f"federation.nodes={nodes}", f"federation.rounds={ROUNDS}", f"cluster.nodes_per_actor={nodes // 2}"),
-        "store.keep_rounds=1",
-        learner="benchmarks.untrained.Untrained",
-        code=code,
-    )
 
 
 def main() -> None:
@@ -44,7 +32,9 @@ def main() -> None:
     figures = []
     for cell in os.environ.get(CHOICE, CELLS).split(","):
         model, _, nodes = cell.partition(":")
-        turns = [[measured(code, model, int(nodes)) for code in (Path(older), ROOT)] for _ in range(TURNS)]
+        turns = [
+            [once(model, int(nodes), rounds=ROUNDS, code=code) for code in (Path(older), ROOT)] for _ in range(TURNS)
+        ]
         roots = {run.summary["final_root"] for turn in turns for run in turn}
         if len(roots) != 1:
             raise RuntimeError(f"{cell}: the editions end with different models: {roots}")

@@ -33,6 +33,7 @@ class Run:
         summary: ``summary.json``.
         processor: seconds that all processors have worked on each round, of all its processes together; Ray's and the
             chain's count, too.
+        memory: bytes (PSS) of all these processes at most; 0 where nobody looked.
     """
 
     rounds: tuple[float, ...]
@@ -43,6 +44,7 @@ class Run:
     wall: float
     summary: dict[str, Any]
     processor: tuple[float, ...] = ()
+    memory: int = 0
 
     @property
     def learning(self) -> float:
@@ -51,7 +53,11 @@ class Run:
 
 
 def run(
-    *settings: str, learner: str = "benchmarks.stamped.Stamped", limit: float | None = None, code: Path = ROOT
+    *settings: str,
+    learner: str = "benchmarks.stamped.Stamped",
+    limit: float | None = None,
+    code: Path = ROOT,
+    weighs: bool = False,
 ) -> Run:
     """Run a federation in a process of its own and in a folder that is gone afterwards.
 
@@ -60,6 +66,7 @@ def run(
         learner: notes when it is called.
         limit: seconds after which it is stopped.
         code: the checkout that is run.
+        weighs: whether its memory is looked at, every two seconds.
 
     Raises:
         subprocess.TimeoutExpired: it was.
@@ -74,7 +81,7 @@ def run(
             *settings,
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")])}
-        with Meter() as meter:
+        with Meter(weighs) as meter:
             began = time.time()
             environment |= meter.environment
             done = subprocess.run(command, cwd=code, env=environment, capture_output=True, text=True, timeout=limit)
@@ -108,4 +115,5 @@ def _read(stamps: list[dict[str, Any]], summary: dict[str, Any], began: float, e
         ended - began,
         summary,
         tuple(meter.at(after) - meter.at(before) for before, after in pairwise(borders)),
+        meter.peak,
     )

@@ -1,38 +1,26 @@
 """What does judging add to a whole round? ``python -m benchmarks judged_rounds``
 
 Rounds as ``round`` measures them (0.6 M weights, updates returned untrained, two actors), with the default screens and
-without those that look at images, in federations of 8, 32 and 128 nodes. The digits are dealt to all: at 128 nodes each
-judges by the eleven images that it has.
+without those that look at images, in federations of 8, 32 and 128 nodes. ``RAYFED_NODES=8,32`` chooses others.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import os
 
-from benchmarks import federated
-from benchmarks.federated import Run
 from benchmarks.machine import Figure, report
-from benchmarks.round import MODELS, UNJUDGED
+from benchmarks.round import UNJUDGED, measured
 
-NODES, ROUNDS = (8, 32, 128), 5
-
-
-@cache
-def measured(nodes: int, *settings: str) -> Run:
-    """Run once; a second caller in the same process gets the same run."""
-    return federated.run(
-        *("data=digits", "partition=iid", "partition.min_examples=1", *MODELS["0.6 M"]),
-        *(f"federation.nodes={nodes}", f"federation.rounds={ROUNDS}", f"cluster.nodes_per_actor={nodes // 2}"),
-        *("store.keep_rounds=1", *settings),
-        learner="benchmarks.untrained.Untrained",
-    )
+NODES, ROUNDS = "8,32,128", 5
+CHOICE = "RAYFED_NODES"
 
 
 def main() -> None:
     """Measure, print, write."""
     figures = []
-    for nodes in NODES:
-        without, judged = measured(nodes, *UNJUDGED), measured(nodes)
+    for nodes in map(int, os.environ.get(CHOICE, NODES).split(",")):
+        without = measured("0.6 M", nodes, rounds=ROUNDS, settings=UNJUDGED)
+        judged = measured("0.6 M", nodes, rounds=ROUNDS)
         figures += [
             Figure(f"{nodes} nodes: a round", "s", judged.rounds[1:], "default screens"),
             Figure("  screen", "s", judged.steps["screen"][1:], "a node"),

@@ -8,10 +8,12 @@ than a round: to keep all ten rounds' is to wait for the disk, which takes 16 bl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 from benchmarks import federated
-from benchmarks.federated import Run
+from benchmarks.federated import ROOT, Run
 from benchmarks.machine import Figure, report
 
 NODES, ROUNDS = 8, 10
@@ -30,29 +32,42 @@ UNJUDGED = ("~screens.holdout", "~screens.progress")
 every byte."""
 
 
-@cache
-def measured(model: str, nodes_per_actor: int, *settings: str) -> Run:
-    """Run once; a second caller in the same process gets the same run."""
+def once(
+    model: str,
+    nodes: int = NODES,
+    processes: int = 2,
+    rounds: int = ROUNDS,
+    settings: Sequence[str] = (),
+    code: Path = ROOT,
+) -> Run:
+    """Run a federation whose updates come back untrained. The digits are dealt to all: at 128 nodes each has eleven.
+
+    Args:
+        model: one of ``MODELS``.
+        nodes, processes, rounds: how many.
+        settings: beside the usual ones.
+        code: the checkout that is run.
+    """
     return federated.run(
-        "data=digits",
-        "partition=iid",
-        *MODELS[model],
-        f"federation.nodes={NODES}",
-        f"federation.rounds={ROUNDS}",
-        f"cluster.nodes_per_actor={nodes_per_actor}",
-        "store.keep_rounds=1",
-        *settings,
+        *("data=digits", "partition=iid", "partition.min_examples=1", *MODELS[model]),
+        *(f"federation.nodes={nodes}", f"federation.rounds={rounds}", f"cluster.nodes_per_actor={nodes // processes}"),
+        *("store.keep_rounds=1", *settings),
         learner="benchmarks.untrained.Untrained",
+        code=code,
     )
+
+
+measured = cache(once)
+"""The same; a second caller in the same process gets the same run."""
 
 
 def main() -> None:
     """Measure, print, write."""
     figures = []
     for model in MODELS:
-        for each in (4, 1):
-            run = measured(model, each)
-            name = f"{model}, {NODES // each} actors"
+        for processes in (2, NODES):
+            run = measured(model, processes=processes)
+            name = f"{model}, {processes} actors"
             figures.append(Figure(f"{name}: a round", "s", run.rounds[1:], BOUNDS[model]))
             figures += [Figure(f"  {step}", "s", taken[1:], "a node") for step, taken in run.steps.items()]
             figures.append(Figure("  first round", "s", run.rounds[:1], "and with it what is loaded when first used"))

@@ -35,6 +35,7 @@ def measured(*settings: str) -> Run:
         *("train/optimizer=sgd", f"train.optimizer.lr={bare_loop.RATE}", f"train.batch_size={bare_loop.BATCH}"),
         *(f"train.optimizer.momentum={bare_loop.MOMENTUM}", "train.epochs=1", "train.threads=1"),
         *(f"cluster.nodes_per_actor={NODES // bare_loop.PROCESSES}", *settings),
+        weighs=True,
     )
 
 
@@ -54,6 +55,9 @@ def main() -> None:
             Figure(f"{name}: before the first round", "s", [run.start], "Ray, chain, contract, processes, data"),
             Figure(f"{name}: after the last", "s", [run.end], "records, summary, stopping"),
             Figure(f"{name}: whole run", "s", [run.wall]),
+            Figure(
+                f"{name}: peak memory", "GB", [run.memory / 1e9], "PSS of all processes, Ray's and the chain's too", 2.0
+            ),
             Figure(f"{name}: final accuracy", "", [run.summary["final_accuracy"]]),
         ]
     figures.append(Figure("bare loop: final accuracy", "", plain.accuracy[-1:]))
