@@ -36,6 +36,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 SECOND = "second default"
 """Whose cells the results keep: before ``cosine`` asked for harm, and with smaller least harms in ``holdout``."""
 
+THIRD = "third default"
+"""Likewise: today's without a way back (``screens.way_back``), the same where nobody was left out of three rounds in a
+row."""
+
 
 def make(name: str, settings: dict[str, Any]) -> Screen:
     """As ``screens.make``, and knows those of this module by ``former_``."""

@@ -142,6 +142,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         shares.append((world.pixels(bad_x), torch.from_numpy(bad_y)) if node in liars else clean[-1])
         counts.append(len(y))
     base = world.genesis
+    waited = dict.fromkeys(range(n), 0)
     for round in range(1, rounds + 1):
         behave = bad if threat.since <= round <= threat.until else honest
         updates = dict(enumerate(world.train(base, shares if behave is bad else clean, round)))
@@ -155,7 +156,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
         weights = {node: behave[node].examples(round, counts[node]) for node in valid}
         started = time.thread_time()
         public = {screen.name: Shared(screen) for screen in chosen if screen.name not in PRIVATE}
-        judged = _evidence(world, base, valid, weights, round)
+        judged = _evidence(world, base, valid, weights, round, dict(waited))
         ballots = {}
         for node in range(n):
             if not behave[node].speaks(Verb.VOTE, round):
@@ -185,6 +186,7 @@ def run(world: World, defence: Defence, threat: Threat, f: int, rounds: int) -> 
             trace.seconds[-1] += time.thread_time() - began
             base = merged
             trace.included.append(bitmap(included))
+            waited = {node: waited[node] + 1 if node in committed and node not in included else 0 for node in range(n)}
         else:
             trace.void += 1
             trace.included.append(0)
@@ -212,7 +214,12 @@ def _crews(
 
 
 def _evidence(
-    world: World, base: Values, valid: Mapping[int, Values], weights: Mapping[int, int], round: int
+    world: World,
+    base: Values,
+    valid: Mapping[int, Values],
+    weights: Mapping[int, int],
+    round: int,
+    waited: Mapping[int, int],
 ) -> Callable[[int], Evidence]:
     """Return what each node's screens see; what is the same for all is computed once."""
     members = sorted(valid)
@@ -246,6 +253,7 @@ def _evidence(
         return Evidence(
             base, valid, weights, own, lambda i: distance(valid[i], base), products, lambda values: lost(node, values),
             round, *((None, None) if np.array_equal(base, world.genesis) else (lambda: world.genesis, along)), shared,
+            left_out=lambda rounds: {i for i, row in waited.items() if row >= rounds},
         )  # fmt: skip
 
     return evidence

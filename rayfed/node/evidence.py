@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from rayfed.encoding.primitives import Root
 from rayfed.errors import BlobMissing
 from rayfed.learning import State
 from rayfed.node.disk import OwnDisk
+from rayfed.node.left_out import left_out
 from rayfed.node.memo import Memo
 from rayfed.node.update_codec import UpdateCodec
-from rayfed.protocol.messages import View
+from rayfed.protocol.messages import Round, View
 
 
 class EvidenceMaker:
@@ -32,6 +33,7 @@ class EvidenceMaker:
         loss: mean loss of a state on the node's private data.
         genesis: gives, given the view, the root of the model that round 1 started from, once it is on the own disk;
             None if it cannot be had.
+        round_of: the ledger's.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class EvidenceMaker:
         memo: Memo,
         loss: Callable[[State], float],
         genesis: Callable[[View], Root | None],
+        round_of: Callable[[int], Round | None],
     ) -> None:
         self._codec = codec
         self._disk = disk
         self._memo = memo
         self._loss = loss
         self._genesis = genesis
+        self._round_of = round_of
 
     def make(self, updates: Mapping[int, memoryview], view: View, own: int) -> Evidence:
         """Return the evidence on these valid updates by index; ``own``: the node's index.
@@ -99,7 +103,8 @@ class EvidenceMaker:
         examples = {index: self._codec.weight(blob) for index, blob in updates.items()}
         seen = own if own in updates else None
         asked: dict[str, Any] = {"shared": shared, "common_loss": commonly_lost} if self._memo.has_neighbours else {}
-        given = Evidence(base, values, examples, seen, from_base, products, lost, view.round, **asked)
+        out = cache(partial(left_out, view, self._round_of))
+        given = Evidence(base, values, examples, seen, from_base, products, lost, view.round, left_out=out, **asked)
         return replace(given, genesis=start, along=along) if view.base_round else given
 
     def _said(self, view: View, index: int, blob: memoryview, base: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -8,7 +8,7 @@ it accepted. A node never refuses its own update.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -26,6 +26,10 @@ from rayfed.errors import ConfigError
 
 def _unshared(key: Hashable, make: Callable[[], NDArray[np.int32]]) -> NDArray[np.int32]:
     return make()
+
+
+def _nobody(rounds: int) -> Collection[int]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Evidence:
             read-only: made once in a process however many nodes ask by this key.
         common_loss: given the same, returns the ``loss`` of the model with these values, which is made ready once in a
             process; None: it is made for each node.
+        left_out: given a number of rounds, at least 1, returns the members whose updates were left out of so many, the
+            last ones, in a row. Everybody's votes decided that, not the node's own verdicts.
     """
 
     base: NDArray[np.int32]
@@ -66,6 +72,7 @@ class Evidence:
     along: Callable[[int], float] | None = None
     shared: Callable[[Hashable, Callable[[], NDArray[np.int32]]], NDArray[np.int32]] = _unshared
     common_loss: Callable[[Hashable, Callable[[], NDArray[np.int32]]], float] | None = None
+    left_out: Callable[[int], Collection[int]] = _nobody
     _losses: dict[str, float] = field(default_factory=dict, repr=False, compare=False)  # shared with what is left of it
 
     @property

@@ -10,17 +10,19 @@ the only one that still moves, and against where the others stand, round after r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
-from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens import Evidence, way_back
 from rayfed.aggregation.screens.camps import singled_out
 from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.means import Means
 from rayfed.aggregation.screens.verdict import Verdict
+from rayfed.aggregation.screens.way_back import waiting
 from rayfed.errors import ConfigError
 
 
@@ -35,17 +37,21 @@ class Cosine:
     ``few.width``. Where more lie there than can be dishonest, nobody is refused (``camps``).
 
     Nor is anybody refused where the others' mean without those who point away has not at least ``least`` nats less loss
-    on the node's own data (times ``few.width`` among fewer than ten). A node that has none goes by the direction.
+    on the node's own data (times ``few.width`` among fewer than ten); who has been left out of ``patience`` rounds in a
+    row is forgiven up to ``forgiven`` times as much (``way_back``). A node without data goes by the direction.
     """
 
     gap: float = 0.25
     least: float = 0.0025
+    patience: int = 3
+    forgiven: float = 3.0
 
     def __post_init__(self) -> None:
         if not 0 < self.gap <= 2:
             raise ConfigError("screens.cosine.gap", f"must be greater than 0 and at most 2, is {self.gap}")
         if not self.least >= 0:
             raise ConfigError("screens.cosine.least", f"must not be negative, is {self.least}")
+        way_back.check(self.name, self.patience, self.forgiven)
 
     @property
     def name(self) -> str:
@@ -64,8 +70,13 @@ class Cosine:
         usual = min(0.0, median(scores))
         depths = {index: usual - score for index, score in zip(evidence.indices, scores, strict=True)}
         refused = singled_out({index: depth for index, depth in depths.items() if depth > gap}, len(evidence.weights))
-        if refused and not self._harmful(evidence, refused):
-            refused = frozenset()
+        if refused:
+            found = self._harm(evidence, refused)
+            least = self.least * width(len(evidence.weights))
+            if found < least:
+                refused = frozenset()
+            elif found < self.forgiven * least:
+                refused = refused.difference(waiting(evidence, self.patience))
         verdicts = []
         for index, score in zip(evidence.indices, scores, strict=True):
             accepted = index not in refused
@@ -75,10 +86,10 @@ class Cosine:
             verdicts.append(Verdict(self.name, index, accepted, score, reason))
         return verdicts
 
-    def _harmful(self, evidence: Evidence, away: Collection[int]) -> bool:
-        """Return whether the mean does better on the node's own data without these; they are never all."""
+    def _harm(self, evidence: Evidence, away: Collection[int]) -> float:
+        """Return by how many nats the mean does better on the node's own data without these; they are never all."""
         if evidence.loss is None:
-            return True
+            return math.inf
         means = Means(evidence, evidence.indices)
         harm = means.loss() - means.loss(sorted(away))
-        return not harm < self.least * width(len(evidence.weights))  # a loss that is no number is harm
+        return harm if math.isfinite(harm) else math.inf  # a loss that is no number is harm

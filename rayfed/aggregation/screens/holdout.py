@@ -19,10 +19,11 @@ from statistics import median
 
 import numpy as np
 
-from rayfed.aggregation.screens import Evidence
+from rayfed.aggregation.screens import Evidence, way_back
 from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.means import Means
 from rayfed.aggregation.screens.verdict import Verdict
+from rayfed.aggregation.screens.way_back import waiting
 from rayfed.errors import ConfigError
 
 
@@ -40,7 +41,8 @@ class Holdout:
 
     Where the median absolute deviation of the harms is below ``alike``, and the node's own update takes no more than
     the part ``own`` off the loss, data is alike and harm stands out: there ``least_alike`` nats and two thirds of
-    ``factor`` are enough. A little harm in every round would pass for ever.
+    ``factor`` are enough. A little harm in every round would pass for ever. A member that has been left out of
+    ``patience`` rounds in a row is forgiven up to ``forgiven`` times as many nats (``way_back``).
 
     The second, asked only where the mean of all is more than ``worse`` nats worse than the base, for several ruinous
     updates hide each other from the first: a loss that is more than ``slack`` nats above the base's *and* more than
@@ -65,11 +67,14 @@ class Holdout:
     slack: float = 0.5
     ruin: float = 5.0
     singly: int = 10
+    patience: int = 3
+    forgiven: float = 3.0
 
     def __post_init__(self) -> None:
         for name in ("harm", "factor", "ruin"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must be greater than 0, is {getattr(self, name)}")
+        way_back.check(self.name, self.patience, self.forgiven)
         for name in ("apart", "least", "least_alike", "alike", "own", "worse", "slack"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"screens.holdout.{name}", f"must not be negative, is {getattr(self, name)}")
@@ -104,7 +109,7 @@ class Holdout:
         if spread(tried) >= self.alike or own < -self.own:
             factor, least = self.factor, self.least * scale**0.25
         harms = dict.fromkeys(rest, 0.0) | tried
-        harms = {index: 0.0 if 0 < found * whole < least else found for index, found in harms.items()}
+        harms = self._counted(harms, whole, least, evidence)
         over = above(harms)
         usual = max(0.0, median(harms.values())) if harms else 0.0
         wide = scale if whole <= base + self.worse else 1.0
@@ -138,6 +143,14 @@ class Holdout:
             if together > self.harm / 5 and together * whole > self.least_alike:
                 harms |= {index: without([index]) for index in third}
         return harms
+
+    def _counted(self, harms: Mapping[int, float], whole: float, least: float, evidence: Evidence) -> dict[int, float]:
+        """Return the harms, 0 where they are less than ``least`` nats of the mean's loss, or forgiven."""
+        small = {index for index, found in harms.items() if 0 < found * whole < self.forgiven * least}
+        spared = {index for index in small if harms[index] * whole < least}
+        if small - spared:  # or the past rounds need not be looked at
+            spared |= small.intersection(waiting(evidence, self.patience))
+        return {index: 0.0 if index in spared else found for index, found in harms.items()}
 
     def _ruined(self, evidence: Evidence, base: float, scale: float) -> dict[int, float]:
         """Return by member the loss of the updates that are ruinous by themselves."""

@@ -29,7 +29,12 @@ class JudgeHandler:
         # The learner is asked by name only when a screen wants it: one of one's own may have no data to hold out.
         learner = kit.resources.learner
         self._evidence = EvidenceMaker(
-            tools.codec, tools.disk, tools.memo, lambda state: learner.loss(state), self._genesis
+            tools.codec,
+            tools.disk,
+            tools.memo,
+            lambda state: learner.loss(state),
+            self._genesis,
+            kit.resources.ledger.round_of,
         )
 
     def __call__(self, action: Judge, view: View, index: int | None) -> Ready:
