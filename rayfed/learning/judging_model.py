@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-Place = tuple[dict[str, Any], str]
+Slot = tuple[dict[str, Any], str]
 """What a module keeps its parameters or buffers in, and under which name."""
 
 
@@ -27,7 +27,7 @@ class JudgingModel:
         buffers = dict(self._model.named_buffers(remove_duplicate=False))
         self._types = {name: value.dtype for name, value in {**buffers, **parameters}.items()}
         self._parameters = parameters.keys()
-        self._places: dict[str, Place] = {}  # of all weights, once a state has been loaded the long way
+        self._places: dict[str, Slot] = {}  # of all weights, once a state has been loaded the long way
 
     @staticmethod
     def suits(model: nn.Module) -> bool:
@@ -64,10 +64,10 @@ class JudgingModel:
         return laid.clone() if laid is value and name not in self._parameters else laid
 
 
-def _places(model: nn.Module) -> dict[str, Place]:
+def _places(model: nn.Module) -> dict[str, Slot]:
     """Return by name where a model keeps what its state dict has, so that a state is put there without the quarter of a
     small model's pass that ``load_state_dict`` takes; nothing where a module does more than that when it is loaded."""
-    places: dict[str, Place] = {}
+    places: dict[str, Slot] = {}
     for path, module in model.named_modules(remove_duplicate=False):
         loads = type(module)._load_from_state_dict.__module__.startswith("torch.nn.modules.")
         if not loads or module._load_state_dict_pre_hooks or module._load_state_dict_post_hooks:

@@ -18,9 +18,9 @@ from rayfed.learning.dp_sgd import PrivateTrainer
 from rayfed.learning.examples import Examples, take
 from rayfed.learning.feeds import targets_on
 from rayfed.learning.images import Normalise, resident
-from rayfed.learning.judge import Judge
 from rayfed.learning.material import Inputs, Share, Targets, genesis, load, share, task, terms
 from rayfed.learning.private import Private
+from rayfed.learning.quick_loss import QuickLoss
 from rayfed.learning.stopping import never
 from rayfed.learning.targets import locate
 from rayfed.learning.train import Fit, Trainer
@@ -85,7 +85,7 @@ class TorchLearner:
         self._seed = int(np.random.SeedSequence([workshop.settings.seed, slot + 1]).generate_state(1)[0])
         order = np.random.default_rng(self._seed).permutation(len(self._share.train_y))
         self._judged = np.sort(order[: _judged(workshop.settings, len(order))])
-        self._judge: Judge | None = None
+        self._quick_loss: QuickLoss | None = None
         self._momentum: State = {}
         self._should_stop = never
 
@@ -97,7 +97,7 @@ class TorchLearner:
         """Train on other inputs and targets than the node's own: for experiments with dishonest nodes."""
         x, y = change(self._share.train_x, self._share.train_y)
         self._share = replace(self._share, train_x=x, train_y=y)
-        self._judge = None
+        self._quick_loss = None
 
     def genesis(self) -> State:
         """See ``Learner``."""
@@ -132,10 +132,10 @@ class TorchLearner:
 
     def loss(self, state: Mapping[str, Any]) -> float:
         """See ``Learner``. On some of the training examples: the test examples are there to measure the outcome."""
-        if self._judge is None:
+        if self._quick_loss is None:
             x, y = take(self._share.train_x, self._judged), self._share.train_y[self._judged]
-            self._judge = Judge(self._workshop.trainer, x, y, self._mean, self._std)
-        return self._judge.loss(_tensors(state))
+            self._quick_loss = QuickLoss(self._workshop.trainer, x, y, self._mean, self._std)
+        return self._quick_loss.loss(_tensors(state))
 
     def alone(self) -> Iterator[float]:
         """See ``Learner``. Scored on all test examples, not on the node's part: a lone model has no others to add."""

@@ -16,8 +16,8 @@ from torch import nn
 from rayfed.learning import frozen
 from rayfed.learning.captured import CapturedLoop, Job, _groups
 from rayfed.learning.images import Kept
-from rayfed.learning.judge import Judge
 from rayfed.learning.optimizers import Optimizers, parameters_of, set_rates
+from rayfed.learning.quick_loss import QuickLoss
 from rayfed.learning.seeding import seeded
 from rayfed.learning.step import Recipe
 from rayfed.learning.train import Fit, Trainer, _batches, _threads
@@ -277,7 +277,7 @@ def test_recorded_on_a_gpu(settings: dict[str, Any]) -> None:
     assert same(a, c)
     assert not same(a, fit(t, seed=2))
     assert torch.equal(torch.cuda.get_rng_state(), generator)
-    Judge(t, X, Y, MEAN, STD).loss(a.state)
+    QuickLoss(t, X, Y, MEAN, STD).loss(a.state)
     assert same(fit(t), a)
     fit(t, n=90)
     assert same(fit(t), a), "with other batch sizes in between"

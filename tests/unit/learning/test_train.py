@@ -12,8 +12,8 @@ from torch import nn
 
 from rayfed.errors import ConfigError
 from rayfed.learning.augment import Augment
-from rayfed.learning.judge import Judge
 from rayfed.learning.models import build
+from rayfed.learning.quick_loss import QuickLoss
 from rayfed.learning.train import Fit, Trainer, _batches
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.05, "momentum": 0.9}
@@ -116,7 +116,7 @@ def test_a_quick_judgement_in_between_changes_no_bit() -> None:
     t = trainer()
     before = fit(t)
     slow = t.evaluate(before.state, X, Y, MEAN, STD).loss
-    assert Judge(t, X, Y, MEAN, STD).loss(before.state) == pytest.approx(slow, rel=1e-4)
+    assert QuickLoss(t, X, Y, MEAN, STD).loss(before.state) == pytest.approx(slow, rel=1e-4)
     assert same(fit(t), before)
     assert all(p.is_contiguous() for p in t.model.parameters())
 

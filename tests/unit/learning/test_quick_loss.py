@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from rayfed.learning import judge
+from rayfed.learning import quick_loss
 from rayfed.learning.cnn import SmallCNN
-from rayfed.learning.judge import Judge
+from rayfed.learning.quick_loss import QuickLoss
 from rayfed.learning.train import Trainer
 
 X = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
@@ -60,12 +60,12 @@ def states(model: nn.Module) -> list[dict[str, torch.Tensor]]:
 def test_each_state_has_the_loss_that_an_evaluation_gives_it(
     model: nn.Module, settings: dict[str, Any], at_hand: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge, "AT_HAND", at_hand)
+    monkeypatch.setattr(quick_loss, "AT_HAND", at_hand)
     trainer = Trainer(model, {"optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1}, **settings})
     first, second = states(model)
     expected = [trainer.evaluate(state, X, Y, MEAN, STD).loss for state in (first, second)]
     assert expected[0] != pytest.approx(expected[1], rel=1e-3)
-    judging = Judge(trainer, X, Y, MEAN, STD)
+    judging = QuickLoss(trainer, X, Y, MEAN, STD)
     for _ in range(2):
         found = [judging.loss(state) for state in (first, second)]
         assert found == pytest.approx(expected, rel=1e-4)
@@ -76,6 +76,6 @@ def test_inputs_that_are_no_images_are_taken_as_they_are() -> None:
     trainer = Trainer(model, {"optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1}})
     x = (np.random.default_rng(2).normal(size=(20, 5)).astype(np.float32),)
     first, second = states(model)
-    judging = Judge(trainer, x, Y, (), ())
+    judging = QuickLoss(trainer, x, Y, (), ())
     for state in (first, second, first):
         assert judging.loss(state) == pytest.approx(trainer.evaluate(state, x, Y, (), ()).loss, rel=1e-6)

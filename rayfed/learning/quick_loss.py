@@ -23,9 +23,10 @@ AT_HAND = 1 << 22
 pass itself."""
 
 
-class Judge:
-    """Judges on the processor in a copy of the trainer's model, in channels-last: up to three times as fast as in
-    another format, and other last bits. Elsewhere, and where a model cannot be copied, as ``Trainer.evaluate`` does.
+class QuickLoss:
+    """Gives losses: on the processor from a copy of the trainer's model in channels-last, which is up to three times as
+    fast as another format and has other last bits. Elsewhere, and where a model cannot be copied, as
+    ``Trainer.evaluate`` does.
 
     Args:
         trainer: whose model it is.
