@@ -9,8 +9,12 @@ from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobComing, BlobCorrupt, StoreError
 from rayfed.node.disk import OwnDisk, of_size
 from rayfed.node.memo import Memo
+from rayfed.node.recent import Recent
 from rayfed.store import Publishes, Serves, Store
 from rayfed.store.files import FileStore
+
+PUBLISHED = 8_192
+"""Roots that are known to be given to peers already: more than the largest roster has in all open rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class BlobRepository:
         self._store = store
         self._memo = memo
         self._beside = beside
-        self._published: set[Root] = set()
+        self._published: Recent[Root] = Recent(PUBLISHED)
 
     def own(self, root: Root) -> memoryview | None:
         """Return a blob from the own disk, or None if it is not there whole."""

@@ -13,6 +13,9 @@ from rayfed.protocol.policy import takes_attestation
 ASK_SECONDS = 5
 """For how long an answer about a round whose deadline is not over is good: the chain may go back."""
 
+REMEMBERED = 64
+"""Rounds after which nothing is asked about one: the ledger has no slot for so old a round."""
+
 
 class ClosedRounds:
     """What the ledger last said of closed rounds, for all nodes of a process that are stepped in turn. A round whose
@@ -37,7 +40,9 @@ class ClosedRounds:
                 round = ledger.round_of(number)
                 is_over = round is None or view.time >= round.deadline
                 self._known[number] = round, 0 if is_over else view.time + ASK_SECONDS
-        known = (self._known[number][0] for number in numbers)
+        known = [self._known[number][0] for number in numbers]
+        for old in [number for number in self._known if number < view.round - REMEMBERED]:
+            del self._known[old]
         return [round for round in known if round is not None]
 
 

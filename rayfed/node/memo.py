@@ -111,6 +111,9 @@ class Memo:
             return making
         if sum(not other.over.is_set() for other in self._makings.values()) >= AT_ONCE:
             return None
+        for other in [one for one, made in self._makings.items() if now > made.began + ABANDONED_SECONDS]:
+            if self._makings[other].over.is_set():
+                del self._makings[other]  # nobody has come back to hear why it failed
         making = self._makings[key] = _Making(now)
         Thread(target=self._make, args=(making, key, make, size), name="rayfed-fetch", daemon=True).start()
         return making

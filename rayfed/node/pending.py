@@ -15,6 +15,9 @@ HEARD_SECONDS = 15
 LONGEST_PAUSE = 30
 """Seconds, at most, before a transaction that the ledger refused is tried again."""
 
+FORGET_SECONDS = 86_400
+"""So long after its pause a refusal is forgotten that nothing came of: its round has closed."""
+
 _FIGURES = re.compile(r"\d+")
 
 Key = TypeVar("Key", bound=Hashable)
@@ -61,6 +64,9 @@ class Pending(Generic[Key]):
         before = self._refused.get(key)
         times = before.times + 1 if before is not None and _kind(before.reason) == _kind(reason) else 1
         self._refused[key] = Rejection(reason, times, view.time + min(2**times, LONGEST_PAUSE))
+        old = [one for one, refused in self._refused.items() if refused.until + FORGET_SECONDS < view.time]
+        for one in old:
+            del self._refused[one]
 
     def rests(self, key: Key, view: View) -> bool:
         """Whether the ledger refused just this a moment ago."""

@@ -9,7 +9,11 @@ from functools import partial
 from rayfed.attacks.behaviour import Behaviour
 from rayfed.encoding.primitives import NO_ROOT, Root
 from rayfed.node.blobs import BlobRepository
+from rayfed.node.recent import Recent
 from rayfed.protocol.messages import View
+
+OWN = 64
+"""Updates of its own that a node tells from others': of all rounds that can be judged, on several branches."""
 
 
 class Publisher:
@@ -38,7 +42,7 @@ class Publisher:
         self._keeps = keeps
         self._opens = opens
         self._opened = NO_ROOT
-        self._own: set[Root] = set()
+        self._own: Recent[Root] = Recent(OWN)
         self._owed: set[Root] = set()
         self._finished_at = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeRecord, NodeStatus, Outcome, View
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 LATE = 2
 """Rounds, the last ones, that are summarised again when nodes report: they do so after a round has closed."""
+
+KEPT = 64
+"""Rounds, the last ones, that are kept: a look costs as much in a federation's tenth month as on its first day."""
 
 
 class Notices:
@@ -30,6 +33,9 @@ class Notices:
         self._outcome = outcome
         self._outcomes: dict[int, Outcome] = {}
         self._rounds: dict[int, RoundSummary] = {}
+        self._records: dict[int, list[NodeRecord]] = {}
+        self._heard = 0  # how many of the records are in there, or were
+        self._next = 1  # the first round whose outcome is not known
         self._looked = (0, 0, 0)
         self._base = 0
         self._told: set[Address] = set()
@@ -44,7 +50,7 @@ class Notices:
 
         Args:
             views: the last one seen of each round.
-            records: all that the nodes have reported so far.
+            records: all that the nodes have reported so far, in the order in which they came.
             statuses: from which nodes have their names.
 
         Raises:
@@ -54,24 +60,38 @@ class Notices:
         if (last, len(records), view.base_round) == self._looked:
             return self._lines
         self._fallen(view)
-        for round in range(1, last + 1):
+        for record in records[self._heard :]:
+            self._records.setdefault(record.round, []).append(record)
+        self._heard = len(records)
+        first = max(1, min(self._next, last - LATE + 1))
+        for round in range(first, last + 1):
             if round not in self._outcomes and (found := self._outcome(round)) is not None:
                 self._outcomes[round] = found
-        due = {round for round in self._outcomes if round not in self._rounds or round > last - LATE}
+        due = [round for round in range(first, last + 1) if round in self._outcomes]
         closed = build(
             {},
             federation="",
             chain_id=0,
             charter_hash="",
             outcomes=[self._outcomes[round] for round in due],
-            records=[record for record in records if record.round in due],
+            records=[record for round in due for record in self._records.get(round, ())],
             views=[views[round] for round in due if round in views],
             members=view.members,
         ).rounds
         self._rounds.update({each.round: each for each in closed})
+        while self._next in self._outcomes:
+            self._next += 1
+        self._forget(last - KEPT)
         self._tell({status.address: node_name(status) for status in statuses})
         self._looked = last, len(records), view.base_round
         return self._lines
+
+    def _forget(self, last: int) -> None:
+        """Let go of the rounds up to this one."""
+        held: tuple[dict[int, Any], ...] = (self._outcomes, self._rounds, self._records)
+        for kept in held:
+            for round in [number for number in kept if number <= last]:
+                del kept[round]
 
     def _fallen(self, view: View) -> None:
         """Forget what was known of rounds after the base, where that has gone back, and say so."""
@@ -82,6 +102,7 @@ class Notices:
             for round in gone:
                 del self._outcomes[round]
                 self._rounds.pop(round, None)
+            self._next = min([self._next, *gone])
             if found is not None and not found.status.stands:  # else it is the chain that has gone back
                 back = f"that of round {view.base_round}" if view.base_round else "the one that all began with"
                 self._lines += (f"round {found.round} is undone: its merge lost in court; the model is {back} again",)

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 CAPACITY = 10_000
 """Records that wait for a dead server at most; then the oldest go. One is about 2 kB."""
+INCOMPLETE = 64
+"""Rounds whose figures wait for nodes that have not reported; those of older ones go to the parent run at the end."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two tries to reach a server that does not answer; doubled each time."""
 NEVER_SECONDS = 10.0
@@ -281,6 +283,8 @@ class Tracker:
         if len(told) >= self._nodes:
             runs.log_round(record.round, round_metrics(list(told.values()), self._metric), at)
             del self._told[record.round]
+        for round in sorted(self._told)[:-INCOMPLETE]:
+            del self._told[round]
 
     def _trouble(self, error: Exception) -> None:
         first_line = str(error).strip().partition("\n")[0][:300]

@@ -22,6 +22,7 @@ from rayfed.store.files.disk import FileStore
 from rayfed.store.options import to_all
 from rayfed.store.p2p import binding
 from rayfed.store.p2p.door import HANDSHAKE_SECONDS, STRANGERS, Door, Guest
+from rayfed.store.trim import Trim
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class QuicServer:
         self._lock = Lock()
         self._offered: set[Root] = set()
         self._public: set[Root] = set()
+        self._trim = Trim(local)
         self._transfers: Counter[bytes] = Counter()
         self._given: dict[tuple[bytes, Root], deque[float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,6 +88,9 @@ class QuicServer:
         """Let members have this blob from now on (for an update: after COMMIT closed)."""
         with self._lock:
             self._offered.add(root)
+            gone = self._trim.gone(self._offered)
+            self._offered.difference_update(gone)
+            self._public.difference_update(gone)
 
     def publish(self, root: Root) -> None:
         """Let everybody have it."""

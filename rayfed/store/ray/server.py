@@ -10,6 +10,7 @@ import ray
 
 from rayfed.encoding.primitives import Root
 from rayfed.store.files import FileStore
+from rayfed.store.trim import Trim
 
 
 class BlobServer:
@@ -37,6 +38,7 @@ class BlobServer:
         self._keep = keep
         self._lock = threading.Lock()
         self._offered: OrderedDict[Root, ray.ObjectRef[np.ndarray] | None] = OrderedDict()
+        self._trim = Trim(local)
 
     @property
     def in_memory(self) -> list[Root]:
@@ -48,12 +50,14 @@ class BlobServer:
         with self._lock:
             self._offered.setdefault(root)
             self._offered.move_to_end(root)
+            self._let_go()
 
     def reveal(self, root: Root) -> None:
         """Let peers have this blob, if it is on the own disk: everybody may see it."""
         with self._lock:
             if root not in self._offered and self._local.has(root):
                 self._offered[root] = None
+                self._let_go()
 
     def blob(self, root: Root) -> list[ray.ObjectRef[np.ndarray]] | None:
         """Return where the blob lies in Ray's object store, or None if this node does not offer it or has lost it.
@@ -82,3 +86,7 @@ class BlobServer:
         """Stop serving a blob; peers that already hold it keep it."""
         with self._lock:
             self._offered.pop(root, None)
+
+    def _let_go(self) -> None:
+        for root in self._trim.gone(self._offered):
+            del self._offered[root]

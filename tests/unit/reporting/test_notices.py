@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rayfed.encoding.primitives import NO_ROOT
 from rayfed.errors import LedgerUnreachable
 from rayfed.protocol.messages import NodeRecord, Outcome, Round, Status
-from rayfed.reporting.notices import Notices
+from rayfed.reporting.notices import KEPT, LATE, Notices
+from rayfed.reporting.summarise import build
+from rayfed.reporting.summary import Summary
 from rayfed.reporting.words import short
 from tests.fake_run import FakeRun, address, fake_run
 
@@ -101,6 +104,25 @@ def test_a_chain_that_goes_back_undoes_nothing() -> None:
     look(told, run, 4)
     del now[4]
     assert look(told, run, 3) == ()
+
+
+def test_a_look_costs_as_much_after_many_rounds_as_after_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fake_run(rounds=250, void=(), since=2)
+    outcomes, asked, summarised = by_round(run), list[int](), list[int]()
+
+    def counted(*given: Any, outcomes: Sequence[Outcome], records: Sequence[NodeRecord], **more: Any) -> Summary:
+        summarised.append(len(outcomes) + len(records))
+        return build(*given, outcomes=outcomes, records=records, **more)
+
+    monkeypatch.setattr("rayfed.reporting.notices.build", counted)
+    told = Notices(lambda round: asked.append(round) or outcomes.get(round))  # type: ignore[func-returns-value]
+    a_round = len(run.statuses) + 1
+    for closed in range(1, 251):
+        assert look(told, run, closed) == ((LINE,) if closed > 3 else ())
+    assert asked == list(range(1, 251))
+    assert max(summarised) <= (LATE + 1) * a_round
+    held = [value for value in vars(told).values() if isinstance(value, dict | set | tuple)]
+    assert max(map(len, held)) <= KEPT + LATE
 
 
 def test_a_member_whose_node_is_not_known_goes_by_its_address() -> None:
