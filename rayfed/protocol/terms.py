@@ -10,6 +10,9 @@ from rayfed.encoding.primitives import Address, Root
 NATIVE: Address = "0x" + "0" * 40
 """In the place of a coin's address: the chain's own currency."""
 
+MAX_STAGES = 12
+"""Stages of the longest tournament: each halves the entries, of which there are at most 4,096."""
+
 COIN = 10**18
 """Smallest units in a whole coin."""
 
@@ -106,3 +109,11 @@ class Terms:
     def stage_seconds(self) -> int:
         """From the start of one stage of a tournament to the next one's."""
         return 2 * self.clock_seconds + self.proof_seconds + 1
+
+    @property
+    def locked_seconds(self) -> int:
+        """The longest that stake and bonds stay where they are once their owner has left: until forming is over, or
+        until the round is settled that it left in, after the longest tournament that there can be. Nobody can make it
+        longer."""
+        court = self.window_seconds + MAX_STAGES * self.stage_seconds + 2 if self.rule else 0
+        return max(self.join_seconds, self.round_seconds + court)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rayfed.encoding.urls import public
 from rayfed.errors import ConfigError
 from rayfed.protocol.messages import COIN, NATIVE
-from rayfed.reporting.words import amount
+from rayfed.reporting.words import amount, duration
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -94,6 +94,9 @@ def equip(settings: Settings, backend: Backend, connection: Federation, address:
         ConfigError: the purse does not hold what is needed.
     """
     needs = Needs.of(backend, connection, address)
+    if needs.stake or needs.bonds:
+        locked = duration(connection.terms().locked_seconds)
+        display.tell([f"once this node has left, stake and bonds can be taken back after {locked} at the latest"])
     purse = backend.purse()
     if purse is None:
         if connection.balance(address) < needs.native or connection.coins(address) < needs.in_coin:

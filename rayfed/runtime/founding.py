@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rayfed.encoding.primitives import Address
 from rayfed.errors import ConfigError
 from rayfed.ledger.patience import OUTAGE_SECONDS, patiently
-from rayfed.runtime import chain, cluster, drafting
+from rayfed.runtime import chain, cluster, drafting, preflight
 from rayfed.runtime.apart import Apart
 from rayfed.runtime.results import CHARTER, check_edition, finished, write
 
@@ -165,6 +165,8 @@ class FoundOrResume:
         if charter is None:
             say(DRAFTING)
             charter = cluster.result(self._task)
+        if self._settings.ledger.kind != "devchain":  # which ends with the run
+            preflight.check_lock(self._settings, charter)
         payer = chain.payer(backend)
         coin = backend.make_coin(payer) if self._settings.stake.coin == "dlc" else None
         write(self._output_dir / CHARTER, charter.canonical_json())

@@ -75,6 +75,7 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path, console: 
         preflight.check(settings)
         text = preflight.charter_of(settings)
         charter = Charter.from_json(text)
+        preflight.check_lock(settings, charter)
         settings = _lingering(adopted(settings, charter), charter)
         display = stack.enter_context(LiveDisplay(charter.rounds, output_dir, name=settings.name, console=console))
         display.found(address, charter.data.metric)

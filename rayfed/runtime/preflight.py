@@ -20,6 +20,7 @@ from rayfed.ledger.patience import patiently
 from rayfed.protocol.charter import Charter
 from rayfed.protocol.invitation import Invitation, is_invitation
 from rayfed.reporting.mlflow import system
+from rayfed.reporting.words import duration
 from rayfed.runtime import tracking
 from rayfed.runtime.tracking import writable_folder
 from rayfed.store import options_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.encoding.primitives import Address
     from rayfed.ledger.backend import Backend, Federation
+
+DAY = 86_400
 
 KNOCK_SECONDS = 10.0
 """How long a Ray cluster may take to open its door."""
@@ -101,6 +104,23 @@ def connected(backend: Backend, address: Address, charter: Charter, invitation: 
         federation.close()
         raise
     return federation
+
+
+def check_lock(settings: Settings, charter: Charter) -> None:
+    """Check that terms lock this party's stake for no longer than it takes: whoever founds may say any times.
+
+    Raises:
+        ConfigError: naming ``ledger.max_lock_days``.
+    """
+    terms, most = charter.terms(), settings.ledger.max_lock_days
+    if terms.locked_seconds > most * DAY:
+        raise ConfigError(
+            "ledger.max_lock_days",
+            f"by the charter stake and bonds can be locked for {duration(terms.locked_seconds)} after their owner has "
+            f"left (forming may take {duration(terms.join_seconds)}, a round {duration(terms.round_seconds)}, a stage "
+            f"in court {duration(terms.stage_seconds)}); this party takes {duration(most * DAY)}: stay away, or raise "
+            "that",
+        )
 
 
 def _times(path: Path, charter: Charter) -> None:

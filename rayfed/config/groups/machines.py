@@ -33,6 +33,8 @@ class LedgerSettings:
         confirmations: blocks on top of a transaction before it counts.
         max_gas: the most gas that one of the nodes' transactions may use; what it takes is asked of the chain. Moves in
             court are never held back.
+        max_lock_days: the longest that stake and bonds may stay locked after this party has left. Who joins a
+            federation, or founds one on a chain of others, whose terms allow for more is refused.
         allow_demo_times: whether a chain that is not the run's own may have a court whose clocks are shorter than an
             hour: for tests.
     """
@@ -52,6 +54,7 @@ class LedgerSettings:
     fund_ether: float = within(10.0, 0.0, 1e9)
     confirmations: int = within(0, 0, 10_000)
     max_gas: int = within(1 << 24, 21_000, 1 << 40)
+    max_lock_days: float = within(30.0, 0.0, 40_000.0, above=True)
     allow_demo_times: bool = False
 
 
