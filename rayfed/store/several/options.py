@@ -80,7 +80,7 @@ class SeveralOptions(StoreOptions):
 
     def open(self, site: Site) -> SeveralStores:
         """See ``StoreOptions``."""
-        from rayfed.store.several.stores import opened
+        from rayfed.store.several.serving import opened
 
         self.validate()
         with ExitStack() as stack:
@@ -108,7 +108,7 @@ class SeveralOptions(StoreOptions):
     @contextmanager
     def visit(cls, rest: str, site: Site) -> Iterator[SeveralStores]:
         """See ``StoreOptions``."""
-        from rayfed.store.several.stores import opened
+        from rayfed.store.several.serving import opened
 
         with ExitStack() as stack:
             stores = [(kind, stack.enter_context(options.visit(place, site))) for kind, options, place in _split(rest)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import BlobCorrupt, BlobMissing, StoreError
-from rayfed.store import Announces, PeerServer, Publishes, Serves, Store
+from rayfed.store import Announces, Publishes, Store
 from rayfed.store.card import Card
 from rayfed.store.files.disk import FileStore
 from rayfed.store.verified import short
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 FIRST_REST, LONGEST_REST = 10.0, 300.0
 """Seconds that a store which failed is spared: others are asked before it, and what it should keep waits."""
+
+IN_VAIN = 3
+"""A store that another one had to stand in for so often in a row is not waited for: the next one is asked beside it."""
 
 
 @dataclass(slots=True)
@@ -31,14 +34,21 @@ class StorePart:
         kind: its name in ``store.order``.
         store: the store itself.
         owed: sizes, by root, of what it should keep and could not; put there as soon as it works again.
+        is_due: whether that is going to be tried.
+        rests_until, rest: until when it is spared, and for how long the next time.
+        in_vain: how often in a row another store had what was asked of this one before.
+        card: what it said last of how it is reached.
     """
 
     kind: str
     store: Store
     owed: dict[Root, int] = field(default_factory=dict)
     settling: threading.Lock = field(default_factory=threading.Lock)
+    is_due: bool = False
     rests_until: float = float("-inf")
     rest: float = FIRST_REST
+    in_vain: int = 0
+    card: Card = field(default_factory=Card)
 
 
 class SeveralStores:
@@ -46,8 +56,8 @@ class SeveralStores:
 
     A blob is put into all of them, side by side, and is kept if one of them took it; what the others could not take
     they are given when they work again. It is asked for in the order, the next store as soon as one says no or takes
-    longer than ``hedge_seconds``, and the first right answer counts. What does not work is counted, and spared for a
-    while, longer each time.
+    longer than ``hedge_seconds``, and the first right answer counts: peers that have gone are not waited for again for
+    each blob, see ``IN_VAIN``. What does not work is counted, and spared for a while, longer each time.
 
     Args:
         parts: kinds and stores, in their order.
@@ -104,15 +114,18 @@ class SeveralStores:
         waiting = sorted(self._parts, key=self._rests)  # keeps the order among those that rest, and those that do not
         answers: queue.SimpleQueue[tuple[StorePart, memoryview | BaseException]] = queue.SimpleQueue()
         errors: list[BaseException] = []
+        asked: list[StorePart] = []
         while len(errors) < len(self._parts):
             if waiting:
-                _start(self._get, waiting.pop(0), root, size, holders, answers)
+                asked.append(waiting.pop(0))
+                _start(self._get, asked[-1], root, size, holders, answers)
             try:
-                timeout = self._hedge_seconds if waiting else None
-                _, answer = answers.get(timeout=timeout)
+                hedge = 0.0 if asked[-1].in_vain >= IN_VAIN else self._hedge_seconds
+                part, answer = answers.get(timeout=hedge if waiting else None)
             except queue.Empty:
                 continue  # too slow: ask the next one too
             if isinstance(answer, memoryview):
+                self._note_turns(part, asked)
                 return answer
             errors.append(answer)
         raise _sum(errors, root)
@@ -173,7 +186,16 @@ class SeveralStores:
 
     def _settle_later(self, part: StorePart, seconds: float) -> None:
         if not self._closed.wait(seconds):
+            with self._lock:
+                part.is_due, part.rests_until = False, float("-inf")
             self._settle(part)
+
+    def _note_turns(self, gave: StorePart, asked: Sequence[StorePart]) -> None:
+        """Take note of who was asked in vain before the one that gave a blob."""
+        with self._lock:
+            for part in asked[: asked.index(gave)]:
+                part.in_vain += 1
+            gave.in_vain = 0
 
     def _get(
         self,
@@ -199,35 +221,48 @@ class SeveralStores:
     def _fault(self, part: StorePart, error: StoreError, rests: bool = True) -> None:
         with self._lock:
             self.faults[part.kind] += 1
-            count = self.faults[part.kind]
-            if rests:
+            count, is_known = self.faults[part.kind], self._rests(part)
+            if rests and not is_known:  # what fails side by side, or while it rests, is one fault
                 part.rests_until = time.monotonic() + part.rest
-                _start(self._settle_later, part, part.rest)
+                if not part.is_due:
+                    part.is_due = True
+                    _start(self._settle_later, part, part.rest)
                 part.rest = min(2 * part.rest, LONGEST_REST)
-        log.warning("%s (fault %d of %s in store.order)", error, count, part.kind)
+        level = logging.INFO if is_known else logging.WARNING
+        log.log(level, "%s (fault %d of %s in store.order)", error, count, part.kind)
 
     def _well(self, part: StorePart) -> None:
         with self._lock:
             part.rests_until, part.rest = float("-inf"), FIRST_REST
 
     def publish(self, root: Root, blob: memoryview) -> None:
-        """See ``Publishes``; stores that do not encrypt have it for everybody already."""
+        """See ``Publishes``; stores that do not encrypt have it for everybody already.
+
+        Raises:
+            StoreError: one of them did not; the others did.
+        """
+        failed: list[str] = []
         for part in self._parts:
             if isinstance(part.store, Publishes):
                 try:
                     part.store.publish(root, blob)
                 except StoreError as error:
                     self._fault(part, error)
+                    failed.append(str(error))
+        if failed:
+            raise StoreError("; ".join(failed))
 
     def card(self) -> Card:
-        """See ``Announces``."""
+        """See ``Announces``; of a store that is away it says what it said before: an outage would cost two transactions
+        else."""
         found = Card()
         for part in self._parts:
             if isinstance(part.store, Announces):
                 try:
-                    found = found.beside(part.store.card())
+                    part.card = part.store.card()
                 except StoreError as error:
                     self._fault(part, error)
+                found = found.beside(part.card)
         return found
 
     def tend(self) -> None:
@@ -235,39 +270,6 @@ class SeveralStores:
         for part in self._parts:
             if isinstance(part.store, Announces):
                 part.store.tend()
-
-
-class ServingStores(SeveralStores):
-    """Several stores, of which one serves peers; follows ``Serves``."""
-
-    @property
-    def server(self) -> PeerServer:
-        """What answers the peers of this node."""
-        servers = [part.store.server for part in self._parts if isinstance(part.store, Serves)]
-        return servers[0] if len(servers) == 1 else AllServers(servers)
-
-
-class AllServers:
-    """What answers peers where several of a node's stores do; follows ``PeerServer``."""
-
-    def __init__(self, servers: Sequence[PeerServer]) -> None:
-        self._servers = servers
-
-    def blob(self, root: Root) -> object | None:
-        """See ``PeerServer``: what the first of them answers that answers at all."""
-        answers = (server.blob(root) for server in self._servers)
-        return next((answer for answer in answers if answer is not None), None)
-
-    def reveal(self, root: Root) -> None:
-        """See ``PeerServer``."""
-        for server in self._servers:
-            server.reveal(root)
-
-
-def opened(parts: Sequence[tuple[str, Store]], disk: FileStore, hedge_seconds: float) -> SeveralStores:
-    """Return stores as one, which serves peers if one of them does. Arguments as of ``SeveralStores``."""
-    serving = any(isinstance(store, Serves) for _, store in parts)
-    return (ServingStores if serving else SeveralStores)(parts, disk, hedge_seconds)
 
 
 def _start(work: Callable[..., None], *arguments: object) -> None:

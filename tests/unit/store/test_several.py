@@ -16,13 +16,14 @@ from rayfed.config import load
 from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing, ConfigError, StoreError
 from rayfed.store import KINDS, Serves, Site, options_of, split, visit
+from rayfed.store.card import Card
 from rayfed.store.files import FileStore
 from rayfed.store.files.options import FilesOptions
 from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.ray.options import RayPeersOptions
 from rayfed.store.s3.options import S3Options
 from rayfed.store.several.options import SeveralOptions
-from rayfed.store.several.stores import SeveralStores
+from rayfed.store.several.stores import FIRST_REST, IN_VAIN, SeveralStores
 
 SIZE = 2 * 4096
 PEER = "12D3KooWRauqhd5XvZgrMZ9JCqynWhaRh9HDSXwC7UNiEo86SE6e"
@@ -179,6 +180,72 @@ def test_one_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     bench.first.gate.set()
     eventually(lambda: FileStore.has(bench.first, root))
     bench.both.close()
+
+
+def test_one_that_never_has_it_is_waited_for_a_few_times_and_then_not(bench: Bench) -> None:
+    """Peers that have gone, say: each blob would cost all the time that they may take."""
+    bench.second.put(*blob_of(20))
+    (root, blob), hedge = blob_of(20), bench.both._hedge_seconds
+    bench.both._hedge_seconds = 0.01
+    bench.first.gate.clear()
+    for _ in range(IN_VAIN):
+        assert bench.both.get(root, SIZE) == blob
+    bench.both._hedge_seconds = hedge  # a minute
+    assert bench.both.get(root, SIZE) == blob
+    assert bench.second.asked == 1 + IN_VAIN + 1
+    bench.first.gate.set()
+    bench.first.put(root, blob)
+    bench.second.gate.clear()
+    assert bench.both.get(root, SIZE) == blob, "it is asked all the same, and has it now"
+    bench.second.gate.set()
+    assert bench.both._parts[0].in_vain == 0
+
+
+def test_a_long_outage_is_one_fault_and_costs_one_thread(bench: Bench) -> None:
+    bench.first.away = True
+    before = threading.active_count()
+    for seed in range(30, 60):
+        bench.put(seed)
+        assert not bench.both.has(blob_of(99)[0])
+    part = bench.both._parts[0]
+    assert bench.both.faults["first"] > 1 or part.rests_until > time.monotonic()
+    assert part.rest == 2 * FIRST_REST, "the next pause is no longer for what failed meanwhile"
+    assert threading.active_count() <= before + 1
+    assert len(part.owed) == 30
+
+
+class Kiosk(Folder):
+    """A folder that has a card, and can be open to all."""
+
+    said = Card(ipfs=PEER)
+
+    def card(self) -> Card:
+        self._pass()
+        return self.said
+
+    def tend(self) -> None:
+        pass
+
+    def publish(self, root: bytes, blob: memoryview) -> None:
+        self.put(root, blob)
+
+
+def test_a_store_that_is_away_stays_on_the_card_and_owes_what_is_for_all(tmp_path: Path) -> None:
+    first, second, disk = Kiosk(tmp_path / "a"), Kiosk(tmp_path / "b"), FileStore(tmp_path / "disk")
+    second.said = Card(endpoint=bytes(range(32)))
+    both = SeveralStores([("first", first), ("second", second)], disk, 60.0)
+    whole = Card(ipfs=PEER, endpoint=bytes(range(32)))
+    assert both.card() == whole
+    first.away = True
+    assert [both.card() for _ in range(3)] == [whole] * 3
+    root, blob = blob_of(21)
+    with pytest.raises(StoreError, match="a is away"):
+        both.publish(root, blob)
+    assert FileStore.has(second, root)
+    first.away = False
+    both.publish(root, blob)
+    assert FileStore.has(first, root)
+    both.close()
 
 
 def test_a_fault_of_the_program_is_not_swallowed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
