@@ -9,6 +9,7 @@ import os
 import queue
 import socket
 import sqlite3
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from rayfed.config.files import sqlite_file, tracking_uri
+from rayfed.encoding.certificates import untrusted
 from rayfed.encoding.urls import public, public_text
 from rayfed.errors import ConfigError
 from rayfed.reporting.told import told
@@ -36,6 +38,9 @@ KNOCK_SECONDS = 10.0
 
 ANSWER_SECONDS = 3.0
 """How long a tracking server may take to say that it is there."""
+
+CERTIFICATES = "MLFLOW_TRACKING_SERVER_CERT_PATH"
+"""The variable that names a file of authorities to MLflow."""
 
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 """Servers of databases that MLflow can use, and where they listen unless the address says otherwise."""
@@ -78,14 +83,29 @@ def _asked(uri: str, seconds: float) -> str:
     place = parts.netloc.rpartition("@")[2]
     health = urlunsplit((parts.scheme, place, f"{parts.path.rstrip('/')}/health", "", ""))
     try:
-        with urllib.request.urlopen(health, timeout=seconds):
+        with urllib.request.urlopen(health, timeout=seconds, context=_authorities()):
             return ""
     except urllib.error.HTTPError as error:
         return f"it answers {error.code}" if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
     except urllib.error.URLError as error:
-        return public_text(str(error.reason))
+        reason = error.reason if isinstance(error.reason, BaseException) else error
+        return untrusted(reason, CERTIFICATES) or public_text(str(error.reason))
     except (OSError, ValueError, HTTPException) as error:
         return public_text(str(error)) or type(error).__name__
+
+
+def _authorities() -> ssl.SSLContext:
+    """Return whom MLflow's client believes: it asks neither the system nor the variables of OpenSSL."""
+    import certifi  # which comes with requests, by which MLflow asks
+
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        return ssl._create_unverified_context()
+    named = next(filter(None, map(os.environ.get, (CERTIFICATES, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))), None)
+    if named is None:
+        return ssl.create_default_context(cafile=certifi.where())
+    if not os.path.exists(named):
+        raise OSError(f"there is no file {named}, which {CERTIFICATES} or REQUESTS_CA_BUNDLE names")
+    return ssl.create_default_context(**{"capath" if os.path.isdir(named) else "cafile": named})
 
 
 def check(uri: str) -> None:

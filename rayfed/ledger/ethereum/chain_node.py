@@ -11,11 +11,15 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import urllib3
 
+from rayfed.encoding.certificates import untrusted
 from rayfed.encoding.urls import public
 from rayfed.errors import ConfigError, LedgerError, LedgerUnreachable
 
 LIMIT_EXCEEDED = -32005
 """EIP-1474: the node wants fewer requests; or, where events are asked for, a shorter range of blocks."""
+
+AUTHORITIES = "SSL_CERT_FILE"
+"""The variable that OpenSSL reads."""
 
 Call = tuple[str, Sequence[Any]]
 """A method and its parameters."""
@@ -120,7 +124,7 @@ class ChainNode:
         try:
             response = self._pool.request("POST", self._url, body=json.dumps(body), headers=self._headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NoAnswer(_line(error)) from error
+            raise NoAnswer(untrusted(error, AUTHORITIES) or _line(error)) from error
         if response.status in _BUSY:
             wish = response.headers.get("Retry-After", "")
             raise NoAnswer(f"HTTP {response.status}", float(wish) if wish.isdecimal() else 0.0)

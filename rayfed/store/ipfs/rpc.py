@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
 
+from rayfed.encoding.certificates import untrusted
 from rayfed.encoding.urls import public, public_text
 from rayfed.errors import StoreError
 
@@ -239,8 +240,8 @@ class Kubo:
         if isinstance(error, http.client.IncompleteRead):
             return KuboComplaint(f"store.rpc_url: {self.place} stopped in the middle of {command}")
         if isinstance(error, OSError):
-            reason = error.strerror or type(error).__name__
-            return StoreError(f"store.rpc_url: {self.place} does not answer ({reason.lower()})")
+            reason = untrusted(error, "SSL_CERT_FILE") or (error.strerror or type(error).__name__).lower()
+            return StoreError(f"store.rpc_url: {self.place} does not answer ({reason})")
         return self.nonsense(command)
 
 

@@ -11,6 +11,7 @@ import boto3
 from botocore import exceptions as boto
 from botocore.config import Config
 
+from rayfed.encoding.certificates import untrusted
 from rayfed.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -135,4 +136,5 @@ def explain(error: boto.BotoCoreError | boto.ClientError, bucket: str, endpoint:
         )
     if isinstance(error, boto.ParamValidationError):
         return StoreError(f"store.bucket: {bucket!r} is not a valid bucket name")
-    return StoreError(f"store.endpoint_url: {place} does not answer ({type(error).__name__})")
+    why = untrusted(error, "AWS_CA_BUNDLE") or type(error).__name__
+    return StoreError(f"store.endpoint_url: {place} does not answer ({why})")

@@ -7,23 +7,17 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from rayfed.errors import ConfigError, LedgerUnreachable, WrongChain
 from rayfed.ledger.ethereum import events
 from rayfed.ledger.ethereum import rpc as module
 from rayfed.ledger.ethereum.rpc import Rpc, RpcError
+from tests.tls import signed_for_here
 
 Answer = tuple[int, Any, dict[str, str]]
 
@@ -163,24 +157,12 @@ def test_a_certificate_is_checked_by_ones_own_authorities(
     node.server.socket = context.wrap_socket(node.server.socket, server_side=True)
     url = node.url.replace("http:", "https:")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    with pytest.raises(LedgerUnreachable, match=r"no answer from https://127\.0\.0\.1:\d+: SSLError"):
+    with pytest.raises(
+        LedgerUnreachable, match=r"no answer from https://127\.0\.0\.1:\d+: its certificate is refused: .*SSL_CERT_FILE"
+    ):
         Rpc(url, tries=1).call("m", 1)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert Rpc(url, tries=1).call("m", 1) == [1]
-
-
-def signed_for_here(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate of this machine's own for 127.0.0.1, and its key; return where."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rayfed test")]), datetime.now(UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False)
-    made = made.add_extension(x509.BasicConstraints(True, None), True)
-    files = folder / "node.pem", folder / "node.key"
-    files[0].write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return files
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8545", "ws://localhost", "http://"])
