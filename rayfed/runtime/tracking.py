@@ -105,7 +105,8 @@ def _authorities() -> ssl.SSLContext:
         return ssl.create_default_context(cafile=certifi.where())
     if not os.path.exists(named):
         raise OSError(f"there is no file {named}, which {CERTIFICATES} or REQUESTS_CA_BUNDLE names")
-    return ssl.create_default_context(**{"capath" if os.path.isdir(named) else "cafile": named})
+    folder = os.path.isdir(named)
+    return ssl.create_default_context(capath=named if folder else None, cafile=None if folder else named)
 
 
 def check(uri: str) -> None:
