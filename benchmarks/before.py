@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.federated import ROOT, Run
 from benchmarks.machine import Figure, report
-from benchmarks.round import once
+from benchmarks.round import check, once
 
 VARIABLE, CHOICE = "RAYFED_BEFORE", "RAYFED_CELLS"
 CELLS = "0.6 M:8,0.6 M:32,0.6 M:128,11.2 M:8,11.2 M:32"
@@ -24,7 +24,7 @@ BOUNDS = {
 
 
 def main() -> None:
-    """Measure, print, write; or say why not."""
+    """Measure, print, write, cell by cell; or say why not."""
     older = os.environ.get(VARIABLE)
     if not older:
         print(f"\nbefore: skipped: set {VARIABLE} to a checkout of the edition to compare with")
@@ -35,9 +35,7 @@ def main() -> None:
         turns = [
             [once(model, int(nodes), rounds=ROUNDS, code=code) for code in (Path(older), ROOT)] for _ in range(TURNS)
         ]
-        roots = {run.summary["final_root"] for turn in turns for run in turn}
-        if len(roots) != 1:
-            raise RuntimeError(f"{cell}: the editions end with different models: {roots}")
+        check(cell, [run for turn in turns for run in turn])
         for which, name in enumerate(("before", "now")):
             runs = [turn[which] for turn in turns]
             rounds, worked = ([s for run in runs for s in of(run)[1:]] for of in (_rounds, _worked))
@@ -48,13 +46,13 @@ def main() -> None:
         for of, name in ((_rounds, "a round"), (_worked, "processor seconds")):
             beside = [sum(of(now)[1:]) / sum(of(then)[1:]) for then, now in turns]
             figures.append(Figure(f"  now / before, {name}", "", beside, "of the same turn"))
-    report(
-        "before",
-        "seconds a round of untrained updates in two processes, of an older edition and of this one in turn",
-        figures,
-        packages=("torch", "ray", "numpy"),
-        details={"rounds": ROUNDS, "turns": TURNS},
-    )
+        report(
+            "before",
+            "seconds a round of untrained updates in two processes, of an older edition and of this one in turn",
+            figures,
+            packages=("torch", "ray", "numpy"),
+            details={"rounds": ROUNDS, "turns": TURNS},
+        )
 
 
 def _rounds(run: Run) -> tuple[float, ...]:

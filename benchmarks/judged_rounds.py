@@ -9,18 +9,19 @@ from __future__ import annotations
 import os
 
 from benchmarks.machine import Figure, report
-from benchmarks.round import UNJUDGED, measured
+from benchmarks.round import UNJUDGED, check, measured
 
 NODES, ROUNDS = "8,32,128", 5
 CHOICE = "RAYFED_NODES"
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print, write; size by size, so that whoever stops it has the smaller ones."""
     figures = []
     for nodes in map(int, os.environ.get(CHOICE, NODES).split(",")):
         without = measured("0.6 M", nodes, rounds=ROUNDS, settings=UNJUDGED)
         judged = measured("0.6 M", nodes, rounds=ROUNDS)
+        check(f"{nodes} nodes", [without, judged])
         figures += [
             Figure(f"{nodes} nodes: a round", "s", judged.rounds[1:], "default screens"),
             Figure("  screen", "s", judged.steps["screen"][1:], "a node"),
@@ -29,13 +30,13 @@ def main() -> None:
             ),
             Figure("  beside that", "", [sum(judged.rounds[1:]) / sum(without.rounds[1:])], "all these rounds", 1.5),
         ]
-    report(
-        "judged_rounds",
-        "seconds a round of untrained updates, with the default screens and without those that look at images",
-        figures,
-        packages=("torch", "ray", "numpy"),
-        details={"rounds": ROUNDS},
-    )
+        report(
+            "judged_rounds",
+            "seconds a round of untrained updates, with the default screens and without those that look at images",
+            figures,
+            packages=("torch", "ray", "numpy"),
+            details={"rounds": ROUNDS},
+        )
 
 
 if __name__ == "__main__":

@@ -85,33 +85,35 @@ def training(ours: Run, theirs: dict[str, Any]) -> list[Figure]:
 
 
 def main() -> None:
-    """Measure, print, write; or say why not."""
+    """Measure, print, write, cell by cell; or say why not."""
     python = os.environ.get(VARIABLE)
     if not python:
         print(f"\npeer: skipped: set {VARIABLE} to the python of an environment with flwr[simulation] and torch")
         return
     figures: list[Figure] = []
-    version = ""
     cells = os.environ.get(CHOICE, CELLS).split(",")
     for cell in (one for one in cells if one != "train"):
         model, _, number = cell.partition(":")
         nodes = int(number)
         theirs = flower(python, KINDS[model], ROUNDS, nodes)
-        version = theirs["version"]
         name = f"untrained, {model}, {nodes} nodes"
         # What Flower has no counterpart for: every node looks at every update with its own pictures, too.
         judged = untrained.measured(model, nodes, rounds=ROUNDS)
         checked = untrained.measured(model, nodes, rounds=ROUNDS, settings=untrained.UNJUDGED)
+        untrained.check(cell, [judged, checked])
         figures += compare(f"{name}, judged on pictures", judged, theirs, 1, ALIKE[0].get(nodes))
         figures += compare(name, checked, theirs, 1, ALIKE[1].get(nodes))
+        _report(figures, theirs["version"])
     if "train" in cells:
         try:
             theirs = flower(python, "train", train.ROUNDS, train.NODES)
         except cifar.NoPictures as reason:
             print(f"\npeer: training is left out: {reason}")
         else:
-            version = theirs["version"]
-            figures += training(train.measured(), theirs)
+            _report([*figures, *training(train.measured(), theirs)], theirs["version"])
+
+
+def _report(figures: list[Figure], version: str) -> None:
     report(
         "peer",
         f"rayfed beside the simulation of Flower {version}, the same work in the same run, two processes each",

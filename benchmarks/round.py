@@ -8,7 +8,7 @@ than a round: to keep all ten rounds' is to wait for the disk, which takes 16 bl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +59,13 @@ def once(
 
 measured = cache(once)
 """The same; a second caller in the same process gets the same run."""
+
+
+def check(cell: str, runs: Iterable[Run]) -> None:
+    """Raise ``RuntimeError`` unless all of a cell's runs ended in one model."""
+    roots = {run.summary["final_root"] for run in runs}
+    if len(roots) != 1:
+        raise RuntimeError(f"{cell}: runs end with different models: {roots}")
 
 
 def main() -> None:
