@@ -5,9 +5,9 @@ Krum, cosine, copies, geometric median, clipping and nearest neighbours ask for 
 that fit the cache, and everything after it is arithmetic on an n x n table of whole numbers.
 
 Exactness: float64 holds whole numbers up to 2^53, and sums of products in it are exact, in whatever order BLAS adds
-them, as long as no partial sum exceeds that. A difference of two int32 has 33 bits. Where a block's differences are
-small enough the product is taken at once; otherwise each is split into ``65536 * high + low``, whose products over a
-block of 2^17 stay below 2^49.
+them, as long as no partial sum exceeds that. A difference of two int32 has 33 bits. Where the squares of a block's
+differences add up to little enough the product is taken at once; otherwise each is split into ``65536 * high + low``,
+whose products over a block of 2^17 stay below 2^49.
 """
 
 from __future__ import annotations
@@ -154,9 +154,10 @@ def gram(
 
 def _products(x: npt.NDArray[np.float64]) -> list[list[int]]:
     """Return ``x @ x.T`` exactly; x holds whole numbers of 33 bits, (n, at most 2^17)."""
-    largest = int(max(x.max(initial=0.0), -x.min(initial=0.0)))
-    if largest * largest * x.shape[1] <= EXACT:
-        return [[int(product) for product in line] for line in x @ x.T]
+    products = x @ x.T
+    # A sum of squares only grows, and bounds all partial sums of products (Cauchy, Schwarz). Half: it may be rounded.
+    if products.diagonal().max(initial=0.0) <= EXACT / 2:
+        return [[int(product) for product in line] for line in products]
     high = np.floor(x / _SPLIT)
     low = x - _SPLIT * high
     squares, crossed, small = high @ high.T, high @ low.T, low @ low.T

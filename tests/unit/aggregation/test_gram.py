@@ -28,7 +28,7 @@ def test_as_exact_as_whole_numbers_are(rows: list[list[int]]) -> None:
             assert made.squared_distance(i, j) == apart
 
 
-@pytest.mark.parametrize("reach", [40, 2**17, 2**31 - 1])
+@pytest.mark.parametrize("reach", [40, 2**17, 2**18, 2**19, 2**31 - 1])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_exact_over_many_blocks_whatever_the_size_of_the_values(reach: int, threads: int) -> None:
     rng = np.random.default_rng(reach)
