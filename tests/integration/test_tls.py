@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 from kubo import running
 from moto.server import ThreadedMotoServer
+from websockets.sync.client import connect
 
 from rayfed.encoding import merkle
 from rayfed.errors import StoreError
+from rayfed.ledger.ethereum.devchain import DevChain
+from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.runtime import tracking
 from rayfed.store import Site
 from rayfed.store.files import FileStore
 from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.s3.options import S3Options
-from tests.integration.federations import PATIENCE
+from tests.integration.federations import PATIENCE, run
 from tests.integration.mlflow_server import Server
 from tests.tls import in_front_of, signed_for_here
 
@@ -44,6 +47,22 @@ def nobody_elses_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def signed(tmp_path: Path) -> tuple[Path, Path]:
     return signed_for_here(tmp_path)
+
+
+def test_a_chain_over_tls(
+    signed: tuple[Path, Path], chain: DevChain, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with in_front_of(chain.rpc_url, *signed) as url:
+        words = (f"ledger.rpc_url={url}", f"ledger.key_file={key_file}", "ledger.allow_demo_times=true")
+        ended = run(*words, folder=tmp_path / "run")
+        assert ended.complaint.startswith(f"ledger.rpc_url: no answer from {url}: its certificate is refused: self")
+        assert ended.complaint.endswith("; SSL_CERT_FILE names a file of authorities of your own")
+        assert ended.out == ""
+        monkeypatch.setenv("SSL_CERT_FILE", str(signed[0]))
+        assert Rpc(url).chain_id == chain.chain_id
+        with connect(url.replace("https:", "wss:"), open_timeout=60) as socket:  # as the notifier does
+            socket.send('{"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}')
+            assert hex(chain.chain_id) in str(socket.recv(60))
 
 
 def test_a_bucket_over_tls(signed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
