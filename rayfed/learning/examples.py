@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rayfed.errors import DataError
-from rayfed.learning.targets import call
+from rayfed.learning.targets import call, locate, takes
 from rayfed.protocol.charter_parts import DataTerms
 
 Array = NDArray[Any]
@@ -20,6 +20,9 @@ Inputs = tuple[Array, ...]
 
 TYPES = {"f": np.float32, "i": np.int64, "u": np.int64, "b": np.int64}
 """What arrays become, by the kind of their numbers: float32 to calculate with, int64 to look up."""
+
+MOST_CLASSES = 65_536
+"""More are no classes but numbers: a model has an output for each."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Examples:
         forms = [[(one.shape[1:], one.dtype) for one in getattr(self, f"{p}_x")] for p in ("train", "test")]
         if forms[0] != forms[1] or self.train_y.shape[1:] != self.test_y.shape[1:]:
             raise DataError("data", "the test examples have another form than the training examples")
+        if self.folders is not None:
+            put("folders", _owners(self.folders, len(self.train_y)))
         put("outputs", self.outputs or self._outputs())
         put("classes", tuple(self.classes) or self._named())
         put("owners", tuple(self.owners))
@@ -98,7 +103,13 @@ class Examples:
     def _outputs(self) -> int:
         if self.labels is None:
             return int(np.prod(self.train_y.shape[1:], dtype=np.int64))
-        return len(self.classes) or 1 + int(max(self.train_y.max(), self.test_y.max(initial=0)))
+        classes = len(self.classes) or 1 + int(max(self.train_y.max(), self.test_y.max(initial=0)))
+        if classes > MOST_CLASSES:
+            words = (
+                f"train_y holds whole numbers up to {classes - 1}, which are no classes: numbers to learn are floats"
+            )
+            raise DataError("data", words)
+        return classes
 
     def _named(self) -> tuple[str, ...]:
         return () if self.labels is None else tuple(map(str, range(self.outputs)))
@@ -142,20 +153,21 @@ def from_loader(spec: Mapping[str, Any], agreed: Mapping[str, Any] | None) -> Ex
     Raises:
         DataError: it gives no ``Examples``, or raises.
     """
-    import inspect
-
-    from rayfed.learning.targets import locate
-
-    takes = inspect.signature(locate(spec["_target_"], "data.loader._target_")).parameters
-    extra = {"agreed": agreed} if "agreed" in takes else {}
-    try:
-        made = call(spec, "data.loader", **extra)
-    except OSError as error:
-        raise DataError("data.loader", f"{spec['_target_']} cannot read its data: {error}") from error
+    wants = takes(locate(spec["_target_"], "data.loader._target_"), "agreed")
+    made = call(spec, "data.loader", **({"agreed": agreed} if wants else {}))
     if not isinstance(made, Examples):
         words = f"{spec['_target_']} gives {type(made).__name__}, not rayfed.learning.examples.Examples"
         raise DataError("data.loader._target_", words)
     return made
+
+
+def _owners(given: Any, examples: int) -> NDArray[np.int64]:
+    """Return whose each training example is."""
+    found = np.asarray(given)
+    if found.shape != (examples,) or found.dtype.kind not in "iu" or int(found.min()) < 0:
+        words = f"folders has a whole number from 0 for each of {examples} training examples"
+        raise DataError("data", f"{words}, and is {found.dtype} of shape {found.shape}")
+    return found.astype(np.int64)
 
 
 def _array(given: Any, what: str) -> Array:

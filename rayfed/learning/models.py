@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from rayfed.errors import ConfigError
+from rayfed.errors import ConfigError, first_line, with_type
 from rayfed.learning import frozen
 from rayfed.learning.cnn import PaperCNN, SmallCNN
 from rayfed.learning.scores import scores_of
 from rayfed.learning.seeding import seeded_everywhere
-from rayfed.learning.targets import leave_out, locate
+from rayfed.learning.targets import leave_out, locate, takes
 
 OURS = ("_target_", "pretrained", "pretrained_store", "trained")
 """What is no parameter of the target's in ``model``."""
@@ -59,12 +58,12 @@ def build(
         try:
             net = constructor(**parameters)
         except (TypeError, ValueError) as error:
-            reason = f"{_line(error)}{leave_out(error, 'model')}"
+            reason = f"{first_line(error)}{leave_out(error, 'model')}"
             raise ConfigError("model", f"{target} does not take these parameters: {reason}") from error
         except ConfigError:
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {_line(error)}"
+            reason = with_type(error)
             raise ConfigError("model", f"{target} cannot be built with these parameters: {reason}") from error
         if not isinstance(net, nn.Module):
             raise ConfigError("model._target_", f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
@@ -93,9 +92,8 @@ def resolved(
     constructor = locate(target, "model._target_")
     parameters = {key: value for key, value in model.items() if key not in OURS}
     torchvisions = constructor.__module__.startswith("torchvision.models")
-    accepted = inspect.signature(constructor).parameters
     for key, value in (("in_shape", tuple(in_shape)), ("num_classes", num_classes), *filled.items()):
-        if key in accepted or (torchvisions and key == "num_classes"):
+        if takes(constructor, key) or (torchvisions and key == "num_classes"):
             parameters.setdefault(key, value)
     return constructor, parameters
 
@@ -125,7 +123,7 @@ def _look(net: nn.Module, target: str, inputs: tuple[torch.Tensor, ...]) -> Any:
         shape = " and ".join("x".join(map(str, one.shape[1:])) for one in inputs)
         what = "images" if inputs[0].ndim == 4 else "inputs"
         raise ConfigError(
-            "model._target_", f"{target} does not take {what} of shape {shape}: {_line(error)}"
+            "model._target_", f"{target} does not take {what} of shape {shape}: {first_line(error)}"
         ) from error
     finally:
         net.train()
@@ -148,7 +146,7 @@ def _weights(pretrained: str, target: str) -> Mapping[str, torch.Tensor]:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load and safetensors raise a dozen types for files that are not theirs
-        raise ConfigError("model.pretrained", f"{path} is not a readable state dict: {_line(error)}") from error
+        raise ConfigError("model.pretrained", f"{path} is not a readable state dict: {first_line(error)}") from error
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise ConfigError("model.pretrained", f"{path} holds no state dict (name -> tensor)")
     return found
@@ -165,7 +163,7 @@ def _torchvision_weights(name: str) -> Mapping[str, torch.Tensor]:
         state: Mapping[str, torch.Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise ConfigError(
-            "model.pretrained", f"torchvision's weights of {name!r} cannot be downloaded: {_line(error)}"
+            "model.pretrained", f"torchvision's weights of {name!r} cannot be downloaded: {first_line(error)}"
         ) from error
     return state
 
@@ -189,8 +187,3 @@ def _load(net: nn.Module, weights: Mapping[str, torch.Tensor], source: str, num_
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "nothing"
-
-
-def _line(error: BaseException) -> str:
-    """Return the first line of an error's text: messages are one line."""
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
@@ -17,6 +18,9 @@ from rayfed.learning.uncompiled import building
 
 IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 """Parameters of torch's optimisers that say how a step is computed, not which."""
+
+ROUNDING = 1e-12
+"""A schedule that ends at zero may miss it by less, on either side."""
 
 
 class Optimizers:
@@ -58,8 +62,9 @@ class Optimizers:
             )
         if len(groups) > 1 and "weight_decay" not in optimizer.defaults:
             raise ConfigError("train.optimizer._target_", f"{type(optimizer).__name__} has no weight_decay to be given")
+        _check(optimizer)
         if self._schedule:
-            _advance(call(self._schedule, "train.schedule", optimizer), round)
+            _advance(call(self._schedule, "train.schedule", optimizer), optimizer, round)
         return optimizer
 
     def on_device(self, like: torch.optim.Optimizer, device: torch.device) -> torch.optim.Optimizer | None:
@@ -109,6 +114,26 @@ class Optimizers:
         ]
 
 
+def _check(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse what torch takes and nobody means: a rate that moves nothing or is no number, momentum that only grows."""
+    for group in optimizer.param_groups:
+        rate = _rate(group)
+        if rate is not None and not 0 < rate < math.inf:
+            raise ConfigError("train.optimizer.lr", f"{rate:g} is out of range: greater than 0, and finite")
+        if not type(optimizer).__module__.startswith("torch.optim"):
+            continue  # these names may mean something else there
+        if not 0 <= group.get("momentum", 0) < 1:
+            raise ConfigError("train.optimizer.momentum", f"{group['momentum']} is out of range: 0 to below 1")
+        if not 0 <= group.get("dampening", 0) <= 1:
+            raise ConfigError("train.optimizer.dampening", f"{group['dampening']} is out of range: 0 to 1")
+
+
+def _rate(group: Mapping[str, Any]) -> float | None:
+    """Return the learning rate of a parameter group; None where an optimiser finds its own."""
+    rate = group.get("lr")
+    return float(rate) if isinstance(rate, int | float | torch.Tensor) else None
+
+
 def _needed(step: Callable[..., Any]) -> str | None:
     """Return the name of what a step cannot be taken without: LBFGS evaluates the loss again and again."""
     given = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -139,18 +164,27 @@ def start_anew(optimizer: torch.optim.Optimizer) -> None:
                 value.zero_()
 
 
-def _advance(scheduler: Any, round: int) -> None:
+def _advance(scheduler: Any, optimizer: torch.optim.Optimizer, round: int) -> None:
     """Step a fresh scheduler to where it stands in this round."""
+    kind = type(scheduler).__name__
     if not isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler) or isinstance(
         scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau
     ):
-        raise ConfigError("train.schedule._target_", f"{type(scheduler).__name__} does not follow the round alone")
+        raise ConfigError("train.schedule._target_", f"{kind} does not follow the round alone")
     with warnings.catch_warnings():
         # torch warns that the optimiser has not stepped yet. It has not: it is fresh each round, only its rate ages.
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-        try:
-            for _ in range(round - 1):
-                scheduler.step()
-        except (ArithmeticError, ValueError) as error:  # StepLR divides by its step_size
-            kind = type(scheduler).__name__
-            raise ConfigError("train.schedule", f"{kind} fails with these parameters: {error}") from error
+        for stepped in range(1, round + 1):
+            for rate in map(_rate, optimizer.param_groups):
+                if rate is not None and not -ROUNDING < rate < math.inf:
+                    raise ConfigError("train.schedule", f"{kind} makes the learning rate {rate:g} in round {stepped}")
+            if stepped < round:
+                _step(scheduler)
+
+
+def _step(scheduler: torch.optim.lr_scheduler.LRScheduler) -> None:
+    try:
+        scheduler.step()
+    except Exception as error:  # StepLR divides by its step_size; one of the user's own may raise anything
+        kind = type(scheduler).__name__
+        raise ConfigError("train.schedule", f"{kind} fails with these parameters: {error}") from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rayfed.config.schema import LEARNER
-from rayfed.errors import ConfigError, RayfedError
+from rayfed.errors import ConfigError, RayfedError, with_type
 from rayfed.learning import Update, dp_sgd, learner
 from rayfed.learning.budget import Budget
 from rayfed.learning.data import Dataset
@@ -130,7 +130,7 @@ class Rehearsal:
     def _complaint(self, error: Exception, images: int) -> ConfigError:
         """Say which setting to change for what a round has raised."""
         train = self._settings.train
-        reason = f"{type(error).__name__}: {_line(error)}"
+        reason = with_type(error)
         if ONE_IMAGE in str(error):
             if train.batch_size == 1:
                 return ConfigError("train.batch_size", "batch norm cannot be trained on single examples: at least 2")
@@ -225,7 +225,3 @@ def _passed(error: BaseException) -> Iterator[str]:
 
 def _module(target: str) -> str:
     return target.rpartition(":" if ":" in target else ".")[0]
-
-
-def _line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")

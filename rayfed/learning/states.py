@@ -172,6 +172,21 @@ def check(state: Mapping[str, torch.Tensor]) -> None:
             raise ConfigError("model", f"{name} {fault}, which cannot travel; {KEPT_OUT}")
 
 
+def check_reach(layout: Layout, after: Mapping[str, Any]) -> None:
+    """Check that what first steps made of the weights can travel: what is cut off at once is lost in every round.
+
+    Raises:
+        ConfigError: naming ``train.optimizer`` and the weight.
+    """
+    for spec in layout.tensors:
+        if not (spec.is_trained and spec.size):
+            continue
+        reached, most = float(torch.as_tensor(after[spec.name]).abs().max()), 2.0 ** (31 - spec.exponent)
+        if reached >= most:
+            words = f"first steps bring {spec.name} to {reached:g}, and {most:g} is the most that can travel"
+            raise ConfigError("train.optimizer", f"{words}; a lower train.optimizer.lr may help")
+
+
 def check_restored(model: nn.Module, layout: Layout, state: State, decoded: Mapping[str, Any]) -> None:
     """Check that the model takes back what came out of a blob, and that this is the state that went into it.
 

@@ -9,9 +9,10 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
-from rayfed.errors import ConfigError
+from rayfed.errors import ConfigError, RayfedError, first_line, with_type
 
 
 def locate(target: str, setting: str) -> Callable[..., Any]:
@@ -33,9 +34,7 @@ def locate(target: str, setting: str) -> Callable[..., Any]:
     except ImportError as error:
         raise ConfigError(setting, f"cannot import {module_name!r} for {target!r}: {error}") from error
     except Exception as error:  # a module of the user's own runs as it is imported
-        first = next(iter(str(error).splitlines()), "")
-        reason = f"{type(error).__name__}: {first}".removesuffix(": ")
-        raise ConfigError(setting, f"importing {module_name!r} for {target!r} fails: {reason}") from error
+        raise ConfigError(setting, f"importing {module_name!r} for {target!r} fails: {with_type(error)}") from error
     if not hasattr(module, name):
         raise ConfigError(setting, f"there is no {name!r} in {module_name!r}")
     found = getattr(module, name)
@@ -52,11 +51,19 @@ def split(target: str) -> tuple[str, str]:
     return module, name
 
 
+def takes(function: Callable[..., Any], parameter: str) -> bool:
+    """Return whether something has a parameter of that name; what shows no signature (``dict``) has none."""
+    try:
+        return parameter in signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
 def call(spec: Mapping[str, Any], setting: str, *args: Any, **extra: Any) -> Any:
     """Call ``spec['_target_']`` with ``args``, the spec's own parameters and ``extra``.
 
     Raises:
-        ConfigError: ``_target_`` is missing or names nothing, or the target does not take these parameters.
+        ConfigError: ``_target_`` is missing or names nothing, or the target does not take these parameters, or fails.
     """
     target = spec.get("_target_")
     if not isinstance(target, str):
@@ -65,9 +72,13 @@ def call(spec: Mapping[str, Any], setting: str, *args: Any, **extra: Any) -> Any
     function = locate(target, f"{setting}._target_")
     try:
         return function(*args, **parameters, **extra)
+    except RayfedError:
+        raise
     except (TypeError, ValueError) as error:
-        reason = f"{error}{leave_out(error, setting)}"
+        reason = f"{first_line(error)}{leave_out(error, setting)}"
         raise ConfigError(setting, f"{target} does not take these parameters: {reason}") from error
+    except Exception as error:  # what a user has written may raise anything
+        raise ConfigError(setting, f"{target} fails: {with_type(error)}") from error
 
 
 def leave_out(error: Exception, setting: str) -> str:

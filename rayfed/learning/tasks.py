@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rayfed.errors import CodecError, ConfigError
+from rayfed.errors import CodecError, ConfigError, first_line
 from rayfed.learning.scores import scores_of
-from rayfed.learning.targets import call, locate
+from rayfed.learning.targets import call, locate, takes
 from rayfed.learning.task import Steps, Task, forward
 from rayfed.protocol.metric import ACCURACY, Metric
 
@@ -166,12 +165,12 @@ def build(task: Mapping[str, Any], scale: float = 1.0) -> Task:
     target = task.get("_target_")
     if not isinstance(target, str):
         raise ConfigError("task._target_", "is missing; name a class, for instance " + CLASSIFICATION)
-    takes = inspect.signature(locate(target, "task._target_")).parameters
-    made = call(task, "task", **({"scale": scale} if "scale" in takes and "scale" not in task else {}))
+    scaled = "scale" not in task and takes(locate(target, "task._target_"), "scale")
+    made = call(task, "task", **({"scale": scale} if scaled else {}))
     missing = [name for name in ("metric", "loss", "score") if not hasattr(made, name)]
     if missing or not isinstance(made.metric, Metric):
         what = missing[0] if missing else "metric, which is to be a rayfed.protocol.metric.Metric"
-        raise ConfigError("task._target_", f"{target} has no {what}")
+        raise ConfigError("task._target_", f"{target} has no {what}; a task has metric, loss and score")
     return made  # type: ignore[no-any-return]  # it has all that a Task has
 
 
@@ -217,8 +216,8 @@ def check(
     except ConfigError:
         raise
     except Exception as error:  # whatever a user's task or model raises, these are the settings to change
-        words = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ConfigError("task", f"{name} and {type(model).__name__} do not fit the data: {words}") from error
+        words = f"{name} and {type(model).__name__} do not fit the data: {first_line(error)}"
+        raise ConfigError("task", words) from error
     finally:
         model.train(training)
     if not torch.isfinite(loss):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rayfed.aggregation.rules import TRIM_UNIT
 from rayfed.aggregation.rules.clipping import CLIP_UNIT
 from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
-from rayfed.errors import CodecError, ConfigError
+from rayfed.errors import CodecError, ConfigError, DataError
 from rayfed.learning.targets import in_charter
 from rayfed.protocol.charter import SHARES, Charter, MergeTerms, StakeTerms
 from rayfed.runtime import commit_time
@@ -59,6 +59,9 @@ def draft(settings: Settings, here: bool = False, source: Mapping[str, Any] | No
     from rayfed.learning.rehearsal import Rehearsal
 
     pictures = learner.load(settings)
+    if pictures.labels is not None and len(pictures.classes) < 2:
+        words = f"there is one class only, {pictures.classes[0]!r}: nothing can be told apart"
+        raise DataError("data.root" if settings.data.root else "data", words)
     if settings.attack.kind == "label_flip" and pictures.labels is None:
         raise ConfigError("attack.kind", "label_flip exchanges classes, and what is learned here has none")
     model, state = learner.genesis(settings, pictures)
@@ -92,6 +95,7 @@ def draft(settings: Settings, here: bool = False, source: Mapping[str, Any] | No
     beside = frozen.describe(model, {name: state[name] for name in still})
     state = {name: value for name, value in state.items() if name not in constants and name not in still}
     layout = _layout(state, parameters, after, beside)
+    states.check_reach(layout, after)
     states.narrow(model, described, layout)
     whole = replace(extended(layout, settings.merge.optimizer), bits=settings.merge.bits)
     blob = codec.encode(layout, state, codec.Header.merged(0), within=whole).blob

@@ -291,6 +291,9 @@ TRIED = {
     "no such module": (["model._target_=nowhere.Net"], "model._target_: cannot import 'nowhere'"),
     "no such learner": (["learner._target_=nowhere.Learner"], "learner._target_: cannot import 'nowhere'"),
     "no scores in training": ([f"model._target_={ODD}.TrainNothing", *MODEL], f"model._target_: {ODD}.TrainNothing"),
+    "a rate below zero": (["train.optimizer.lr=-1"], "train.optimizer: torch.optim.SGD does not take these parameters"),
+    "momentum that only grows": (["train.optimizer.momentum=2"], "train.optimizer.momentum: 2 is out of range"),
+    "a loss that is no task": (["task._target_=torch.nn.MSELoss"], "task._target_: torch.nn.MSELoss has no metric"),
     "a rate that explodes": (["train.optimizer.lr=1e38"], "train.optimizer: first steps make"),
 }
 
