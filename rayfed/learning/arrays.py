@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rayfed.errors import DataError
 from rayfed.learning.examples import Examples, held_back
 from rayfed.learning.pixels import shown
+from rayfed.learning.table_files import reading
 
 VOCABULARY = 256
 """Every byte is a token, so no party has to be told another's words."""
@@ -29,30 +30,25 @@ def load_npz(path: Path, classes: Sequence[str] = ()) -> Examples:
     Raises:
         DataError: names ``data.root``, the file and what is wrong.
     """
-    try:
-        with np.load(path) as file:
-            found = {name: np.array(file[name]) for name in file.files}
-    except OSError as error:
-        raise DataError("data.root", f"{shown(path)} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # pickled objects, or no .npz
-        words = next(iter(str(error).splitlines()), "no arrays")
-        raise DataError("data.root", f"{shown(path)} is no .npz file of numbers: {words}") from error
+    with reading(path), np.load(path) as file:
+        found = {name: np.array(file[name]) for name in file.files}
     for needed in ("train_x", "train_y"):
         if not _inputs(found, needed):
             have = ", ".join(found) or "nothing"
             raise DataError("data.root", f"{shown(path)} has no array {needed}; it has {have}")
     train_x, train_y, folders = _inputs(found, "train_x"), found["train_y"], found.get("folders")
     test_x, test_y = _inputs(found, "test_x"), found.get("test_y")
-    for x in train_x:
-        if len(x) != len(train_y):
-            words = f"{len(x)} examples in train_x and {len(train_y)} in train_y"
+    wanted = len(np.atleast_1d(train_y))
+    for name, x in [*(("train_x", x) for x in train_x), ("folders", folders)]:
+        if x is not None and (not x.ndim or len(x) != wanted):
+            words = f"{len(np.atleast_1d(x))} examples in {name} and {wanted} in train_y"
             raise DataError("data.root", f"{shown(path)} has {words}")
     if test_y is None or not test_x:
         kept, held = held_back(len(train_y))
         test_x, test_y = tuple(x[held] for x in train_x), train_y[held]
         train_x, train_y = tuple(x[kept] for x in train_x), train_y[kept]
         folders = folders[kept] if folders is not None else None
-    owners = () if folders is None else tuple(map(str, range(int(folders.max()) + 1)))
+    owners = () if folders is None else tuple(map(str, range(int(folders.max(initial=-1)) + 1)))
     return Examples(train_x, train_y, test_x, test_y, classes, folders=folders, owners=owners, name="arrays")
 
 

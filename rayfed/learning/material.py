@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rayfed.errors import ConfigError
+from rayfed.errors import ConfigError, DataError
 from rayfed.learning import data, frozen, group_norm, models, partition, sources, tasks
 from rayfed.learning.data import Dataset
 from rayfed.learning.examples import Examples, blank, take
@@ -64,10 +64,14 @@ def load(settings: Settings, agreed: DataTerms | None = None) -> Dataset | Examp
         theirs = agreed.task.get("_target_", tasks.CLASSIFICATION)
         words = f"is {mine.get('_target_', tasks.CLASSIFICATION)}, or its parameters are other than the federation's"
         raise ConfigError("task", f"{words}, which learns by {theirs}")
-    if chosen.kind not in data.KINDS:
-        return _load_examples(settings, agreed)
-    classes, bits = (agreed.classes, chosen.bits or agreed.bits or None) if agreed else (None, chosen.bits)
-    return _load(chosen.kind, chosen.root, chosen.download, chosen.image_size, chosen.cache_dir, classes, bits)
+    try:
+        if chosen.kind not in data.KINDS:
+            return _load_examples(settings, agreed)
+        classes, bits = (agreed.classes, chosen.bits or agreed.bits or None) if agreed else (None, chosen.bits)
+        return _load(chosen.kind, chosen.root, chosen.download, chosen.image_size, chosen.cache_dir, classes, bits)
+    except OSError as error:  # a folder that may not be listed, a name that is too long
+        words = f"{error.filename or chosen.root} cannot be read: {error.strerror or error}"
+        raise DataError("data.root", words) from error
 
 
 _load = cache(data.load)

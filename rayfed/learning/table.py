@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayfed.errors import DataError
+from rayfed.learning import cells
 from rayfed.learning.examples import Examples, held_back
 from rayfed.learning.pixels import shown
 from rayfed.learning.table_files import Table, find, read
 
 MOST_CATEGORIES = 256
 """More different words are no category but a name or a text."""
+
+FEWEST_ROWS = 10
+"""For each class on average, where classes are numbers that are not whole: with fewer they are something measured."""
 
 WANTED = ("classes", "numbers", "labels", "any")
 """What a task learns: one class, numbers, any number of labels, or whatever the column holds."""
@@ -49,17 +53,22 @@ class Column:
             DataError: names the file, and the line of what is wrong.
         """
         tables = (*train, *test)
+        _check_cells(tables, name)
         if sum(len(table) if table.is_numeric(name) else -len(table) for table in tables) <= 0:
             values = sorted({text for table in tables for text in table.texts(name) if text})
             if len(values) > MOST_CATEGORIES:
                 words = f"column {name!r} of {shown(tables[0].path)} has {len(values)} different words, which are no"
                 raise DataError("data.drop", f"{words} categories: leave it out, data.drop=[{name}]")
             return cls(name, values=tuple(values))
-        cells = np.concatenate([table.numbers(name) for table in train])
-        cells = cells[~np.isnan(cells)]
-        if not len(cells):
+        found = np.concatenate([table.numbers(name) for table in train])
+        found = found[~np.isnan(found)]
+        if not len(found):
             raise DataError("data.drop", f"column {name!r} of {shown(tables[0].path)} is empty: data.drop=[{name}]")
-        mean, std = (float(f"{value:.6g}") for value in (cells.mean(), cells.std()))
+        with np.errstate(over="ignore"):
+            mean, std = (float(f"{value:.6g}") for value in (found.mean(), found.std()))
+        if not np.isfinite(mean + std):
+            words = f"column {name!r} of {shown(tables[0].path)} has numbers of {abs(found).max():g}, too large"
+            raise DataError("data.root", words)
         return cls(name, mean, std or 1.0) if standardise else cls(name)
 
     def encode(self, table: Table, fill: bool) -> NDArray[np.float32]:
@@ -156,6 +165,8 @@ def load(
         ys = [np.concatenate([_numbers(table, one, wanted) for one in targets], 1) for table in (*train, *test)]
     xs = [np.concatenate([column.encode(table, fill) for column in columns], 1) for table in (*train, *test)]
     cut = len(train)
+    if agreed is None and not np.ptp(np.concatenate(xs[:cut]), axis=0).any():
+        raise DataError("data.root", f"{shown(root)} has the same inputs in every row: there is nothing to learn from")
     return Examples(
         np.concatenate(xs[:cut]), np.concatenate(ys[:cut]), np.concatenate(xs[cut:]), np.concatenate(ys[cut:]),
         classes=named,
@@ -205,7 +216,7 @@ def _fit(train: Sequence[Table], test: Sequence[Table], choice: Choice) -> dict[
     """Find out how the columns reach the model."""
     first = train[0]
     targets = choice.target or (list(first.cells)[-1],)
-    for one in (*targets, *choice.columns):
+    for one in (*targets, *choice.columns, *choice.drop):
         first.column(one)
     left = [one for one in first.cells if one not in targets and one not in choice.drop]
     inputs = list(choice.columns) or left
@@ -235,9 +246,25 @@ def _fit(train: Sequence[Table], test: Sequence[Table], choice: Choice) -> dict[
     }
 
 
+def _check_cells(tables: Sequence[Table], name: str) -> None:
+    """Refuse what would pass for words, and is none."""
+    for table in tables:
+        if table.cells[name].dtype.kind in "fiub":
+            continue
+        texts = table.texts(name)
+        if cells.are_dates(texts):
+            words = f"column {name!r} of {shown(table.path)} holds dates, neither numbers nor categories"
+            raise DataError("data.drop", f"{words}: make numbers of them, or leave it out, data.drop=[{name}]")
+        if (row := cells.with_comma(texts)) is not None:
+            words = "takes a point before its fraction, and nothing between thousands"
+            raise DataError("data.root", f"{table.place(row, name)}: a number {words}, unlike {texts[row]!r}")
+
+
 def _class_names(tables: Sequence[Table], name: str) -> tuple[str, ...]:
-    found = {text for table in tables for text in table.texts(name) if text}
-    if len(found) > MOST_CATEGORIES:
+    found = {cells.whole(text) for table in tables for text in table.texts(name) if text}
+    rows = sum(map(len, tables))
+    measured = any(map(cells.is_fraction, found)) and len(found) * FEWEST_ROWS > rows
+    if len(found) > MOST_CATEGORIES or measured:
         words = f"column {name!r} has {len(found)} different values: task=regression learns numbers"
         raise DataError("data.target", f"{words}, and data.target names another column")
     whole = all(text.lstrip("-").isdecimal() for text in found)
@@ -248,10 +275,11 @@ def _classes(table: Table, name: str, known: Sequence[str]) -> NDArray[np.int64]
     place = {value: i for i, value in enumerate(known)}
     out = np.zeros(len(table), np.int64)
     for row, text in enumerate(table.texts(name)):
-        if text not in place:
+        mine = text if text in place else cells.whole(text)
+        if mine not in place:
             words = f"{text!r} is no class of the federation" if text else "is empty, and is what is to be learned"
             raise DataError("data.root", f"{table.place(row, name)}: {words}")
-        out[row] = place[text]
+        out[row] = place[mine]
     return out
 
 

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.errors import DataError
+from rayfed.errors import DataError, first_line
+from rayfed.learning.cells import MISSING, is_fraction, number
 from rayfed.learning.pixels import shown
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
-"""Texts, in lower case, of cells that say nothing."""
 
 DELIMITERS = ",;\t|"
 
@@ -104,14 +102,6 @@ class Table:
         return next((row for row, text in enumerate(self.texts(name)) if not text), None)
 
 
-def number(text: str) -> float | None:
-    """Return the number that a text is, or None."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def read(path: Path) -> Table:
     """Read a file by what its name ends in.
 
@@ -144,7 +134,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".npz")
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Turn what a file system or a library raises into one line."""
     try:
         yield
@@ -153,33 +143,35 @@ def _reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError("data.root", f"{shown(path)} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # pyarrow and numpy raise a dozen types for files that are not theirs
-        words = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError("data.root", f"{shown(path)} cannot be read: {words}") from error
+        raise DataError("data.root", f"{shown(path)} cannot be read: {first_line(error)}") from error
 
 
 def _csv(path: Path) -> Table:
     rows: list[list[str]] = []
     lines: list[int] = []
-    with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+    with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         try:
             first = file.readline()
             delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=first.count)
-            names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-            _check_names(path, names)
+            file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
+            names = [name.strip() for name in next(reader, [])]
+            if any(map(is_fraction, names)) and all(number(name) is not None for name in names):
+                raise DataError("data.root", f"{shown(path)} has numbers in its first line, not columns' names")
+            _check_names(path, names)
             for row in reader:
                 if not row:
                     continue
                 if len(row) != len(names):
-                    words = f"line {reader.line_num + 1} has {len(row)} fields, the header {len(names)}"
+                    words = f"line {reader.line_num} has {len(row)} fields, the header {len(names)}"
                     raise DataError("data.root", f"{shown(path)}, {words}")
                 rows.append(row)
-                lines.append(reader.line_num + 1)
+                lines.append(reader.line_num)
         except UnicodeDecodeError as error:
             words = f"is not in UTF-8 near its line {len(lines) + 2}"
             raise DataError("data.root", f"{shown(path)} {words}: save it as UTF-8") from error
         except csv.Error as error:
-            raise DataError("data.root", f"{shown(path)}, line {reader.line_num + 1}: {error}") from error
+            raise DataError("data.root", f"{shown(path)}, line {reader.line_num}: {error}") from error
     columns = zip(*rows, strict=True) if rows else ((),) * len(names)
     cells = {name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)}
     return Table(path, cells, np.array(lines, dtype=np.int64), "line")
@@ -190,17 +182,20 @@ def _parquet(path: Path) -> Table:
         from pyarrow import parquet
     except ImportError as error:
         raise DataError("data.root", f"{shown(path)} needs the package pyarrow: pip install pyarrow") from error
-    with _reading(path):
+    with reading(path):
         found = parquet.read_table(path)
         names = list(found.column_names)
-        cells = {name: _plain(found.column(name).to_pylist()) for name in names}
+        cells = {name: _plain(found.column(name).to_pylist(), path, name) for name in names}
     _check_names(path, names)
     return Table(path, cells, _counted(cells))
 
 
-def _plain(cells: list[Any]) -> NDArray[Any]:
+def _plain(cells: list[Any], path: Path, name: str) -> NDArray[Any]:
     """Return cells as numbers where all are, and else as texts."""
     said = [cell for cell in cells if cell is not None]
+    if odd := next((cell for cell in said if isinstance(cell, dict | list | tuple | bytes)), None):
+        words = f"column {name!r} holds {type(odd).__name__} values, neither numbers nor words: a column for each part"
+        raise DataError("data.root", f"{shown(path)}: {words}")
     if said and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in said):
         if len(said) == len(cells) and all(isinstance(cell, int) for cell in said):
             return np.array(cells, dtype=np.int64)
@@ -209,8 +204,11 @@ def _plain(cells: list[Any]) -> NDArray[Any]:
 
 
 def _npz(path: Path) -> Table:
-    with _reading(path), np.load(path) as found:
+    with reading(path), np.load(path) as found:
         cells = {name: np.array(found[name]) for name in found.files}
+    if odd := next((name for name, cell in cells.items() if cell.dtype.kind not in "fiubUM"), None):
+        words = f"column {odd!r} holds {cells[odd].dtype}, neither numbers nor words"
+        raise DataError("data.root", f"{shown(path)}: {words}")
     _check_names(path, list(cells))
     lengths = {name: cell.shape for name, cell in cells.items()}
     for name, shape in lengths.items():
@@ -229,4 +227,5 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
     for place, name in enumerate(names):
         if not name or name in names[:place]:
             words = "has no name" if not name else f"is called {name!r}, as another one is"
+            words += " (pandas: to_csv(index=False))" if not name and not place else ""
             raise DataError("data.root", f"{shown(path)}: column {place + 1} {words}")

@@ -102,7 +102,7 @@ def test_several_inputs_travel_from_a_file_to_the_model(tmp_path: Path) -> None:
         ({"train_x": NUMBERS, "train_y": np.arange(60) - 1}, r"^data: classes are -1 to 58, not within"),
         (
             {"train_x": np.array([{}] * 60, object), "train_y": np.arange(60)},
-            r"^data\.root: .* is no \.npz file of numbers",
+            r"^data\.root: .* cannot be read: Object arrays cannot be loaded",
         ),
     ],
 )
