@@ -106,6 +106,9 @@ def explain(error: Exception) -> ConfigError:
     if ambiguous:
         key, value = ambiguous.groups()
         return ConfigError(key, f"{value} is several values: add --multirun to run each, or write [{value}] for a list")
+    if isinstance(error, OSError) and error.filename:
+        words = f"cannot make the folder {error.filename}: {error.strerror} (of a sweep: hydra.sweep.dir)"
+        return ConfigError("hydra.run.dir", words)
     if isinstance(error, ConfigCompositionException | HydraException | OmegaConfBaseException):
         return ConfigError(getattr(cause, "full_key", None) or "settings", _line(text))
     return ConfigError("command line", _line(text))
@@ -159,6 +162,8 @@ def _group(group: str, text: str, name: str = "", options: list[str] | None = No
         return unknown_key(group) if group else ConfigError("settings", _line(text))
     if not name:
         return ConfigError(group, f"{text} (there are: {', '.join(there)})")
+    if not group:  # of no group: the file that everything starts from
+        return ConfigError("--config-name", f"there is no {name!r}{suggest(name, there)} ({', '.join(there)})")
     if (group, name) in RENAMED:
         return ConfigError(group, f"{name!r} is called {RENAMED[group, name]!r} now")
     return ConfigError(group, f"there is no {name!r}{suggest(name, there)} ({', '.join(there)})")

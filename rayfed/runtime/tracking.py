@@ -16,9 +16,10 @@ import urllib.request
 from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPException
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.encoding.certificates import untrusted
@@ -41,6 +42,8 @@ ANSWER_SECONDS = 3.0
 
 CERTIFICATES = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 """The variable that names a file of authorities to MLflow."""
+
+DATABRICKS = ("databricks", "databricks-uc", "uc")
 
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 """Servers of databases that MLflow can use, and where they listen unless the address says otherwise."""
@@ -117,11 +120,39 @@ def check(uri: str) -> None:
         ConfigError: naming ``track.tracking_uri``.
     """
     path = sqlite_file(uri)
-    kind = uri.partition(":")[0].partition("+")[0]
+    kind = uri.partition(":")[0].partition("+")[0] if "://" in uri else ""
     if path is not None:
         _file(path)
-    elif kind in PORTS and "://" in uri:
+    elif kind in PORTS:
         _server(uri, PORTS[kind])
+    elif kind in ("http", "https"):
+        _named(uri)
+    elif kind == "file" or (":" not in uri and uri not in DATABRICKS):
+        _folder(Path(unquote(urlsplit(uri).path) if kind else uri))
+    elif kind == "sqlite":
+        raise ConfigError(SETTING, f"{uri} keeps nothing: sqlite:///FILE names a database's file {OTHERWISE}")
+    elif not {uri, kind} & {*DATABRICKS, *entry_points(group="mlflow.tracking_store").names}:
+        words = "neither a folder nor an address that MLflow knows: sqlite:///FILE, http://HOST:PORT"
+        raise ConfigError(SETTING, f"{public(uri)} is {words} {OTHERWISE}")
+
+
+def _named(uri: str) -> None:
+    """Check that a server's address names a host."""
+    try:
+        host = urlsplit(uri).hostname
+    except ValueError:  # half an IPv6 address
+        host = None
+    if not host:
+        raise ConfigError(SETTING, f"{uri.rpartition('@')[2]} names no host: http://HOST:PORT {OTHERWISE}")
+
+
+def _folder(path: Path) -> None:
+    """Check that a folder is there, or can be made, and be written."""
+    nearest = next(one for one in (path, *path.parents) if os.path.lexists(one))
+    if not nearest.is_dir():
+        raise ConfigError(SETTING, f"cannot make the folder {path}: {nearest} is no folder {OTHERWISE}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(SETTING, f"the folder {path} is not writable {OTHERWISE}")
 
 
 def _file(path: Path) -> None:

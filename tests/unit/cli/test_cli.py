@@ -328,6 +328,9 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
             ["ui", "--tracking-uri", "postgresql://h/x", "--host", "300.1.1.1"],
             "rayfed: --host: 300.1.1.1 is no",
         ),
+        (["--config-name", "nope"], "rayfed: --config-name: there is no 'nope' (config)"),
+        (["hydra.run.dir=/dev/null/x"], "rayfed: hydra.run.dir: cannot make the folder /dev/null/x: Not a directory"),
+        (["-m", "hydra.sweep.dir=/dev/null/x", "seed=1,2"], "rayfed: hydra.run.dir: cannot make the folder /dev/null"),
         (["chain", "--block-time", "0"], "rayfed: --block-time: 0.0 is not a time between blocks"),
     ],
 )

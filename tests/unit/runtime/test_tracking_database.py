@@ -75,6 +75,33 @@ def test_a_tracking_server_is_mlflows_affair() -> None:
         tracking.check(uri)
 
 
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("sqlite://", "sqlite:// keeps nothing: sqlite:///FILE names a database's file"),
+        ("http://", "http:// names no host: http://HOST:PORT"),
+        ("http://me:SECRET@[::1", r"\[::1 names no host"),
+        ("ftp://me:SECRET@example.org", r"ftp://.*example.org is neither a folder nor an address that MLflow knows"),
+        ("nowhere:runs", "nowhere:runs is neither a folder nor an address"),
+        ("FILE", "cannot make the folder .*: .* is no folder"),
+        ("FILE/runs", "cannot make the folder .*: .* is no folder"),
+        ("file://FILE/my%20runs", "cannot make the folder .*my runs: .* is no folder"),
+    ],
+)
+def test_what_mlflow_would_not_know_is_told(uri: str, said: str, tmp_path: Path) -> None:
+    """MLflow itself would say so in a process of its own, in round 1."""
+    (tmp_path / "plain").touch()
+    with pytest.raises(ConfigError, match=rf"^track\.tracking_uri: {said}.* \(track=none records nothing\)$") as caught:
+        tracking.check(uri.replace("FILE", str(tmp_path / "plain")))
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_folder_that_can_be_made_is_not_made_yet(tmp_path: Path) -> None:
+    tracking.check(str(tmp_path / "new" / "runs"))
+    tracking.check(f"file://{tmp_path}/new/runs")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_tracking_server_that_is_away_is_told_at_the_beginning_and_waited_for_no_longer() -> None:
     with socket.socket() as none:  # bound, and nothing listens
         none.bind(("127.0.0.1", 0))
