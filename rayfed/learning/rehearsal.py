@@ -101,6 +101,8 @@ class Rehearsal:
             try:
                 one = self._kind(workshop, self._charter, -1, **self._privately(Path(folder)))
                 one.evaluate(genesis)
+                if not isfinite(loss := one.loss(genesis)):
+                    raise ConfigError("model._target_", f"the loss is {loss} before anything is learned")
                 update = one.train(genesis, 1)
                 _check(genesis, update)
                 one.loss(update.state)

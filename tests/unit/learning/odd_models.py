@@ -441,3 +441,40 @@ class LateThaw(FrozenTrunk):
             with torch.no_grad():
                 self.body.bias.add_(1)
         return super().features(x)
+
+
+# -- what a forward pass or a constructor asks for ---------------------------------------------------------------------
+
+
+class NeedsMask(Plain):
+    def forward(self, x: torch.Tensor, *, mask: torch.Tensor) -> Any:
+        return super().forward(x) * mask
+
+
+class Unsure(Plain):
+    def forward(self, x: torch.Tensor) -> Any:
+        return super().forward(x) * float("nan")
+
+
+class Downloads(Plain):
+    """Fetches something as it is built, from where nobody answers."""
+
+    def __init__(self, in_shape: Shape, num_classes: int) -> None:
+        from urllib.request import urlopen
+
+        super().__init__(in_shape, num_classes)
+        urlopen("http://127.0.0.1:1/weights.pt", timeout=5)
+
+
+class SharedEmbedding(nn.Module):
+    """One table of words for what comes in and what goes out, as language models have it."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.words, self.out = nn.Embedding(17, 8), nn.Linear(8, 17, bias=False)
+        self.out.weight = self.words.weight
+        self.head = nn.Linear(17, num_classes)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        tokens = ((x - x.amin()) * 5).long().clamp(0, 16).flatten(1)
+        return {"logits": self.head(self.out(self.words(tokens)).mean(1))}

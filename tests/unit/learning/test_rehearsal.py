@@ -67,6 +67,11 @@ def test_a_genesis_is_the_same_whatever_was_drawn_before(model: str) -> None:
     assert len(roots) == 1
 
 
+def test_a_table_that_is_used_twice_travels_once() -> None:
+    names = [one.name for one in drafted("SharedEmbedding").layout.tensors]
+    assert names == ["words.weight", "head.weight", "head.bias"]
+
+
 def test_building_leaves_the_process_s_generators_alone() -> None:
     np.random.seed(5)
     before = np.random.get_state(legacy=True)
@@ -97,6 +102,9 @@ def test_lazy_layers_take_weights_from_a_file(tmp_path: Any) -> None:
         ("Grows", [], "model: does not stay what it is in training: late"),
         ("BatchNorm", ["train.batch_size=1"], "train.batch_size: batch norm"),
         ("ComplexWeight", [], "model: turn is complex64"),
+        ("NeedsMask", [], "model._target_: .*does not take images .*required keyword-only argument: 'mask'"),
+        ("Unsure", [], "model._target_: the loss is nan before anything is learned"),
+        ("Downloads", [], "model: .*cannot be built with these parameters: URLError: .*Connection refused"),
         ("ExtraState", [], "model: _extra_state in its state dict is a dict"),
         ("refuses", [], "model: .*cannot be built with these parameters: FileNotFoundError: weights for 10 classes"),
         ("Plain", ["train.optimizer.lr=1e38"], "train.optimizer: first steps make body.weight NaN"),
