@@ -94,14 +94,3 @@ class BlobComing(BlobMissing):
 
 class BlobCorrupt(StoreError):
     """Bytes came back that do not hash to the root that was asked for."""
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its type where it has none: people get to see one line."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def with_type(error: BaseException) -> str:
-    """Return the same with the error's type before it, where the text alone may say little (``KeyError: 'bed'``)."""
-    line = first_line(error)
-    return line if line == type(error).__name__ else f"{type(error).__name__}: {line}"

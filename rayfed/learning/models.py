@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from rayfed.errors import ConfigError, first_line, with_type
+from rayfed.errors import ConfigError
 from rayfed.learning import frozen
 from rayfed.learning.cnn import PaperCNN, SmallCNN
+from rayfed.learning.raised import first_line, with_type
 from rayfed.learning.scores import scores_of
 from rayfed.learning.seeding import seeded_everywhere
 from rayfed.learning.targets import leave_out, locate, takes

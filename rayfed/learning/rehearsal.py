@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rayfed.config.schema import LEARNER
-from rayfed.errors import ConfigError, RayfedError, with_type
+from rayfed.errors import ConfigError, RayfedError
 from rayfed.learning import Update, dp_sgd, learner
 from rayfed.learning.budget import Budget
 from rayfed.learning.data import Dataset
 from rayfed.learning.examples import Examples, take
 from rayfed.learning.learner import Share, Workshop
 from rayfed.learning.private import Private
+from rayfed.learning.raised import with_type
 
 if TYPE_CHECKING:
     from rayfed.config import Settings

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayfed.errors import DataError, first_line
+from rayfed.errors import DataError
 from rayfed.learning.cells import MISSING, is_fraction, number
 from rayfed.learning.pixels import shown
+from rayfed.learning.raised import first_line
 
 DELIMITERS = ",;\t|"
 

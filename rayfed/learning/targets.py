@@ -12,7 +12,8 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-from rayfed.errors import ConfigError, RayfedError, first_line, with_type
+from rayfed.errors import ConfigError, RayfedError
+from rayfed.learning.raised import first_line, with_type
 
 
 def locate(target: str, setting: str) -> Callable[..., Any]:

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rayfed.errors import CodecError, ConfigError, first_line
+from rayfed.errors import CodecError, ConfigError
+from rayfed.learning.raised import first_line
 from rayfed.learning.scores import scores_of
 from rayfed.learning.targets import call, locate, takes
 from rayfed.learning.task import Steps, Task, forward

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from rayfed.config.variables import having
-from rayfed.errors import ConfigError, RayfedError, first_line
+from rayfed.errors import ConfigError, RayfedError
 from rayfed.runtime import signals
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def connected(settings: Settings) -> Iterator[None]:
             )
     except Exception as error:  # what Ray says of a start that took too long is a bare Exception
         signals.check()  # a Ctrl-C that ends a child of Ray's before Ray shields it reads as a failed start
-        reason = first_line(error)
+        reason = next(iter(str(error).splitlines()), "")
         if address == "local":
             words = f"Ray does not start here: {reason.rstrip('.')}; try again when the machine is less busy, or let"
             raise ConfigError("cluster", f"{words} cluster.address name a Ray that runs already") from error
@@ -157,6 +157,6 @@ def ask(method: Any, *args: Any) -> Any:
             return ray.get(method.remote(*args))
         except ray.exceptions.RayActorError as error:
             if time.monotonic() > end or isinstance(error, ray.exceptions.ActorDiedError):
-                words = f"one of the federation's processes has ended for good: {first_line(error)}"
-                raise RayfedError(words) from error
+                first = next(iter(str(error).splitlines()), "")
+                raise RayfedError(f"one of the federation's processes has ended for good: {first}") from error
             time.sleep(ASK_AGAIN_SECONDS)
