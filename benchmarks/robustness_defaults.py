@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.cells import resume
@@ -125,8 +126,14 @@ def main() -> None:
         "machine": describe(("numpy", "torch")),
         "rounds": ROUNDS,
     }
-    content = resume(PATH, head, cells(), measure)
-    for place, name, other in (("defaults", "default", THIRD), ("defaults, second", SECOND, "former default")):
+    show(resume(PATH, head, cells(), measure))
+
+
+def show(content: Mapping[str, Any]) -> None:
+    """Put the tables into docs/robustness.md: each default beside the one before it."""
+    names = ("default", THIRD, SECOND, "former default")
+    for name, other in pairwise(names):
+        place = "defaults" if name == "default" else f"defaults, {name.split()[0]}"
         PAGE.write_text(placed(PAGE.read_text(), place, table(content, name, other)))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.cells import resume
 from benchmarks.fairness import SEEDS, defences, member, world
 from benchmarks.machine import RESULTS, describe
+from benchmarks.robustness_page import PAGE, placed
 from benchmarks.simulation import Threat, run
 
 ROUNDS, LAST, LATE = 60, 10, 31
@@ -81,24 +82,31 @@ def main() -> None:
         "late": LATE,
         "last": LAST,
     }
-    print(table(resume(PATH, head, cells(), measure)))
+    show(resume(PATH, head, cells(), measure))
+
+
+def show(content: Mapping[str, Any]) -> None:
+    """Print the table of what there is, and put it into docs/robustness.md."""
+    print(made := table(content))
+    PAGE.write_text(placed(PAGE.read_text(), "late", made))
 
 
 def table(content: Mapping[str, Any]) -> str:
-    """Return a row a group and attack: points lost and the honest member most left out, by defence."""
+    """Return a row a group and attack: points lost and the honest member most left out, by defence that was run."""
     found: dict[tuple[str, str], dict[str, dict[int, Any]]] = {}
     for key, cell in content["cells"].items():
         split, nodes, f, seed, name, threat = key.split(", ")
         row = found.setdefault((f"{split}, {nodes} nodes, f = {f}", threat.replace(" - ", ", ")), {})
         row.setdefault(name, {})[int(seed)] = cell
+    shown = [name for name in DEFENCES if any(name in by for by in found.values())]
     lines = [
-        "| | attack | seeds | " + " | ".join(f"{name}: lost | member 0 out | worst out" for name in DEFENCES) + " |",
-        "| --- | --- |" + " ---: |" * (1 + 3 * len(DEFENCES)),
+        "| | attack | seeds | " + " | ".join(f"{name}: lost | member 0 out | worst out" for name in shown) + " |",
+        "| --- | --- |" + " ---: |" * (1 + 3 * len(shown)),
     ]
     for (group, threat), by in found.items():
         clean = found.get((group, "none"), {}).get("mean", {})
         line = [group, threat, str(min(len(runs) for runs in by.values()))]
-        for name in DEFENCES:
+        for name in shown:
             runs = by.get(name, {})
             lost = [100 * (clean[seed]["accuracy"] - cell["accuracy"]) for seed, cell in runs.items() if seed in clean]
             outs = [100 * one["out"] / content["rounds"] for cell in runs.values() for one in cell["members"]]
