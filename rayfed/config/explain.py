@@ -54,6 +54,8 @@ _OVERRIDE = re.compile(
     r"(?:Error merging override |Could not (?:override|append to|delete)(?: from config\.)? '?)\+*~?([\w./@]+)"
 )
 
+# What a resolver of ours has said already, in OmegaConf's words.
+_RESOLVING = re.compile(r"ConfigError raised while resolving interpolation: ([\w.]+): (.*)", re.DOTALL)
 
 GONE = {
     "federation.quorum": "more than two thirds of the roster, always: leave it out",
@@ -75,6 +77,8 @@ def explain(error: Exception) -> ConfigError:
     """Turn a composition error into a ``ConfigError``; whatever has no better words keeps its own, on one line."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     text = str(error)
+    if ours := _RESOLVING.match(text):
+        return ConfigError(ours[1], _line(ours[2]))
     if isinstance(error, MissingConfigException):
         return _missing(error)
     if isinstance(error, OverrideParseException):

@@ -328,6 +328,7 @@ def test_the_environment_is_left_as_it_was(runner: list[Any]) -> None:
             ["ui", "--tracking-uri", "postgresql://h/x", "--host", "300.1.1.1"],
             "rayfed: --host: 300.1.1.1 is no",
         ),
+        ([f"name={'x' * 300}"], "rayfed: hydra.run.dir: cannot make the folder outputs/xxx"),
         (["--config-name", "nope"], "rayfed: --config-name: there is no 'nope' (config)"),
         (["hydra.run.dir=/dev/null/x"], "rayfed: hydra.run.dir: cannot make the folder /dev/null/x: Not a directory"),
         (["-m", "hydra.sweep.dir=/dev/null/x", "seed=1,2"], "rayfed: hydra.run.dir: cannot make the folder /dev/null"),
