@@ -119,7 +119,7 @@ def test_screens_are_chosen_as_a_group_and_one_by_one() -> None:
         "in the order in which they are applied"
     )
     assert chosen["norm"] == {"factor": 9, "usual": 1.0}
-    assert chosen["cosine"] == {"gap": 0.3, "least": 0.0025}
+    assert chosen["cosine"] == {**load([]).screens["cosine"], "gap": 0.3}
     assert load(["screens=none", "+screens.cosine.gap=0.2"]).screens == {"cosine": {"gap": 0.2}}
 
 
