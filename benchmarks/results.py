@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import cifar
 from benchmarks.cells import resume
 from benchmarks.machine import RESULTS, describe
-from benchmarks.results_cells import OFTEN, SIZES, SMALLER, SPLITS, WAYS, Cell, measure
+from benchmarks.results_cells import SIZES, SPLITS, WAYS, Cell, measure
 from benchmarks.robustness_page import placed
 
 PATH = RESULTS / "results.json"
@@ -37,9 +37,6 @@ NVFLARE_BEFORE = {"1": 0.884, "0.5": 0.869, "0.3": 0.832, "0.1": 0.790}
 PART = 0.7
 """Of the central accuracy, that merged models are to reach soon."""
 
-ROWS = (("iid", "merged"), ("iid", OFTEN), *((split, "merged") for split in SPLITS[1:]))
-"""Of the table, by split and way."""
-
 Runs = Mapping[tuple[str, str, str], list[Mapping[str, Any]]]
 """Cells by (size, split, way), one a seed."""
 
@@ -49,7 +46,7 @@ def cells(sizes: Iterable[str] = SIZES) -> Iterator[Cell]:
     for size in sizes:
         for seed in range(max(SEEDS.values())):
             for way in WAYS:
-                dealt = ("iid",) if way in ("central", OFTEN) else SPLITS
+                dealt = ("iid",) if way == "central" else SPLITS
                 yield from ((size, split, seed, way) for split in dealt if seed < SEEDS.get(split, 1))
 
 
@@ -101,9 +98,8 @@ def table(content: Mapping[str, Any], size: str) -> str:
         lines.append(f"| central | {len(central)} | {_shown(central)} | | | | | {NVFLARE['central']:.3f} |")
     else:
         lines.append(f"| central | | | | | | | {NVFLARE['central']:.3f} |")
-    for split, way in ROWS:
-        merged = runs.get((size, split, way), [])
-        alone = runs.get((size, split, "alone"), []) if way == "merged" else []
+    for split in SPLITS:
+        merged, alone = runs.get((size, split, "merged"), []), runs.get((size, split, "alone"), [])
         reached = [cell["accuracy"] for cell in merged]
         apart = f"{100 * (statistics.mean(reached) - statistics.mean(central)):+.1f}" if reached and central else ""
         theirs = NVFLARE.get(split)
@@ -112,7 +108,7 @@ def table(content: Mapping[str, Any], size: str) -> str:
         mean = _shown([statistics.mean(one) for one in nodes])
         best = _shown([max(one) for one in nodes])
         soon = ", ".join(_soon(cell["by_round"], PART * statistics.mean(central)) for cell in merged) if central else ""
-        name = f"iid, batches of {SMALLER}" if way == OFTEN else "iid" if split == "iid" else f"Dirichlet {split}"
+        name = "iid" if split == "iid" else f"Dirichlet {split}"
         row = (name, str(len(reached) or ""), _shown(reached), apart, mean, best, soon, beside)
         lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines)

@@ -28,11 +28,7 @@ NODES = 8
 SPLITS = ("iid", "1", "0.5", "0.3", "0.1")
 """How images are dealt: alike, or by Dirichlet's alpha (Hsu et al. 2019)."""
 
-BATCH, SMALLER = 64, 16
-"""The experiment's batches, and others, with which a node takes four times the steps from the same images."""
-
-OFTEN = f"merged by {SMALLER}"
-WAYS = ("central", "merged", OFTEN, "alone")
+WAYS = ("central", "merged", "alone")
 
 
 @dataclass(frozen=True)
@@ -61,24 +57,23 @@ Cell = tuple[str, str, int, str]
 """Size, split, seed, way."""
 
 
-def settings_of(size: Size, split: str, seed: int, nodes: int, batch: int = BATCH) -> Settings:
+def settings_of(size: Size, split: str, seed: int, nodes: int) -> Settings:
     """Return the settings of a run: the experiment ``cifar10``, with its small network in bf16."""
     place = cifar.folder(NODES, size.a_node, size.test)
     words = ["+experiment=cifar10", "data=image_folder", f"data.root={place}", f"data.cache_dir={place / 'cache'}"]
     words += [f"federation.nodes={nodes}", f"federation.rounds={size.rounds}", f"seed={seed}", "train.threads=1"]
-    words.append(f"train.batch_size={batch}")
     dealt = "partition=iid" if split == "iid" else "partition=dirichlet"
     alpha = [] if split == "iid" else [f"partition.alpha={split}"]
     return load([*words, dealt, *alpha, "partition.min_examples=20"])
 
 
 @cache
-def world(size: str, split: str, seed: int, nodes: int, batch: int = BATCH) -> tuple[Charter, Workshop]:
+def world(size: str, split: str, seed: int, nodes: int) -> tuple[Charter, Workshop]:
     """Return the charter and what its nodes train with. Where a seed leaves a node with too few images, that seed plus
     thousands is dealt."""
     reason: ConfigError | None = None
     for tried in range(seed, seed + 20_000, 1000):
-        settings = settings_of(SIZES[size], split, tried, nodes, batch)
+        settings = settings_of(SIZES[size], split, tried, nodes)
         try:
             charter = drafting.draft(settings, here=True)
         except ConfigError as error:
@@ -93,9 +88,8 @@ def measure(cell: Cell) -> dict[str, Any]:
     """Run one cell; return by round the accuracy on all test images, the last one as ``accuracy``."""
     size, split, seed, way = cell
     start = time.perf_counter()
-    if way in ("merged", OFTEN):
-        batch = BATCH if way == "merged" else SMALLER
-        found: dict[str, Any] = {"by_round": _merged(*world(size, split, seed, NODES, batch))}
+    if way == "merged":
+        found: dict[str, Any] = {"by_round": _merged(*world(size, split, seed, NODES))}
     elif way == "alone":
         curves = _alone(*world(size, split, seed, NODES))
         found = {"by_round": [round(float(np.mean(one)), 4) for one in zip(*curves, strict=True)]}

@@ -15,10 +15,9 @@ ROUNDS = 3
 
 @pytest.fixture
 def of_digits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def settings_of(size: object, split: str, seed: int, nodes: int, batch: int = 32) -> Settings:
+    def settings_of(size: object, split: str, seed: int, nodes: int) -> Settings:
         dealt = ["partition=iid"] if split == "iid" else ["partition=dirichlet", f"partition.alpha={split}"]
         words = ["model.width=4", "model.hidden=16", "train.epochs=1", "train.threads=1", f"seed={seed}"]
-        words.append(f"train.batch_size={batch}")
         return load([*words, *dealt, f"federation.nodes={nodes}", f"federation.rounds={ROUNDS}"])
 
     monkeypatch.setattr(results_cells, "settings_of", settings_of)
@@ -37,8 +36,6 @@ def test_a_cell_of_each_kind() -> None:
     assert len(alone["nodes"]) == results_cells.NODES
     assert central["accuracy"] > alone["accuracy"], "it sees eight times as many images"
     assert results_cells.measure(("small", "iid", 0, "merged"))["by_round"] == merged["by_round"], "the same seed"
-    often = results_cells.measure(("small", "iid", 0, results_cells.OFTEN))
-    assert often["by_round"] != merged["by_round"], "smaller batches"
 
 
 def test_every_cell_once_and_the_small_ones_first() -> None:
@@ -49,7 +46,6 @@ def test_every_cell_once_and_the_small_ones_first() -> None:
         *(("iid", seed) for seed in range(3)), *(("0.1", seed) for seed in range(3)), ("1", 0), ("0.5", 0), ("0.3", 0)
     }  # fmt: skip
     assert sum(way == "central" for *_, way in every) == 2 * 3
-    assert {split for _, split, _, way in every if way == results_cells.OFTEN} == {"iid"}
 
 
 def test_the_tables_are_of_what_there_is() -> None:
@@ -58,14 +54,12 @@ def test_the_tables_are_of_what_there_is() -> None:
         "small, iid, 0, central": {"accuracy": 0.60, "by_round": [0.4, 0.5, 0.60]},
         "small, iid, 0, merged": {"accuracy": 0.58, "by_round": [0.3, 0.43, 0.58]},
         "small, iid, 1, merged": {"accuracy": 0.60, "by_round": [0.5, 0.55, 0.60]},
-        "small, iid, 0, merged by 16": {"accuracy": 0.61, "by_round": [0.3, 0.5, 0.61]},
         "small, 0.1, 0, merged": {"accuracy": 0.40, "by_round": [0.1, 0.2, 0.40]},
         "small, 0.1, 0, alone": {"accuracy": 0.25, "by_round": curve, "nodes": [0.2, 0.3]},
     }
     rows = results.table({"cells": cells}, "small").splitlines()
     assert rows[2] == "| central | 1 | 60.0 | | | | | 0.888 |"
     assert rows[3] == "| iid | 2 | 59.0 (58.0 - 60.0) | -1.0 |  |  | 2, 1 |  |"
-    assert rows[4] == "| iid, batches of 16 | 1 | 61.0 | +1.0 |  |  | 2 |  |"
     assert rows[-1] == "| Dirichlet 0.1 | 1 | 40.0 | -20.0 | 25.0 | 30.0 | > 3 | 0.805, -8.3 |"
     assert "Dirichlet 0.3 |  |  |" in rows[-2], "not run yet"
     assert results.by_round({"cells": {}}, "full") == "Not run yet."
