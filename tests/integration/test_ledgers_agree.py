@@ -1,7 +1,8 @@
 """The ledger in memory and the real contracts, fed the same random events, disputes among them, answer the same.
 
-``RAYFED_SEQUENCES`` and ``RAYFED_EVENTS`` set how many sequences there are and how long each is. A difference is
-reported with the shortest sequence that still shows it.
+``RAYFED_SEQUENCES`` and ``RAYFED_EVENTS`` set how many sequences there are and how long each is, ``RAYFED_FIRST`` which
+is the first, so that many can be played a part at a time. A difference is reported with the shortest sequence that
+still shows it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from rayfed.testing import ManualClock, MemoryChain
 from tests.sequences import ACCOUNTS, KEYS, Event, Posted, random_terms, say, sequence
 
 SEQUENCES = int(os.environ.get("RAYFED_SEQUENCES", "48"))
+FIRST = int(os.environ.get("RAYFED_FIRST", "0"))
 GROUPS = 4
 """Tests that the sequences are dealt to, so that one which fails does not hide all others."""
 
@@ -275,7 +277,7 @@ def shortest(rpc: Rpc, terms: Terms, events: list[Event]) -> list[Event]:
 @pytest.mark.timeout(0)  # RAYFED_SEQUENCES may ask for hours
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_same_events_same_answers(group: int) -> None:
-    numbers = range(group, SEQUENCES, GROUPS)
+    numbers = range(FIRST + group, FIRST + SEQUENCES, GROUPS)
     for first in range(0, len(numbers), PER_CHAIN):
         with chain() as rpc:
             for number in numbers[first : first + PER_CHAIN]:

@@ -533,6 +533,23 @@ def test_a_right_round_that_comes_again_wrong_is_found_out(table: Table) -> None
     assert table.status(round) is Status.OVER
 
 
+def test_a_settled_round_that_the_chain_takes_back_is_judged_by_bytes_that_are_still_there(table: Table) -> None:
+    """Everybody else has let go of its bytes; on the other branch, made in the same time, a wrong root stands."""
+    round, roots = table.vote()
+    before, then = table.chain.saved(), table.clock.now
+    table.attest(round, roots)
+    tower = table.tower(OUTSIDER)
+    table.until_settled(tower)
+    assert table.status(round) is Status.SETTLED
+    table.chain.restore(before)
+    table.clock.now = then
+    table.attest(round, roots, twist=5_000)
+    table.store.blobs.clear()
+    table.until_settled(tower)
+    assert table.status(round) is Status.OVER
+    assert said(table, "Undone")
+
+
 def test_an_entry_that_the_chain_takes_back_is_entered_again(table: Table) -> None:
     round, _ = table.play(twist=5_000)
     before = table.chain.saved()
