@@ -82,11 +82,11 @@ def _line(scope: Scope, found: Searched) -> str:
 
 def _table(told: Sequence[tuple[Scope, Searched]]) -> Table:
     shown = Table(box=SIMPLE_HEAD)
-    for name in ("honest", "dishonest", "rounds", "states", "tried", "complete", "broken", "seconds"):
+    for name in ("honest", "dishonest", "rounds", "states", "tried", "complete", "broken", "damage", "seconds"):
         shown.add_column(name, justify="right", no_wrap=True)
     for scope, found in told:
         counts = scope.honest, scope.dishonest, scope.rounds, found.states, found.tried
-        last = "yes" if found.complete else "no", len(found.findings), f"{found.seconds:.0f}"
+        last = "yes" if found.complete else "no", len(found.findings), f"{found.worst:.1f}", f"{found.seconds:.0f}"
         shown.add_row(*map(str, (*counts, *last)))
     return shown
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Self
 
 from rayfed.encoding.primitives import NO_ROOT, Address, Root, bitmap, bits
@@ -65,7 +66,7 @@ class Honest:
             if said is not None:
                 return said
             stuck.add(action)
-        return [act.command for act in self._court(chain, view)][:1]
+        return [act.command for act in islice(self._court(chain, view), 1)]
 
     def _me(self, chain: MemoryChain, view: View, stuck: frozenset[policy.Action]) -> policy.Me:
         return policy.Me(

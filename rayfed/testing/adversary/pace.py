@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from rayfed.encoding.primitives import bits
@@ -14,40 +15,39 @@ if TYPE_CHECKING:
     from rayfed.testing.adversary.second import SecondEdition
 
 PATIENCE = 400
-"""Acts of the honest at one time after which they are said never to stop."""
+"""Acts of an honest member at one time after which they are said never to stop."""
 
 
 def go_on(game: SecondEdition) -> None:
     """Let the honest do all that they can; if that is nothing, let time pass to when something changes."""
-    acted = False
-    for _ in range(PATIENCE):
-        if not _one_acts(game):
-            break
-        acted = True
-    else:
-        game.refused = "the honest never come to rest"
+    acted = not game.at_rest and _all_act(game)
+    game.at_rest = acted
     if not acted:
         _pass(game)
 
 
-def _one_acts(game: SecondEdition) -> bool:
-    """Let each honest member do its next thing; return whether one has."""
-    acted = False
-    for index, one in enumerate(game.honest):
+def _all_act(game: SecondEdition) -> bool:
+    """Let the honest act in turns until none has anything to do; return whether there was anything."""
+    acted, idle = False, 0
+    for index, one in islice(cycle(enumerate(game.honest)), PATIENCE * len(game.honest)):
         _give(game)
-        for command in one.next(game.chain):
-            acted = True
+        commands = one.next(game.chain)
+        for command in commands:
             try:
                 game.chain.act(one.address, command)
             except Rejected as rejected:
                 game.refused = f"honest member {index} is refused {command.verb}: {rejected.name}"
-                return False
+                return acted
             if isinstance(command, Commit):
                 game.serve(command.root, tuple(range(game.scope.honest)))
             if game.scope.turns_back and command.verb in ("commit", "vote", "attest"):
                 game.heard |= {(index, command)}  # type: ignore[arg-type]
             game.note()
-    return acted
+        acted, idle = acted or bool(commands), 0 if commands else idle + 1
+        if idle == len(game.honest):
+            return acted
+    game.refused = "the honest never come to rest"
+    return True
 
 
 def _give(game: SecondEdition) -> None:

@@ -182,9 +182,11 @@ def _late(game: SecondEdition, view: View) -> Iterator[Move]:
     now = game.chain.round_of(view.round) if view.phase is Phase.ATTEST else None
     for round in (held, now):
         evidence = game.chain.merge_evidence(round.round) if round is not None else None
-        for root in evidence.roots if evidence is not None else ():
+        if evidence is None:
+            continue
+        for index, root in zip(bits(evidence.included), evidence.roots, strict=True):
             if any(root not in one.has for one in game.honest):
-                yield Move(f"update {root.hex()[:6]} is given to all", Serve(root))
+                yield Move(f"update {index} of round {evidence.round} is given to all", Serve(root))
 
 
 # -- court ------------------------------------------------------------------

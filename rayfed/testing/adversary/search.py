@@ -91,10 +91,14 @@ def exhaustive(start: G, most: int = 1_000_000, seconds: float = float("inf"), f
         for move in game.moves():
             found.tried += 1
             after = game.play(move)
-            if after is None or (key := after.key()) in seen:
+            if after is None:
+                continue
+            # Also where the state is known: what is said on the way there may break a promise.
+            broken = found.note(after, (*moves, move.name))
+            if (key := after.key()) in seen:
                 continue
             seen.add(key)
-            if not found.note(after, (*moves, move.name)):
+            if not broken:
                 stack.append((after, (*moves, move.name)))
     else:
         found.complete = True

@@ -13,7 +13,7 @@ from rayfed.ledger.memory.relays import signed
 from rayfed.ledger.memory.storage import Storage
 from rayfed.protocol.commands import Advance, Command, Commit, Deposit, DepositBonds, Fund, Join, Relay, Statement
 from rayfed.protocol.messages import Phase, Status
-from rayfed.testing.adversary import looks, pace, promises
+from rayfed.testing.adversary import essence, looks, pace, promises
 from rayfed.testing.adversary.game import YIELD, Move
 from rayfed.testing.adversary.honest import Honest
 from rayfed.testing.adversary.repertoire import Again, Say, Serve, Together, Turn, repertoire
@@ -35,6 +35,7 @@ class SecondEdition:
         before: the storage when the phase before began, and when this one did: to go back to.
         refused: what the ledger refused an honest member; empty: nothing.
         quiet: nobody honest has anything to do any more.
+        at_rest: the honest have just done all that they can.
         told: events before the last move.
     """
 
@@ -47,6 +48,7 @@ class SecondEdition:
     before: tuple[Storage, ...] = ()
     refused: str = ""
     quiet: bool = False
+    at_rest: bool = False
     told: int = 0
     _place: tuple[int, Phase] = field(default=(0, Phase.FORMING))
 
@@ -81,7 +83,9 @@ class SecondEdition:
 
     def key(self) -> Hashable:
         """See ``Game``."""
-        mine = self.entered, self.turned, self.heard if self.scope.turns_back else None, self.quiet
+        if self.turned >= self.scope.turns_back:
+            return hash(essence.of_game(self))
+        mine = self.entered, self.turned, self.heard, self.quiet
         return hash((looks.of_ledger(self.chain), mine, tuple(one.key() for one in self.honest)))
 
     def cell(self) -> Hashable:
@@ -123,10 +127,11 @@ class SecondEdition:
         return replace(self, chain=self.chain.fork(), honest=honest, quiet=False, told=told)
 
     def _do(self, act: Hashable) -> None:
+        if act is None:
+            pace.go_on(self)
+            return
+        self.at_rest = False
         match act:
-            case None:
-                pace.go_on(self)
-                return
             case Say(sender, command, readers):
                 self._say(sender, command)
                 if isinstance(command, Commit) and readers:

@@ -112,7 +112,7 @@ def test_attack_7_a_majority_takes_the_minoritys_stake_where_nobody_can_recomput
 def test_every_order_of_what_one_of_three_may_do_in_a_round_keeps_every_promise() -> None:
     searched = exhaustive(SecondEdition.begin(Scope(2, 1, rounds=1)))
     assert searched.complete
-    assert searched.states > 1_500
+    assert searched.states > 1_000
     assert searched.findings == {}
 
 
