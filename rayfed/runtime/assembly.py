@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from rayfed.aggregation import screens
 from rayfed.attacks.behaviour import HONEST, Behaviour
-from rayfed.encoding import codec
 from rayfed.encoding.layout import FROZEN_FILE
 from rayfed.encoding.primitives import Address, Root
 from rayfed.errors import ConfigError
@@ -18,7 +17,7 @@ from rayfed.learning import frozen, learner, states
 from rayfed.learning.budget import Budget
 from rayfed.learning.learner import Workshop
 from rayfed.learning.private import Private
-from rayfed.ledger import FederationState, Ledger, allow_list, registry
+from rayfed.ledger import Ledger, allow_list, registry
 from rayfed.node.beside import Beside
 from rayfed.node.edge_node import EdgeNode
 from rayfed.node.journal import Journal
@@ -33,12 +32,8 @@ from rayfed.store import Serves, options_of
 from rayfed.store.files import FileStore
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import nn
-
     from rayfed.config import Settings
     from rayfed.ledger.backend import Signer
-    from rayfed.protocol.messages import View
     from rayfed.runtime.place import Place
     from rayfed.store import PeerServer, Store
     from rayfed.store.options import Fetch
@@ -244,36 +239,3 @@ def _reveal(server: PeerServer | None, roots: Iterable[Root]) -> None:
     if server is not None:
         for root in roots:
             server.reveal(root)
-
-
-def final_model(
-    settings: Settings, place: Place, ledger: FederationState, view: View, folder: Path
-) -> tuple[nn.Module, NDArray[Any] | None]:
-    """Fetch the model that the federation ended with from the store by its root; return it as a torch module,
-    with a few examples' worth of input of the right form (noise, or zeros for tokens: nobody's data leave their owner);
-    None for a model of several inputs.
-
-    Raises:
-        StoreError: nobody has it.
-    """
-    import numpy as np
-    from torch.nn import Module
-
-    charter = Charter.from_json(place.charter)
-    blob = None
-    if view.base != charter.genesis:  # before anything slow: those who have it will not stay for ever
-        store = stores.of_visitor(settings, place.federation, FileStore(folder), ledger)
-        try:
-            blob = store.get(view.base, charter.blob_layout.blob_size, view.members)
-        finally:
-            store.close()
-    model, state = learner.genesis(settings, learner.load(settings, charter.data), charter)
-    if blob is not None:
-        state = codec.decode(charter.layout, blob, out=state, within=charter.blob_layout)
-    model.load_state_dict(state)
-    states.widen(model)
-    forms = charter.data.prepare.get("inputs", [])
-    if len(forms) > 1 or type(model).forward is Module.forward:  # it has none, but a training_step
-        return model.eval(), None
-    noise = np.random.default_rng(0).standard_normal((2, *charter.data.shape)).astype(np.float32)
-    return model.eval(), np.zeros_like(noise, np.int64) if forms and forms[0]["type"] == "int64" else noise

@@ -23,17 +23,13 @@ from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
-from rayfed.runtime import log_files
+from rayfed.runtime import final_model, log_files
 from rayfed.runtime.facts import Ending, facts, flat
 from rayfed.runtime.place import Place
 from rayfed.runtime.results import Closing, run_id_of
 from rayfed.runtime.transport import RayTransport, Transport
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import nn
-
     from rayfed.config import Settings
     from rayfed.protocol.charter import Charter
     from rayfed.reporting.mlflow import Tracker
@@ -233,6 +229,7 @@ class Recorder:
             metric=charter.data.metric,
             data=LearnedFrom.of(self._settings.data.kind, charter.data, charter.hash),
             system=chosen.system_metrics,
+            model=True,
             texts={"config.json": json.dumps(self._config, indent=2, default=str)},
         )
 
@@ -270,7 +267,10 @@ class Recorder:
         if tracker is not None:
             model, example, missing = None, None, ""
             try:
-                model, example = self._model(end)
+                folder = Path(self._state_dir) / "recorder"
+                blob = final_model.fetched(self._settings, end.charter, end.connection, end.view, folder)
+                tracker.wait_until_ready()
+                model, example = final_model.built(self._settings, end.charter, blob)
             except StoreError as error:
                 # The hosts may have gone by now. The runs are ended all the same, with all but the model in them.
                 missing = f"the final model is not recorded: {error}"
@@ -279,10 +279,3 @@ class Recorder:
             tracker.finish(told, texts={"report.html": html}, **offered)
             self._snapshot = dataclasses.replace(self._snapshot, error=tracker.problem() or missing)
         self._snapshot = dataclasses.replace(self._snapshot, recorded=True)
-
-    def _model(self, end: Ending) -> tuple[nn.Module, NDArray[np.generic] | None]:
-        """Fetch the final model from the store by its root, as anybody could."""
-        from rayfed.runtime.assembly import final_model
-
-        folder = Path(self._state_dir) / "recorder"
-        return final_model(self._settings, self._place, end.connection, end.view, folder)

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from rayfed.encoding.primitives import Address
 from rayfed.protocol.messages import NodeRecord
 from rayfed.protocol.metric import ACCURACY, Metric
+from rayfed.reporting.mlflow import new_database
 from rayfed.reporting.mlflow.environment import is_outage, mlflow
 from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, member_metrics, node_metrics
 from rayfed.reporting.mlflow.model import log_model, register
@@ -64,6 +65,7 @@ class MlflowRuns:
         """Connect, and make the parent run, or find it by its tag ``rayfed.run``."""
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # its advice is for those who call it by hand
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        new_database.prepare(uri)
         mlflow.set_tracking_uri(uri)
         self._client = MlflowClient(uri)
         self._identity = identity

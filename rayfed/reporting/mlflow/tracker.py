@@ -9,14 +9,14 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from rayfed.config.files import sqlite_file
 from rayfed.encoding.primitives import Address
 from rayfed.encoding.urls import public, public_text
 from rayfed.protocol.messages import NodeRecord
 from rayfed.protocol.metric import ACCURACY, Metric
+from rayfed.reporting.mlflow.ahead import Ahead, import_mlflow, import_tracing
 from rayfed.reporting.mlflow.metrics import round_metrics
+from rayfed.reporting.mlflow.new_database import artifact_location
 from rayfed.reporting.mlflow.system import SystemLoad
 from rayfed.reporting.summary import Summary
 
@@ -38,16 +38,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two tries to reach a server that does not answer; doubled each time."""
 NEVER_SECONDS = 10.0
 """How long the end of a run waits for a server that has not answered once."""
-
-
-def artifact_location(uri: str, experiment: str) -> str | None:
-    """Return where a new experiment's artifacts go, or None to leave it to the server.
-
-    MLflow's own default for a database is ``./mlruns`` of whatever process creates the experiment. In an actor that
-    is a folder that nobody looks into, so for SQLite it is ``mlruns/<experiment>`` beside the database file.
-    """
-    database = sqlite_file(uri)
-    return None if database is None else (database.parent / "mlruns" / quote(experiment, safe="")).as_uri()
+READY_SECONDS = 60.0
+"""How long it may take to import what a model is logged with."""
 
 
 class Tracker:
@@ -69,6 +61,7 @@ class Tracker:
         metric: Metric = ACCURACY,
         data: LearnedFrom | None = None,
         system: bool = False,
+        model: bool = False,
     ) -> None:
         """Start the thread and return at once.
 
@@ -88,6 +81,7 @@ class Tracker:
             metric: by which the model is measured, as the charter says.
             data: what is learned from, for the dataset column.
             system: whether the load of the machine that this runs on is recorded in the parent run.
+            model: whether a model will be logged at the end: what that takes is imported meanwhile.
             capacity: records that wait at most while the server is dead.
         """
         self._uri = tracking_uri
@@ -112,6 +106,9 @@ class Tracker:
         self._last_steps: deque[tuple[str, Callable[[MlflowRuns], None]]] | None = None
         self._done = threading.Event()
         self._given_up = False
+        self._ready = threading.Event()
+        if not model:
+            self._ready.set()
         self._thread = threading.Thread(target=self._work, name="rayfed-track", daemon=True)
         self._thread.start()
 
@@ -131,6 +128,12 @@ class Tracker:
     def run_id(self) -> str | None:
         """Return the parent run's id, or None while MLflow has not answered yet."""
         return self._runs.parent if self._runs else None
+
+    def wait_until_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Return once nothing is imported here any more, so that the caller may import the same; at once where MLflow
+        has not answered yet."""
+        if self._runs is not None:
+            self._ready.wait(seconds)
 
     def problem(self) -> str:
         """Return in one line what is wrong with tracking now; empty if nothing is."""
@@ -206,10 +209,14 @@ class Tracker:
 
     def _work(self) -> None:
         """Send until told to finish. The only place from which MLflow is called."""
+        Ahead(import_mlflow).wait()
         pause = FIRST_PAUSE
         while not self._given_up:
             try:
                 self._send()
+                if not self._ready.is_set():  # meanwhile nothing is sent: see Ahead
+                    Ahead(import_tracing).wait()
+                    self._ready.set()
             except Exception as error:  # whatever goes wrong here must not cost a round: it is told, and tried again
                 self._trouble(error)
                 with self._changed:
@@ -227,9 +234,7 @@ class Tracker:
                 if self._last_steps is not None and not self._last_steps and not self._queue:
                     self._done.set()
                     return
-                self._changed.wait_for(
-                    lambda: self._given_up or bool(self._queue) or self._last_steps is not None,
-                )
+                self._changed.wait_for(lambda: self._given_up or bool(self._queue) or self._last_steps is not None)
 
     def _send(self) -> None:
         from rayfed.reporting.mlflow.model import Refused

@@ -1,0 +1,33 @@
+"""What is done ahead gives way to others, and its failure is not its caller's."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from rayfed.reporting.mlflow.ahead import NICE, Ahead
+
+
+def priority() -> int:
+    """Return the calling thread's."""
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads have no priority of their own here")
+def test_it_gives_way_and_its_caller_does_not() -> None:
+    own, seen = priority(), list[int]()
+    Ahead(lambda: seen.append(priority())).wait()
+    assert seen == [min(19, own + NICE)]
+    assert priority() == own
+
+
+def test_it_fails_in_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ImportError("nowhere")
+
+    Ahead(fail).wait()
+    assert "failed" in caplog.text
+    assert "nowhere" in caplog.text
