@@ -160,3 +160,18 @@ def ask(method: Any, *args: Any) -> Any:
                 first = next(iter(str(error).splitlines()), "")
                 raise RayfedError(f"one of the federation's processes has ended for good: {first}") from error
             time.sleep(ASK_AGAIN_SECONDS)
+
+
+def machines() -> list[str]:
+    """Return the machines of the cluster that live, by Ray's names for them."""
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray ships no types for it
+    return [node["NodeID"] for node in known if node["Alive"]]
+
+
+def end_actor(namespace: str, name: str) -> None:
+    """End an actor for good, if it is there."""
+    try:
+        actor = ray.get_actor(name, namespace)
+    except ValueError:
+        return
+    ray.kill(actor, no_restart=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rayfed.encoding.primitives import Address
 from rayfed.errors import RayfedError
@@ -77,7 +78,8 @@ def host(spec: HostSpec) -> Actor:
 def recorder(
     settings: Settings, config: dict[str, Any], place: Place, started: float, folder: Path, only: str | None = None
 ) -> Actor:
-    """Start the recorder; where there is one already, return that one.
+    """Start the recorder; where there is one already, return that one. It runs on this machine, as long as that is in
+    the cluster: its records lie in a folder here.
 
     Args:
         config: the settings as plain containers, for the records.
@@ -86,7 +88,8 @@ def recorder(
         only: as in ``Recorder``.
     """
     name = RECORDER if only is None else f"{RECORDER}-{only}"
-    actor = _actor(Recorder, name, place, settings, num_cpus=0)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor = _actor(Recorder, name, place, settings, num_cpus=0, scheduling_strategy=here)
     return actor.remote(settings, config, place, started, os.getcwd(), str(folder), only)
 
 

@@ -23,8 +23,9 @@ from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
-from rayfed.runtime import final_model, log_files
+from rayfed.runtime import cluster, final_model, log_files
 from rayfed.runtime.facts import Ending, facts, flat
+from rayfed.runtime.lost import LostHosts
 from rayfed.runtime.place import Place
 from rayfed.runtime.results import Closing, run_id_of
 from rayfed.runtime.transport import RayTransport, Transport
@@ -109,6 +110,7 @@ class Recorder:
         self._end: Ending | None = None
         self._transport: Transport = RayTransport(place.federation, RECORDER)
         self._carries: dict[str, list[Address | int]] = {}  # whose statuses came from a host, by its name
+        self._lost = LostHosts()
         threading.Thread(target=self._run, name="rayfed-recorder", daemon=True).start()
 
     def snapshot(self) -> Snapshot:
@@ -157,6 +159,8 @@ class Recorder:
                 self._snapshot = dataclasses.replace(self._snapshot, error=str(error))
                 continue
             self._snapshot = Snapshot(view, statuses, lines)
+            if view.phase is Phase.DONE:
+                self._give_up()
             if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
                 run_id = run_id_of(tracker) if tracker else None
                 self._end = Ending(charter, connection, view, max(0.0, time.time() - self._started), run_id)
@@ -166,23 +170,30 @@ class Recorder:
     def _ask_hosts(self, tracker: Tracker | None) -> None:
         names = [name for name in self._transport.peers() if self._only in (None, name)]
         for name in self._carries.keys() - set(names):
-            self._bury(name)
+            self._bury(name, "its host is gone")
         asked = {
             name: (
                 self._transport.ask(name, "status"),
                 self._transport.ask(name, "records", self._read.get(name, 0)),
+                self._transport.ask(name, "machine"),
             )
             for name in names
         }
-        wait([answer for pair in asked.values() for answer in pair], ASK_SECONDS)
-        for name, (statuses, records) in asked.items():
-            if all(answer.done() and answer.exception() is None for answer in (statuses, records)):
+        wait([answer for three in asked.values() for answer in three], ASK_SECONDS)
+        answered: dict[str, str] = {}
+        for name, (statuses, records, machine) in asked.items():
+            if all(answer.done() and answer.exception() is None for answer in (statuses, records, machine)):
                 self._heard(name, statuses.result(), records.result(), tracker)
+                answered[name] = machine.result()
             # Else it was killed and is not yet there again, or it is busy starting: what it said last still stands.
+        self._lost.look(names, answered)
 
     def _heard(
         self, name: str, statuses: Sequence[NodeStatus], records: Sequence[NodeRecord], tracker: Tracker | None
     ) -> None:
+        known = {self._statuses[who].slot: who for who in self._carries.get(name, []) if isinstance(who, str)}
+        # A host that has just started again does not know its nodes' accounts yet.
+        statuses = [dataclasses.replace(one, address=one.address or known.get(one.slot, "")) for one in statuses]
         self._carries[name] = [status.address or status.slot for status in statuses]
         self._statuses.update({status.address or status.slot: status for status in statuses})
         for status in statuses:
@@ -194,12 +205,20 @@ class Recorder:
             for record in records:
                 tracker.record(record)
 
-    def _bury(self, name: str) -> None:
+    def _give_up(self) -> None:
+        """Wait no longer, in a federation that is done, for hosts that cannot finish any more; see ``LostHosts``."""
+        carried = {name: [self._statuses[who] for who in whose] for name, whose in self._carries.items()}
+        for name, why in self._lost.hopeless(carried, cluster.machines).items():
+            log.warning("%s is given up: %s", name, why)
+            cluster.end_actor(self._place.namespace, name)
+            self._bury(name, why)
+
+    def _bury(self, name: str, why: str) -> None:
         """Nobody waits for the nodes of a host that has ended for good: one that left, or was stopped by its party."""
         for who in self._carries.pop(name, []):
             last = self._statuses.get(who)
             if last is not None and last.doing not in ("finished", "failed"):
-                self._statuses[who] = dataclasses.replace(last, doing="failed", error="its host is gone")
+                self._statuses[who] = dataclasses.replace(last, doing="failed", error=why)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 

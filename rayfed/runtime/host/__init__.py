@@ -27,6 +27,10 @@ class Host(Carrier):
         transport = RayTransport(spec.place.federation, spec.name)
         super().__init__(spec, transport, bool(context.was_current_actor_reconstructed), _leave)
 
+    def machine(self) -> str:
+        """Return which of the cluster's machines this is, as ``cluster.machines`` names them."""
+        return str(ray.get_runtime_context().get_node_id())
+
 
 def _leave() -> None:
     ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
