@@ -38,8 +38,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two tries to reach a server that does not answer; doubled each time."""
 NEVER_SECONDS = 10.0
 """How long the end of a run waits for a server that has not answered once."""
-READY_SECONDS = 60.0
-"""How long it may take to import what a model is logged with."""
 
 
 class Tracker:
@@ -129,9 +127,8 @@ class Tracker:
         """Return the parent run's id, or None while MLflow has not answered yet."""
         return self._runs.parent if self._runs else None
 
-    def wait_until_ready(self, seconds: float = READY_SECONDS) -> None:
-        """Return once nothing is imported here any more, so that the caller may import the same; at once where MLflow
-        has not answered yet."""
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Return once nothing is imported here any more, or MLflow has not answered yet: the caller may import now."""
         if self._runs is not None:
             self._ready.wait(seconds)
 
