@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rayfed.testing.chaos.checks import Broken
-from rayfed.testing.chaos.real.checks import CHECKS
+from rayfed.testing.chaos.real.checks import CHECKS, STANDS
 from rayfed.testing.chaos.real.cluster import Cluster
 from rayfed.testing.chaos.real.scenario import RealScenario
 from rayfed.testing.chaos.real.testbed import Testbed
@@ -62,5 +62,5 @@ def _played(
     for line in log:
         tell(line)
     seconds = time.perf_counter() - start
-    lost = sum(closed["status"] != "final" for closed in rounds)
+    lost = sum(closed["status"] not in STANDS for closed in rounds)
     return Result(scenario.name, seed, broken, round(seconds), len(rounds), lost, 0, resumed, seconds, slashed, 0)
