@@ -96,23 +96,34 @@ def follow(
     # record behind, and whoever is killed before it can be carried on.
     keep_record(own.place, own.first, output_dir)
     _write(output_dir, summary, seen.page)
-    if summary.final_root is not None:
-        root = bytes.fromhex(summary.final_root[2:])
-        disks = nodes_dir(settings, output_dir)
-        asked: list[Callable[[], ModelFiles | None]] = [partial(cluster.ask, host.model, root) for host in own.hosts]
-        asked.append(partial(model_files.from_disks, settings, own.place, root, disks))
-        model_files.keep(output_dir, own.place, root, asked, of_summary(summary))
+    _keep_model(own, settings, output_dir, summary)
     display.final(summary)
     supervise.until_recorded(own.recorder)
     if lasts:
         # The nodes end with this process, on a cluster of its own too; there the chain goes on without them.
         supervise.until_settled(own.connection, display, linger)
+        while supervise.until_done_again(own.hosts, own.connection, display):
+            supervise.until_settled(own.connection, display, linger)
         supervise.until_claimed(own.connection, own.addresses)
         if settings.ledger.withdraw:
             _depart(own, display)
-        summary = _settled(own, output_dir) or summary
+        before, summary = summary, _settled(own, output_dir) or summary
+        if summary.final_root != before.final_root:  # the last round has come again, with other updates in it
+            _keep_model(own, settings, output_dir, summary)
+            display.final(summary)
         display.tell(paid(own, settings))
     return seen, summary
+
+
+def _keep_model(own: OwnNodes, settings: Settings, output_dir: Path, summary: Summary) -> None:
+    """Write the final model down, if there is one."""
+    if summary.final_root is None:
+        return
+    root = bytes.fromhex(summary.final_root[2:])
+    disks = nodes_dir(settings, output_dir)
+    asked: list[Callable[[], ModelFiles | None]] = [partial(cluster.ask, host.model, root) for host in own.hosts]
+    asked.append(partial(model_files.from_disks, settings, own.place, root, disks))
+    model_files.keep(output_dir, own.place, root, asked, of_summary(summary))
 
 
 def _depart(own: OwnNodes, display: LiveDisplay) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rayfed.reporting.live_table import LiveDisplay
     from rayfed.reporting.summary import Summary
     from rayfed.runtime.recorder import Snapshot
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """How often the display is brought up to date."""
@@ -79,6 +82,24 @@ def until_settled(connection: Federation, display: LiveDisplay, seconds: float) 
             display.say(f"the nodes stay until all is settled: {rounds} can still be contested")
             told = left
         time.sleep(SETTLED_SECONDS)
+
+
+def until_done_again(hosts: Sequence[Actor], connection: Federation, display: LiveDisplay) -> bool:
+    """Wait for the end once more where the chain has gone back behind it, or the court has undone the last round: the
+    nodes go on, and others count on them. Return whether there was anything to wait for.
+
+    Raises:
+        RayfedError: a host has gone.
+    """
+    if patiently(connection.view).phase is Phase.DONE:
+        return False
+    display.say("the last round is open again: the nodes go on")
+    while patiently(connection.view).phase is not Phase.DONE:
+        doing = {status.doing for host in hosts for status in ask(host.status)}
+        if doing == {"failed"}:
+            return False
+        time.sleep(SETTLED_SECONDS)
+    return True
 
 
 def until_claimed(connection: Federation, addresses: Sequence[Address]) -> None:
@@ -147,10 +168,15 @@ def without_model(seen: Snapshot) -> tuple[NodeStatus, ...]:
 
 
 def until_recorded(recorder: Actor) -> None:
-    """Give the recorder the time to hand the model and the figures to MLflow; nobody had to wait for it until now."""
+    """Give the recorder the time to hand the model and the figures to MLflow; nobody had to wait for it until now. One
+    that has gone by now, because all this took longer than it lingers, had done so: that is no reason to fail."""
     end = time.monotonic() + RECORD_SECONDS
     while time.monotonic() < end:
-        seen: Snapshot = ask(recorder.snapshot)
+        try:
+            seen: Snapshot = ask(recorder.snapshot)
+        except RayfedError as error:
+            log.warning("the recorder has gone before it was asked whether all was recorded: %s", error)
+            return
         if seen.recorded or seen.failed:
             if seen.error:
                 print(f"rayfed: track.tracking_uri: {seen.error}", file=sys.stderr)

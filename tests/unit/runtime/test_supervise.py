@@ -13,12 +13,12 @@ from rich.console import Console
 from rayfed.errors import RayfedError, Rejected
 from rayfed.ledger.memory.federation import MemoryFederation
 from rayfed.protocol.commands import EnterRoot, Settle, Undo
-from rayfed.protocol.messages import NodeStatus, View
+from rayfed.protocol.messages import NodeStatus, Phase, View
 from rayfed.reporting.live_table import LiveDisplay
 from rayfed.runtime import supervise
 from rayfed.runtime.recorder import Snapshot
 from rayfed.runtime.supervise import without_model
-from tests.unit.cli.test_owner import FEDERATION, STRANGER, World
+from tests.unit.cli.test_owner import FEDERATION, STRANGER, TERMS, World
 
 DONE = NodeStatus(0, "0x" + "11" * 20, 0, 3, "finished")
 
@@ -95,6 +95,33 @@ def test_nodes_are_kept_while_what_they_attested_is_before_the_court(monkeypatch
 
 def test_what_is_settled_is_not_waited_for() -> None:
     assert told_while(World().gather().federation, 3600) == []
+
+
+class GoingOn(MemoryFederation):
+    """A federation whose members do what is left to do after the first look."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.chain, FEDERATION, {})
+        self.world = world
+
+    def view(self) -> View:
+        seen = super().view()
+        if seen.phase is not Phase.DONE:
+            self.world.train()
+        return seen
+
+
+def test_a_run_goes_on_where_the_chain_has_gone_back_behind_its_end() -> None:
+    """Also where all rounds before it are settled, so that nothing else keeps the nodes."""
+    world = World(replace(TERMS, rounds=1)).gather()
+    console = Console(file=io.StringIO(), width=200)
+    with LiveDisplay(2, Path("x"), console=console) as display:
+        assert not world.chain.view().unsettled
+        assert supervise.until_done_again((), GoingOn(world), display)
+        assert world.chain.view().phase is Phase.DONE
+        assert not supervise.until_done_again((), GoingOn(world), display)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == ["the last round is open again: the nodes go on"]
 
 
 def failing(connection: MemoryFederation, addresses: list[str], seconds: float) -> list[str]:
