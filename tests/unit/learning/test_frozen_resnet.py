@@ -34,7 +34,7 @@ def test_the_head_of_a_resnet_travels_in_eleven_kilobytes_not_in_forty_five_mega
     assert charter.layout.size == 512 * CLASSES + CLASSES == 2565
     assert charter.layout.parameters == sum(value.numel() for value in net.parameters()) == 11_179_077
     blob = len(codec.blank(charter.layout, codec.Header.merged(1)))
-    assert blob == 11 * merkle.LEAF == 11_264
+    assert blob == 22 * merkle.LEAF == 11_264
     whole = codec.Layout.of(net.state_dict(), [name for name, _ in net.named_parameters()])
     assert 44e6 < len(codec.blank(whole, codec.Header.merged(1))) < 46e6
     assert "of a ResNet-18 for five classes 2,565 weights, 11 kB a node and round in place of 45 MB" in " ".join(

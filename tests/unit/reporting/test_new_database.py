@@ -47,7 +47,7 @@ def test_what_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     assert there.read_bytes() == b""
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "sqlite:////nowhere/there.db"])
-def test_where_there_is_nothing_to_make_mlflow_has_the_word(uri: str) -> None:
-    new_database.prepare(uri)
-    assert not Path("/nowhere").exists()
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "sqlite:///{}/nowhere/there.db"])
+def test_where_there_is_nothing_to_make_mlflow_has_the_word(tmp_path: Path, uri: str) -> None:
+    new_database.prepare(uri.format(tmp_path))
+    assert list(tmp_path.iterdir()) == []
