@@ -2,12 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {ILedger} from "../src/ILedger.sol";
-import {ITournament} from "../src/ITournament.sol";
 import {Terms} from "../src/Terms.sol";
-import {BlobHeaders} from "../src/libraries/BlobHeaders.sol";
-import {Merkle} from "../src/libraries/Merkle.sol";
 import {Signed} from "../src/libraries/Statements.sol";
-import {Trees} from "../src/libraries/Trees.sol";
 import {FederationTest, IFederation} from "./utils/FederationTest.sol";
 import {vm} from "./utils/Vm.sol";
 
@@ -18,15 +14,6 @@ contract GasTest is FederationTest {
     uint256 private constant RELAYED = 12_500;
     uint8 private constant RING = 2;
     uint256 private constant TRANSACTION = 16_777_216;
-
-    /// @dev A blob of `count` leaves of which all but the header and leaf `at` are zeros.
-    struct Sparse {
-        bytes header;
-        bytes leaf;
-        uint256 at;
-        uint256 count;
-        bytes32[32] zeros; // roots of 2^k leaves of zeros
-    }
 
     function setUp() public override {
         vm.warp(START);
@@ -128,140 +115,6 @@ contract GasTest is FederationTest {
         _note("flood of 4096", "collect an entry that lost", TRANSACTION);
         f.settle(1, 1500);
         _note("flood of 4096", "settle, 1500 entries", TRANSACTION);
-    }
-
-    // -------------------------------------------------------------------------------------------------------- a match
-
-    /// @dev 11.2 million weights; both sides' moves apart, as two parties make them.
-    function test_gas_of_a_match_with_16_inputs() external {
-        vm.assertLe(_match(16, 16), 3_000_000);
-    }
-
-    function test_gas_of_a_match_with_256_inputs() external {
-        vm.assertLe(_match(256, 64), 25_000_000);
-    }
-
-    function _match(uint256 n, uint256 batch) private returns (uint256 total) {
-        string memory group = string.concat("match with ", vm.toString(n), " inputs");
-        Terms memory t = _terms(n);
-        t.values = 11_200_000;
-        f = IFederation(factory.found(t, 0));
-        coin.approve(address(f), type(uint256).max);
-        vm.deal(address(this), 10_000 ether);
-        _fill(n);
-        uint256 at = 54_321; // of 87,501 leaves
-        bytes32[] memory roots = new bytes32[](n);
-        for (uint256 i = 0; i < n; ++i) {
-            roots[i] = _root(_sparse(i, at));
-            _commit(1, i, roots[i]);
-        }
-        f.advance();
-        _voteAll(1, n, _first(n));
-        Sparse memory right = _sparse(n, at);
-        right.header = BlobHeaders.merged(t, 1);
-        Sparse memory sham = _sparse(n, at);
-        (sham.header, sham.leaf) = (right.header, abi.encodePacked(right.leaf));
-        sham.leaf[511] ^= 0x01;
-        bytes32 root = _root(right);
-        for (uint256 i = 0; i < n; ++i) {
-            _attest(1, i, root);
-        }
-        f.advance();
-        _enter(THIEF, 1, _root(sham));
-        _toTournament(1);
-        bytes32[] memory none = new bytes32[](0);
-        for (uint256 step = 0;; ++step) {
-            ITournament.Point memory p = _point(1, 0, 0, 1);
-            if (p.count == 1) {
-                f.showLeaf(p, right.leaf, "");
-                total += _note(group, "leaf, first side", TRANSACTION);
-                f.showLeaf(p, right.leaf, sham.leaf);
-                total += _note(group, "leaf, both", TRANSACTION);
-                break;
-            }
-            f.show(p, _parts(right, p.from, p.count), none);
-            total += _note(group, string.concat("step ", vm.toString(step), ", first side"), TRANSACTION);
-            f.show(p, _parts(right, p.from, p.count), _parts(sham, p.from, p.count));
-            total += _note(group, string.concat("step ", vm.toString(step), ", both"), TRANSACTION);
-        }
-        ITournament.Point memory leaf = _point(1, 0, 0, 1);
-        bytes32 voting = _votingOf(roots);
-        for (uint256 from = 0; from < n; from += batch) {
-            ITournament.Input[] memory inputs = new ITournament.Input[](batch);
-            for (uint256 k = 0; k < batch; ++k) {
-                Sparse memory u = _sparse(from + k, at);
-                inputs[k] = ITournament.Input(uint16(from + k), u.leaf, _path(u, at), u.header, _path(u, 0));
-            }
-            f.prove(leaf, voting, roots, inputs);
-            total += _note(group, string.concat("proofs from ", vm.toString(from)), TRANSACTION);
-        }
-        vm.assertEq(uint256(f.matchAt(1, 0, 0).state), uint256(ITournament.State.Decided));
-    }
-
-    // ------------------------------------------------------------------------------------------------- sparse blobs
-
-    function _sparse(uint256 i, uint256 at) private pure returns (Sparse memory b) {
-        (b.at, b.count) = (at, Trees.leaves(11_200_000));
-        b.leaf = new bytes(512);
-        b.header = new bytes(512);
-        for (uint256 w = 0; w < 16; ++w) {
-            bytes32 word = keccak256(abi.encode("dense", i, w));
-            bytes memory leaf = b.leaf;
-            assembly ("memory-safe") {
-                mstore(add(add(leaf, 32), mul(32, w)), word)
-            }
-        }
-        bytes memory header = b.header;
-        assembly ("memory-safe") {
-            mstore(add(header, add(32, mul(32, 7))), add(i, 1))
-        }
-        b.zeros[0] = Merkle.leafHash(new bytes(512));
-        for (uint256 k = 1; k < 18; ++k) {
-            b.zeros[k] = Merkle.nodeHash(b.zeros[k - 1], b.zeros[k - 1]);
-        }
-    }
-
-    function _root(Sparse memory b) private pure returns (bytes32) {
-        return _node(b, 0, b.count);
-    }
-
-    function _node(Sparse memory b, uint256 from, uint256 count) private pure returns (bytes32) {
-        bool special = from == 0 || (from <= b.at && b.at < from + count);
-        if (count == 1) return !special ? b.zeros[0] : Merkle.leafHash(from == 0 ? b.header : b.leaf);
-        (uint256 k, uint256 log) = (1, 0);
-        while (2 * k < count) (k, log) = (2 * k, log + 1);
-        if (!special && 2 * k == count) return b.zeros[log + 1];
-        return Merkle.nodeHash(_node(b, from, k), _node(b, from + k, count - k));
-    }
-
-    function _parts(Sparse memory b, uint256 from, uint256 count) private pure returns (bytes32[] memory p) {
-        uint256 size = Trees.partOf(count);
-        p = new bytes32[]((count + size - 1) / size);
-        for (uint256 i = 0; i < p.length; ++i) {
-            uint256 left = count - i * size;
-            p[i] = _node(b, from + i * size, left < size ? left : size);
-        }
-    }
-
-    function _path(Sparse memory b, uint256 index) private pure returns (bytes32[] memory p) {
-        bytes32[] memory room = new bytes32[](20);
-        uint256 n;
-        (uint256 from, uint256 count) = (0, b.count);
-        while (count > 1) {
-            uint256 k = 1;
-            while (2 * k < count) k *= 2;
-            if (index < from + k) {
-                room[n++] = _node(b, from + k, count - k);
-                count = k;
-            } else {
-                room[n++] = _node(b, from, k);
-                (from, count) = (from + k, count - k);
-            }
-        }
-        p = new bytes32[](n);
-        for (uint256 i = 0; i < n; ++i) {
-            p[i] = room[n - 1 - i];
-        }
     }
 
     // ------------------------------------------------------------------------------------------------------ helpers

@@ -506,6 +506,18 @@ contract MatchTest is FederationTest {
         f.settle(1, 1);
     }
 
+    function test_reverts_for_an_entry_against_a_void_round() external {
+        vm.deal(address(this), 10 ether);
+        _commitAll(1, 4);
+        _voteAll(1, 4, 15);
+        bytes32 context = _context(1);
+        _attest(1, 0, _merge(1));
+        _sleep();
+        _assertStatus(1, ILedger.Status.Void);
+        vm.expectRevert(abi.encodeWithSelector(ITournament.NotFinal.selector, 1));
+        f.enter{value: BOND}(1, context, keccak256("sham"));
+    }
+
     function test_reverts_for_moves_out_of_turn_time_or_place() external {
         (Blob memory sham, Blob memory right) = _sue();
         ITournament.Point memory p = _point(1, 0, 0, 1);
