@@ -22,6 +22,7 @@ from torch import nn
 from rayfed.errors import ConfigError
 from rayfed.learning.images import Normalise
 from rayfed.learning.optimizers import Optimizers, parameters_of, set_rates, start_anew
+from rayfed.learning.raised import first_line
 from rayfed.learning.step import Course, Recipe, Step
 from rayfed.learning.stopping import check, never
 from rayfed.learning.trial import Unfit, stays_on_device
@@ -98,7 +99,7 @@ class CapturedLoop:
                 self._steps[size] = self._tried(self._course, job, size, wanted)
         except (Unfit, RuntimeError, ConfigError) as error:  # CUDA's errors and a full memory are RuntimeErrors
             self._forget()
-            self.unfit = next(iter(str(error).splitlines()), type(error).__name__)
+            self.unfit = first_line(error)
             log.info("trains without CUDA graphs: %s", self.unfit)
         return self.unfit is None
 

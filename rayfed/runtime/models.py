@@ -16,6 +16,7 @@ from rayfed.encoding.layout import FROZEN_FILE
 from rayfed.encoding.primitives import Root
 from rayfed.errors import BlobCorrupt, BlobMissing, CodecError, ConfigError
 from rayfed.learning import frozen, material, states
+from rayfed.learning.raised import first_line
 from rayfed.store.verified import verified
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def from_files(folder: Path) -> nn.Module:
     try:
         model: nn.Module = _imported(folder / CODE).load(folder / WEIGHTS)
     except Exception as error:  # it may import a module of the user's own, which raises what it likes
-        words = next(iter(str(error).splitlines()), type(error).__name__)
+        words = first_line(error)
         raise ConfigError("run", f"{folder / WEIGHTS} cannot be loaded by {CODE}: {words}") from error
     return model
 

@@ -25,6 +25,7 @@ from rayfed.config.files import sqlite_file, tracking_uri
 from rayfed.encoding.certificates import untrusted
 from rayfed.encoding.urls import public, public_text
 from rayfed.errors import ConfigError
+from rayfed.learning.raised import first_line
 from rayfed.reporting.told import told
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _server(uri: str, port: int) -> None:
         with closing(engine.connect()):
             pass
     except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        reason = public_text(next(iter(str(error).splitlines()), type(error).__name__))
+        reason = public_text(first_line(error))
         raise ConfigError(SETTING, f"cannot open the database {public(uri)}: {reason} {OTHERWISE}") from error
 
 

@@ -22,7 +22,6 @@ from rayfed.aggregation.screens.camps import singled_out
 from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.means import Means
 from rayfed.aggregation.screens.verdict import Verdict
-from rayfed.aggregation.screens.way_back import waiting
 from rayfed.errors import ConfigError
 
 
@@ -76,7 +75,7 @@ class Cosine:
             if found < least:
                 refused = frozenset()
             elif found < self.forgiven * least:
-                refused = refused.difference(waiting(evidence, self.patience))
+                refused = refused.difference(way_back.waiting(evidence, self.patience))
         verdicts = []
         for index, score in zip(evidence.indices, scores, strict=True):
             accepted = index not in refused

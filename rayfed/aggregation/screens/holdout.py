@@ -23,7 +23,6 @@ from rayfed.aggregation.screens import Evidence, way_back
 from rayfed.aggregation.screens.few import width
 from rayfed.aggregation.screens.means import Means
 from rayfed.aggregation.screens.verdict import Verdict
-from rayfed.aggregation.screens.way_back import waiting
 from rayfed.errors import ConfigError
 
 
@@ -149,7 +148,7 @@ class Holdout:
         small = {index for index, found in harms.items() if 0 < found * whole < self.forgiven * least}
         spared = {index for index in small if harms[index] * whole < least}
         if small - spared:  # or the past rounds need not be looked at
-            spared |= small.intersection(waiting(evidence, self.patience))
+            spared |= small.intersection(way_back.waiting(evidence, self.patience))
         return {index: 0.0 if index in spared else found for index, found in harms.items()}
 
     def _ruined(self, evidence: Evidence, base: float, scale: float) -> dict[int, float]:

@@ -15,32 +15,27 @@ NICE = 5
 """How much such a thread gives way: it gets a third of what a thread that trains gets of the same processor."""
 
 
-class Ahead:
-    """Something that is done before it is needed.
+def ahead(work: Callable[[], None]) -> None:
+    """Do something before it is needed, in a thread that gives way, and return once it is done, or has failed.
 
-    Whoever needs it waits: of two threads that import packages with circles among them one may find half of one.
+    The caller waits: of two threads that import packages with circles among them one may find half of one.
 
     Args:
-        work: what is done, at once and in a thread of its own. If it fails, so will the one that needs it, and say why.
+        work: if it fails, so will whoever needs it, and say why.
     """
+    thread = threading.Thread(target=_give_way, args=(work,), name="rayfed-ahead", daemon=True)
+    thread.start()
+    thread.join()
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
-        self._thread = threading.Thread(target=self._run, name="rayfed-ahead", daemon=True)
-        self._thread.start()
 
-    def wait(self) -> None:
-        """Return once it is done, or has failed."""
-        self._thread.join()
-
-    def _run(self) -> None:
-        if sys.platform.startswith("linux"):  # elsewhere it would be the whole process that gives way
-            own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, own + NICE))
-        try:
-            self._work()
-        except Exception:
-            log.warning("what was to be done ahead failed", exc_info=True)
+def _give_way(work: Callable[[], None]) -> None:
+    if sys.platform.startswith("linux"):  # elsewhere it would be the whole process that gives way
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, own + NICE))
+    try:
+        work()
+    except Exception:
+        log.warning("what was to be done ahead failed", exc_info=True)
 
 
 def import_mlflow() -> None:

@@ -14,7 +14,7 @@ from rayfed.encoding.primitives import Address
 from rayfed.encoding.urls import public, public_text
 from rayfed.protocol.messages import NodeRecord
 from rayfed.protocol.metric import ACCURACY, Metric
-from rayfed.reporting.mlflow.ahead import Ahead, import_mlflow, import_tracing
+from rayfed.reporting.mlflow.ahead import ahead, import_mlflow, import_tracing
 from rayfed.reporting.mlflow.metrics import round_metrics
 from rayfed.reporting.mlflow.new_database import artifact_location
 from rayfed.reporting.mlflow.system import SystemLoad
@@ -206,13 +206,13 @@ class Tracker:
 
     def _work(self) -> None:
         """Send until told to finish. The only place from which MLflow is called."""
-        Ahead(import_mlflow).wait()
+        ahead(import_mlflow)
         pause = FIRST_PAUSE
         while not self._given_up:
             try:
                 self._send()
-                if not self._ready.is_set():  # meanwhile nothing is sent: see Ahead
-                    Ahead(import_tracing).wait()
+                if not self._ready.is_set():  # meanwhile nothing is sent: see ahead
+                    ahead(import_tracing)
                     self._ready.set()
             except Exception as error:  # whatever goes wrong here must not cost a round: it is told, and tried again
                 self._trouble(error)

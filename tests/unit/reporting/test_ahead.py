@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from rayfed.reporting.mlflow.ahead import NICE, Ahead
+from rayfed.reporting.mlflow.ahead import NICE, ahead
 
 
 def priority() -> int:
@@ -19,7 +19,7 @@ def priority() -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads have no priority of their own here")
 def test_it_gives_way_and_its_caller_does_not() -> None:
     own, seen = priority(), list[int]()
-    Ahead(lambda: seen.append(priority())).wait()
+    ahead(lambda: seen.append(priority()))
     assert seen == [min(19, own + NICE)]
     assert priority() == own
 
@@ -28,6 +28,6 @@ def test_it_fails_in_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise ImportError("nowhere")
 
-    Ahead(fail).wait()
+    ahead(fail)
     assert "failed" in caplog.text
     assert "nowhere" in caplog.text
