@@ -157,19 +157,19 @@ class Hostile:
     async def _ask(self, card: Card, root: bytes, federation: bytes, streams: int) -> list[Any]:
         iroh = binding.module()
         address = iroh.EndpointAddr(iroh.EndpointId.from_bytes(card.endpoint), None, list(card.addresses))
-        async with asyncio.timeout(10):
-            connection = await self.endpoint.connect(address, binding.ALPN)
-        self.held.append(connection)
-        opened = []
-        for _ in range(streams):
-            try:
+        opened: list[Any] = []
+        try:
+            async with asyncio.timeout(10):
+                connection = await self.endpoint.connect(address, binding.ALPN)
+            self.held.append(connection)
+            for _ in range(streams):
                 async with asyncio.timeout(0.5):
                     stream = await connection.open_bi()
                     await stream.send().write_all(REQUEST.pack(b"G", federation, root))
                     opened.append(stream)
                     self.held.append(stream)  # a stream that nobody holds is stopped
-            except TimeoutError:
-                break
+        except (TimeoutError, iroh.IrohError):
+            pass  # no place for one more, or shut out altogether: what it got has to do
         return opened
 
     def close(self) -> None:
