@@ -46,15 +46,7 @@ class Party:
 
     def upgrade(self, release: str) -> None:
         """Install another release, which is the same but for its version."""
-        self._tree = self.folder / "rayfed-tree"
-        shutil.copytree(ROOT / "rayfed", self._tree / "rayfed", ignore=shutil.ignore_patterns("__pycache__"))
-        (self._tree / "conf").symlink_to(ROOT / "conf")
-        first = self._tree / "rayfed" / "__init__.py"
-        text, count = re.subn(
-            r'^__version__ = ".*"$', f'__version__ = "{release}"', first.read_text(), flags=re.MULTILINE
-        )
-        assert count == 1
-        first.write_text(text)
+        self._tree = released(self.folder / "rayfed-tree", release)
 
     def types(self, world: World, *words: str) -> Command:
         """Start ``python -m rayfed`` there."""
@@ -97,6 +89,17 @@ class Party:
         """Kill all that it started."""
         for command in self._commands:
             command.kill_all()
+
+
+def released(tree: Path, release: str) -> Path:
+    """Write another release of rayfed, which is the same but for its version; return where it can be imported."""
+    shutil.copytree(ROOT / "rayfed", tree / "rayfed", ignore=shutil.ignore_patterns("__pycache__"))
+    (tree / "conf").symlink_to(ROOT / "conf")
+    first = tree / "rayfed" / "__init__.py"
+    text, count = re.subn(r'^__version__ = ".*"$', f'__version__ = "{release}"', first.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    first.write_text(text)
+    return tree
 
 
 def _draw(folder: Path, share: int) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 import rayfed
 from rayfed.ledger.ethereum.abi import checksum
 from rayfed.ledger.ethereum.devchain import find_anvil
@@ -161,6 +163,23 @@ def run(*words: str, folder: Path, env: Mapping[str, str | None] | None = None) 
         return command.wait()
     finally:
         command.end()
+
+
+def on_a_disk(folder: Path, size: str) -> list[str]:
+    """Return the words in front of a command for which ``folder`` is a small disk of its own; or skip the test.
+
+    Args:
+        folder: made; others see it empty.
+        size: as ``mount`` takes it.
+    """
+    folder.mkdir()
+    mount = f'mount -t tmpfs -o size={size} none "$0" && exec "$@"'
+    words = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(folder)]
+    try:
+        subprocess.run([*words, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no disk can be mounted here: {error}")
+    return words
 
 
 def federation_of(folder: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +16,7 @@ from rayfed.ledger.ethereum import abi, deployment
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.ledger.ethereum.rpc import Rpc
 from rayfed.protocol.messages import Terms
-from tests.integration.federations import PATIENCE, SMALL, Command, rayfed_words, run
+from tests.integration.federations import PATIENCE, SMALL, Command, on_a_disk, rayfed_words, run
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
 
@@ -321,17 +320,12 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_full_disk(tmp_path: Path) -> None:
     """The nodes' folder lies on a disk of 24 KiB, which holds a key and a journal but not a model's blob."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=24k none "$0" && exec "$@"']
-    try:
-        subprocess.run([*mounted, str(disk), "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no disk can be mounted here: {error}")
+    mounted = on_a_disk(tmp_path / "disk", "24k")
     # A disk may have room again, so a node tries in some rounds before it gives up.
     soon = [f"federation.{phase}_seconds=10" for phase in ("commit", "vote", "attest")]
-    words = rayfed_words(*SMALL, *soon, "federation.nodes=1", f"cluster.state_dir={disk}", folder=tmp_path / "work")
-    command = Command([*mounted, str(disk), *words], tmp_path / "work")
+    state = f"cluster.state_dir={tmp_path / 'disk'}"
+    words = rayfed_words(*SMALL, *soon, "federation.nodes=1", state, folder=tmp_path / "work")
+    command = Command([*mounted, *words], tmp_path / "work")
     try:
         complaint = command.wait().complaint
     finally:
