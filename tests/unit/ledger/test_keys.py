@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -116,3 +118,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"ledger.key_file: cannot write"):
         make_key(tmp_path / "file" / "key")
+
+
+def test_who_only_reads_a_chain_does_without_what_signs() -> None:
+    names = "import sys, rayfed.ledger.ethereum.backend, rayfed.ledger.ethereum.connection, rayfed.runtime.recorder"
+    subprocess.run([sys.executable, "-c", f"{names}; assert 'eth_account' not in sys.modules"], check=True)
