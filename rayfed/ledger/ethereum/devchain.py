@@ -20,6 +20,7 @@ from eth_account.signers.local import LocalAccount
 
 import rayfed
 from rayfed.errors import ConfigError, LedgerError
+from rayfed.ledger.ethereum.chain_state import ChainState
 
 LOOPBACK = "127.0.0.1"
 
@@ -28,7 +29,8 @@ HERE = {"0.0.0.0": LOOPBACK, "[::]": "[::1]"}
 
 SETTING = "ledger.anvil"
 START_SECONDS = 60.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
+"""How long it may take to end, and to write its state, on a machine that has other work too."""
 
 FUNDER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """Anvil's first test account, published in its manual: it owns play money on loopback chains and nothing else."""
@@ -96,7 +98,7 @@ class DevChain:
         chain_id: what the chain calls itself.
         block_time: seconds between blocks; None mines a block for every transaction.
         state: file from which the chain is loaded if it exists, and to which it is written when it ends and every
-            ``state_seconds``; None keeps nothing.
+            ``state_seconds``; None keeps nothing. Beside it is a copy, until it ends: see ``ChainState``.
         log: file for what Anvil prints; None uses a temporary one.
         port: where it listens; 0 takes a free one.
         host: address that it listens on. Whoever reaches it controls the chain.
@@ -131,6 +133,7 @@ class DevChain:
             self._options += ["--block-time", f"{block_time:g}"]
         if state is not None:
             self._options += ["--state", str(state), "--state-interval", str(state_seconds)]
+        self._state = ChainState(state, state_seconds) if state is not None else None
         self._log_path = log
         self._temporary_log: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -171,6 +174,8 @@ class DevChain:
             log = log_path.open("wb")
         atexit.register(self.stop)
         try:
+            if self._state is not None:
+                self._state.start()
             with log:
                 self._launch([str(binary), *self._options], log)
             address = self._await_address(log_path)
@@ -196,6 +201,8 @@ class DevChain:
         if self._guardian is not None:
             self._guardian.join()
         self._process = self._guardian = None
+        if self._state is not None:
+            self._state.stop()
         if self._temporary_log is not None:
             self._temporary_log.unlink(missing_ok=True)
             self._temporary_log = None
