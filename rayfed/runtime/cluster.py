@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -17,6 +17,7 @@ import ray
 from rayfed.config.variables import having
 from rayfed.errors import ConfigError, RayfedError
 from rayfed.runtime import signals
+from rayfed.runtime.ray_start import patient
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -62,7 +63,7 @@ def connected(settings: Settings) -> Iterator[None]:
     terminated = signal.getsignal(signal.SIGTERM)
     given = variables(settings) if address == "local" else {}
     try:
-        with having(given):
+        with having(given), patient() if address == "local" else nullcontext():
             ray.init(
                 address=address,
                 log_to_driver=False,

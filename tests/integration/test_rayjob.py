@@ -23,7 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,9 +33,9 @@ from moto.server import ThreadedMotoServer
 
 from rayfed.errors import ConfigError
 from rayfed.ledger.ethereum.devchain import find_anvil
+from rayfed.runtime.ray_start import WAITS
+from rayfed.testing.chaos.real.cluster import ATTEMPTS
 from tests.manifests import ROOT, Object, of_kind, overlay
-
-pytestmark = pytest.mark.timeout(900)
 
 PATIENCE = 300.0
 TOKEN = secrets.token_hex(32)
@@ -82,7 +82,7 @@ def environment(root: Path, head: Object) -> dict[str, str]:
     # KubeRay turns `authOptions` into these two, in every pod.
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
     outside = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
-    return {**outside, "PATH": path, "PYTHONPATH": str(ROOT), **given, **token}
+    return {**outside, "PATH": path, "PYTHONPATH": str(ROOT), **given, **token, **WAITS}
 
 
 def below(root: Path, path: str) -> Path:
@@ -164,15 +164,24 @@ def dashboard(root: Path, job: Object, environment: dict[str, str]) -> Iterator[
     log = (root / "ray.log").open("w")
     command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", *words]
     folder = below(root, "/var/lib/rayfed")
-    with running(command, env=environment, cwd=folder, stdout=log, stderr=log) as process:
-        # The paths that the probes ask, without a token, as a kubelet does.
-        probes = (f"http://127.0.0.1:{agent}/api/local_raylet_healthz", f"http://127.0.0.1:{page}/api/gcs_healthz")
-        end = time.monotonic() + PATIENCE
-        while not all(answers(url) for url in probes):
-            assert process.poll() is None, (root / "ray.log").read_text()
-            assert time.monotonic() < end, (root / "ray.log").read_text()
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{page}"
+    # The paths that the probes ask, without a token, as a kubelet does.
+    probes = (f"http://127.0.0.1:{agent}/api/local_raylet_healthz", f"http://127.0.0.1:{page}/api/gcs_healthz")
+    for _ in range(ATTEMPTS):
+        with running(command, env=environment, cwd=folder, stdout=log, stderr=log) as process:
+            if stands(process, probes):
+                yield f"http://127.0.0.1:{page}"
+                return
+    pytest.fail((root / "ray.log").read_text())
+
+
+def stands(process: subprocess.Popen[str], probes: Sequence[str]) -> bool:
+    """Wait until all of these answer; return whether they do, and the process has not ended before."""
+    end = time.monotonic() + PATIENCE
+    while not all(answers(url) for url in probes):
+        if process.poll() is not None or time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def answers(url: str) -> bool:

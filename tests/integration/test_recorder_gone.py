@@ -9,11 +9,21 @@ import ray
 
 from rayfed.errors import RayfedError
 from rayfed.runtime import cluster, supervise
+from rayfed.runtime.ray_start import patient
+
+
+def ask_on(recorder: Any) -> None:
+    """Ask it again and again: it still answers until Ray has come round to ending it."""
+    while True:
+        cluster.ask(recorder.snapshot)
 
 
 def test_a_recorder_that_has_gone_fails_no_run() -> None:
     """Writing the model down may take longer than the recorder lingers."""
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=80 << 20)
+    with patient():
+        ray.init(
+            address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=80 << 20
+        )
     try:
 
         class Gone:
@@ -24,8 +34,7 @@ def test_a_recorder_that_has_gone_fails_no_run() -> None:
         cluster.ask(recorder.snapshot)
         ray.kill(recorder, no_restart=True)
         with pytest.raises(RayfedError, match="has ended for good"):
-            while True:  # it still answers until Ray has come round to ending it
-                cluster.ask(recorder.snapshot)
+            ask_on(recorder)
         supervise.until_recorded(recorder)
     finally:
         ray.shutdown()

@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 import rayfed
 from rayfed.encoding import merkle
 from rayfed.errors import BlobCorrupt, BlobMissing
+from rayfed.runtime.ray_start import patient
 from rayfed.store import Site, Store
 from rayfed.store.files import FileStore
 from rayfed.store.files.options import FilesOptions
@@ -131,9 +132,10 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(rayfed.__path__[0]).parent), prepend=os.pathsep)
-        ray.init(
-            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 << 20
-        )
+        with patient():
+            ray.init(
+                address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=256 << 20
+            )
         options = {"name": directory.host_name(0), "namespace": directory.namespace(FEDERATION)}
         host = ray.remote(Host).options(num_cpus=0, max_concurrency=4, **options)
         yield host.remote(str(tmp_path_factory.mktemp("peer")))

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 import rayfed
+from rayfed.runtime.ray_start import WAITS
 from rayfed.testing.chaos.real import processes
 from rayfed.testing.chaos.real.servers import ANSWER_SECONDS, credentials
 
@@ -37,7 +38,13 @@ class Cluster:
         self.scratch = Path(self._folder.name) / "tmp"
         self.scratch.mkdir()
         tree = Path(rayfed.__path__[0]).resolve().parent
-        env = {"PYTHONPATH": str(tree), "RAY_AUTH_MODE": "disabled", "TMPDIR": str(self.scratch), **credentials()}
+        env = {
+            "PYTHONPATH": str(tree),
+            "RAY_AUTH_MODE": "disabled",
+            "TMPDIR": str(self.scratch),
+            **WAITS,
+            **credentials(),
+        }
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])
         words = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port=0", "--num-cpus=1"]

@@ -42,8 +42,8 @@ MOMENTS = (None, Phase.COMMIT, Phase.VOTE, Phase.ATTEST)
 so that with four seeds each fault has met them all."""
 
 RAY_IS_SLOW, RAY_STARTS = "timed out during startup", 3
-"""What Ray says, and then a run, if its own processes are not there within half a minute, which no setting makes
-longer; on a machine with much other work they are not. The run ends in one line, and is started again."""
+"""What Ray says, and then a run, if its own processes are not there in time (``runtime.ray_start``): on a machine with
+much other work they may not be. The run ends in one line, and is started again."""
 
 PHASE_SECONDS = 20.0
 """How long a fault waits for its phase."""
