@@ -23,7 +23,7 @@ from rayfed.testing import MemoryStore
 from tests.unit.node.test_edge_node import Pull, charter
 
 NODES, ROUNDS, STAKE, REWARD = 3, 2, 1000, 300
-STEPS = 4_000
+STEPS = 40_000
 
 
 @dataclass
@@ -46,7 +46,8 @@ def lived(kind: str, folder: Path, tick: Callable[[Backend], None], later: Calla
         later: lets so many seconds pass.
     """
     stake = StakeTerms(stake=STAKE, reward=REWARD, bond=10)
-    agreed = replace(charter(start_members=NODES, rounds=ROUNDS), stake=stake)
+    seconds = {"commit_seconds": 600, "vote_seconds": 600, "attest_seconds": 300}
+    agreed = replace(charter(start_members=NODES, rounds=ROUNDS, **seconds), stake=stake)
     settings = LedgerSettings(kind=kind)
     registry.check(settings)
     with registry.open(settings, folder) as backend:

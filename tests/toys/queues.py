@@ -14,7 +14,7 @@ from rayfed.runtime.transport import HostService
 from rayfed.store.files import FileStore
 from rayfed.store.verified import verified
 
-SECONDS = 10.0
+SECONDS = 200.0
 
 Work = tuple[Future[Any], str, tuple[Any, ...]]
 

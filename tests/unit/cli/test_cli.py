@@ -34,7 +34,7 @@ def command(*words: str, cwd: Path, env: dict[str, str] | None = None) -> subpro
         env={**inherited, "PYTHONPATH": str(Path(rayfed.__file__).parents[1]), **(env or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
     )
 
 
@@ -406,7 +406,7 @@ def test_output_that_nobody_reads_is_no_error(words: list[str], tmp_path: Path) 
             stdout=writer,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=400,
         )
     finally:
         os.close(writer)
@@ -441,7 +441,7 @@ def test_nothing_heavy_is_imported_before_the_settings_are_good(words: list[str]
     )
     env = {**os.environ, "PYTHONPATH": str(Path(rayfed.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=400
     )
     assert done.stdout.splitlines()[-1] == "HEAVY []"
 

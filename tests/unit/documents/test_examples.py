@@ -26,7 +26,7 @@ def test_one_round_runs_by_the_command_that_it_names() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=True,
     )
     rounds = [LINE.fullmatch(line) for line in done.stdout.splitlines()[:-1]]
@@ -61,7 +61,7 @@ def test_one_round_needs_neither_ray_nor_a_chain() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "set()"

@@ -55,7 +55,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     copy = tmp_path / "rayfed@x.service"
     copy.write_text(text)
     words = [analyze, "verify", "--man=no", str(copy)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=False)
     newer = "Unknown key 'Restart"  # of systemd 254, which one before it passes over
     assert [line for line in done.stderr.splitlines() if "rayfed@" in line and newer not in line] == []
 

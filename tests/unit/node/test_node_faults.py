@@ -179,7 +179,7 @@ def test_a_vote_does_not_wait_for_an_update_that_drips(tmp_path: Path) -> None:
 
         def get(self, root: Root, size: int, holders: Any = ()) -> memoryview:
             if root == self.slow:
-                self.goes_on.wait(60)
+                self.goes_on.wait(600)
                 self.has_ended.set()
             return super().get(root, size, holders)
 
@@ -194,7 +194,7 @@ def test_a_vote_does_not_wait_for_an_update_that_drips(tmp_path: Path) -> None:
     for _ in range(25):  # of VOTE's thirty seconds
         world.nodes[0].step(world.chain.view())
         world.clock.advance(1)
-        time.sleep(0.005)  # the others' transfers have threads of their own
+        time.sleep(0.05)  # the others' transfers have threads of their own
     assert not store.has_ended.is_set(), "nobody has seen the end of it"
     assert world.said(0, Verb.VOTE) == ["b:4"], "in time, and it says what it misses"
     store.goes_on.set()

@@ -17,7 +17,7 @@ from rayfed.node.training import Done, InlineWorker, ThreadWorker, TrainingWorke
 from rayfed.protocol.messages import Phase, Status, Verb
 from tests.unit.node.test_edge_node import Pull, World
 
-SECONDS = 20.0
+SECONDS = 200.0
 """No test waits longer for a thread."""
 
 
@@ -118,7 +118,7 @@ def test_a_result_that_was_finished_and_not_taken_is_thrown_away_too() -> None:
 # -- the node ----------------------------------------------------------------------------------------------------------
 
 
-def play(world: World, until_: Callable[[], bool] = lambda: False, limit: int = 4000) -> None:
+def play(world: World, until_: Callable[[], bool] = lambda: False, limit: int = 100_000) -> None:
     """Step all nodes until they have finished, or this holds; while one works, only its worker's time passes."""
     for _ in range(limit):
         progress = [node.step(world.chain.view()) for node in world.nodes.values()]

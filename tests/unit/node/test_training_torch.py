@@ -104,6 +104,6 @@ def test_who_is_stopped_lets_go_of_the_trainer(charter: Charter) -> None:
     time.sleep(0.05)
     assert waiting.is_alive(), "it waits for the trainer"
     first.stop()
-    waiting.join(20)
+    waiting.join(200)
     assert not waiting.is_alive()
     until(lambda: first.is_free)

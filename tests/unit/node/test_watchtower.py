@@ -667,7 +667,7 @@ class Dripping(MemoryStore):
     def get(self, root: Root, size: int, holders: Sequence[str] = ()) -> memoryview:
         if root == self.slow:
             self.is_asked.set()
-            self.goes_on.wait(60)
+            self.goes_on.wait(600)
             self.has_ended.set()
         return super().get(root, size, holders)
 
@@ -684,7 +684,7 @@ def test_no_turn_in_court_waits_for_bytes_that_drip(table: Table) -> None:
 
     for _ in range(38):
         tower.step(table.chain.view())
-        time.sleep(0.02)  # the others' transfers have threads of their own
+        time.sleep(0.05)  # the others' transfers have threads of their own
         table.clock.advance(1)
     assert store.is_asked.is_set()
     assert not store.has_ended.is_set(), "it came to its turns while the other transfer went on"

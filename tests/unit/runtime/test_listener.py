@@ -10,7 +10,7 @@ from rayfed.runtime.host.listener import Listener
 from rayfed.testing import ManualClock, MemoryChain
 from tests.unit.node.test_edge_node import charter
 
-PATIENCE = 20.0
+PATIENCE = 200.0
 
 
 class Quiet:

@@ -43,7 +43,7 @@ def alone(code: str, number: signal.Signals, disposition: signal.Handlers) -> su
     command = [sys.executable, "-c", code, number.name]
     signal.signal(signal.SIGINT, disposition)
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=400)
     finally:
         signal.signal(signal.SIGINT, before)
 

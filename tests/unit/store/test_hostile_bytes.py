@@ -135,7 +135,7 @@ class Dripping:
     def get(self, root: Root, size: int, holders: Sequence[Address] = ()) -> memoryview:
         if root == self.slow:
             # In turn, this would be for ever: a drip outlasts any patience. The limit is there to fail, not to pass.
-            if not self.enough.wait(20):
+            if not self.enough.wait(200):
                 raise AssertionError("the others were not asked while one peer dripped")
             raise BlobMissing("it never came to an end")
         blob = self.inner.get(root, size, holders)

@@ -34,7 +34,7 @@ def test_a_toy_store_is_a_folder_and_a_line(tmp_path: Path) -> None:
         [sys.executable, str(script), str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         env=environment,
         cwd=ROOT,
     )

@@ -43,7 +43,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def post(pool: urllib3.PoolManager, proxy: Proxy, body: bytes) -> urllib3.BaseHTTPResponse:
-    return pool.request("POST", f"http://127.0.0.1:{proxy.port}/", body=body, retries=False, timeout=5.0)
+    return pool.request("POST", f"http://127.0.0.1:{proxy.port}/", body=body, retries=False, timeout=200.0)
 
 
 @pytest.mark.parametrize("mode", ["pass", "delay", "drip"])

@@ -68,7 +68,7 @@ def put(store: SealedStore, root: bytes, blob: memoryview) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
