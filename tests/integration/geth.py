@@ -27,7 +27,7 @@ KEY = "0xb71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"
 
 SOURCE = "protocol_params.go"
 
-START_SECONDS = 60.0
+START_SECONDS = 200.0
 
 
 def geth() -> Path:
