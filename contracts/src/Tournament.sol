@@ -360,6 +360,8 @@ contract Tournament is ITournament, Bracket, Phases, Parts {
             d.fallen = true;
             _books.burned += d.pot; // of those who had lost by then
         }
+        // Its commits were never counted: what the slot still says is of a round before.
+        if (h.phase() == RoundHeads.COMMIT) _committed[slot] = 0;
         _heads[slot] = h.turned(RoundHeads.OVER);
     }
 

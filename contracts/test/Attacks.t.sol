@@ -494,6 +494,34 @@ contract AttacksTest is FederationTest {
         vm.assertEq(f.account(_member(3)).bonds, UNSETTLED * BOND);
     }
 
+    /// @dev It lies in a slot that a round with commits had before: those are not its own.
+    function test_a_round_that_falls_while_it_awaits_commits_has_none() external {
+        Terms memory t = _terms(4);
+        (t.maxUnsettled, t.maxMissed) = (2, 0);
+        f = IFederation(factory.found(t, bytes32(uint256(29))));
+        coin.approve(address(f), type(uint256).max);
+        _fill(4);
+        _commitAll(1, 4);
+        _sleep(); // nobody votes
+        _assertStatus(1, ILedger.Status.Over);
+        vm.assertEq(f.roundOf(1).committed, 15);
+        _playBlobs(2, 4);
+        (Blob memory wrong, Blob memory right) = (_wrong(2, 4, 671, 1), _right(2, 4));
+        for (uint256 i = 0; i < 3; ++i) {
+            _attest(2, i, wrong.root);
+        }
+        f.advance();
+        _attest(2, 3, right.root);
+        _commit(3, 3, 0);
+        _toTournament(2);
+        _descend(2, 0, 0, 1, wrong, right);
+        _prove(2, 0, 0, 1, 4);
+        f.undo(2);
+        _assertStatus(3, ILedger.Status.Over);
+        vm.assertEq(f.roundOf(3).roster, 15);
+        vm.assertEq(f.roundOf(3).committed, 0, "a former round's");
+    }
+
     /// @dev The last round is undone: what was done is not.
     function test_an_undone_last_round_reopens_the_federation() external {
         Terms memory t = _terms(4);
