@@ -107,12 +107,25 @@ def follow(
         supervise.until_claimed(own.connection, own.addresses)
         if settings.ledger.withdraw:
             _depart(own, display)
-        before, summary = summary, _settled(own, output_dir) or summary
+        before, seen = summary, _over_again(own, display, look) or seen
+        summary = _settled(own, output_dir) or summary
         if summary.final_root != before.final_root:  # the last round has come again, with other updates in it
             _keep_model(own, settings, output_dir, summary)
             display.final(summary)
         display.tell(paid(own, settings))
     return seen, summary
+
+
+def _over_again(own: OwnNodes, display: LiveDisplay, look: Callable[[View | None], None]) -> Snapshot | None:
+    """Wait for the recorder where the chain went back behind the end, or the court undid the last round: summary, page
+    and what is in MLflow are of the end that stands. None if the recorder has gone."""
+    try:
+        seen, _ = supervise.until_over(own.recorder, display, look, patiently(own.connection.view).time)
+    except RayfedError as error:
+        log.warning("what was recorded may be of an end that the chain has taken back: %s", error)
+        return None
+    supervise.until_recorded(own.recorder)
+    return seen
 
 
 def _keep_model(own: OwnNodes, settings: Settings, output_dir: Path, summary: Summary) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rayfed.protocol.messages import Phase
+
 if TYPE_CHECKING:
     from rayfed.config import Settings
     from rayfed.ledger.backend import Federation
@@ -29,6 +31,10 @@ class Ending:
     view: View
     seconds: float
     run_id: str | None
+
+    def holds(self, view: View) -> bool:
+        """Say whether it is still over, and with the same model: the chain may go back, and the court undo a round."""
+        return view.phase is Phase.DONE and view.base == self.view.base
 
 
 def facts(settings: Settings) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 It runs in the federation's own cluster, so the records are complete even if the process that started the federation
 is gone. It holds no key and no vote: it reads the ledger and asks the nodes what they say of themselves. When all are
-finished it fetches the final model from the store by its root, like anybody else could, and hands it to MLflow.
+finished it fetches the final model from the store by its root, like anybody else could, and hands it to MLflow. It goes
+on looking for as long as the nodes stay: where the chain goes back behind the end, or the court undoes the last round,
+what came of the run is another thing when it is over again, and is told and recorded anew.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -18,21 +21,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rayfed.encoding.primitives import Address
-from rayfed.errors import LedgerUnreachable, RayfedError, StoreError
+from rayfed.errors import LedgerUnreachable, RayfedError
 from rayfed.protocol.messages import NodeRecord, NodeStatus, Phase, View
 from rayfed.reporting.accounts import Earnings
 from rayfed.reporting.notices import Notices
 from rayfed.reporting.timeline import History
-from rayfed.runtime import cluster, final_model, log_files
-from rayfed.runtime.facts import Ending, facts, flat
+from rayfed.runtime import cluster, log_files
+from rayfed.runtime.facts import Ending, facts
 from rayfed.runtime.lost import LostHosts
 from rayfed.runtime.place import Place
+from rayfed.runtime.recording import Recording
 from rayfed.runtime.results import Closing, run_id_of
 from rayfed.runtime.transport import RayTransport, Transport
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
-    from rayfed.protocol.charter import Charter
     from rayfed.reporting.mlflow import Tracker
     from rayfed.reporting.summary import Summary
 
@@ -44,6 +47,9 @@ RECORDER = "recorder"
 WATCH_SECONDS = 0.25
 """How often the recorder looks at the ledger and the nodes."""
 
+OVER_SECONDS = 1.0
+"""The same once all is over."""
+
 ASK_SECONDS = 5.0
 """How long a host may take to answer before it counts as away for this look."""
 
@@ -54,7 +60,8 @@ class Snapshot:
 
     Attributes:
         notices: lines on members that are left out, all so far, the oldest first.
-        summary, page: what came of the run, and the page that tells it, once everything is over.
+        summary, page: what came of the run, and the page that tells it, once everything is over; None and empty again
+            while the chain has gone back behind that.
         recorded: MLflow has been told all of it, or cannot be told.
         error: the last trouble, in one line.
         failed: the recorder cannot go on.
@@ -119,7 +126,8 @@ class Recorder:
 
     def settled(self) -> tuple[Summary, str] | None:
         """Return summary and page anew, with what has been settled and earned since all was over; None: it is not."""
-        return None if self._end is None else self._tell(self._end)
+        end = self._end
+        return None if end is None else self._tell(end)
 
     # -- the loop ---------------------------------------------------------------------------------------------------
 
@@ -131,10 +139,8 @@ class Recorder:
             log.exception("the recorder failed")
             line = str(error) if isinstance(error, RayfedError) else f"{type(error).__name__}: {error}"
             self._snapshot = dataclasses.replace(self._snapshot, error=line, failed=True)
-        time.sleep(self._settings.cluster.linger_seconds)
-        import ray
-
-        ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
+            time.sleep(self._settings.cluster.linger_seconds)
+        _leave()
 
     def _watch(self) -> None:
         from rayfed.ledger import registry
@@ -146,9 +152,10 @@ class Recorder:
         backend = registry.at(place.locator)
         connection = patiently(lambda: backend.connect(place.federation, charter.hash, follow=True))
         notices = Notices(connection.outcome)
-        tracker, earnings = self._tracker(charter), Earnings(connection)
-        while True:
-            time.sleep(WATCH_SECONDS)
+        recording = Recording(self._settings, self._config, place, charter, self._started, self._folder, self._only)
+        tracker, earnings, leaves = recording.begin(), Earnings(connection), math.inf
+        while time.monotonic() < leaves:
+            time.sleep(WATCH_SECONDS if self._end is None else OVER_SECONDS)
             self._ask_hosts(tracker)
             try:
                 view = connection.view()
@@ -156,16 +163,24 @@ class Recorder:
                 self._history.observe(view, statuses, time.monotonic())
                 lines = notices.look(view, self._history.views, self._records, statuses)
             except LedgerUnreachable as error:
-                self._snapshot = dataclasses.replace(self._snapshot, error=str(error))
+                if self._end is None:
+                    self._snapshot = dataclasses.replace(self._snapshot, error=str(error))
                 continue
+            if self._end is not None and self._end.holds(view):
+                self._snapshot = dataclasses.replace(self._snapshot, view=view)
+                continue
+            if self._end is not None:
+                log.warning("the last round is open again, or another one: what came of it is told anew")
+                self._end, tracker = None, recording.begin()
+                leaves = math.inf if self._carries else leaves  # without hosts nobody may ever end it
             self._snapshot = Snapshot(view, statuses, lines)
             if view.phase is Phase.DONE:
                 self._give_up()
             if view.phase is Phase.DONE and statuses and all(s.doing in ("finished", "failed") for s in statuses):
                 run_id = run_id_of(tracker) if tracker else None
                 self._end = Ending(charter, connection, view, max(0.0, time.time() - self._started), run_id)
-                self._write_down(self._end, tracker)
-                return
+                self._write_down(self._end, recording, tracker)
+                leaves = time.monotonic() + self._settings.cluster.linger_seconds
 
     def _ask_hosts(self, tracker: Tracker | None) -> None:
         names = [name for name in self._transport.peers() if self._only in (None, name)]
@@ -222,36 +237,6 @@ class Recorder:
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
-    def _tracker(self, charter: Charter) -> Tracker | None:
-        import json
-
-        from rayfed.config.files import tracking_uri
-        from rayfed.reporting.mlflow import Tracker
-        from rayfed.reporting.mlflow.datasets import LearnedFrom
-
-        chosen = self._settings.track
-        if not chosen.enabled:
-            return None
-        return Tracker(
-            tracking_uri(chosen.tracking_uri, Path(self._folder)),
-            chosen.experiment or self._settings.name,
-            run_name=f"{self._settings.name} {self._place.federation[:10]}",
-            params=flat(self._config),
-            charter_json=self._place.charter,
-            tags={
-                "federation": self._place.federation,
-                "chain_id": str(self._place.chain_id),
-                "charter_hash": "0x" + charter.hash.hex(),
-            },
-            identity=f"{self._place.federation}-{self._started}",
-            nodes=self._settings.federation.nodes if self._only is None else 1,
-            metric=charter.data.metric,
-            data=LearnedFrom.of(self._settings.data.kind, charter.data, charter.hash),
-            system=chosen.system_metrics,
-            model=True,
-            texts={"config.json": json.dumps(self._config, indent=2, default=str)},
-        )
-
     def _tell(self, end: Ending) -> tuple[Summary, str]:
         """Return what came of the run by what the ledger says now, and the page that tells it."""
         from rayfed.ledger.patience import patiently
@@ -280,21 +265,16 @@ class Recorder:
         )
         return told, page(told, self._history)
 
-    def _write_down(self, end: Ending, tracker: Tracker | None) -> None:
+    def _write_down(self, end: Ending, recording: Recording, tracker: Tracker | None) -> None:
         told, html = self._tell(end)
         self._snapshot = dataclasses.replace(self._snapshot, summary=told, page=html)
         if tracker is not None:
-            model, example, missing = None, None, ""
-            try:
-                folder = Path(self._state_dir) / "recorder"
-                blob = final_model.fetched(self._settings, end.charter, end.connection, end.view, folder)
-                tracker.wait_until_ready()
-                model, example = final_model.built(self._settings, end.charter, blob)
-            except StoreError as error:
-                # The hosts may have gone by now. The runs are ended all the same, with all but the model in them.
-                missing = f"the final model is not recorded: {error}"
-                log.warning(missing)
-            offered: Any = {"model": model, "input_example": example, "register": self._settings.track.register}
-            tracker.finish(told, texts={"report.html": html}, **offered)
-            self._snapshot = dataclasses.replace(self._snapshot, error=tracker.problem() or missing)
+            problem = recording.end(tracker, end, told, html, Path(self._state_dir) / "recorder")
+            self._snapshot = dataclasses.replace(self._snapshot, error=problem)
         self._snapshot = dataclasses.replace(self._snapshot, recorded=True)
+
+
+def _leave() -> None:
+    import ray
+
+    ray.kill(ray.get_runtime_context().current_actor, no_restart=True)

@@ -39,11 +39,14 @@ RECORD_SECONDS = 120
 """How long the starter waits at the end for what goes to MLflow."""
 
 
-def until_over(recorder: Actor, display: LiveDisplay, look: Callable[[View | None], None]) -> tuple[Snapshot, Summary]:
+def until_over(
+    recorder: Actor, display: LiveDisplay, look: Callable[[View | None], None], since: int = 0
+) -> tuple[Snapshot, Summary]:
     """Show what the recorder sees until all is over.
 
     Args:
         look: told of each view, to see to it that the nodes have what they were given.
+        since: chain time; that all is over by what it saw before does not count.
 
     Raises:
         RayfedError: all nodes have failed, or the recorder has.
@@ -53,7 +56,7 @@ def until_over(recorder: Actor, display: LiveDisplay, look: Callable[[View | Non
         display.update(seen.view, seen.statuses)
         display.notices(seen.notices)
         look(seen.view)
-        if seen.summary is not None:
+        if seen.summary is not None and seen.view is not None and seen.view.time >= since:
             return seen, seen.summary
         if seen.failed:
             raise RayfedError(f"the recorder failed: {seen.error}")

@@ -25,8 +25,9 @@ What it writes is the same for all experiments, so that runs compare:
   ``money/stake``, ``money/bonds``, ``money/earned``, ``money/slashed``, ``left_out/rounds`` (in which its update was
   not merged) and ``left_out/<screen>`` (those in which this screen of any node refused it).
 * The dataset column says what the charter says of the data; nothing of the data is in it.
-* Tags: of the federation what the caller gives (contract, chain id, charter hash, deployment), ``rayfed.final_root``
-  and ``rayfed.root.round-<r>``; of a node ``rayfed.address`` and ``rayfed.tx.round-<r>`` (its transactions' hashes).
+* Tags: of the federation what the caller gives (contract, chain id, charter hash, deployment), ``rayfed.final_root``,
+  ``rayfed.root.round-<r>`` and ``rayfed.model`` (the logged model's address); of a node ``rayfed.address``,
+  ``rayfed.error`` if it has failed, and ``rayfed.tx.round-<r>`` (its transactions' hashes).
 * Artifacts of the parent: ``charter.json``, ``config.json``, ``summary.json``, the tables ``rounds.json`` and
   ``transactions.json``, ``figures/*.png``, further texts, and the final model.
 """

@@ -63,8 +63,8 @@ def log_model(run_id: str, model: torch.nn.Module, example: np.ndarray | None, m
     raise Refused("the final model")
 
 
-def register(client: MlflowClient, run_id: str, model_uri: str, name: str) -> None:
-    """Register a logged model under a name, as a new version, unless that run has one there already.
+def register(client: MlflowClient, model_uri: str, name: str) -> None:
+    """Register a logged model under a name, as a new version, unless it is there already.
 
     Raises:
         Refused: the registry does not take it.
@@ -76,7 +76,7 @@ def register(client: MlflowClient, run_id: str, model_uri: str, name: str) -> No
         raise Refused("the registered model")
     try:
         known = client.search_model_versions(f"name = '{name}'")
-        if not any(version.run_id == run_id for version in known):
+        if not any(version.source == model_uri for version in known):
             mlflow.register_model(model_uri, name)
     except MlflowException as error:
         if is_outage(error):

@@ -24,6 +24,7 @@ from rayfed.reporting.mlflow import new_database
 from rayfed.reporting.mlflow.environment import is_outage, mlflow
 from rayfed.reporting.mlflow.metrics import closed_metrics, final_metrics, member_metrics, node_metrics
 from rayfed.reporting.mlflow.model import log_model, register
+from rayfed.reporting.mlflow.note import note
 from rayfed.reporting.summary import Summary, plain
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 METRICS, PARAMS_TAGS, PARAM_LENGTH, TAG_LENGTH = 1000, 100, 6000, 8000
 """What one request, and one value, may hold (MLflow 3)."""
 
+FINAL, ROOT, MODEL = "rayfed.final_root", "rayfed.root.round-", "rayfed.model"
+"""Tags of the parent run by which it is known what an end has recorded."""
 
 KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
 """The tag by which MLflow's pages show an experiment as model training, and not as work with chat models."""
@@ -62,7 +65,8 @@ class MlflowRuns:
         metric: Metric = ACCURACY,
         data: LearnedFrom | None = None,
     ) -> None:
-        """Connect, and make the parent run, or find it by its tag ``rayfed.run``."""
+        """Connect, and make the parent run, or find it by its tag ``rayfed.run``: a recorder was started again, or the
+        chain has taken back an end that was recorded."""
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # its advice is for those who call it by hand
         logging.getLogger("alembic").setLevel(logging.WARNING)
         new_database.prepare(uri)
@@ -71,7 +75,6 @@ class MlflowRuns:
         self._identity = identity
         self._metric = metric
         self._data = data
-        self._model_uri = ""
         self._experiment = self._find_experiment(experiment, artifact_location)
         self._nodes: dict[Address, str] = {}
         parent = None
@@ -80,6 +83,8 @@ class MlflowRuns:
                 parent = run
             elif "rayfed.address" in run.data.tags:
                 self._nodes[run.data.tags["rayfed.address"]] = run.info.run_id
+                if "rayfed.error" in run.data.tags:
+                    self._client.delete_tag(run.info.run_id, "rayfed.error")
         if parent is None:
             own = {"rayfed.run": identity, "rayfed.role": "federation", "mlflow.source.name": "rayfed"}
             parent = self._client.create_run(self._experiment, run_name=run_name, tags=_tags(tags) | own)
@@ -88,6 +93,9 @@ class MlflowRuns:
         self.parent: str = parent.info.run_id
         if data is not None:
             self._client.log_inputs(self.parent, [data.as_input()])
+        self._ended: Mapping[str, str] = parent.data.tags if FINAL in parent.data.tags else {}  # as that end was
+        self._model_uri = self._ended.get(MODEL, "")
+        self._has_model = False
         self._closed_rounds: set[int] = set()
         if parent.data.metrics:  # found again: do not draw its curves twice
             self._closed_rounds = {m.step for m in self._client.get_metric_history(self.parent, "updates/saturated")}
@@ -131,11 +139,13 @@ class MlflowRuns:
     def log_summary(self, summary: Summary) -> None:
         """Log what was not known before the end: the alone curves, who was included, the roots, and the tables."""
         now = _now()
+        self._has_model = bool(self._model_uri) and self._ended.get(FINAL) == summary.final_root
+        anew = [one for one in summary.rounds if not self._ended or self._ended.get(ROOT + str(one.round)) != one.root]
         for closed in summary.rounds:
-            if closed.round not in self._closed_rounds:
+            if closed.round not in self._closed_rounds or (self._ended and closed in anew):
                 self.log_round(closed.round, closed_metrics(closed, self._metric), now)
         metrics = [Point(name, value, now, 0) for name, value in final_metrics(summary).items()]
-        for closed in summary.rounds:
+        for closed in anew:
             metrics.append(Point("updates/included", len(closed.included), now, closed.round))
             metrics.append(Point("updates/attesters", len(closed.attesters), now, closed.round))
         name = self._metric.name
@@ -143,8 +153,8 @@ class MlflowRuns:
         for place in range(min(map(len, curves), default=0)):
             mean = sum(curve[place] for curve in curves) / len(curves)
             metrics.append(Point(f"eval/alone_{name}", mean, now, place + 1))
-        tags = {f"rayfed.root.round-{closed.round}": closed.root for closed in summary.rounds if closed.root}
-        self._log(self.parent, metrics, tags | {"rayfed.final_root": summary.final_root or "none"})
+        tags = {ROOT + str(one.round): one.root or "none" for one in anew if one.root or self._ended}
+        self._log(self.parent, metrics, tags | {FINAL: summary.final_root or "none"})
         for node in summary.nodes:
             if node.address in self._nodes:
                 alone = f"eval/alone_{name}"
@@ -184,16 +194,18 @@ class MlflowRuns:
             self._client.log_figure(self.parent, figure, f"figures/{name}.png")
 
     def log_model(self, model: torch.nn.Module, example: np.ndarray | None, model_format: str) -> None:
-        """Log the final model into the parent run, with its signature."""
-        self._model_uri = log_model(self.parent, model, example, model_format)
+        """Log the final model into the parent run, with its signature, unless an end before this one had the same."""
+        if not self._has_model:
+            self._model_uri = log_model(self.parent, model, example, model_format)
+            self._client.set_tag(self.parent, MODEL, self._model_uri)
 
     def register(self, name: str) -> None:
         """Register the logged model under a name, as a new version; once, however often this is called."""
-        register(self._client, self.parent, self._model_uri, name)
+        register(self._client, self._model_uri, name)
 
     def end(self, summary: Summary, status: str) -> None:
         """Write the note that the UI shows first, and end all runs."""
-        self._client.set_tag(self.parent, "mlflow.note.content", _note(summary, self._model_uri))
+        self._client.set_tag(self.parent, "mlflow.note.content", note(summary, self._model_uri))
         errors = {node.address for node in summary.nodes if node.error}
         for address, run_id in self._nodes.items():
             self._client.set_terminated(run_id, "FAILED" if address in errors else "FINISHED")
@@ -254,26 +266,6 @@ class MlflowRuns:
         entry = {"path": name, "type": "table"}
         if entry not in known:
             self._client.set_tag(self.parent, tag, json.dumps([*known, entry]))
-
-
-def _note(summary: Summary, model_uri: str) -> str:
-    lines = [
-        f"Federation `{summary.federation}` on chain {summary.chain_id}.",
-        "",
-        f"| model | {summary.metric.words} |",
-        "| --- | --- |",
-    ]
-    if summary.final_accuracy is not None:
-        lines.append(f"| **merged** | **{summary.final_accuracy:.4f}** |")
-    lines += [
-        f"| node {node.slot} alone | {node.alone_accuracy:.4f} |"
-        for node in summary.nodes
-        if node.alone_accuracy is not None
-    ]
-    lines += ["", f"Final root: `{summary.final_root or 'none: no round was final'}`"]
-    if model_uri:
-        lines += ["", f'Load the model: `mlflow.pytorch.load_model("{model_uri}")`']
-    return "\n".join(lines)
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:

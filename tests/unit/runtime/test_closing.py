@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from rayfed.encoding.primitives import Address
@@ -9,8 +10,10 @@ from rayfed.ledger.memory.federation import MemoryFederation
 from rayfed.protocol.accounts import Account
 from rayfed.protocol.commands import EnterRoot, Settle, Undo
 from rayfed.protocol.messages import COIN, NodeStatus, Status
+from rayfed.runtime.facts import Ending
 from rayfed.runtime.results import Closing
-from tests.unit.cli.test_owner import FEDERATION, MEMBERS, STRANGER, World
+from tests.unit.cli.test_owner import FEDERATION, MEMBERS, STRANGER, TERMS, World
+from tests.unit.protocol.test_charter import charter
 
 STATUSES = [NodeStatus(slot, member, slot, 2, "finished") for slot, member in enumerate(MEMBERS)]
 
@@ -52,3 +55,13 @@ def test_rounds_that_fell_are_named() -> None:
     ended = Closing.of(world.federation, STATUSES, 0)
     assert ended.undone >= {1}
     assert ended.outcomes[0].status is Status.VOID
+
+
+def test_an_end_holds_until_the_last_round_is_open_again_or_another_model_stands() -> None:
+    world = World(dataclasses.replace(TERMS, rounds=1)).gather()
+    before = world.chain.view()
+    done = world.train().chain.view()
+    ending = Ending(charter(), world.federation, done, 0.0, None)
+    assert ending.holds(done)
+    assert not ending.holds(before), "the chain has gone back"
+    assert not ending.holds(dataclasses.replace(done, base=b"o" * 32)), "the last round came again between two looks"
