@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import threading
 from collections.abc import Iterator
@@ -15,10 +16,14 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 HERE = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")])
+
+REFUSED = b"\r\n".join(
+    (b"HTTP/1.1 401 Unauthorized", b'WWW-Authenticate: Basic realm="test"', b"Content-Length: 0", b"Connection: close")
+)
 
 
 def signed_for_here(folder: Path) -> tuple[Path, Path]:
@@ -34,9 +39,31 @@ def signed_for_here(folder: Path) -> tuple[Path, Path]:
     return files
 
 
+def signed_by_an_authority(folder: Path) -> tuple[Path, Path, Path]:
+    """Write an authority's certificate, one of its for 127.0.0.1, and that one's key; return where."""
+    authority = signed_for_here(folder)
+    known = x509.load_pem_x509_certificate(authority[0].read_bytes())
+    signer = load_pem_private_key(authority[1].read_bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rayfed test server")])
+    made = x509.CertificateBuilder(known.subject, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(known.not_valid_before_utc).not_valid_after(known.not_valid_after_utc)
+    made = made.add_extension(HERE, False).add_extension(x509.BasicConstraints(False, None), True)
+    files = folder / "server.pem", folder / "server.key"
+    files[0].write_bytes(made.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return authority[0], *files
+
+
 @contextmanager
-def in_front_of(url: str, certificate: Path, key: Path) -> Iterator[str]:
-    """Serve a plain ``http://`` server by TLS on another port; yield its ``https://`` address."""
+def in_front_of(url: str, certificate: Path, key: Path, asks_for: str = "") -> Iterator[str]:
+    """Serve a plain ``http://`` server by TLS on another port; yield its ``https://`` address.
+
+    Args:
+        asks_for: ``USER:PASSWORD`` that the first request of each connection has to give.
+    """
+    wanted = b"authorization: basic " + base64.b64encode(asks_for.encode())
     parts = urlsplit(url)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -44,10 +71,16 @@ def in_front_of(url: str, certificate: Path, key: Path) -> Iterator[str]:
 
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            head = await reader.readuntil(b"\r\n\r\n") if asks_for else b""
+            if asks_for and wanted.lower() not in head.lower():
+                writer.write(REFUSED + b"\r\n\r\n")
+                writer.close()
+                return
             far_reader, far_writer = await asyncio.open_connection(parts.hostname, parts.port)
-        except OSError:
+        except (OSError, EOFError):
             writer.close()
             return
+        far_writer.write(head)
         await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
 
     async def begin() -> asyncio.Server:

@@ -5,6 +5,7 @@ MLflow itself would try to open it for minutes, and say nothing.
 
 from __future__ import annotations
 
+import base64
 import os
 import queue
 import socket
@@ -35,6 +36,8 @@ SETTING = "track.tracking_uri"
 
 OTHERWISE = "(track=none records nothing)"
 
+AWAY = "cannot be reached: "
+
 KNOCK_SECONDS = 10.0
 """How long a database may take to open its door."""
 
@@ -43,6 +46,9 @@ ANSWER_SECONDS = 3.0
 
 CERTIFICATES = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 """The variable that names a file of authorities to MLflow."""
+
+NAMES, TOKEN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"), "MLFLOW_TRACKING_TOKEN"
+"""The variables by which MLflow's client says who it is."""
 
 DATABRICKS = ("databricks", "databricks-uc", "uc")
 
@@ -74,28 +80,48 @@ def silence(uri: str, seconds: float = ANSWER_SECONDS) -> str:
     try:
         reason = said.get(timeout=seconds + 1.0)
     except queue.Empty:
-        reason = f"no answer in {seconds:g} s"
+        reason = f"{AWAY}no answer in {seconds:g} s"
     if not reason:
         return ""
     later = "training goes on, and what it misses is sent once it answers"
-    return f"{SETTING}: MLflow at {public(uri)} cannot be reached: {reason}; {later} {OTHERWISE}"
+    return f"{SETTING}: MLflow at {public(uri)} {reason}; {later} {OTHERWISE}"
 
 
 def _asked(uri: str, seconds: float) -> str:
-    """Return what is wrong with a server; empty if nothing is: whoever wants to see a password first is there, too."""
+    """Return what is wrong with a server, or with what it is told of who asks; empty if nothing is."""
     parts = urlsplit(uri)
     place = parts.netloc.rpartition("@")[2]
     health = urlunsplit((parts.scheme, place, f"{parts.path.rstrip('/')}/health", "", ""))
+    given = _credentials(uri)
     try:
-        with urllib.request.urlopen(health, timeout=seconds, context=_authorities()):
+        request = urllib.request.Request(health, headers={"Authorization": given} if given else {})
+        with urllib.request.urlopen(request, timeout=seconds, context=_authorities()):
             return ""
     except urllib.error.HTTPError as error:
-        return f"it answers {error.code}" if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
+        if error.code == HTTPStatus.UNAUTHORIZED and given is not None:
+            named = f"{' and '.join(NAMES)}, or {TOKEN}"
+            return f"refuses what {named} say" if given else f"asks who you are: set {named}"
+        return f"{AWAY}it answers {error.code}" if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR else ""
     except urllib.error.URLError as error:
         reason = error.reason if isinstance(error.reason, BaseException) else error
-        return untrusted(reason, CERTIFICATES) or public_text(str(error.reason))
+        return AWAY + (untrusted(reason, CERTIFICATES) or public_text(str(error.reason)))
     except (OSError, ValueError, HTTPException) as error:
-        return public_text(str(error)) or type(error).__name__
+        return AWAY + (public_text(str(error)) or type(error).__name__)
+
+
+def _credentials(uri: str) -> str | None:
+    """Return how MLflow's client says who it is; empty: it says nothing; None: it may, by a plugin or a file of its."""
+    parts = urlsplit(uri)
+    in_uri = tuple(unquote(one or "") for one in (parts.username, parts.password))
+    name, password = (os.environ.get(one, "") for one in NAMES)
+    if name and password:
+        in_uri = name, password
+    if all(in_uri):
+        return "Basic " + base64.b64encode(":".join(in_uri).encode()).decode()
+    if token := os.environ.get(TOKEN):
+        return f"Bearer {token}"
+    elsewhere = os.environ.get("MLFLOW_TRACKING_AUTH") or (Path.home() / ".mlflow" / "credentials").exists()
+    return None if elsewhere else ""
 
 
 def _authorities() -> ssl.SSLContext:

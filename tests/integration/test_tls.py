@@ -3,6 +3,8 @@ asked who they are. The servers are real ones, behind a proxy that does TLS."""
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,20 +13,23 @@ import numpy as np
 import pytest
 from kubo import running
 from moto.server import ThreadedMotoServer
+from netns import relay_binary
 from websockets.sync.client import connect
 
 from rayfed.encoding import merkle
 from rayfed.errors import StoreError
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.ledger.ethereum.rpc import Rpc
+from rayfed.reporting.mlflow import Tracker
 from rayfed.runtime import tracking
 from rayfed.store import Site
 from rayfed.store.files import FileStore
 from rayfed.store.ipfs.options import IpfsOptions
 from rayfed.store.s3.options import S3Options
-from tests.integration.federations import PATIENCE, run
+from tests.fake_run import fake_run
+from tests.integration.federations import PATIENCE, eventually, run
 from tests.integration.mlflow_server import Server
-from tests.tls import in_front_of, signed_for_here
+from tests.tls import in_front_of, signed_by_an_authority, signed_for_here
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
 
@@ -87,10 +92,11 @@ def test_a_bucket_over_tls(signed: tuple[Path, Path], tmp_path: Path, monkeypatc
         server.stop()
 
 
-def test_a_kubo_over_tls_that_asks_for_a_password(
-    signed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("secret", ["basic:party:pass:word", "bearer:a-token"])
+def test_a_kubo_over_tls_that_asks_for_a_secret(
+    secret: str, signed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allowed = {"rayfed": {"AuthSecret": "basic:party:pass:word", "AllowedPaths": ["/api/v0"]}}
+    allowed = {"rayfed": {"AuthSecret": secret, "AllowedPaths": ["/api/v0"]}}
     with running(tmp_path, API__Authorizations=allowed) as kubo, in_front_of(kubo.url, *signed) as url:
         monkeypatch.delenv("RAYFED_IPFS_AUTH", raising=False)
         options = IpfsOptions(rpc_url=url)
@@ -99,7 +105,10 @@ def test_a_kubo_over_tls_that_asks_for_a_password(
         monkeypatch.setenv("SSL_CERT_FILE", str(signed[0]))
         with pytest.raises(StoreError, match=r"^store\.auth_file: .* refuses whoever gives no credentials"):
             options.check()
-        monkeypatch.setenv("RAYFED_IPFS_AUTH", "basic:party:pass:word")
+        monkeypatch.setenv("RAYFED_IPFS_AUTH", secret + "s")
+        with pytest.raises(StoreError, match=r"^store\.auth_file: "):
+            options.check()
+        monkeypatch.setenv("RAYFED_IPFS_AUTH", secret)
         options.check()
         disk = FileStore(tmp_path / "disk")
         disk.put(ROOT, BLOB)
@@ -140,3 +149,67 @@ def test_mlflow_over_tls_is_believed_by_what_mlflow_itself_is_told(
         run = client.create_run(client.create_experiment("tls")).info.run_id
         client.log_metric(run, "accuracy", 0.5)
         assert client.get_run(run).data.metrics == {"accuracy": 0.5}
+
+
+def test_mlflow_that_asks_for_a_password(
+    mlflow_server: Server, signed: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a proxy in front of it, as MLflow's own documents have it."""
+    from mlflow import MlflowClient
+
+    told = fake_run(rounds=1)
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(signed[0]))
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with in_front_of(mlflow_server.uri, *signed, asks_for="party:pass:word") as url:
+        said = tracking.silence(url)
+        assert said.startswith(f"track.tracking_uri: MLflow at {url} asks who you are: set MLFLOW_TRACKING_USERNAME")
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "party")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "another")
+        assert tracking.silence(url).startswith(f"track.tracking_uri: MLflow at {url} refuses")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "pass:word")
+        assert tracking.silence(url) == ""
+        tracked = Tracker(url, "digits", "digits-0", {}, "{}", {}, nodes=4)
+        for record in told.records:
+            tracked.record(record)
+        assert tracked.finish(told.summary(), timeout=PATIENCE), tracked.problem()
+        found = MlflowClient(url).get_run(str(tracked.run_id()))
+        assert found.data.tags["rayfed.final_root"] == told.summary().final_root
+
+
+def test_a_relay_over_tls_is_believed_by_no_authority_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Iroh's binding takes no authorities, and looks for none: it has Mozilla's built in. The same relay is found
+    without TLS, so it is the certificate that is refused."""
+    pytest.importorskip("iroh")
+    from rayfed.store.p2p import store
+
+    binary = relay_binary()
+    authority, *signed_by_it = signed_by_an_authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    config = tmp_path / "relay.toml"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config.write_text(f'enable_relay = true\nhttp_bind_addr = "127.0.0.1:{port}"\nenable_quic_addr_discovery = false\n')
+    with (tmp_path / "relay.log").open("wb") as log:
+        relay = subprocess.Popen([binary, "--dev", "--config-path", str(config)], stdout=log, stderr=log)
+    plain = f"http://127.0.0.1:{port}"
+
+    def found() -> bool:
+        try:
+            store.check("127.0.0.1:0", plain)
+        except StoreError:
+            return False
+        return True
+
+    try:
+        eventually("the relay is found", found)
+        with in_front_of(plain, *signed_by_it) as url:
+            words = rf"^store\.relay: no relay answers at {url}; if one does, .* SSL_CERT_FILE"
+            with pytest.raises(StoreError, match=words):
+                store.check("127.0.0.1:0", url)
+    finally:
+        relay.kill()
+        relay.wait()

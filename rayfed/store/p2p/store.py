@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 RELAY_SECONDS = 10.0
 """How long a relay may take to answer."""
 
+AUTHORITIES = "; if one does, its certificate has to be of an authority that browsers know: iroh ignores SSL_CERT_FILE"
+"""Iroh's Python binding (1.2) takes no authorities; it has Mozilla's built in, and does not say what it has refused."""
+
 
 class PeerToPeerStore:
     """Follows ``Store``, ``Serves``, ``Announces`` and ``Publishes``.
@@ -155,7 +158,8 @@ async def _check(listen: str, relay: str | None) -> None:
             async with asyncio.timeout(RELAY_SECONDS):
                 await endpoint.online()
     except TimeoutError as error:
-        raise StoreError(f"store.relay: no relay answers at {relay}") from error
+        hint = AUTHORITIES if str(relay).startswith("https:") else ""
+        raise StoreError(f"store.relay: no relay answers at {relay}{hint}") from error
     finally:
         await endpoint.close()
 

@@ -131,8 +131,29 @@ class Health(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-@pytest.mark.parametrize(("status", "said"), [(200, ""), (401, ""), (404, ""), (502, "it answers 502")])
-def test_a_tracking_server_that_answers_is_there(status: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "given", "said"),
+    [
+        (200, {}, ""),
+        (
+            401,
+            {},
+            "asks who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_",
+        ),
+        (401, {"MLFLOW_TRACKING_TOKEN": "t"}, "refuses what MLFLOW_TRACKING_USERNAME and"),
+        (401, {"MLFLOW_TRACKING_AUTH": "a plugin"}, ""),
+        (404, {}, ""),
+        (502, {}, "cannot be reached: it answers 502"),
+    ],
+)
+def test_a_tracking_server_that_answers_is_there(
+    status: int, given: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where MLflow looks for credentials
+    for name in (*tracking.NAMES, tracking.TOKEN, "MLFLOW_TRACKING_AUTH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     kind = type("One", (Health,), {"status": status, "asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
