@@ -50,6 +50,8 @@ TERMS = (
 )
 """Settings ``federation.*`` that are the charter's."""
 
+TRIES = "loading data and trying the model"
+
 SPARE_SECONDS = 600
 """How much longer than the last merge can be contested a node stays, for somebody to settle it."""
 
@@ -90,17 +92,20 @@ def join(settings: Settings, config: dict[str, Any], output_dir: Path, console: 
         if (invitation := inviting.given(Path(settings.charter or ""))) is not None:
             inviting.keep(settings, invitation, output_dir)
         settings = fetching.with_frozen_part(settings, charter, connection, folder)
-        display.say("loading data and trying the model")
         is_own = cluster.is_own(settings)
         if is_own:
+            display.say(TRIES)
             _try_here(settings, text)
+        display.say("starting Ray" if is_own else "joining the Ray cluster")
         stack.enter_context(cluster.connected(settings))
         if not is_own:  # only the cluster's machines know the images
+            display.say(TRIES)
             cluster.result(cluster.task(drafting.try_joining, settings).remote(settings, text))
         first, name = connection.founded(), host_name(f"join-{os.getpid()}")
         actors: list[cluster.Actor] = []
         stack.callback(keep_record, place, first, output_dir)
         stack.push(partial(launch.stop, settings, actors))
+        display.say("starting the node")
         told.info("the node's log: %s", log_files.of_process(folder, place.federation, name))
         actors.append(launch.host(HostSpec(name, (-1,), place, settings, str(folder))))
         recorder = launch.recorder(settings, config, place, started, folder, only=name)

@@ -67,6 +67,7 @@ def test_from_the_invitation_to_the_end(tmp_path: Path) -> None:
         waits = types(founder)
         waits.says("python -m rayfed join invitation.json")
         comes = types(joiner)
+        comes.says("starting the node")
         told = types(status).wait()
         assert told.code == 0, told.err
         assert "joined" in told.out or "round" in told.out
