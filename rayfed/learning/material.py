@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -72,6 +72,23 @@ def load(settings: Settings, agreed: DataTerms | None = None) -> Dataset | Examp
     except OSError as error:  # a folder that may not be listed, a name that is too long
         words = f"{error.filename or chosen.root} cannot be read: {error.strerror or error}"
         raise DataError("data.root", words) from error
+
+
+def check(settings: Settings, loaded: Dataset | Examples) -> None:
+    """Check that a federation's data have something to learn, and to measure it by.
+
+    Raises:
+        DataError: names where the data are.
+    """
+    where, fault = settings.data.root or "data", ""
+    if loaded.labels is not None and len(loaded.classes) < 2:
+        fault = f"there is one class only, {loaded.classes[0]!r}: nothing can be told apart"
+    elif isinstance(loaded, Examples) and all(bool((one == one[:1]).all()) for one in loaded.inputs):
+        fault = f"{where} has the same inputs in every row: there is nothing to learn from"
+    elif not len(loaded.test_y):
+        fault = f"{where} has no test example, by which to tell how good the model is"
+    if fault:
+        raise DataError("data.root" if settings.data.root else "data", fault)
 
 
 _load = cache(data.load)
@@ -256,9 +273,21 @@ def _form(prepare: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _few(loaded: Dataset | Examples) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
-    """Return two training examples as the model gets them, with their targets."""
+    """Return a few examples as the model gets them, with their targets: two of training, and those with the lowest and
+    the highest whole number of an input or of several targets, which a model's table may not hold."""
     cpu = torch.device("cpu")
-    targets = targets_on(np.array(loaded.train_y[:2]), cpu)
     if isinstance(loaded, Examples):
-        return tuple(torch.from_numpy(one[:2]) for one in loaded.inputs), targets
+        parts = [_ends(loaded.inputs, loaded.train_y, 2), _ends(cast(Inputs, loaded.test_x), loaded.test_y, 0)]
+        *inputs, wanted = (torch.from_numpy(np.concatenate(both)) for both in zip(*parts, strict=True))
+        return tuple(inputs), wanted
+    targets = targets_on(np.array(loaded.train_y[:2]), cpu)
     return (Normalise(loaded.mean, loaded.std, cpu, False)(resident(loaded.train_x[:2], cpu)),), targets
+
+
+def _ends(x: tuple[NDArray[Any], ...], y: Targets, first: int) -> tuple[NDArray[Any], ...]:
+    """Return the first examples, and those with the extremes of what is whole numbers, each an array of inputs and the
+    targets."""
+    whole = [one for one in (*x, *((y,) if y.ndim > 1 else ())) if one.dtype == np.int64 and one.size]
+    ends = [int(at) // one[0].size for one in whole for at in (one.argmin(), one.argmax())]
+    chosen = sorted({*range(min(first, len(y))), *ends})
+    return tuple(one[chosen] for one in (*x, y))

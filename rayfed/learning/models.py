@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from rayfed.errors import ConfigError
-from rayfed.learning import frozen
+from rayfed.learning import frozen, unlisted
 from rayfed.learning.cnn import PaperCNN, SmallCNN
 from rayfed.learning.raised import first_line, with_type
 from rayfed.learning.scores import scores_of
@@ -68,6 +68,7 @@ def build(
             raise ConfigError("model", f"{target} cannot be built with these parameters: {reason}") from error
         if not isinstance(net, nn.Module):
             raise ConfigError("model._target_", f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+        _check_modes(net, target)
         if _lazy(net):  # the first forward pass draws their weights
             _look(net, target, blank or (torch.zeros(2, *in_shape),))
     if pretrained is not None:
@@ -76,6 +77,7 @@ def build(
         frozen.freeze_others(net, model["trained"])
     if blank is None:
         _check(net, target, in_shape, num_classes)
+    unlisted.check(net)
     return net
 
 
@@ -97,6 +99,18 @@ def resolved(
         if takes(constructor, key) or (torchvisions and key == "num_classes"):
             parameters.setdefault(key, value)
     return constructor, parameters
+
+
+def _check_modes(net: nn.Module, target: str) -> None:
+    """Put a model into both of its modes, which a class may have changed."""
+    for training, mode in ((False, "evaluation"), (True, "training")):
+        try:
+            given = net.train(training)
+        except Exception as error:  # some are written for one mode only
+            words = f"{target} cannot be put into {mode} mode: {with_type(error)}"
+            raise ConfigError("model._target_", words) from error
+        if given is not net:
+            raise ConfigError("model._target_", f"{target}: its train() does not return the model, as torch's does")
 
 
 def _check(net: nn.Module, target: str, in_shape: Sequence[int], num_classes: int) -> None:

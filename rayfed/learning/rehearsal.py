@@ -25,8 +25,11 @@ from rayfed.learning.examples import Examples, take
 from rayfed.learning.learner import Share, Workshop
 from rayfed.learning.private import Private
 from rayfed.learning.raised import with_type
+from rayfed.learning.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from rayfed.config import Settings
     from rayfed.protocol.charter import Charter
 
@@ -101,11 +104,13 @@ class Rehearsal:
         with TemporaryDirectory() as folder:
             try:
                 one = self._kind(workshop, self._charter, -1, **self._privately(Path(folder)))
-                one.evaluate(genesis)
+                _check_figure(one.evaluate(genesis)[0], self._settings.task["_target_"])
                 if not isfinite(loss := one.loss(genesis)):
                     raise ConfigError("model._target_", f"the loss is {loss} before anything is learned")
+                trains = _trained(workshop.trainer.model)
                 update = one.train(genesis, 1)
                 _check(genesis, update)
+                _check_trained(trains, _trained(workshop.trainer.model))
                 one.loss(update.state)
                 if self._timed:  # the first steps have warmed up what is only slow once
                     self.rate = images / _seconds(lambda: one.train(genesis, 1), self._settings.train.threads or 1)
@@ -143,6 +148,9 @@ class Rehearsal:
         modules = {"torch.optim", _module(chosen)} - {_module(target)}
         if any(name.startswith(tuple(modules)) for name in _passed(error)):
             return ConfigError("train.optimizer", f"{chosen} cannot take a step: {reason}")
+        task = str(self._given.task["_target_"])
+        if _module(task) not in (_module(target), _module(CLASSIFICATION)) and _module(task) in _passed(error):
+            return ConfigError("task", f"{task} fails while the model is tried: {reason}")
         own = self._given.learner["_target_"]
         if own != LEARNER:
             return ConfigError("learner._target_", f"{own} cannot train on a few examples: {reason}")
@@ -185,6 +193,25 @@ def _check(genesis: Mapping[str, torch.Tensor], update: Update) -> None:
             )
     if not isfinite(update.loss):
         raise ConfigError("train.optimizer", f"the loss of the first steps is {update.loss}")
+
+
+def _check_figure(figure: float, target: str) -> None:
+    """Check that what the model is measured by is a number."""
+    if not isfinite(figure):
+        raise ConfigError("task", f"{target} measures the model as {figure} before anything is learned")
+
+
+def _trained(model: nn.Module) -> dict[str, bool]:
+    """Return which parameters ask for gradients."""
+    return {name: value.requires_grad for name, value in model.named_parameters()}
+
+
+def _check_trained(before: Mapping[str, bool], after: Mapping[str, bool]) -> None:
+    """Check that training neither freezes nor thaws anything: the next round would train other weights."""
+    for name, trained in before.items():
+        if after.get(name, trained) is not trained:
+            words = f"{name} is {'trained' if trained else 'frozen'} as it is built and not after first steps"
+            raise ConfigError("model", f"{words}: set requires_grad in the constructor, or say model.trained")
 
 
 def _examples(share: Share) -> int:

@@ -20,8 +20,9 @@ import torch
 from torch import nn
 
 from rayfed.encoding.layout import FLOATS, INTS, Layout
-from rayfed.errors import ConfigError
+from rayfed.errors import ConfigError, RayfedError
 from rayfed.learning import frozen
+from rayfed.learning.raised import with_type
 
 KEY = "constants"
 """What the charter's ``model`` calls the buffers that it holds: texts by name."""
@@ -131,12 +132,35 @@ def state_of(model: nn.Module) -> State:
     Raises:
         ConfigError: naming ``model`` and what is no tensor.
     """
-    state = model.state_dict()
+    state = _given(model)
     for name, value in state.items():
         if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
             kind = type(value).__name__ if not isinstance(value, torch.Tensor) else "sparse tensor"
             raise ConfigError("model", f"{name} in its state dict is a {kind}, which cannot travel")
     return {name: value.clone() for name, value in state.items()}
+
+
+def _given(model: nn.Module, keep_vars: bool = False) -> Mapping[str, Any]:
+    """Return what the model gives as its state dict; a hook in it may be anybody's."""
+    try:
+        return model.state_dict(keep_vars=keep_vars)
+    except RayfedError:
+        raise
+    except Exception as error:
+        raise ConfigError("model", f"gives no state dict: {with_type(error)}") from error
+
+
+def check_names(model: nn.Module, state: Container[str]) -> None:
+    """Check that all that is trained is in the model's state dict, under its own name.
+
+    Raises:
+        ConfigError: naming ``model`` and what is not, as where a hook has renamed or dropped it.
+    """
+    for name, value in model.named_parameters():
+        if value.requires_grad and name not in state:
+            raise ConfigError(
+                "model", f"{name} is trained, and its state dict has nothing of this name: it would stay here"
+            )
 
 
 def constants_of(
@@ -223,7 +247,7 @@ def _fault(value: torch.Tensor) -> str:
 def _same_as(model: nn.Module) -> dict[str, str]:
     """Return the second names of tensors, with the first."""
     tensors = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    held, names = dict(tensors), list(model.state_dict(keep_vars=True))
+    held, names = dict(tensors), list(_given(model, keep_vars=True))
     first: dict[int, str] = {}
     return {
         name: first[id(held[name])] for name in names if name in held and first.setdefault(id(held[name]), name) != name

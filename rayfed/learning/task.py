@@ -73,6 +73,8 @@ def forward(
 
 def _whole(loss: torch.Tensor, examples: int, how: str) -> torch.Tensor:
     """Return the ``mean`` or the ``sum`` of losses that came one by one, or as their mean."""
+    if not hasattr(loss, "ndim"):
+        raise TypeError(f"the loss is a {type(loss).__name__}, not a tensor")
     if loss.ndim == 0:
         return loss * examples if how == "sum" else loss
     return loss.sum() if how == "sum" else loss.mean()

@@ -218,16 +218,34 @@ def check(
         raise
     except Exception as error:  # whatever a user's task or model raises, these are the settings to change
         words = f"{name} and {type(model).__name__} do not fit the data: {first_line(error)}"
-        raise ConfigError("task", words) from error
+        raise ConfigError("task", words + _hint(str(error), task, inputs, targets)) from error
     finally:
         model.train(training)
+    if not loss.is_floating_point():
+        raise ConfigError("task", f"the loss of {name} is {loss.dtype}, which has no gradient")
     if not torch.isfinite(loss):
         raise ConfigError("task", f"the loss of {name} is {float(loss)} before anything is learned")
-    if tuple(scores.shape) != (len(targets),):
-        got = "x".join(map(str, scores.shape)) or "one number"
-        raise ConfigError("task", f"{name}.score gives {got} for {len(targets)} examples, not one each")
+    shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else None
+    if shape != (len(targets),):
+        got = type(scores).__name__ if shape is None else "x".join(map(str, shape)) or "one number"
+        words = f"{name}.score gives {got} for {len(targets)} examples, not one each"
+        raise ConfigError("task", words + _hint("", task, inputs, targets))
     if privately and (single is None or tuple(single.shape) != (len(targets),)):
         raise ConfigError("privacy", f"dp needs the loss of each example, and {name} gives one for a whole batch")
+
+
+def _hint(said: str, task: Task, inputs: tuple[torch.Tensor, ...], targets: torch.Tensor) -> str:
+    """Return what is likely meant, where torch's own words do not say it."""
+    if isinstance(task, Classification) and (targets.ndim != 1 or targets.is_floating_point()):
+        kind = str(targets.dtype).removeprefix("torch.")
+        return f"; a class is one whole number an example, and the targets are {kind} {tuple(targets.shape[1:])}"
+    whole = [one for one in (*inputs, targets) if one.numel() and not one.is_floating_point()]
+    if whole and ("out of range" in said or "out of bounds" in said):
+        ends = ", ".join(f"{int(one.min())} to {int(one.max())}" for one in whole)
+        return f"; the whole numbers in the data are {ends}"
+    if "dtype" in said and any(not one.is_floating_point() for one in inputs):
+        return "; whole numbers are looked up in a table: what is to be calculated with are floats"
+    return ""
 
 
 def _like(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

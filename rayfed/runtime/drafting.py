@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rayfed.aggregation.rules import TRIM_UNIT
 from rayfed.aggregation.rules.clipping import CLIP_UNIT
 from rayfed.aggregation.rules.optimizer import RATE_UNIT, TAU_UNIT, UNIT, extended
-from rayfed.errors import CodecError, ConfigError, DataError
+from rayfed.errors import CodecError, ConfigError
 from rayfed.learning.targets import in_charter
 from rayfed.protocol.charter import SHARES, Charter, MergeTerms, StakeTerms
 from rayfed.runtime import commit_time
@@ -55,13 +55,11 @@ def draft(settings: Settings, here: bool = False, source: Mapping[str, Any] | No
         ConfigError: the model, the partition or the training does not fit them.
     """
     from rayfed.encoding import codec, merkle
-    from rayfed.learning import frozen, group_norm, learner, states
+    from rayfed.learning import frozen, group_norm, learner, material, states
     from rayfed.learning.rehearsal import Rehearsal
 
     pictures = learner.load(settings)
-    if pictures.labels is not None and len(pictures.classes) < 2:
-        words = f"there is one class only, {pictures.classes[0]!r}: nothing can be told apart"
-        raise DataError("data.root" if settings.data.root else "data", words)
+    material.check(settings, pictures)
     if settings.attack.kind == "label_flip" and pictures.labels is None:
         raise ConfigError("attack.kind", "label_flip exchanges classes, and what is learned here has none")
     model, state = learner.genesis(settings, pictures)
@@ -72,6 +70,7 @@ def draft(settings: Settings, here: bool = False, source: Mapping[str, Any] | No
 
         dp_sgd.require(model, learner.task(settings, pictures))
         described[group_norm.KEY] = group_norm.VALUE
+    states.check_names(model, state)
     parameters = {name: value for name, value in model.named_parameters() if name in state}
     trained = {name: value for name, value in parameters.items() if value.requires_grad} or parameters
     states.check(trained)
