@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def load_npz(path: Path, classes: Sequence[str] = ()) -> Examples:
         if not _inputs(found, needed):
             have = ", ".join(found) or "nothing"
             raise DataError("data.root", f"{shown(path)} has no array {needed}; it has {have}")
+    _check_names(path, found)
     train_x, train_y, folders = _inputs(found, "train_x"), found["train_y"], found.get("folders")
     test_x, test_y = _inputs(found, "test_x"), found.get("test_y")
     wanted = len(np.atleast_1d(train_y))
@@ -50,6 +52,19 @@ def load_npz(path: Path, classes: Sequence[str] = ()) -> Examples:
         folders = folders[kept] if folders is not None else None
     owners = () if folders is None else tuple(map(str, range(int(folders.max(initial=-1)) + 1)))
     return Examples(train_x, train_y, test_x, test_y, classes, folders=folders, owners=owners, name="arrays")
+
+
+def _check_names(path: Path, found: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse arrays that would be passed over in silence."""
+    for part in ("train", "test"):
+        taken = _inputs(found, f"{part}_x")
+        for name in found:
+            if re.fullmatch(rf"{part}_x(_\d+)?", name) and not any(found[name] is one for one in taken):
+                words = f"has {name} beside others: inputs are {part}_x, or {part}_x_0, {part}_x_1 and so on"
+                raise DataError("data.root", f"{shown(path)} {words}")
+    if bool(_inputs(found, "test_x")) != ("test_y" in found):
+        have, lack = ("test_y", "test_x") if "test_y" in found else ("test_x", "test_y")
+        raise DataError("data.root", f"{shown(path)} has {have} and no {lack}")
 
 
 def _inputs(found: Mapping[str, NDArray[Any]], name: str) -> tuple[NDArray[Any], ...]:

@@ -14,6 +14,10 @@ _COMMA = re.compile(r"[+-]?\d[\d.' ]*(,\d+)+(\.\d+)?")
 """A comma before the fraction, or between thousands."""
 
 
+_SIGN = re.compile(r"[+\-\u2212\u2013]?\s*[$€£¥]?\s*[+\-\u2212\u2013]?\s*\d+(\.\d+)?\s*[%‰$€£¥]?")
+"""A number with a currency or per cent, or with a minus that is no hyphen."""
+
+
 def number(text: str) -> float | None:
     """Return the number that a text is, or None."""
     try:
@@ -45,5 +49,14 @@ def with_comma(texts: Sequence[str]) -> int | None:
     if such are counted."""
     said = [text for text in texts if text]
     found = [place for place, text in enumerate(texts) if _COMMA.fullmatch(text)]
+    plain = sum(number(text) is not None for text in said)
+    return found[0] if found and 2 * (len(found) + plain) > len(said) else None
+
+
+def with_sign(texts: Sequence[str]) -> int | None:
+    """Return the first text that is a number with a sign which is none of a number's own, where more than half of those
+    that say something are numbers if such are counted."""
+    said = [text for text in texts if text]
+    found = [place for place, text in enumerate(texts) if number(text) is None and _SIGN.fullmatch(text)]
     plain = sum(number(text) is not None for text in said)
     return found[0] if found and 2 * (len(found) + plain) > len(said) else None

@@ -23,7 +23,7 @@ KINDS = ("digits", "cifar10", "cifar100", "image_folder", "tiny_imagenet")
 FORMAT = "1"
 """Part of every cache key: to be raised when what a cache folder holds changes."""
 
-DECODING = "2"
+DECODING = "3"
 """Part of the key of every cache of a folder: to be raised when an image is read in another way."""
 
 

@@ -175,6 +175,8 @@ def _array(given: Any, what: str) -> Array:
     found = given.numpy() if isinstance(given, torch.Tensor) else np.asarray(given)
     if found.dtype.kind not in TYPES or not found.ndim:
         raise DataError("data", f"{what} is {found.dtype} of {found.ndim} dimensions, not an array of numbers")
+    if found.dtype == np.uint64 and found.size and int(found.max()) >= 2**63:
+        raise DataError("data", f"{what} holds {found.max()}, a whole number of more than 63 bits")
     found = np.ascontiguousarray(found, TYPES[found.dtype.kind])
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         raise DataError("data", f"{what} holds values that are no finite numbers")

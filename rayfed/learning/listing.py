@@ -14,7 +14,12 @@ from pathlib import Path
 from rayfed.errors import DataError
 from rayfed.learning.pixels import shown
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+
+UNREAD = frozenset(
+    {".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".dcm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd"}
+)
+"""Images all the same: beside others that are read they would be missing in silence."""
 
 LEFTOVERS = frozenset(
     {
@@ -122,11 +127,11 @@ def list_images(folder: Path) -> list[tuple[str, tuple[int, int]]]:
         DataError: names ``data.root`` and what cannot be read, or is called like an image and is no file.
     """
     with reading(folder), os.scandir(folder) as entries:
-        files = [
-            (entry.name, _state_of(entry))
-            for entry in entries
-            if os.path.splitext(entry.name)[1].lower() in SUFFIXES and not _is_leftover(entry.name)
-        ]
+        mine = [entry for entry in entries if not _is_leftover(entry.name)]
+        files = [(entry.name, _state_of(entry)) for entry in mine if _suffix(entry.name) in SUFFIXES]
+    if unread := sorted(entry.name for entry in mine if _suffix(entry.name) in UNREAD and files):
+        words = f"is of a kind that is not read ({len(unread)} such): save it as JPEG or PNG, or take it away"
+        raise DataError("data.root", f"{shown(folder / unread[0])} {words}")
     return sorted((name, (state.st_size, state.st_mtime_ns)) for name, state in files)
 
 
@@ -147,6 +152,10 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else path
         raise DataError("data.root", f"{shown(place)} cannot be read: {error.strerror or error}") from error
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _is_leftover(name: str) -> bool:
@@ -178,7 +187,9 @@ def _state_of(entry: os.DirEntry[str]) -> os.stat_result:
 def _nothing_in(folder: Path, label: str, part: str) -> str:
     """Say that a class has no image, and what its folder holds in their place."""
     with reading(folder), os.scandir(folder) as entries:
-        others = Counter(os.path.splitext(entry.name)[1].lower() for entry in entries if not _is_leftover(entry.name))
+        others = Counter(_suffix(entry.name) for entry in entries if not _is_leftover(entry.name))
     suffix, count = next(iter(others.most_common(1)), ("", 0))
     reason = f"its folder holds {count} of {shown(suffix)}, which is not read" if suffix else "its folder is empty"
+    if count and not suffix:
+        reason = f"its folder holds {count} whose names do not end in .jpg, .png or the like"
     return f"class {shown(label)} has no image in {part}: {reason} ({shown(folder)}); fill it or remove it"

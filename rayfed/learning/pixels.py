@@ -129,7 +129,7 @@ def _opened(path: Path, size: tuple[int, int] | None = None) -> tuple[Image.Imag
     inverted = tags is not None and image.mode in DEEP_MODES and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     if size is not None:
         image.draft("RGB", (size[1], size[0]))  # lets the JPEG decoder skip detail that resizing would throw away
-    if "exif" in image.info:
+    if "exif" in image.info or image.format == "PNG":  # a PNG may have it behind the pixels
         turn = {
             2: Image.Transpose.FLIP_LEFT_RIGHT,
             3: Image.Transpose.ROTATE_180,

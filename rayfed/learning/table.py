@@ -16,15 +16,10 @@ from numpy.typing import NDArray
 
 from rayfed.errors import DataError
 from rayfed.learning import cells
+from rayfed.learning import table_checks as checks
 from rayfed.learning.examples import Examples, held_back
 from rayfed.learning.pixels import shown
 from rayfed.learning.table_files import Table, find, read
-
-MOST_CATEGORIES = 256
-"""More different words are no category but a name or a text."""
-
-FEWEST_ROWS = 10
-"""For each class on average, where classes are numbers that are not whole: with fewer they are something measured."""
 
 WANTED = ("classes", "numbers", "labels", "any")
 """What a task learns: one class, numbers, any number of labels, or whatever the column holds."""
@@ -53,12 +48,10 @@ class Column:
             DataError: names the file, and the line of what is wrong.
         """
         tables = (*train, *test)
-        _check_cells(tables, name)
+        checks.check_cells(tables, name)
         if sum(len(table) if table.is_numeric(name) else -len(table) for table in tables) <= 0:
             values = sorted({text for table in tables for text in table.texts(name) if text})
-            if len(values) > MOST_CATEGORIES:
-                words = f"column {name!r} of {shown(tables[0].path)} has {len(values)} different words, which are no"
-                raise DataError("data.drop", f"{words} categories: leave it out, data.drop=[{name}]")
+            checks.check_categories(tables, name, values)
             return cls(name, values=tuple(values))
         found = np.concatenate([table.numbers(name) for table in train])
         found = found[~np.isnan(found)]
@@ -81,7 +74,7 @@ class Column:
             DataError: names file, line and column.
         """
         if not fill and (row := table.first_missing(self.name)) is not None:
-            words = "is empty: fill it, or say data.missing=mean"
+            words = f"{table.missing(row, self.name)}: fill it, or say data.missing=mean"
             raise DataError("data.missing", f"{table.place(row, self.name)} {words}")
         if not self.values:
             return ((np.nan_to_num(table.numbers(self.name), nan=self.mean) - self.mean) / self.std)[:, None].astype(
@@ -165,8 +158,6 @@ def load(
         ys = [np.concatenate([_numbers(table, one, wanted) for one in targets], 1) for table in (*train, *test)]
     xs = [np.concatenate([column.encode(table, fill) for column in columns], 1) for table in (*train, *test)]
     cut = len(train)
-    if agreed is None and not np.ptp(np.concatenate(xs[:cut]), axis=0).any():
-        raise DataError("data.root", f"{shown(root)} has the same inputs in every row: there is nothing to learn from")
     return Examples(
         np.concatenate(xs[:cut]), np.concatenate(ys[:cut]), np.concatenate(xs[cut:]), np.concatenate(ys[cut:]),
         classes=named,
@@ -219,9 +210,10 @@ def _fit(train: Sequence[Table], test: Sequence[Table], choice: Choice) -> dict[
     for one in (*targets, *choice.columns, *choice.drop):
         first.column(one)
     left = [one for one in first.cells if one not in targets and one not in choice.drop]
+    checks.check_choice(targets, choice.columns, choice.drop)
     inputs = list(choice.columns) or left
-    if clash := sorted(set(inputs) & set(targets)):
-        raise DataError("data.columns", f"{clash[0]!r} is what is to be learned")
+    if left and not choice.columns:
+        checks.check_index(first, left[0])
     if not inputs:
         raise DataError("data.columns", f"{shown(first.path)} has no column beside the target")
     wanted = choice.wanted
@@ -238,6 +230,8 @@ def _fit(train: Sequence[Table], test: Sequence[Table], choice: Choice) -> dict[
         for column in learned:
             if column.values:
                 raise DataError("data.target", f"column {column.name!r} holds words: task=classification learns those")
+            if wanted == "numbers":
+                checks.check_number(train, column.name)
     return {
         "columns": [Column.fit(train, test, one).to_dict() for one in inputs],
         "target": [one.to_dict() for one in learned],
@@ -246,27 +240,9 @@ def _fit(train: Sequence[Table], test: Sequence[Table], choice: Choice) -> dict[
     }
 
 
-def _check_cells(tables: Sequence[Table], name: str) -> None:
-    """Refuse what would pass for words, and is none."""
-    for table in tables:
-        if table.cells[name].dtype.kind in "fiub":
-            continue
-        texts = table.texts(name)
-        if cells.are_dates(texts):
-            words = f"column {name!r} of {shown(table.path)} holds dates, neither numbers nor categories"
-            raise DataError("data.drop", f"{words}: make numbers of them, or leave it out, data.drop=[{name}]")
-        if (row := cells.with_comma(texts)) is not None:
-            words = "takes a point before its fraction, and nothing between thousands"
-            raise DataError("data.root", f"{table.place(row, name)}: a number {words}, unlike {texts[row]!r}")
-
-
 def _class_names(tables: Sequence[Table], name: str) -> tuple[str, ...]:
     found = {cells.whole(text) for table in tables for text in table.texts(name) if text}
-    rows = sum(map(len, tables))
-    measured = any(map(cells.is_fraction, found)) and len(found) * FEWEST_ROWS > rows
-    if len(found) > MOST_CATEGORIES or measured:
-        words = f"column {name!r} has {len(found)} different values: task=regression learns numbers"
-        raise DataError("data.target", f"{words}, and data.target names another column")
+    checks.check_classes(name, found, sum(map(len, tables)))
     whole = all(text.lstrip("-").isdecimal() for text in found)
     return tuple(sorted(found, key=int) if whole else sorted(found))
 
@@ -277,7 +253,8 @@ def _classes(table: Table, name: str, known: Sequence[str]) -> NDArray[np.int64]
     for row, text in enumerate(table.texts(name)):
         mine = text if text in place else cells.whole(text)
         if mine not in place:
-            words = f"{text!r} is no class of the federation" if text else "is empty, and is what is to be learned"
+            nothing = f"{table.missing(row, name)}, and is what is to be learned"
+            words = f"{text!r} is no class of the federation" if text else nothing
             raise DataError("data.root", f"{table.place(row, name)}: {words}")
         out[row] = place[mine]
     return out
@@ -287,7 +264,8 @@ def _numbers(table: Table, column: Column, wanted: str) -> NDArray[np.float32]:
     found = table.numbers(column.name)
     if np.isnan(found).any():
         row = int(np.flatnonzero(np.isnan(found))[0])
-        raise DataError("data.root", f"{table.place(row, column.name)}: is empty, and is what is to be learned")
+        words = f"{table.missing(row, column.name)}, and is what is to be learned"
+        raise DataError("data.root", f"{table.place(row, column.name)}: {words}")
     if wanted == "labels" and (strange := np.flatnonzero((found != 0) & (found != 1))).size:
         row = int(strange[0])
         raise DataError("data.root", f"{table.place(row, column.name)}: a label is 0 or 1, not {found[row]:g}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from rayfed.learning.pixels import shown
 from rayfed.learning.raised import first_line
 
 DELIMITERS = ",;\t|"
+
+_SEPARATOR = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
+"""A first line by which Excel is told what stands between two cells."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,12 @@ class Table:
         said = [text for text in self.texts(name) if text]
         return 2 * sum(number(text) is not None for text in said) > len(said)
 
+    def missing(self, row: int, name: str) -> str:
+        """Return what is wrong with a cell that says nothing, for people: some words are taken for gaps."""
+        cell = self.cells[name][row]
+        text = cell.strip() if isinstance(cell, str) else ""
+        return f"says {text!r}, which counts as nothing" if text else "is empty"
+
     def first_missing(self, name: str) -> int | None:
         """Return the first row without a value in this column; None if there is none."""
         return next((row for row, text in enumerate(self.texts(name)) if not text), None)
@@ -153,8 +163,12 @@ def _csv(path: Path) -> Table:
     with reading(path), path.open(encoding="utf-8-sig", newline="") as file:
         try:
             first = file.readline()
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=first.count)
-            file.seek(0)
+            said = _SEPARATOR.fullmatch(first.rstrip("\r\n"))
+            if said:
+                delimiter, above = said[1], 1
+            else:
+                delimiter, above = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=first.count), 0
+                file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             names = [name.strip() for name in next(reader, [])]
             if any(map(is_fraction, names)) and all(number(name) is not None for name in names):
@@ -164,15 +178,15 @@ def _csv(path: Path) -> Table:
                 if not row:
                     continue
                 if len(row) != len(names):
-                    words = f"line {reader.line_num} has {len(row)} fields, the header {len(names)}"
+                    words = f"line {above + reader.line_num} has {len(row)} fields, the header {len(names)}"
                     raise DataError("data.root", f"{shown(path)}, {words}")
                 rows.append(row)
-                lines.append(reader.line_num)
+                lines.append(above + reader.line_num)
         except UnicodeDecodeError as error:
             words = f"is not in UTF-8 near its line {len(lines) + 2}"
             raise DataError("data.root", f"{shown(path)} {words}: save it as UTF-8") from error
         except csv.Error as error:
-            raise DataError("data.root", f"{shown(path)}, line {reader.line_num}: {error}") from error
+            raise DataError("data.root", f"{shown(path)}, line {above + reader.line_num}: {error}") from error
     columns = zip(*rows, strict=True) if rows else ((),) * len(names)
     cells = {name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)}
     return Table(path, cells, np.array(lines, dtype=np.int64), "line")

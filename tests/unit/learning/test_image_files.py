@@ -224,6 +224,35 @@ def test_an_odd_entry_beside_the_orientation_does_no_harm(tmp_path: Path) -> Non
     assert (seen(tmp_path / "a.jpg")[[1, 14]].mean(1) > 128).tolist() == [True, False]
 
 
+def test_an_orientation_behind_the_pixels_of_a_png_counts(tmp_path: Path) -> None:
+    """Where some programs put it, and where Pillow sees it after all else only."""
+    turned = exif((0x0112, 3, struct.pack("<H", 6))).removeprefix(b"Exif\0\0")
+    path = png(tmp_path / "a.png", 4, 8, 0, [bytes([0, 0, 255, 255])] * 2)
+    assert size_of(path) == (2, 4)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-12] + chunk(b"eXIf", turned) + whole[-12:])
+    assert size_of(path) == (4, 2)
+    assert seen(path)[:, 0].tolist() == [0, 0, 255, 255]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_an_orientation_counts_in_every_kind_of_file(tmp_path: Path, suffix: str) -> None:
+    image = Image.new("RGB", (16, 8))
+    image.paste((255, 255, 255), (0, 0, 8, 8))
+    notes = Image.Exif()
+    notes[0x0112] = 6
+    image.save(tmp_path / f"a.{suffix}", exif=notes, quality=100)
+    assert size_of(tmp_path / f"a.{suffix}") == (16, 8)
+    assert (seen(tmp_path / f"a.{suffix}")[[1, 14]].mean(1) > 128).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tif"])
+def test_of_several_frames_the_first_is_seen(tmp_path: Path, suffix: str) -> None:
+    first, second = Image.new("RGB", (4, 2), "white"), Image.new("RGB", (4, 2), "black")
+    first.save(tmp_path / f"a.{suffix}", save_all=True, append_images=[second, second])
+    assert (seen(tmp_path / f"a.{suffix}") == 255).all()
+
+
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of some of them as well
 def test_whatever_the_decoder_raises_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = Image.fromarray(RANDOM.integers(0, 256, (2, 4, 3), np.uint8))
@@ -321,6 +350,25 @@ def test_what_systems_leave_is_passed_over(tree: Path) -> None:
     assert after.classes == ("cat", "dog")
     assert np.array_equal(after.train_x, before.train_x)
     assert after.folders is None
+
+
+def test_images_of_a_kind_that_is_not_read_are_not_passed_over(tree: Path) -> None:
+    (tree / "train" / "cat" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    said = fails(tree)
+    assert "cat/IMG_1.HEIC is of a kind that is not read (1 such): save it as JPEG or PNG" in said
+    (tree / "train" / "cat" / "IMG_1.HEIC").rename(tree / "train" / "cat" / "notes.txt")
+    dataset(tree)
+
+
+def test_a_class_in_a_hidden_folder_is_none(tree: Path) -> None:
+    (tree / "train" / "dog").rename(tree / "train" / ".dog")
+    assert "has a class 'dog' that is not in train" in fails(tree)
+
+
+def test_images_whose_names_end_in_nothing_are_told(tree: Path) -> None:
+    for path in list((tree / "train" / "cat").iterdir()):
+        path.rename(path.with_suffix(""))
+    assert "class cat has no image in train: its folder holds 2 whose names do not end in .jpg, .png" in fails(tree)
 
 
 def test_two_spellings_are_one_class(tree: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from rayfed.config import load as settings_of
 from rayfed.errors import DataError
-from rayfed.learning import learner
+from rayfed.learning import learner, material
 from rayfed.learning.arrays import load_npz
 from rayfed.learning.table import Choice, load
 
@@ -143,8 +143,14 @@ def test_an_index_without_a_name(tmp_path: Path) -> None:
 
 
 def test_inputs_that_never_differ(tmp_path: Path) -> None:
-    said = refused(csv(tmp_path, x=lambda row: 3, y=lambda row: "same"))
-    assert_matches(said, "data.root: .*rows.csv has the same inputs in every row: there is nothing to learn from")
+    csv(tmp_path, x=lambda row: 3, y=lambda row: "same")
+    np.savez(tmp_path / "rows.npz", train_x=np.ones((ROWS, 3)), train_y=np.arange(ROWS) % 2)
+    (tmp_path / "rows.txt").write_bytes(b"a" * 9000)
+    for kind, name in (("table", "rows.csv"), ("arrays", "rows.npz"), ("text", "rows.txt")):
+        settings = settings_of([f"data={kind}", f"data.root={tmp_path / name}"])
+        with pytest.raises(DataError) as caught:
+            material.check(settings, learner.load(settings))
+        assert_matches(str(caught.value), f"data.root: .*{name} has the same inputs in every row: there is nothing to")
 
 
 def test_one_that_never_differs_beside_others_is_taken(tmp_path: Path) -> None:
@@ -224,6 +230,114 @@ def test_arrays_that_do_not_belong_together(arrays: dict[str, Any], said: str, t
     with pytest.raises(DataError) as caught:
         load_npz(tmp_path / "data.npz")
     assert_matches(str(caught.value), said)
+
+
+def test_an_input_that_is_skipped_or_half_a_test_set_is_told(tmp_path: Path) -> None:
+    for arrays, said in (
+        ({"train_x_1": X}, "has train_x_1 beside others: inputs are train_x, or train_x_0"),
+        ({"train_x_0": X, "train_x_2": X}, "has train_x beside others"),
+        ({"test_x": X[:4]}, "has test_x and no test_y"),
+        ({"test_y": Y[:4]}, "has test_y and no test_x"),
+    ):
+        np.savez(tmp_path / "data.npz", **{"train_x": X, "train_y": Y, **arrays})
+        with pytest.raises(DataError, match=said):
+            load_npz(tmp_path / "data.npz")
+
+
+def test_whole_numbers_that_would_become_negative(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", train_x=np.full((20, 3), 2**63 + 5, np.uint64), train_y=Y)
+    with pytest.raises(DataError, match=r"^data: train_x holds 9223372036854775813, .* more than 63 bits"):
+        load_npz(tmp_path / "data.npz")
+
+
+def test_arrays_of_objects_and_labels_that_are_no_numbers(tmp_path: Path) -> None:
+    for y, said in (
+        (np.array([0, "a"] * 10, dtype=object), r"data\.root: .*data\.npz cannot be read: Object arrays"),
+        (np.where(Y == 1, np.nan, Y), "data: train_y holds values that are no finite numbers"),
+    ):
+        np.savez(tmp_path / "data.npz", train_x=X, train_y=y)
+        with pytest.raises(DataError, match=f"^{said}"):
+            load_npz(tmp_path / "data.npz")
+
+
+def test_no_example_to_test_on(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((ROWS, 3))
+    np.savez(tmp_path / "rows.npz", train_x=x, train_y=np.arange(ROWS) % 2, test_x=x[:0], test_y=np.arange(0))
+    settings = settings_of(["data=arrays", f"data.root={tmp_path}/rows.npz"])
+    with pytest.raises(DataError, match=r"^data\.root: .*rows\.npz has no test example"):
+        material.check(settings, learner.load(settings))
+
+
+# -- what a model would learn by heart, or not at all ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", ["{} %", "{}%", "€ {}", "-$ {}.50", "\u2212 {}", "{} €"])
+def test_numbers_with_a_sign_are_no_words(cell: str, tmp_path: Path) -> None:
+    said = refused(csv(tmp_path, x=lambda row: cell.format(row % 7 + 1)))
+    assert_matches(said, r"data\.root: .*, line 2, column 'x': a number stands alone, .* unlike '")
+
+
+def test_words_with_a_sign_are_words(tmp_path: Path) -> None:
+    found = load(csv(tmp_path, x=lambda row: ("5 %", "much", "little", "some")[row % 4]), Choice())
+    assert found.prepare["columns"] == [{"name": "x", "values": ["5 %", "little", "much", "some"]}]
+
+
+def test_a_word_for_each_row_is_no_category_and_no_class(tmp_path: Path) -> None:
+    said = refused(csv(tmp_path, x=CELLS["x"], who=lambda row: f"person {row}"))
+    assert_matches(said, "data.drop: column 'who' of .* has 40 different words in 40 rows, which are no categories")
+    said = refused(csv(tmp_path, x=CELLS["x"], label=lambda row: f"person {row}"))
+    assert_matches(said, "data.target: column 'label' has 40 different values")
+    assert load(csv(tmp_path, x=CELLS["x"], who=lambda row: f"kind {row % 8}"), Choice()).inputs[0].shape[1] == 9
+
+
+@pytest.mark.parametrize("name", ["index", "Unnamed: 0", "row_names"])
+def test_the_number_of_a_row_is_no_input_unless_it_is_named(name: str, tmp_path: Path) -> None:
+    path = csv(tmp_path, **{name: lambda row: row, "x": lambda row: row * row % 11})
+    assert_matches(refused(path), f"data.drop: column '{name}' of .* counts the rows: leave it out, data.drop=")
+    assert load(path, Choice(drop=(name,))).inputs[0].shape[1] == 1
+    assert load(path, Choice(columns=(name, "x"))).inputs[0].shape[1] == 2
+    shuffled = csv(tmp_path, **{name: lambda row: row * 7 % ROWS, "x": lambda row: row})
+    assert load(shuffled, Choice()).inputs[0].shape[1] == 2
+
+
+def test_a_number_to_learn_that_never_differs(tmp_path: Path) -> None:
+    said = refused(csv(tmp_path, x=CELLS["x"], label=lambda row: 3.5), wanted="numbers")
+    assert_matches(said, "data.target: column 'label' of .*rows.csv is 3.5 in every row: there is nothing to learn")
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_a_column_without_any_cell(fill: bool, tmp_path: Path) -> None:
+    said = refused(csv(tmp_path, x=CELLS["x"], y=lambda row: ""), fill=fill)
+    assert_matches(said, r"data\.drop: column 'y' of .*rows\.csv is empty: data\.drop=\[y\]")
+
+
+def test_a_word_that_counts_as_nothing_is_told(tmp_path: Path) -> None:
+    said = refused(csv(tmp_path, x=CELLS["x"], label=lambda row: "none" if row % 2 else "mild"))
+    assert_matches(
+        said, "data.root: .*, line 3, column 'label': says 'none', which counts as nothing, and is what is to"
+    )
+    said = refused(csv(tmp_path, x=lambda row: "NA" if row == 4 else "red"))
+    assert_matches(said, "data.missing: .*, line 6, column 'x' says 'NA', which counts as nothing: fill it, or say")
+
+
+def test_a_first_line_that_says_what_stands_between_cells(tmp_path: Path) -> None:
+    path = csv(tmp_path, ";", x=lambda row: "what" if row == 3 else row)
+    path.write_text("sep=;\n" + path.read_text())
+    assert_matches(refused(path), "data.root: .*, line 6, column 'x': 'what' is not a number")
+    path.write_text(path.read_text().replace("what", "3"))
+    assert load(path, Choice()).inputs[0].shape[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"target": ("label", "label")}, "data.target: names 'label' twice"),
+        ({"columns": ("x", "x")}, "data.columns: names 'x' twice"),
+        ({"columns": ("x",), "drop": ("x",)}, "data.columns: names 'x', and so does data.drop"),
+    ],
+)
+def test_a_column_that_is_named_twice(choice: dict[str, Any], said: str, tmp_path: Path) -> None:
+    assert_matches(refused(csv(tmp_path, x=CELLS["x"]), **choice), said)
 
 
 # -- where they lie --------------------------------------------------------------------------------------------------

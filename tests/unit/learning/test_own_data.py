@@ -92,7 +92,7 @@ def test_several_inputs_travel_from_a_file_to_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"train_x": NUMBERS}, r"^data\.root: .*data\.npz has no array train_y; it has test_x, train_x"),
+        ({"train_x": NUMBERS}, r"^data\.root: .*data\.npz has no array train_y; it has train_x"),
         ({"train_x": NUMBERS, "train_y": np.arange(7)}, r"^data\.root: .* has 60 examples in train_x and 7 in train_y"),
         (
             {"train_x": NUMBERS * np.nan, "train_y": np.arange(60) % 2},
@@ -108,7 +108,7 @@ def test_several_inputs_travel_from_a_file_to_the_model(tmp_path: Path) -> None:
 )
 def test_arrays_that_cannot_be_are_told(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
-        load_npz(npz(tmp_path, **{"test_x": NUMBERS[:0], **arrays}))
+        load_npz(npz(tmp_path, **arrays))
     (tmp_path / "other.npz").write_bytes(b"not a zip")
     with pytest.raises(DataError, match=r"^data\.root: .*other\.npz"):
         load_npz(tmp_path / "other.npz")
