@@ -16,8 +16,7 @@ import ray
 
 from rayfed.config.variables import having
 from rayfed.errors import ConfigError, RayfedError
-from rayfed.runtime import signals
-from rayfed.runtime.ray_start import patient
+from rayfed.runtime import own_ray, signals
 
 if TYPE_CHECKING:
     from rayfed.config import Settings
@@ -63,7 +62,7 @@ def connected(settings: Settings) -> Iterator[None]:
     terminated = signal.getsignal(signal.SIGTERM)
     given = variables(settings) if address == "local" else {}
     try:
-        with having(given), patient() if address == "local" else nullcontext():
+        with having(given), own_ray.lean() if address == "local" else nullcontext():
             ray.init(
                 address=address,
                 log_to_driver=False,

@@ -1,4 +1,4 @@
-"""The Ray that a run starts for itself: its processes are ready beforehand, in the right environment."""
+"""The Ray that a run starts for itself: its processes are ready beforehand, in the right environment, and no others."""
 
 from __future__ import annotations
 
@@ -66,6 +66,24 @@ with cluster.connected(load([])):
 def ended_well(script: str, folder: Path) -> None:
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+
+
+UNUSED = """
+import psutil
+from rayfed.config import load
+from rayfed.runtime import cluster
+
+with cluster.connected(load([])):
+    words = [" ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)]
+    assert any("raylet" in line for line in words), words
+    assert not [line for line in words if "dashboard.py" in line or "monitor.py" in line], words
+"""
+
+
+def test_it_starts_no_process_that_a_run_does_not_use(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", UNUSED]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
