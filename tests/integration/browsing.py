@@ -14,7 +14,7 @@ from tests.documents import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds for what must appear; only a test that fails ever waits so long."""
 
 SCREENS = {"desktop": (1180, 900), "phone": (390, 844)}

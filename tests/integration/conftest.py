@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.browsing import chromium
+from tests.integration.browsing import PATIENCE, chromium
 
 LONGEST = (
     "test_parties_apart.py",
@@ -48,6 +48,6 @@ def browser() -> Iterator[Any]:
     path = chromium()
     with driver.sync_playwright() as started:
         # Without a sandbox of its own, because root may not have one; what it opens is ours.
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=PATIENCE)
         yield browser
         browser.close()

@@ -19,7 +19,7 @@ import pytest
 import rayfed
 from rayfed.ledger.ethereum.abi import checksum
 from rayfed.ledger.ethereum.devchain import find_anvil
-from rayfed.testing.chaos.real.processes import marked
+from rayfed.testing.chaos.real.processes import AFTERWARDS_SECONDS, marked
 
 T = TypeVar("T")
 
@@ -112,8 +112,10 @@ class Command:
         """Wait until it has printed these words; fail if it ends before."""
 
         def said() -> bool:
-            assert words in self.out or self.process.poll() is None, self.out + self._err.read_text()
-            return words in self.out
+            ended = self.process.poll() is not None  # looked at first: its last words may be these
+            out = self.out
+            assert words in out or not ended, out + self._err.read_text()
+            return words in out
 
         eventually(f"it says {words!r}", said)
 
@@ -122,9 +124,9 @@ class Command:
         os.killpg(self.process.pid, number)
 
     def wait(self, timeout: float = PATIENCE) -> Ended:
-        """Wait for the end, give what it started a moment to follow, and tell."""
+        """Wait for the end, give what it started time to follow, and tell."""
         code = self.process.wait(timeout)
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + AFTERWARDS_SECONDS
         while (left := self.processes()) and time.monotonic() < end:
             time.sleep(0.1)
         return Ended(code, self.out, self._err.read_text(), list(left.values()))

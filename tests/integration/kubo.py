@@ -24,6 +24,9 @@ from rayfed.store.ipfs.rpc import Kubo
 
 VERSION = "0.42.0"
 
+PATIENCE = 200.0
+"""Seconds for what must happen; only a test that fails ever waits so long."""
+
 MISSING = "no Kubo: `make kubo` builds one from its Go module, or let RAYFED_KUBO name an ipfs binary"
 
 
@@ -82,7 +85,7 @@ def prepared(folder: Path, rpc: int, host: str, swarm: int, **config: Any) -> tu
     """
     ipfs, repo = binary(), folder / "ipfs"
     environment = {"IPFS_PATH": str(repo), "PATH": "/usr/bin:/bin", "HOME": str(folder), "IPFS_TELEMETRY": "off"}
-    subprocess.run([ipfs, "init", "--empty-repo"], env=environment, check=True, capture_output=True, timeout=60)
+    subprocess.run([ipfs, "init", "--empty-repo"], env=environment, check=True, capture_output=True, timeout=PATIENCE)
     settings: dict[str, Any] = {
         "Addresses.API": f"/ip4/127.0.0.1/tcp/{rpc}",
         "Addresses.Gateway": "",
@@ -148,7 +151,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _await(node: Node, log: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if node.process.poll() is not None:
             break

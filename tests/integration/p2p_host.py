@@ -23,7 +23,7 @@ from rayfed.runtime.host.carrier import Carrier
 from rayfed.runtime.host.spec import HostSpec
 from rayfed.runtime.place import Place
 
-SECONDS = 300
+SECONDS = 900
 
 
 class Nobody:

@@ -43,7 +43,8 @@ class Party:
 
     def __init__(self, chain: DevChain, tmp: Path, **changes: Any) -> None:
         self.chain, self.tmp = chain, tmp
-        self.charter: Charter = charter(**({"start_members": NODES, "rounds": 2, "attest_seconds": 600} | changes))
+        seconds = dict.fromkeys(("commit_seconds", "vote_seconds", "attest_seconds"), 600)
+        self.charter: Charter = charter(**({"start_members": NODES, "rounds": 2} | seconds | changes))
         self.rpc = Rpc(chain.rpc_url)
         self.deployed = deployment.deploy(self.rpc, chain.funder, self.charter.terms())
         self.connection = EthereumFederation.open(chain.rpc_url, self.deployed.address)
@@ -117,7 +118,7 @@ def test_a_finished_federation_is_clean(party: Party, capsys: pytest.CaptureFixt
         env={**os.environ, "PYTHONPATH": str(Path(rayfed.__path__[0]).parent)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     assert offline.returncode == 0, offline.stdout + offline.stderr
 

@@ -22,8 +22,6 @@ import pytest
 from tests.integration.browsing import IMAGES, PATIENCE, SCREENS, Watched, contrast, luminance
 from tests.integration.federations import environment, run, summary
 
-pytestmark = pytest.mark.timeout(900)
-
 LARGEST = 200_000
 """Bytes of a screenshot in the documents at most."""
 SMALL = (

@@ -13,8 +13,6 @@ from tests.integration.browsing import SCREENS, Watched, contrast, scrolls_sidew
 from tests.integration.federations import SMALL, run, summary
 from tests.site import build
 
-pytestmark = pytest.mark.timeout(900)
-
 WORDS = [*(word for word in SMALL if not word.startswith("model.")), "federation.rounds=2", "federation.alone=true"]
 
 

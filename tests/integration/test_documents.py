@@ -19,8 +19,6 @@ from PIL import Image
 from tests.documents import PAGES, ROOT, Block, blocks
 from tests.integration.federations import environment
 
-pytestmark = pytest.mark.timeout(600)
-
 SMALL = (
     "federation.nodes=2",
     "federation.rounds=1",
@@ -64,7 +62,7 @@ def play(block: Block, folder: Path, env: dict[str, str]) -> None:
     """Run one block in a shell that stops at the first command that fails."""
     words = ["bash", "-euo", "pipefail", "-c", block.text]
     done = subprocess.run(
-        words, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400
+        words, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, f"{block.where}\n{block.text}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
 

@@ -22,7 +22,7 @@ pytest.importorskip("iroh")
 HERE = Path(__file__).parent
 RELAY = "http://198.18.0.1:3340"
 PORT = 7842
-SECONDS = 90
+SECONDS = 300
 
 
 class Member:
