@@ -15,7 +15,8 @@ from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.protocol.messages import Phase, View
 from rayfed.testing.chaos.real.cluster import Cluster
-from tests.integration.federations import PATIENCE, SMALL, STANDS, Command, eventually, federation_of, start, summary
+from tests.integration.blocks import Blocks, held
+from tests.integration.federations import PATIENCE, SMALL, STANDS, Command, federation_of, start, summary
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
 
@@ -50,25 +51,23 @@ LEAPS = (
 
 
 class Branches:
-    """A chain on which blocks are made, and taken back, as the test wants it: no phase is missed however slow the
-    machine is."""
+    """A chain on which blocks are made, and taken back, as the test wants it."""
 
-    def __init__(self, chain: DevChain, federation: EthereumFederation) -> None:
+    def __init__(self, chain: DevChain, federation: EthereumFederation, blocks: Blocks) -> None:
         self._rpc = connection.connect(chain.rpc_url)
         self._federation = federation
-        self._rpc.call("evm_setIntervalMining", 0)
+        self._blocks = blocks
 
     def leap(self, leap: Leap) -> None:
         """Make blocks up to a leap's place, and take the chain back. What is said in VOTE and ATTEST is mostly in one
         block with what ends the phase: it is on its way then, to a branch that is gone."""
 
         def there() -> View | None:
-            self._rpc.call("evm_mine")
             view = self._federation.view()
             has_come = (view.round, view.phase) >= (leap.round, leap.phase)  # all may speak in the block that ends it
             return view if has_come and (view.spoken or view.phase is not Phase.COMMIT) else None
 
-        seen = eventually(f"{leap.phase.name} of round {leap.round}", there, pause=BLOCK_SECONDS)
+        seen = self._blocks.until(f"{leap.phase.name} of round {leap.round}", there, pause=BLOCK_SECONDS)
         depth = self._federation.block() - self._opened(*leap.to) + leap.before
         # The other branch has its own blocks for the same time, as it has on every chain but a development chain.
         self._rpc.call("anvil_rollback", depth)
@@ -77,8 +76,6 @@ class Branches:
         self._rpc.call("anvil_mine", hex(depth), hex(BLOCK_SECONDS))
 
     def close(self) -> None:
-        """Let the chain make its blocks by itself again."""
-        self._rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
         self._rpc.close()
 
     def _opened(self, round: int, phase: Phase) -> int:
@@ -112,10 +109,11 @@ def test_a_chain_that_goes_back_across_every_phase(command: tuple[Command, DevCh
     run, chain = command
     federation = EthereumFederation.open(chain.rpc_url, federation_of(tmp_path))
     try:
-        branches = Branches(chain, federation)
-        for leap in LEAPS:
-            branches.leap(leap)
-        branches.close()
+        with held(chain, BLOCK_SECONDS) as blocks:
+            branches = Branches(chain, federation, blocks)
+            for leap in LEAPS:
+                branches.leap(leap)
+            branches.close()
         ended = run.wait()
         assert (ended.code, ended.left) == (0, []), ended
         told = summary(tmp_path)

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,13 @@ from eth_account.signers.local import LocalAccount
 from rayfed.ledger.ethereum import identity, keys
 from rayfed.ledger.ethereum.abi import checksum
 from rayfed.ledger.ethereum.devchain import DevChain
+from tests.integration.blocks import held
 from tests.integration.federations import (
     PATIENCE,
     SMALL,
     STANDS,
     Command,
     environment,
-    eventually,
     federation_of,
     start,
     summary,
@@ -121,8 +122,10 @@ class Watch:
         }
 
 
-def rounds_told(folder: Path) -> int:
-    return min((len(path.read_text().splitlines()) for path in folder.rglob("records.jsonl")), default=0)
+def round_is_over(watch: Watch, folder: Path) -> bool:
+    watch.look()
+    told = min((len(path.read_text().splitlines()) for path in folder.rglob("records.jsonl")), default=0)
+    return told > 0 or watch.command.process.poll() is not None
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["key_files", "keystore"])
@@ -136,6 +139,8 @@ def test_keys_stay_where_they_belong(chain: DevChain, tmp_path: Path, encrypted:
     words = [*SMALL, f"ledger.rpc_url={chain.rpc_url}", f"ledger.ws_url={chain.ws_url}", "ledger.confirmations=0"]
     words.append("ledger.allow_demo_times=true")
     words += [f"ledger.key_file={safe / 'purse'}", f"federation.rounds={ROUNDS}", "privacy=dp", "privacy.delta=0.001"]
+    # While it is looked at it stands still, for as long as that takes.
+    words += [f"federation.{phase}_seconds=900" for phase in ("commit", "vote", "attest")]
     words += ["track=mlflow", f"track.tracking_uri=sqlite:///{folder / 'mlflow.db'}", "train.threads=1"]
     if encrypted:
         accounts["master"] = Account.create()
@@ -149,9 +154,11 @@ def test_keys_stay_where_they_belong(chain: DevChain, tmp_path: Path, encrypted:
     try:
         watch = Watch(command)
         federation = federation_of(folder)
-        eventually(
-            "a round is over", lambda: watch.look() and (rounds_told(folder) or command.process.poll() is not None)
-        )
+        with held(chain) as blocks:  # so that not all rounds are over before it has been looked at
+            over = partial(round_is_over, watch, folder)
+            blocks.until("a round is over", over)
+            signing = next(pid for pid, line in watch.look().items() if "ray::Host" in line)
+            os.kill(signing, signal.SIGSTOP)
         own = frozenset(folder.glob("run/nodes/*/*/key"))
         assert len(own) == (0 if encrypted else NODES)
         for slot in range(NODES):
@@ -162,11 +169,9 @@ def test_keys_stay_where_they_belong(chain: DevChain, tmp_path: Path, encrypted:
                 accounts[name] = keys.load_key(folder / "run" / "nodes" / federation.lower() / f"node-{slot}" / "key")
         wanted = all_needles(accounts)
         raw = {needle: name for needle, name in wanted.items() if name.endswith(("(raw)", "(hex)"))}
-        signing = next(pid for pid, line in watch.look().items() if "ray::Host" in line)
-        os.kill(signing, signal.SIGSTOP)  # so that nothing is over before it has been looked at
-        held = {pid: line for pid, line in watch.look().items() if "gcs_server" in line or "ray::Recorder" in line}
-        assert len(held) >= 2, watch.command.processes()
-        for pid, line in held.items():  # what was given to Ray as an argument is in its control store
+        others = {pid: line for pid, line in watch.look().items() if "gcs_server" in line or "ray::Recorder" in line}
+        assert len(others) >= 2, watch.command.processes()
+        for pid, line in others.items():  # what was given to Ray as an argument is in its control store
             assert not {name for part in memory(pid) for name in search(part, raw)}, line
         # The search finds what is there: whoever signs holds a key.
         assert {name for part in memory(signing) for name in search(part, raw)}
