@@ -15,7 +15,7 @@ from rayfed.errors import LedgerUnreachable
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.runtime import preflight
 from rayfed.testing.proxy import Proxy
-from tests.integration.federations import PATIENCE, SMALL, STANDS, Command, run, start, summary
+from tests.integration.federations import PATIENCE, SMALL, STANDS, Command, eventually, run, start, summary
 
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
@@ -98,8 +98,14 @@ def test_whoever_carries_a_run_on_waits_for_its_chain(chain: DevChain, key_file:
         proxy.mode = "cut"
         with pytest.raises(LedgerUnreachable, match=r"^ledger\.rpc_url"):
             preflight.check(settings)
-        threading.Timer(2.0, setattr, (proxy, "mode", "pass")).start()
+        before = proxy.hindered
+
+        def let_pass() -> None:
+            eventually("it has been asked again", lambda: proxy.hindered > before + 1)
+            proxy.mode = "pass"
+
+        threading.Thread(target=let_pass).start()
         preflight.check(settings, patience=PATIENCE)
-        assert proxy.hindered > 1
+        assert proxy.mode == "pass"
     finally:
         proxy.close()
