@@ -35,8 +35,8 @@ SETTLED_SECONDS = 1.0
 CLAIM_SECONDS = 60.0
 """How long the starter waits at the end for the nodes to claim what is theirs."""
 
-RECORD_SECONDS = 120
-"""How long the starter waits at the end for what goes to MLflow."""
+RECORD_SECONDS = 600
+"""How long the starter waits at the end for what goes to MLflow; the recorder gives up long before, if nothing goes."""
 
 
 def until_over(

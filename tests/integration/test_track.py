@@ -26,7 +26,8 @@ mlflow = pytest.importorskip("mlflow")
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Run  # noqa: E402
 
-PATIENCE = 120.0
+PATIENCE = 400.0
+"""Seconds for what must happen; only a test that fails ever waits so long."""
 TAGS = {"federation": FEDERATION, "chain_id": 31337, "charter_hash": "0x07", "deploy_tx": "0x01"}
 CHARTER = '{"rounds":5}'
 DATA = LearnedFrom.of("digits", DataTerms(tuple("0123456789"), (1, 8, 8), (305_000,), (376_000,)), bytes(32))

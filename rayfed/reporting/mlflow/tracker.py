@@ -76,8 +76,7 @@ class Tracker:
             nodes: how many nodes report each round; when all have, the round's figures go to the parent run.
                 0: they go there at the end.
             texts: further artifacts by name, logged at the start, for instance ``config.json``.
-            metric: by which the model is measured, as the charter says.
-            data: what is learned from, for the dataset column.
+            metric, data: by which the model is measured, and what is learned from, for the dataset column.
             system: whether the load of the machine that this runs on is recorded in the parent run.
             model: whether a model will be logged at the end: what that takes is imported meanwhile.
             capacity: records that wait at most while the server is dead.
@@ -162,7 +161,7 @@ class Tracker:
                 model that cannot be traced is pickled.
             register: name under which the model is registered; None: it is not.
             status: the parent run's: FINISHED, FAILED or KILLED. A child run is FAILED if its node has an error.
-            timeout: seconds to wait for MLflow at most; no more than ``NEVER_SECONDS`` for one that never answered.
+            timeout: seconds for each of these at most; no more than ``NEVER_SECONDS`` for one that never answered.
 
         Returns:
             Whether everything reached MLflow. If not, a warning has said why.
@@ -183,20 +182,21 @@ class Tracker:
         with self._changed:
             self._last_steps = steps
             self._changed.notify_all()
-        complete = self._done.wait(timeout) and not self._given_up
+        to_do = len(steps) + 1
+        while not (complete := self._done.wait(timeout)) and len(steps) < to_do:  # slow is not gone
+            to_do = len(steps)
         with self._changed:
-            self._given_up = self._given_up or not complete
+            self._given_up = not (complete := complete and not self._given_up)
             self._changed.notify_all()
         if not complete:
             # MLflow tries again by itself, for minutes, to open a database, and says nothing meanwhile.
             self._problem = self._problem or f"MLflow did not take everything in {timeout:.0f} s"
-            left = [name for name, _ in steps]
             log.warning(
                 "MLflow at %s did not take everything in %.0f s: %d records and %s were not logged%s",
                 public(self._uri),
                 timeout,
                 len(self._queue) + self._dropped,
-                ", ".join(left) or "nothing else",
+                ", ".join(name for name, _ in steps) or "nothing else",
                 f" ({self._problem})" if self._problem else "",
             )
         elif self._dropped:
