@@ -10,7 +10,7 @@ from rayfed.learning import Update
 from rayfed.learning.learner import TorchLearner
 
 ROUND = 2
-SECONDS = 75.0
+SECONDS = 100.0
 
 
 class SlowLearner(TorchLearner):

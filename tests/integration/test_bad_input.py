@@ -323,6 +323,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     mounted = on_a_disk(tmp_path / "disk", "24k")
     # A disk may have room again, so a node tries in some rounds before it gives up.
     soon = [f"federation.{phase}_seconds=10" for phase in ("commit", "vote", "attest")]
+    soon.append("federation.max_void=1000")  # a slow machine's rounds may be over before it has tried
     state = f"cluster.state_dir={tmp_path / 'disk'}"
     words = rayfed_words(*SMALL, *soon, "federation.nodes=1", state, folder=tmp_path / "work")
     command = Command([*mounted, *words], tmp_path / "work")

@@ -29,6 +29,8 @@ WORDS = (
     "attack.nodes=3",
     f"attack.options.round={FORGED}",
     "attack.options.defend=true",
+    "stake.clock_seconds=60",
+    "stake.proof_seconds=60",
     "track=mlflow",
 )
 
@@ -113,8 +115,8 @@ def test_five_of_twelve_get_no_quorum_and_lose_their_stakes(tmp_path: Path, shar
 
 def test_who_trains_for_longer_than_the_court_waits_makes_every_move(tmp_path: Path, shared: tuple[str, ...]) -> None:
     """Three of four make a forged model final and defend it while the honest one trains: a minute and more, when the
-    window and each side's clock last twenty seconds. It enters the right root, and wins, before it has trained."""
-    seconds = 20
+    window and each side's clock last thirty seconds. It enters the right root, and wins, before it has trained."""
+    seconds = 30
     assert seconds * 3 < SECONDS
     few = ("federation.nodes=4", "federation.min_members=1", "federation.rounds=2", "cluster.nodes_per_actor=2")
     times = tuple(f"stake.{name}_seconds={seconds}" for name in ("window", "clock", "proof"))

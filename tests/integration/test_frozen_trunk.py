@@ -86,6 +86,7 @@ def test_a_wrong_merge_of_heads_is_undone_in_court(tmp_path: Path) -> None:
     """Three of four forge the model and go to court for it; the contract merges a leaf of updates whose headers name
     what is frozen."""
     forging = ["attack=forged_merge", "attack.nodes=3", "attack.options.round=1", "attack.options.defend=true"]
+    forging += ["stake.clock_seconds=60", "stake.proof_seconds=60"]
     four = ["federation.nodes=4", "federation.min_members=1", "federation.max_missed=0", "cluster.nodes_per_actor=4"]
     ended = run(*of("FrozenTrunk"), *four, *forging, "federation.rounds=4", folder=tmp_path)
     assert (ended.code, ended.left) == (0, []), ended

@@ -52,6 +52,7 @@ def test_it_goes_from_a_founder_s_file_through_others_hands_to_another_federatio
     shared = [*QUICK, *rpc, "store=files", f"store.path={tmp_path / 'blobs'}", "stake=none", "stake.window_seconds=5"]
     # Two nodes of the founder's wait for a third; meanwhile all of them are killed.
     terms = ["federation.rounds=2", "federation.nodes=2", "federation.start_members=3", "federation.join_seconds=3600"]
+    terms.append("federation.commit_seconds=900")  # the joiner may be there before who is carried on
     terms += [
         f"model.pretrained={weights}",
         "model.trained=[classifier.4.*]",

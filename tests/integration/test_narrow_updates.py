@@ -16,6 +16,7 @@ pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 FOUR = ["federation.nodes=4", "federation.min_members=1", "federation.max_missed=0", "cluster.nodes_per_actor=4"]
 FORGING = ["attack=forged_merge", "attack.nodes=3", "attack.options.round=1", "attack.options.defend=true"]
+FORGING += ["stake.clock_seconds=60", "stake.proof_seconds=60"]
 
 
 def test_a_wrong_merge_of_8_bits_is_undone_in_court(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ pytest.importorskip("iroh")
 ROUNDS = 4
 
 QUICK = ("federation.commit_seconds=20", "federation.vote_seconds=15", "federation.attest_seconds=15")
-QUICK += ("federation.max_missed=1", "stake.window_seconds=20")
+QUICK += ("federation.max_missed=1", "federation.max_void=1000", "stake.window_seconds=20")
 """Of three, two make no merge final: rounds are void until the founder is dropped."""
 
 
