@@ -1,4 +1,7 @@
-"""The patience that Ray needs with itself where a machine has other work too."""
+"""The patience that Ray needs with itself where a machine has other work too.
+
+``python -m rayfed.runtime.ray_start start ...`` is ``ray start ...`` with it.
+"""
 
 from __future__ import annotations
 
@@ -60,3 +63,15 @@ def _holds(file: Path, node_id: str) -> bool:
     except OSError:
         return False  # it has ended since
     return words[0].endswith(b"/raylet") and any(node_id.encode() in word for word in words)
+
+
+def main() -> None:
+    """Do what ``ray`` does with these words, with patience."""
+    from ray.scripts import scripts
+
+    with patient():
+        scripts.main()  # type: ignore[no-untyped-call]  # Ray ships no types for it
+
+
+if __name__ == "__main__":
+    main()

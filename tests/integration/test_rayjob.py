@@ -162,7 +162,7 @@ def dashboard(root: Path, job: Object, environment: dict[str, str]) -> Iterator[
     params |= {"object-store-memory": 100_000_000, "dashboard-host": "127.0.0.1", "node-ip-address": "127.0.0.1"}
     words = [f"--{name}={value}" for name, value in params.items()]
     log = (root / "ray.log").open("w")
-    command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", *words]
+    command = [sys.executable, "-m", "rayfed.runtime.ray_start", "start", "--head", "--block", *words]  # which is ray
     folder = below(root, "/var/lib/rayfed")
     # The paths that the probes ask, without a token, as a kubelet does.
     probes = (f"http://127.0.0.1:{agent}/api/local_raylet_healthz", f"http://127.0.0.1:{page}/api/gcs_healthz")

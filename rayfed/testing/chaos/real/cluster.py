@@ -23,11 +23,13 @@ READY = "This command will now block"
 ACTORS = ("ray::Host", "ray::Recorder")
 STOP_SECONDS = 30.0
 ATTEMPTS = 3
-"""Ray gives its own processes half a minute, which a busy machine may not have."""
+"""Of Ray's processes one or the other may still give up on a busy machine."""
 
 
 class Cluster:
-    """Started by ``ray start`` as a user would, in a folder of its own that is gone afterwards; a context manager.
+    """Started by ``ray start``, with patience (``runtime.ray_start``); a context manager.
+
+    It lies in a folder of its own, which is gone afterwards.
 
     Raises:
         RuntimeError: it does not start.
@@ -47,7 +49,8 @@ class Cluster:
         }
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])
-        words = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port=0", "--num-cpus=1"]
+        words = [sys.executable, "-m", "rayfed.runtime.ray_start", "start", "--head", "--block", "--port=0"]
+        words += ["--num-cpus=1"]
         words += ["--disable-usage-stats", "--include-dashboard=false", f"--object-store-memory={256 << 20}"]
         words += [f"--ray-client-server-port={port}", f"--temp-dir={self.scratch / 'ray'}"]
         for attempt in range(1, ATTEMPTS + 1):
