@@ -98,7 +98,7 @@ def follow(
     _write(output_dir, summary, seen.page)
     _keep_model(own, settings, output_dir, summary)
     display.final(summary)
-    supervise.until_recorded(own.recorder)
+    trouble = supervise.until_recorded(own.recorder)
     if lasts:
         # The nodes end with this process, on a cluster of its own too; there the chain goes on without them.
         supervise.until_settled(own.connection, display, linger)
@@ -107,7 +107,7 @@ def follow(
         supervise.until_claimed(own.connection, own.addresses)
         if settings.ledger.withdraw:
             _depart(own, display)
-        before, seen = summary, _over_again(own, display, look) or seen
+        before, seen = summary, _over_again(own, display, look, trouble) or seen
         summary = _settled(own, output_dir) or summary
         if summary.final_root != before.final_root:  # the last round has come again, with other updates in it
             _keep_model(own, settings, output_dir, summary)
@@ -116,15 +116,17 @@ def follow(
     return seen, summary
 
 
-def _over_again(own: OwnNodes, display: LiveDisplay, look: Callable[[View | None], None]) -> Snapshot | None:
+def _over_again(
+    own: OwnNodes, display: LiveDisplay, look: Callable[[View | None], None], trouble: str
+) -> Snapshot | None:
     """Wait for the recorder where the chain went back behind the end, or the court undid the last round: summary, page
-    and what is in MLflow are of the end that stands. None if the recorder has gone."""
+    and what is in MLflow are of the end that stands. None if the recorder has gone. ``trouble`` was told already."""
     try:
         seen, _ = supervise.until_over(own.recorder, display, look, patiently(own.connection.view).time)
     except RayfedError as error:
         log.warning("what was recorded may be of an end that the chain has taken back: %s", error)
         return None
-    supervise.until_recorded(own.recorder)
+    supervise.until_recorded(own.recorder, trouble)
     return seen
 
 

@@ -170,19 +170,24 @@ def without_model(seen: Snapshot) -> tuple[NodeStatus, ...]:
     return tuple(status for status in seen.statuses if status.slot >= 0 and status.doing == "failed")
 
 
-def until_recorded(recorder: Actor) -> None:
+def until_recorded(recorder: Actor, told: str = "") -> str:
     """Give the recorder the time to hand the model and the figures to MLflow; nobody had to wait for it until now. One
-    that has gone by now, because all this took longer than it lingers, had done so: that is no reason to fail."""
-    end = time.monotonic() + RECORD_SECONDS
+    that has gone by now, because all this took longer than it lingers, had done so: that is no reason to fail.
+
+    Returns:
+        What is not recorded, which is printed unless it was ``told`` before.
+    """
+    trouble, end = f"not all was recorded within {RECORD_SECONDS} s", time.monotonic() + RECORD_SECONDS
     while time.monotonic() < end:
         try:
             seen: Snapshot = ask(recorder.snapshot)
         except RayfedError as error:
             log.warning("the recorder has gone before it was asked whether all was recorded: %s", error)
-            return
+            return told
         if seen.recorded or seen.failed:
-            if seen.error:
-                print(f"rayfed: track.tracking_uri: {seen.error}", file=sys.stderr)
-            return
+            trouble = seen.error
+            break
         time.sleep(LOOK_SECONDS)
-    print(f"rayfed: track.tracking_uri: not all was recorded within {RECORD_SECONDS} s", file=sys.stderr)
+    if trouble and trouble != told:
+        print(f"rayfed: track.tracking_uri: {trouble}", file=sys.stderr)
+    return trouble
