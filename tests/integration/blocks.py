@@ -12,6 +12,10 @@ from tests.integration.federations import eventually
 
 T = TypeVar("T")
 
+BLOCK_SECONDS = 1
+"""Between blocks of a slow chain. A phase lasts at least a block, so that it can be met in the middle: where it has to
+be, the chain is held there."""
+
 
 class Blocks:
     """A chain that makes no block by itself.

@@ -1,4 +1,5 @@
-"""In which order files are begun: what takes longest first, so that no process is left with it at the end."""
+"""What tests over real processes share, and in which order their files are begun: what takes longest first, so that no
+process is left with it at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from rayfed.ledger.ethereum.devchain import DevChain
+from tests.integration.blocks import BLOCK_SECONDS
 from tests.integration.browsing import PATIENCE, chromium
+from tests.integration.federations import Command
 
 LONGEST = (
     "test_parties_apart.py",
@@ -40,6 +44,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def rewrite(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--rewrite"))
+
+
+@pytest.fixture(scope="module")
+def slow_chain() -> Iterator[DevChain]:
+    """A chain on which a phase lasts for a second at least, so that there is time for something to happen."""
+    with DevChain(block_time=BLOCK_SECONDS) as chain:
+        yield chain
+
+
+@pytest.fixture
+def commands() -> Iterator[list[Command]]:
+    """Commands to be ended whatever comes of the test."""
+    started: list[Command] = []
+    yield started
+    for command in started:
+        command.end()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.protocol.messages import Outcome, Phase, Status, Verb, View
 from rayfed.testing.chaos.real.cluster import Cluster
-from tests.integration.blocks import held
+from tests.integration.blocks import BLOCK_SECONDS, held
 from tests.integration.federations import (
     PATIENCE,
     SMALL,
@@ -29,15 +29,6 @@ from tests.integration.federations import (
 )
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE)
-
-BLOCK_SECONDS = 1
-"""A phase lasts at least a block, so that it can be met in the middle: where it has to be, the chain is held there."""
-
-
-@pytest.fixture(scope="module")
-def slow_chain() -> Iterator[DevChain]:
-    with DevChain(block_time=BLOCK_SECONDS) as chain:
-        yield chain
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +52,6 @@ def undisturbed(slow: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory)
     ended = run(*slow, "federation.rounds=2", folder=folder)
     assert (ended.code, ended.err) == (0, ""), ended
     return summary(folder)
-
-
-@pytest.fixture
-def commands() -> Iterator[list[Command]]:
-    """Commands to be ended whatever comes of the test."""
-    started: list[Command] = []
-    yield started
-    for command in started:
-        command.end()
 
 
 def watch(folder: Path, chain: DevChain) -> EthereumFederation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from rayfed.ledger.ethereum import keys
 from rayfed.ledger.ethereum.connection import EthereumFederation
 from rayfed.ledger.ethereum.devchain import DevChain
 from rayfed.testing.chaos.real.cluster import Cluster
-from tests.integration.blocks import held
+from tests.integration.blocks import BLOCK_SECONDS, held
 from tests.integration.federations import (
     PATIENCE,
     SMALL,
@@ -32,22 +31,6 @@ from tests.integration.federations import (
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 RELEASE = "9.9.9"
-BLOCK_SECONDS = 1
-
-
-@pytest.fixture(scope="module")
-def slow_chain() -> Iterator[DevChain]:
-    """A chain on which a phase lasts for a second at least, so that there is time for something to happen."""
-    with DevChain(block_time=BLOCK_SECONDS) as chain:
-        yield chain
-
-
-@pytest.fixture
-def commands() -> Iterator[list[Command]]:
-    started: list[Command] = []
-    yield started
-    for command in started:
-        command.end()
 
 
 def ledger(chain: DevChain, key_file: Path) -> tuple[str, ...]:
